@@ -1,0 +1,230 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every error of this collection, in one tree.
+
+The modules' edge catches :class:`BackupError` in one place and hands ``code``, ``hint`` and
+``details`` to the user beside the message. Codes are stable: playbooks may test them.
+
+::
+
+    BackupError
+    |-- InvalidRequest          what was asked for makes no sense; nothing was tried
+    |-- MissingDependency       a library or a program is not there
+    |-- NotFound                a name or an id matches nothing
+    |-- Ambiguous               a name matches several
+    |-- Refused                 a rule forbids it (core/rules.py); nothing was changed
+    |-- WaitTimeout             the state asked for did not come in time
+    |-- EngineError
+    |   |-- EngineUnavailable   no answer, or none that an engine would give
+    |   |   `-- EngineUntrusted the certificate could not be verified
+    |   |-- EngineLoginError    user or password refused, session gone
+    |   |-- EnginePermission    the user may not do this
+    |   |-- EngineNotFound      404
+    |   |-- EngineConflict      the engine said no; ``retryable`` tells for how long
+    |   `-- EngineFault         any other fault
+    |-- OperationFailed         the engine said yes, the effect is another
+    |-- DeviceError
+    |   |-- DeviceNotFound, DeviceAmbiguous, DeviceMismatch, DeviceBusy, DeviceLost
+    `-- ImageError
+        |-- NoSpace, ImageMismatch, ImageExists, ToolFailed
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+
+class BackupError(Exception):
+    """Something that the user should read.
+
+    :param message: One sentence saying what happened.
+    :param hint: What to do about it, may be empty.
+    :param details: Facts for machines (JSON types only).
+    """
+
+    code = "backup_error"
+
+    def __init__(
+        self, message: str, *, hint: str = "", details: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details: dict[str, Any] = dict(details or {})
+
+
+class InvalidRequest(BackupError):
+    """The parameters contradict each other or name something impossible."""
+
+    code = "invalid_request"
+
+
+class MissingDependency(BackupError):
+    """A Python library or a program that is needed is not installed."""
+
+    code = "missing_dependency"
+
+
+class NotFound(BackupError):
+    """No object has this name or id."""
+
+    code = "not_found"
+
+
+class Ambiguous(BackupError):
+    """Several objects have this name; ``details["matches"]`` lists them."""
+
+    code = "ambiguous"
+
+
+class Refused(BackupError):
+    """A rule forbids it; ``details["violations"]`` lists every rule that was broken."""
+
+    code = "refused"
+
+
+class WaitTimeout(BackupError):
+    """A state did not come in time; ``details`` has the last state and the seconds waited."""
+
+    code = "timeout"
+
+
+class EngineError(BackupError):
+    """The engine, or the way to it, said no.
+
+    ``details`` may carry ``status`` (HTTP status) and ``fault`` (the engine's own words).
+    """
+
+    code = "engine_error"
+
+
+class EngineUnavailable(EngineError):
+    """No answer, or an answer that no engine gives (a proxy's error page)."""
+
+    code = "engine_unavailable"
+
+
+class EngineUntrusted(EngineUnavailable):
+    """The engine's certificate was not issued by the CA that was named."""
+
+    code = "engine_untrusted"
+
+
+class EngineLoginError(EngineError):
+    """User, password or token were refused."""
+
+    code = "engine_login"
+
+
+class EnginePermission(EngineError):
+    """The user is known but may not do this."""
+
+    code = "engine_permission"
+
+
+class EngineNotFound(EngineError):
+    """The engine knows no object at this address."""
+
+    code = "engine_not_found"
+
+
+class EngineFault(EngineError):
+    """A fault that is no conflict."""
+
+    code = "engine_fault"
+
+
+class EngineConflict(EngineError):
+    """The state of the engine forbids the call now.
+
+    :param reason: Key of :data:`conflicts.CONFLICTS`, or ``unknown``.
+    :param retryable: Whether waiting can help (contract section 11).
+    """
+
+    code = "engine_conflict"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "unknown",
+        retryable: bool = False,
+        hint: str = "",
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, details={**(details or {}), "reason": reason})
+        self.reason = reason
+        self.retryable = retryable
+
+
+class OperationFailed(BackupError):
+    """The engine accepted the order and then did not do it."""
+
+    code = "operation_failed"
+
+
+class DeviceError(BackupError):
+    """A block device of the appliance is not as it must be."""
+
+    code = "device_error"
+
+
+class DeviceNotFound(DeviceError):
+    """No device with this serial."""
+
+    code = "device_not_found"
+
+
+class DeviceAmbiguous(DeviceError):
+    """More than one device with this serial."""
+
+    code = "device_ambiguous"
+
+
+class DeviceMismatch(DeviceError):
+    """The device found is not of the expected size."""
+
+    code = "device_mismatch"
+
+
+class DeviceBusy(DeviceError):
+    """The device is mounted or held by something on the appliance."""
+
+    code = "device_busy"
+
+
+class DeviceLost(DeviceError):
+    """The device vanished or gave read errors or fewer bytes than its size."""
+
+    code = "device_lost"
+
+
+class ImageError(BackupError):
+    """An image file could not be written or is not what it should be."""
+
+    code = "image_error"
+
+
+class NoSpace(ImageError):
+    """The repository's file system is full."""
+
+    code = "no_space"
+
+
+class ImageMismatch(ImageError):
+    """The image's content is not the device's content, or not what its record says."""
+
+    code = "image_mismatch"
+
+
+class ImageExists(ImageError):
+    """A file of this name is there and is not the image that was asked for."""
+
+    code = "image_exists"
+
+
+class ToolFailed(ImageError):
+    """A program ended with an error that has no class of its own."""
+
+    code = "tool_failed"

@@ -1,0 +1,42 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a disk of the engine is recognised as a block device inside the appliance.
+
+The engine gives every disk its id as serial number. What the guest sees of it depends on the bus
+(contract section 5): virtio-blk has room for 20 characters, virtio-scsi shows all 36, and some
+combinations of QEMU and udev cut the link's name, but not the serial, to 20.
+"""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+VIRTIO_SERIAL_LENGTH = 20
+"""Bytes of a virtio-blk serial (linux/virtio_blk.h, VIRTIO_BLK_ID_BYTES)."""
+
+BY_ID = "/dev/disk/by-id"
+
+_LINK_PREFIXES = {
+    "virtio": ("virtio-",),
+    "virtio_scsi": ("scsi-0QEMU_QEMU_HARDDISK_", "scsi-SQEMU_QEMU_HARDDISK_"),
+    "sata": ("ata-QEMU_HARDDISK_",),
+    "ide": ("ata-QEMU_HARDDISK_",),
+    "spapr_vscsi": ("scsi-0QEMU_QEMU_HARDDISK_",),
+}
+
+
+def serial_forms(disk_id: str) -> Tuple[str, ...]:
+    """The serial numbers under which a guest may show a disk, the most telling first."""
+    short = disk_id[:VIRTIO_SERIAL_LENGTH]
+    return (disk_id,) if short == disk_id else (disk_id, short)
+
+
+def device_links(disk_id: str, interface: str) -> Tuple[str, ...]:
+    """Paths under ``/dev/disk/by-id`` that may lead to the disk on this bus, best first."""
+    if interface == "virtio":
+        forms: Tuple[str, ...] = (disk_id[:VIRTIO_SERIAL_LENGTH],)
+    else:
+        forms = serial_forms(disk_id)
+    prefixes = _LINK_PREFIXES.get(interface, ())
+    return tuple(f"{BY_ID}/{prefix}{form}" for prefix in prefixes for form in forms)

@@ -1,0 +1,74 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The edge: the one place where parameters come in, and results and errors go out.
+
+Operations below raise :class:`errors.BackupError`; they know nothing of Ansible. A run has two
+halves: ``plan`` only reads and decides, ``execute`` does what the plan says. Check mode prints the
+plan that a real run would execute, so the two cannot disagree.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any, Callable, Mapping, NoReturn, Protocol
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import BackupError
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+
+
+class Operation(Protocol):
+    """What a module does, decided and done apart."""
+
+    def plan(self) -> Plan:
+        """Read the state and decide. Changes nothing."""
+
+    def execute(self, plan: Plan) -> Mapping[str, Any]:
+        """Do what was decided; return the result keys that only the deed can fill."""
+
+
+def run(module: AnsibleModule, build: Callable[[Mapping[str, Any]], Operation]) -> NoReturn:
+    """Build the operation from the parameters, perform it, leave.
+
+    This is the only ``except`` that catches everything, and the only ``fail_json``.
+    """
+    try:
+        result, warnings = perform(build(module.params), check_mode=module.check_mode)
+    except Exception as exc:
+        module.fail_json(**failure(exc))
+    for warning in warnings:
+        module.warn(warning)
+    module.exit_json(**result)
+
+
+def perform(
+    operation: Operation, *, check_mode: bool
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Plan, and execute unless in check mode. Returns the result and the warnings."""
+    plan = operation.plan()
+    result = dict(plan.result)
+    if not check_mode and plan.changed:
+        result.update(operation.execute(plan))
+    result["changed"] = plan.changed
+    result["diff"] = {"before": dict(plan.before), "after": dict(plan.after)}
+    return result, plan.warnings
+
+
+def failure(exc: Exception) -> dict[str, Any]:
+    """The result keys of a failure: ``msg``, ``error_code``, ``hint``, ``details``."""
+    if isinstance(exc, BackupError):
+        return {
+            "msg": f"{exc.message} {exc.hint}".strip(),
+            "error_code": exc.code,
+            "hint": exc.hint,
+            "details": exc.details,
+        }
+    return {
+        "msg": f"Unexpected error, please report it: {exc!r}",
+        "error_code": "internal",
+        "hint": "Run again with -vvv and report the traceback.",
+        "details": {},
+        "exception": traceback.format_exc(),
+    }
