@@ -1,0 +1,45 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hashes of what can be read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from threading import Event
+
+_CHUNK = 1024 * 1024
+
+
+class StoppedError(Exception):
+    """The hash is not wanted any more."""
+
+
+class ShortReadError(Exception):
+    """Fewer bytes than there should be."""
+
+
+def sha256(fd: int, size: int, stop: Event) -> str:
+    """The hash of the first ``size`` bytes, which must be all there.
+
+    Releases the interpreter while it reads and hashes; the file's position is not used, so that
+    the descriptor may be shared.
+
+    Raises:
+        ShortReadError: The file ends before ``size``.
+        StoppedError: ``stop`` was set.
+        OSError: From reading.
+    """
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(_CHUNK))
+    offset = 0
+    while offset < size:
+        if stop.is_set():
+            raise StoppedError
+        count = os.preadv(fd, [buffer[: min(_CHUNK, size - offset)]], offset)
+        if count == 0:
+            raise ShortReadError(f"ends after {offset} of {size} bytes")
+        digest.update(buffer[:count])
+        offset += count
+    return digest.hexdigest()

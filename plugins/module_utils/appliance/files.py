@@ -1,0 +1,179 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    ImageBusy,
+    ImageError,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import (
+    image_exists,
+    no_space,
+    part_of,
+)
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OPEN_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Part:
+    """``dest.part``, open and locked by this process.
+
+    :param fd: Open for reading and writing; holds the lock.
+    """
+
+    dest: str
+    path: str
+    fd: int
+
+
+@contextmanager
+def part(dest: str) -> Iterator[Part]:
+    """Hold an empty ``dest.part`` that no other run writes; gone at the end unless published.
+
+    What a dead run left under this name is emptied and used again.
+
+    :raises ImageBusy: Another run holds it.
+    :raises ImageError: It cannot be opened.
+    """
+    path = part_of(dest)
+    fd = _open_locked(path)
+    try:
+        os.ftruncate(fd, 0)
+        yield Part(dest, path, fd)
+    finally:
+        if _is_same(path, fd):
+            os.unlink(path)
+        os.close(fd)
+
+
+def publish(found: Part) -> None:
+    """Put a whole and proven file under its final name, durably.
+
+    Every writer of the name holds the part's lock, so nothing can come between check and rename.
+
+    :raises ImageExists: The name is taken.
+    """
+    os.fsync(found.fd)
+    if os.path.lexists(found.dest):
+        raise image_exists(found.dest, "came while its image was written")
+    os.rename(found.path, found.dest)
+    sync_directory(os.path.dirname(found.dest))
+
+
+def write_whole(path: str, data: bytes, mode: int) -> None:
+    """Write a small file atomically and durably, replacing what is there.
+
+    :raises NoSpace: The file system is full.
+    :raises ImageError: It cannot be written.
+    """
+    temporary = f"{path}.tmp"
+    try:
+        fd = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode
+        )
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+        os.rename(temporary, path)
+        sync_directory(os.path.dirname(path))
+    except OSError as exc:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        raise write_fault(path, len(data), exc) from exc
+
+
+def make_directory(path: str) -> None:
+    """Make one directory for root alone, durably; harmless if it is there.
+
+    :raises ImageError: It cannot be made, or something else has the name.
+    """
+    try:
+        os.mkdir(path, 0o700)
+        sync_directory(os.path.dirname(path))
+    except FileExistsError as exc:
+        if not is_directory(path):
+            raise ImageError(f"{path} exists and is no directory.") from exc
+    except OSError as exc:
+        raise write_fault(path, 0, exc) from exc
+
+
+def is_directory(path: str) -> bool:
+    """Whether the path itself, not what a link leads to, is a directory."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def sync_directory(path: str) -> None:
+    """Make the names in a directory durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def free_bytes(path: str) -> int:
+    """Bytes that may still be written to the file system of an existing path."""
+    status = os.statvfs(path)
+    return status.f_bavail * status.f_frsize
+
+
+def write_fault(path: str, size: int, exc: OSError) -> ImageError:
+    """The error that a failed write means."""
+    if exc.errno in _FULL:
+        space = {"free": free_bytes(os.path.dirname(path)), "size": size}
+        return no_space(path, space, str(exc.strerror))
+    return ImageError(
+        f"{path} could not be written: {exc.strerror}.",
+        hint="Check the repository's file system and its permissions.",
+        details={"path": path, "errno": exc.errno},
+    )
+
+
+def _open_locked(path: str) -> int:
+    for _attempt in range(_OPEN_ATTEMPTS):
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise write_fault(path, 0, exc) from exc
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            os.close(fd)
+            raise _busy(path) from exc
+        if _is_same(path, fd):
+            return fd
+        os.close(fd)  # another run finished between open and lock
+    raise _busy(path)
+
+
+def _busy(path: str) -> ImageBusy:
+    return ImageBusy(
+        f"{path} is being written by another run.",
+        hint="Wait for it to end.",
+        details={"path": path},
+    )
+
+
+def _is_same(path: str, fd: int) -> bool:
+    """Whether the name still leads to the open file."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(fd))
+    except OSError:
+        return False
