@@ -1,0 +1,332 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The appliance of tier local: a guest made of namespaces, with a real sshd.
+
+It has its own processes, mounts, /dev, /run and host name, and a container disk with ext4 on
+/srv/backup. Nothing of it is seen in the machine's own mount namespace, and ending its first
+process ends all of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.host import GuestName, HostError
+from lab.processes import CommandError, ProcessId, Registry, run, wait_until
+
+_START_SECONDS = 15.0
+_PORT_TRIES = 5
+_HOME = "/run/root"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+REPOSITORY = "/srv/backup"
+
+# The first line is printed when all is mounted: the guest's first process, by the number that
+# the machine knows it by (its /proc is still the machine's when it is read).
+_SETUP = r"""
+set -eu
+read -r pid rest < /proc/self/stat
+mount -n -t proc proc /proc
+hostname "$NAME"
+umount -n -a -l -t fuse,fuseblk 2>/dev/null || true
+mkdir -p "$STAGE"
+mount -n -t tmpfs -o mode=755 stage "$STAGE"
+cd "$STAGE"
+mkdir dev run srv
+mount -n -t tmpfs -o mode=755,size=1m dev dev
+for node in null:1:3 zero:1:5 full:1:7 random:1:8 urandom:1:9 tty:5:0; do
+  IFS=: read -r name major minor <<END
+$node
+END
+  mknod -m 666 "dev/$name" c "$major" "$minor"
+done
+mkdir dev/pts dev/shm
+mount -n --bind /dev/pts dev/pts
+mount -n -t tmpfs -o mode=1777 shm dev/shm
+ln -s pts/ptmx dev/ptmx
+ln -s /proc/self/fd dev/fd
+for number in 0:stdin 1:stdout 2:stderr; do
+  ln -s "/proc/self/fd/${number%:*}" "dev/${number#*:}"
+done
+mount -n -t tmpfs -o mode=755,size=256m run run
+mkdir -p run/sshd run/lock run/udev/data run/lab
+mkdir -m 700 run/root
+cp "$SETTINGS/sshd_config" "$SETTINGS/host_key" "$SETTINGS/authorized_keys" run/lab/
+mount -n -t tmpfs -o mode=755,size=1m srv srv
+mkdir srv/backup
+if [ -n "$IMAGE" ]; then mount -n -t ext4 -o loop,noatime "$IMAGE" srv/backup; fi
+for place in run srv dev; do mount -n --move "$place" "/$place"; done
+cd /
+umount -n -l "$STAGE"
+echo "$pid"
+exec env -i PATH="$PATH" HOME=/run/root LANG=C.UTF-8 \
+  /usr/sbin/sshd -D -e -f /run/lab/sshd_config >/dev/null
+"""
+
+_SSHD_CONFIG = """\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey /run/lab/host_key
+AuthorizedKeysFile /run/lab/authorized_keys
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+StrictModes no
+UsePAM no
+UseDNS no
+PidFile none
+PrintMotd no
+PrintLastLog no
+MaxStartups 200
+MaxSessions 100
+SetEnv PATH={path} HOME={home} LANG=C.UTF-8
+Subsystem sftp internal-sftp
+"""
+
+
+class Appliance:
+    """One guest; `start` boots it, `stop` powers it off, its container disk stays."""
+
+    def __init__(self, root: Path, name: str, repository_size: int | None = None) -> None:
+        """Keep everything below root/<name>.
+
+        repository_size: bytes of the container disk; None: no container disk, so that
+        /srv/backup is an ordinary directory.
+        """
+        self.root = root.resolve()
+        self.name = name
+        self.directory = self.root / name
+        self.image = self.directory / "repository.img"
+        self.pid = 0
+        self.port = 0
+        self._repository_size = repository_size
+        self._lock = threading.RLock()
+        self._registry: Registry | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Boot; returns when sshd answers. Raises HostError "start". Up is no error."""
+        with self._lock:
+            if self.up():
+                return
+            self.stop()
+            self._registry = Registry.acquire(self.root)
+            try:
+                self._prepare()
+                for _try in range(_PORT_TRIES):
+                    if self._boot():
+                        return
+                    self.port = 0
+                raise HostError("start", f"appliance {self.name}: {self._messages()}")
+            except BaseException:
+                self.stop()
+                raise
+
+    def stop(self) -> None:
+        """Power off: all its processes are killed, its mounts go. Down is no error."""
+        with self._lock:
+            if self._process is not None and self._registry is not None:
+                self._end(self._registry, self._process)
+            if self._registry is not None:
+                self._registry.release()
+            self._process, self._registry = None, None
+
+    def up(self) -> bool:
+        """Whether the guest runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def ssh_vars(self) -> dict[str, str | int]:
+        """Ansible's connection variables for this guest."""
+        options = [
+            "-F", "/dev/null",
+            "-o", f"UserKnownHostsFile={self.directory}/known_hosts",
+            "-o", "GlobalKnownHostsFile=/dev/null",
+            "-o", "StrictHostKeyChecking=yes",
+            "-o", "IdentitiesOnly=yes",
+            "-o", "IdentityAgent=none",
+        ]  # fmt: skip
+        return {
+            "ansible_connection": "ssh",
+            "ansible_host": "127.0.0.1",
+            "ansible_port": self.port,
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(self.directory / "client_key"),
+            "ansible_ssh_common_args": shlex.join(options),
+            "ansible_python_interpreter": interpreter(),
+        }
+
+    def ssh_command(self) -> list[str]:
+        """A command line that logs in to this guest; append what to run."""
+        known = self.ssh_vars()
+        common = shlex.split(str(known["ansible_ssh_common_args"]))
+        key = str(known["ansible_ssh_private_key_file"])
+        return ["ssh", *common, "-i", key, "-p", str(self.port), "root@127.0.0.1"]
+
+    def run(
+        self, argv: Sequence[str], *, timeout: float = 120.0, ok: Sequence[int] = (0,)
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program in the guest, past sshd; raises CommandError."""
+        enter = ["nsenter", "-t", str(self.pid), "-m", "-p", "-u", "--wd=/", "--"]
+        clean = ["env", "-i", f"PATH={_PATH}", f"HOME={_HOME}", "LANG=C.UTF-8"]
+        return run([*enter, *clean, *argv], timeout=timeout, ok=ok)
+
+    def path(self, guest_path: str) -> Path:
+        """Where this machine sees a path of the running guest (absolute links mislead)."""
+        return Path(f"/proc/{self.pid}/root") / guest_path.lstrip("/")
+
+    def link(self, device: str, names: GuestName) -> None:
+        """Show a block device of this machine in the guest, as its udev would."""
+        with self._lock:
+            if not self.up():
+                raise HostError("plug", f"appliance {self.name} is down")
+            number = os.stat(device).st_rdev
+            self._make_node(Path(device).name, number)
+            directory = self.path("/dev/disk/by-id")
+            directory.mkdir(parents=True, exist_ok=True)
+            # As in udev, the last of two disks with one name has the link.
+            fresh = directory / f".{names.link}"
+            fresh.symlink_to(f"../../{Path(device).name}")
+            fresh.rename(directory / names.link)
+            self._udev_data(number).write_text(
+                f"S:disk/by-id/{names.link}\nI:1\nE:ID_SERIAL={names.serial}\n"
+                f"E:ID_SERIAL_SHORT={names.short_serial}\nG:systemd\nQ:systemd\nV:1\n",
+                encoding="ascii",
+            )
+
+    def unlink(self, device: str, names: GuestName) -> None:
+        """Undo `link`; nothing to do when the guest is down."""
+        with self._lock:
+            if not self.up():
+                return
+            link = self.path("/dev/disk/by-id") / names.link
+            if link.is_symlink() and link.readlink().name == Path(device).name:
+                link.unlink()
+            self._udev_data(os.stat(device).st_rdev).unlink(missing_ok=True)
+            self.path(device).unlink(missing_ok=True)
+            # udev removes the directory with its last link, and programs stumble over that.
+            if link.parent.exists() and not any(link.parent.iterdir()):
+                shutil.rmtree(self.path("/dev/disk"))
+
+    def _udev_data(self, number: int) -> Path:
+        return self.path(f"/run/udev/data/b{os.major(number)}:{os.minor(number)}")
+
+    def _make_node(self, name: str, number: int) -> None:
+        node = self.path(f"/dev/{name}")
+        node.unlink(missing_ok=True)
+        os.mknod(node, stat.S_IFBLK | 0o660, number)
+
+    def _prepare(self) -> None:
+        """Keys and container disk, made once, so that a power cycle keeps them."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for key in ("host_key", "client_key"):
+            if not (self.directory / key).exists():
+                path = self.directory / key
+                run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", path])
+        shutil.copy(self.directory / "client_key.pub", self.directory / "authorized_keys")
+        if self._repository_size is not None and not self.image.exists():
+            partial = self.image.with_suffix(".part")
+            partial.touch()
+            os.truncate(partial, self._repository_size)
+            run(["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-L", "backup", partial])
+            partial.rename(self.image)
+
+    def _boot(self) -> bool:
+        """One attempt; False if its port was taken meanwhile."""
+        self.port = self.port or _free_port()
+        config = _SSHD_CONFIG.format(port=self.port, path=_PATH, home=_HOME)
+        (self.directory / "sshd_config").write_text(config, encoding="ascii")
+        host_key = (self.directory / "host_key.pub").read_text(encoding="ascii")
+        known = f"[127.0.0.1]:{self.port} {host_key}"
+        (self.directory / "known_hosts").write_text(known, encoding="ascii")
+        self._spawn()
+        if self.pid == 0:
+            return False
+        self._show_container_disk()
+        return wait_until(lambda: not self.up() or self._answers(), _START_SECONDS) and self.up()
+
+    def _spawn(self) -> None:
+        if self._registry is None:
+            raise HostError("start", f"appliance {self.name} has no registry")
+        log = self.directory / "log"
+        log.unlink(missing_ok=True)
+        settings = {
+            "PATH": _PATH,
+            "NAME": self.name,
+            "STAGE": str(self.directory / "stage"),
+            "SETTINGS": str(self.directory),
+            "IMAGE": str(self.image) if self.image.exists() else "",
+        }
+        words = ["--mount", "--pid", "--uts", "--fork", "--kill-child", "--propagation", "private"]
+        self._process = self._registry.spawn(
+            ["unshare", *words, "/bin/sh", "-c", _SETUP],
+            log,
+            stdout=subprocess.PIPE,
+            environment=settings,
+        )
+        line = b""
+        if self._process.stdout is not None:
+            with self._process.stdout as told:
+                line = told.readline()
+        self.pid = int(line or 0)
+        if self.pid:
+            self._registry.note(self.pid)
+
+    def _show_container_disk(self) -> None:
+        for line in self.path("/proc/1/mountinfo").read_text(encoding="utf-8").splitlines():
+            words = line.split()
+            if words[4] == REPOSITORY and words[2].startswith("7:"):
+                minor = int(words[2].partition(":")[2])
+                self._make_node(f"loop{minor}", os.makedev(7, minor))
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+                return connection.recv(4) == b"SSH-"
+        except OSError:
+            return False
+
+    def _messages(self) -> str:
+        log = self.directory / "log"
+        return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+
+    def _end(self, registry: Registry, process: subprocess.Popen[bytes]) -> None:
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                ProcessId.of(self.pid).kill()
+            registry.forget(self.pid)
+        registry.end(process, _START_SECONDS if self.pid else 0.0)
+        self.pid = 0
+        # The kernel frees the mount namespace, and with it the loop device, a little later.
+        if not wait_until(lambda: not self._image_in_use(), _START_SECONDS):
+            raise HostError("start", f"{self.image} stays in use")
+
+    def _image_in_use(self) -> bool:
+        return str(self.image) in run(["losetup", "-n", "-O", "BACK-FILE", "-l"]).stdout.split("\n")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def interpreter() -> str:
+    """A real Python (no version manager's shim) of 3.9 or newer for modules in the guest."""
+    for candidate in ("/usr/bin/python3", os.path.realpath(sys.executable)):
+        test = "import sys; sys.exit(sys.version_info < (3, 9))"
+        try:
+            run([candidate, "-I", "-c", test])
+        except CommandError:
+            continue
+        return candidate
+    raise HostError("start", "no Python of 3.9 or newer for the appliance")
