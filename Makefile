@@ -1,0 +1,46 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# make demo   starts the lab, backs up a running virtual machine and shows the backup set
+# make test   runs every check and test
+# Both set up what they need first. Recipes are single commands, so that a signal reaches them and not a shell.
+
+# Switches for tools/checks.py, such as CHECKS="--strict", or names of sessions: CHECKS="lint units(2.21)"
+CHECKS =
+
+.PHONY: help demo test lab lint units setup pins clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+demo lab: export PYTHONPATH = $(CURDIR)/.cache/ws:$(CURDIR)/tests
+demo lab: export ANSIBLE_COLLECTIONS_PATH = $(CURDIR)/.cache/ws
+demo lab: export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
+
+demo:
+	@tools/bootstrap run
+	@.venv/bin/python tools/demo
+
+lab:
+	@tools/bootstrap run
+	@.venv/bin/python -m lab up --dir .lab
+
+setup:
+	@tools/bootstrap dev
+
+test: setup
+	@.venv/bin/python -B tools/checks.py $(CHECKS)
+
+lint: setup
+	@.venv/bin/python -B tools/checks.py lint types layers
+
+units: setup
+	@.venv/bin/python -B tools/checks.py "units(2.21)"
+
+clean:
+	@rm -rf .cache .lab .venv .venv-219 .ansible .hypothesis tests/output
+
+# Newer pins: look at the difference, run the tests, commit.
+pins: setup
+	@.cache/uv/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --no-annotate --custom-compile-command "make pins" --group test --group dev --group fetched --output-file constraints.txt

@@ -1,0 +1,302 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every check and test of the collection, one session each.
+
+`make test` sets everything up and runs them all in two lanes (tools/checks.py); after that, `.venv/bin/nox -s NAME` runs
+one. Sessions share the environments that tools/bootstrap makes: making one per session would cost minutes.
+
+Tags: `static` reads the tree, `lab` starts things (one such session at a time), `last` looks at what others left.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+from typing import NoReturn
+
+import nox
+
+ROOT = pathlib.Path(__file__).resolve().parent
+CACHE = ROOT / ".cache"
+COLLECTION = "ansible_collections/ovirt_community/backup"
+CORES = ("2.21", "2.19")
+STRICT = bool(os.environ.get("CHECKS_STRICT"))  # a part that cannot run here is an error
+JUNIT = os.environ.get("CHECKS_JUNIT")  # where tools/checks.py counts tests
+COVERAGE_OVERALL = 95
+COVERAGE_CORE = 100
+SANITY_TESTS = 20  # of 24 or so, depending on the ansible-core
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "none"
+nox.options.envdir = str(CACHE / "nox")
+nox.options.stop_on_first_error = False
+
+both_cores = nox.parametrize("core", [nox.param(core, id=core) for core in CORES])
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """What tools/bootstrap found and made."""
+
+    environments: dict[str, str]  # ansible-core to directory; the main one first
+    oldest_python: str | None  # Python 3.9
+
+    @property
+    def newest(self) -> str:
+        """The ansible-core of the main environment."""
+        return next(iter(self.environments))
+
+
+def setup(session: nox.Session) -> Setup:
+    """Read what tools/bootstrap noted."""
+    notes = CACHE / "setup.json"
+    if not notes.is_file():
+        session.error("not set up: run `make setup` first")
+    return Setup(**json.loads(notes.read_text(encoding="utf-8")))
+
+
+def not_run(session: nox.Session, why: str) -> NoReturn:
+    """End a session that cannot run on this machine: skipped, or failed where everything must run."""
+    if STRICT:
+        session.error(f"cannot run here: {why}")
+    session.skip(f"NOT RUN: {why}")
+
+
+def programs(session: nox.Session, core: str) -> pathlib.Path:
+    """The bin directory of the environment with this ansible-core."""
+    environments = setup(session).environments
+    if core not in environments:
+        not_run(session, f"no Python for ansible-core {core} on this machine")
+    return ROOT / environments[core] / "bin"
+
+
+def environment(
+    session: nox.Session, core: str, workspace: pathlib.Path = CACHE / "ws"
+) -> dict[str, str]:
+    """Environment variables that make the collection, the lab and the right Ansible findable."""
+    path = [
+        str(programs(session, core)),
+        *os.environ["PATH"].split(os.pathsep),
+        "/usr/sbin",
+        "/sbin",
+    ]
+    return {
+        "ANSIBLE_COLLECTIONS_PATH": f"{workspace}:{CACHE / 'collections' / core}",
+        "ANSIBLE_HOME": str(CACHE / "ansible"),
+        "ANSIBLE_NOCOLOR": "1",
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(CACHE / "hypothesis"),
+        "LC_ALL": "C.UTF-8",
+        "NO_COLOR": "1",
+        "PATH": os.pathsep.join(path),
+        "PYTHONPATH": f"{workspace}:{ROOT / 'tests'}",
+    }
+
+
+def stage(session: nox.Session, name: str) -> pathlib.Path:
+    """Copy what is not ignored to a collections path of its own: for tools that walk the tree, write into it, or
+    (ansible-test) refuse links."""
+    target = CACHE / "stage" / name / COLLECTION
+    target.mkdir(parents=True, exist_ok=True)
+    session.run(
+        *("rsync", "-a", "--delete", "--exclude=/.git", "--filter=:- .gitignore"),
+        *(f"{ROOT}/", f"{target}/"),
+        external=True,
+    )
+    # Else tools that ask git take the copy for an ignored part of this checkout: nothing to check.
+    session.run("git", "init", "-q", str(target), external=True, log=False)
+    return target
+
+
+def run(session: nox.Session, *argv: str, core: str | None = None, **extra: str) -> None:
+    """Run a program of an environment in the current directory."""
+    core = core or setup(session).newest
+    program = programs(session, core) / argv[0]
+    session.run(str(program), *argv[1:], env={**environment(session, core), **extra}, external=True)
+
+
+def count_in_output(session: nox.Session, text: str, *argv: str, core: str, **extra: str) -> int:
+    """Run a program, show what it prints, and count a text in it: for tools to which nothing to do is a success."""
+    program = programs(session, core) / argv[0]
+    variables = {**environment(session, core), **extra}
+    shown = session.run(str(program), *argv[1:], env=variables, external=True, silent=True)
+    session.log(f"its output:\n{shown}")
+    return str(shown).count(text)
+
+
+# ----- reading the tree -----------------------------------------------------------------------------------------------
+
+
+@nox.session(tags=["static"])
+def lint(session: nox.Session) -> None:
+    """Format and lint of Python and YAML, and the rules of this house."""
+    run(session, "ruff", "format", "--check", "--diff", ".")
+    run(session, "ruff", "check", ".")
+    run(session, "python", "-B", "tools/house_rules.py")
+    with session.chdir(stage(session, "lint")):
+        run(session, "yamllint", "--strict", ".")
+
+
+@nox.session(tags=["static"])
+def types(session: nox.Session) -> None:
+    """mypy, strict, over everything that is Python."""
+    trees = [str(CACHE / "ws" / COLLECTION / "plugins"), "tests", "tools", "noxfile.py"]
+    run(session, "mypy", *trees)
+
+
+@nox.session(tags=["static"])
+def layers(session: nox.Session) -> None:
+    """modules -> module | engine | appliance -> core."""
+    run(session, "lint-imports", "--config", "pyproject.toml", "--no-cache")
+
+
+@nox.session(tags=["static"])
+def license(session: nox.Session) -> None:  # noqa: A001 - the name people type
+    """Every file says its licence."""
+    run(session, "reuse", "--root", str(stage(session, "license")), "lint")
+
+
+@nox.session(tags=["static"])
+def changelog(session: nox.Session) -> None:
+    """Changelog fragments."""
+    with session.chdir(stage(session, "changelog")):
+        run(session, "antsibull-changelog", "lint")
+
+
+@nox.session(tags=["static"])
+def docs(session: nox.Session) -> None:
+    """Documentation of modules and roles, and the references in it."""
+    with session.chdir(stage(session, "docs")):
+        run(
+            session,
+            *("antsibull-docs", "lint-collection-docs", "--plugin-docs"),
+            *("--validate-collection-refs", "all", "."),
+        )
+
+
+@nox.session(tags=["static"])
+def ansible_lint(session: nox.Session) -> None:
+    """ansible-lint, profile production."""
+    with session.chdir(stage(session, "ansible-lint")):
+        run(session, "ansible-lint", "--strict", "--offline", "--nocolor")
+
+
+@nox.session(tags=["static"])
+def importer(session: nox.Session) -> None:
+    """Build the artefact; install and verify it offline; import it as a Galaxy server would."""
+    dist = CACHE / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    dist.mkdir(parents=True)
+    config = dist / "importer.cfg"
+    config.write_text(
+        "[galaxy-importer]\nRUN_ANSIBLE_TEST = False\nOFFLINE_ANSIBLE_LINT = True\nCHECK_CHANGELOG = True\n",
+        encoding="ascii",
+    )
+    galaxy = ("ansible-galaxy", "collection")
+    with session.chdir(stage(session, "importer")):
+        run(session, *galaxy, "build", "--force", "--output-path", str(dist))
+    [artefact] = dist.glob("ovirt_community-backup-*.tar.gz")
+    with session.chdir(dist):
+        installed = {"ANSIBLE_COLLECTIONS_PATH": str(dist / "installed"), "PYTHONPATH": ""}
+        run(
+            session,
+            *galaxy,
+            "install",
+            artefact.name,
+            "-p",
+            "installed",
+            "--offline",
+            "--force",
+            **installed,
+        )
+        run(session, *galaxy, "verify", "--offline", "ovirt_community.backup", **installed)
+        importing = {"GALAXY_IMPORTER_CONFIG": str(config), "PYTHONPATH": ""}
+        run(session, "python", "-m", "galaxy_importer.main", artefact.name, **importing)
+
+
+@nox.session(tags=["static"])
+@both_cores
+def sanity(session: nox.Session, core: str) -> None:
+    """ansible-test sanity without a container; no ignore files."""
+    binaries = programs(session, core)
+    oldest = setup(session).oldest_python
+    if not oldest:
+        session.warn("NOT RUN: compile and import on Python 3.9, which is not on this machine")
+        if STRICT:
+            session.error("Python 3.9, the appliance's, is not on this machine")
+    tree = stage(session, f"sanity-{core}")
+    if list(tree.glob("tests/sanity/ignore*")):
+        session.error("tests/sanity has ignore files: mend the cause instead")
+    # Not the caller's PATH: a version manager's shims that fail would end the run.
+    places = [str(binaries), *([str(pathlib.Path(oldest).parent)] if oldest else [])]
+    path = os.pathsep.join([*places, "/usr/local/bin", "/usr/bin", "/bin"])
+    variables = {"PATH": path, "PYTHONPATH": "", "ANSIBLE_COLLECTIONS_PATH": ""}
+    argv = ("ansible-test", "sanity", "--color", "no", "-v")
+    with session.chdir(tree):
+        count = count_in_output(session, "Running sanity test", *argv, core=core, **variables)
+    if count < SANITY_TESTS:
+        session.error(f"only {count} sanity tests ran; there should be {SANITY_TESTS} at least")
+
+
+# ----- running things -------------------------------------------------------------------------------------------------
+
+
+def pytest(session: nox.Session, suite: str, core: str) -> None:
+    """Run one directory of tests, with coverage."""
+    directory = ROOT / "tests" / suite
+    if not directory.is_dir():
+        not_run(session, f"there is no {directory.relative_to(ROOT)}")
+    (CACHE / "coverage").mkdir(parents=True, exist_ok=True)
+    run(
+        session,
+        *("python", "-B", "-m", "pytest", f"tests/{suite}", "--cov", "--cov-report="),
+        *([f"--junit-xml={JUNIT}"] if JUNIT else []),
+        *session.posargs,
+        core=core,
+        COVERAGE_FILE=str(CACHE / "coverage" / f".coverage.{suite}-{core}"),
+    )
+
+
+@nox.session(tags=["lab"])
+@both_cores
+def units(session: nox.Session, core: str) -> None:
+    """Rules, plans and conversions by tables and properties."""
+    pytest(session, "unit", core)
+
+
+@nox.session(tags=["lab"])
+def contract(session: nox.Session) -> None:
+    """The engine port, through the real SDK, against the lab."""
+    pytest(session, "contract", setup(session).newest)
+
+
+@nox.session(tags=["lab"])
+@both_cores
+def modules(session: nox.Session, core: str) -> None:
+    """Modules and playbooks, run by the real Ansible against the lab."""
+    pytest(session, "integration", core)
+
+
+@nox.session(tags=["lab"])
+def molecule(session: nox.Session) -> None:
+    """Roles from end to end."""
+    if not (ROOT / "extensions/molecule").is_dir():
+        not_run(session, "there is no extensions/molecule")
+    run(session, "molecule", "test", "--all", "--report", "--no-command-borders")
+
+
+@nox.session(tags=["last"])
+def coverage(session: nox.Session) -> None:
+    """Branch coverage of what the test suites ran together."""
+    data = CACHE / "coverage"
+    parts = [str(path) for path in sorted(data.glob(".coverage.*"))]
+    if not parts:
+        session.error("no test suite has run")
+    total = {"COVERAGE_FILE": str(data / "total")}
+    run(session, "coverage", "combine", "--keep", "-q", *parts, **total)
+    core = "--include=plugins/module_utils/core/*"
+    run(session, "coverage", "report", core, f"--fail-under={COVERAGE_CORE}", **total)
+    run(session, "coverage", "report", f"--fail-under={COVERAGE_OVERALL}", **total)

@@ -1,0 +1,132 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules of this collection that no linter has: prints each breach, and fails if there is one.
+
+- a function of plugins/ is at most 40 lines long, a module's main() at most 15 statements, without a branch;
+- fail_json and exit_json are called in module_utils/module alone; nothing outside it catches Exception;
+- the action group `engine` holds exactly the modules that take the connection options;
+- no file in plugins/ or tests/ uses a mock library.
+"""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import re
+import sys
+from collections.abc import Iterator
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PLUGINS = ROOT / "plugins"
+EDGE = PLUGINS / "module_utils/module"
+FUNCTION_LINES = 40
+MAIN_STATEMENTS = 15
+AUTH_FRAGMENT = "ovirt_community.backup.auth"
+
+Tree = tuple[pathlib.Path, ast.Module]
+
+
+def trees(directory: pathlib.Path) -> Iterator[Tree]:
+    """Every Python file below a directory, parsed."""
+    for path in sorted(directory.rglob("*.py")):
+        yield path, ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Every function and method of a file."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node
+
+
+def long_functions(tree: Tree) -> Iterator[str]:
+    """Functions that are too long."""
+    path, module = tree
+    for node in functions(module):
+        lines = (node.end_lineno or node.lineno) - node.lineno + 1
+        if lines > FUNCTION_LINES:
+            yield f"{path}:{node.lineno}: {node.name} has {lines} lines, more than {FUNCTION_LINES}"
+
+
+def fat_mains(tree: Tree) -> Iterator[str]:
+    """Modules whose main() decides something."""
+    path, module = tree
+    if path.parent != PLUGINS / "modules":
+        return
+    for node in functions(module):
+        if node.name == "main":
+            statements = [inner for inner in ast.walk(node) if isinstance(inner, ast.stmt)]
+            if len(statements) - 1 > MAIN_STATEMENTS:
+                yield f"{path}:{node.lineno}: main() has more than {MAIN_STATEMENTS} statements"
+            if any(isinstance(inner, (ast.If, ast.For, ast.While)) for inner in statements):
+                yield f"{path}:{node.lineno}: main() decides or repeats; that belongs below"
+
+
+def misplaced_edge(tree: Tree) -> Iterator[str]:
+    """Ends of a module, and blanket catches, outside the edge."""
+    path, module = tree
+    if path.is_relative_to(EDGE):
+        return
+    for node in ast.walk(module):
+        if isinstance(node, ast.Attribute) and node.attr in ("fail_json", "exit_json"):
+            yield f"{path}:{node.lineno}: {node.attr} outside {EDGE.relative_to(ROOT)}"
+
+
+def mocks(tree: Tree) -> Iterator[str]:
+    """Imports of a mock library."""
+    path, module = tree
+    for node in ast.walk(module):
+        names = [name.name for name in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{name.name}" for name in node.names]
+        for name in names:
+            if re.search(r"\bmock\b|pytest_mock", name):
+                yield f"{path}: imports {name}: the lab is the fake here"
+
+
+def fragments(path: pathlib.Path) -> list[str]:
+    """The documentation fragments that a module extends."""
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    for node in module.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DOCUMENTATION":
+            documentation = yaml.safe_load(ast.literal_eval(node.value))
+            return list(documentation.get("extends_documentation_fragment") or [])
+    return []
+
+
+def action_group() -> Iterator[str]:
+    """Differences between the action group and the modules that take the connection options."""
+    runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
+    listed = set(runtime["action_groups"]["engine"])
+    paths = sorted((PLUGINS / "modules").glob("*.py"))
+    taking = {path.stem for path in paths if AUTH_FRAGMENT in fragments(path)}
+    for name in sorted(listed - taking):
+        yield f"meta/runtime.yml: {name} is in the group, but extends no {AUTH_FRAGMENT}"
+    for name in sorted(taking - listed):
+        yield f"meta/runtime.yml: {name} extends {AUTH_FRAGMENT}, but is not in the group"
+
+
+def breaches() -> Iterator[str]:
+    """Everything that breaks a rule."""
+    for tree in trees(PLUGINS):
+        yield from long_functions(tree)
+        yield from fat_mains(tree)
+        yield from misplaced_edge(tree)
+        yield from mocks(tree)
+    for tree in trees(ROOT / "tests"):
+        yield from mocks(tree)
+    yield from action_group()
+
+
+def main() -> int:
+    """Print the breaches."""
+    found = [line.replace(f"{ROOT}/", "") for line in breaches()]
+    print("\n".join(found) or "house rules: kept")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
