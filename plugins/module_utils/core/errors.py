@@ -21,18 +21,22 @@ The modules' edge catches :class:`BackupError` in one place and hands ``code``, 
     |   |-- EngineLoginError    user or password refused, session gone
     |   |-- EnginePermission    the user may not do this
     |   |-- EngineNotFound      404
-    |   |-- EngineConflict      the engine said no; ``retryable`` tells for how long
-    |   `-- EngineFault         any other fault
+    |   `-- EngineFault         the engine answered no; ``retryable`` tells if waiting can help
+    |       `-- EngineConflict  its state forbids the call now (409)
     |-- OperationFailed         the engine said yes, the effect is another
     |-- DeviceError
     |   |-- DeviceNotFound, DeviceAmbiguous, DeviceMismatch, DeviceBusy, DeviceLost
     `-- ImageError
-        |-- NoSpace, ImageMismatch, ImageExists, ToolFailed
+        |-- NoSpace, ImageMismatch, ImageExists, ImageBusy, ToolFailed
+        `-- ManifestInvalid     a manifest that is none, or of a later version
 """
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class BackupError(Exception):
@@ -130,19 +134,13 @@ class EngineNotFound(EngineError):
 
 
 class EngineFault(EngineError):
-    """A fault that is no conflict."""
+    """The engine answered, and the answer is no.
 
-    code = "engine_fault"
-
-
-class EngineConflict(EngineError):
-    """The state of the engine forbids the call now.
-
-    :param reason: Key of :data:`conflicts.CONFLICTS`, or ``unknown``.
+    :param reason: Key of :data:`conflicts.TABLE`, or ``unknown``.
     :param retryable: Whether waiting can help (contract section 11).
     """
 
-    code = "engine_conflict"
+    code = "engine_fault"
 
     def __init__(
         self,
@@ -156,6 +154,12 @@ class EngineConflict(EngineError):
         super().__init__(message, hint=hint, details={**(details or {}), "reason": reason})
         self.reason = reason
         self.retryable = retryable
+
+
+class EngineConflict(EngineFault):
+    """The state of the engine forbids the call now (HTTP 409)."""
+
+    code = "engine_conflict"
 
 
 class OperationFailed(BackupError):
@@ -228,3 +232,15 @@ class ToolFailed(ImageError):
     """A program ended with an error that has no class of its own."""
 
     code = "tool_failed"
+
+
+class ImageBusy(ImageError):
+    """Another run is writing this image now."""
+
+    code = "image_busy"
+
+
+class ManifestInvalid(ImageError):
+    """A manifest is not what the schema says, or of a version that is not known here."""
+
+    code = "manifest_invalid"

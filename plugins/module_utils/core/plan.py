@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Tuple
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -17,13 +20,15 @@ class Plan:
     :param result: Result keys as far as they are known before anything is done.
     :param before: State before, for diff mode.
     :param after: State after, for diff mode.
+    :param waits: Nothing is to be changed, but something under way is to be waited for.
     """
 
-    steps: Tuple[Any, ...] = ()
+    steps: tuple[Any, ...] = ()
     result: Mapping[str, Any] = field(default_factory=dict)
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
-    warnings: Tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    waits: bool = False
 
     @property
     def changed(self) -> bool:

@@ -10,8 +10,6 @@ combinations of QEMU and udev cut the link's name, but not the serial, to 20.
 
 from __future__ import annotations
 
-from typing import Tuple
-
 VIRTIO_SERIAL_LENGTH = 20
 """Bytes of a virtio-blk serial (linux/virtio_blk.h, VIRTIO_BLK_ID_BYTES)."""
 
@@ -26,17 +24,22 @@ _LINK_PREFIXES = {
 }
 
 
-def serial_forms(disk_id: str) -> Tuple[str, ...]:
+def serial_forms(disk_id: str) -> tuple[str, ...]:
     """The serial numbers under which a guest may show a disk, the most telling first."""
     short = disk_id[:VIRTIO_SERIAL_LENGTH]
     return (disk_id,) if short == disk_id else (disk_id, short)
 
 
-def device_links(disk_id: str, interface: str) -> Tuple[str, ...]:
+def device_links(disk_id: str, interface: str) -> tuple[str, ...]:
     """Paths under ``/dev/disk/by-id`` that may lead to the disk on this bus, best first."""
     if interface == "virtio":
-        forms: Tuple[str, ...] = (disk_id[:VIRTIO_SERIAL_LENGTH],)
+        forms: tuple[str, ...] = (disk_id[:VIRTIO_SERIAL_LENGTH],)
     else:
         forms = serial_forms(disk_id)
     prefixes = _LINK_PREFIXES.get(interface, ())
     return tuple(f"{BY_ID}/{prefix}{form}" for prefix in prefixes for form in forms)
+
+
+def guest_serial(disk_id: str, interface: str) -> str:
+    """The serial number that the guest's kernel shows for the disk on this bus."""
+    return disk_id[:VIRTIO_SERIAL_LENGTH] if interface == "virtio" else disk_id

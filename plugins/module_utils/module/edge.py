@@ -11,12 +11,16 @@ plan that a real run would execute, so the two cannot disagree.
 from __future__ import annotations
 
 import traceback
-from typing import Any, Callable, Mapping, NoReturn, Protocol
-
-from ansible.module_utils.basic import AnsibleModule
+from typing import TYPE_CHECKING, Any, Callable, NoReturn, Protocol
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import BackupError
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible.module_utils.basic import AnsibleModule
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
 
 
 class Operation(Protocol):
@@ -25,7 +29,7 @@ class Operation(Protocol):
     def plan(self) -> Plan:
         """Read the state and decide. Changes nothing."""
 
-    def execute(self, plan: Plan) -> Mapping[str, Any]:
+    def execute(self, plan: Plan, /) -> Mapping[str, Any]:
         """Do what was decided; return the result keys that only the deed can fill."""
 
 
@@ -36,21 +40,22 @@ def run(module: AnsibleModule, build: Callable[[Mapping[str, Any]], Operation]) 
     """
     try:
         result, warnings = perform(build(module.params), check_mode=module.check_mode)
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001  (the edge)
         module.fail_json(**failure(exc))
     for warning in warnings:
         module.warn(warning)
     module.exit_json(**result)
 
 
-def perform(
-    operation: Operation, *, check_mode: bool
-) -> tuple[dict[str, Any], tuple[str, ...]]:
+def perform(operation: Operation, *, check_mode: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Plan, and execute unless in check mode. Returns the result and the warnings."""
-    plan = operation.plan()
-    result = dict(plan.result)
-    if not check_mode and plan.changed:
-        result.update(operation.execute(plan))
+    try:
+        plan = operation.plan()
+        result = dict(plan.result)
+        if not check_mode and (plan.changed or plan.waits):
+            result.update(operation.execute(plan))
+    finally:
+        getattr(operation, "close", lambda: None)()
     result["changed"] = plan.changed
     result["diff"] = {"before": dict(plan.before), "after": dict(plan.after)}
     return result, plan.warnings

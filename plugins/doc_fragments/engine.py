@@ -1,0 +1,88 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Options that the modules share which talk to the engine."""
+
+    DOCUMENTATION = r"""
+requirements:
+  - ovirt-engine-sdk-python >= 4.5
+notes:
+  - Runs where the engine can be reached and the SDK is installed, usually the controller or an execution environment.
+    In a play over other hosts, delegate it to C(localhost).
+options:
+  auth:
+    description:
+      - How to reach the engine and who to be there. The fact RV(ovirt.ovirt.ovirt_auth#module:ovirt_auth) of
+        M(ovirt.ovirt.ovirt_auth#module) can be given as it is.
+      - May be left out. What it does not say is looked for in the environment variables E(OVIRT_URL), E(OVIRT_HOSTNAME),
+        E(OVIRT_USERNAME), E(OVIRT_PASSWORD), E(OVIRT_TOKEN), E(OVIRT_CAFILE) and E(OVIRT_INSECURE), then in the file that
+        E(OVIRT_INI_PATH) names. So AWX's stock credential type C(Red Hat Virtualization) is enough, its CA file included.
+    type: dict
+    suboptions:
+      url:
+        description:
+          - Address of the API, for example V(https://engine.example.com/ovirt-engine/api).
+          - The path may be left out.
+        type: str
+      hostname:
+        description:
+          - Name of the engine's host, instead of O(auth.url).
+        type: str
+      username:
+        description:
+          - User with profile, for example V(backup@internal).
+        type: str
+      password:
+        description:
+          - Password of the user.
+        type: str
+      token:
+        description:
+          - Token of a session, instead of user and password.
+        type: str
+      ca_file:
+        description:
+          - File with the CA that issued the engine's certificate. The system's store is used without it.
+          - It is read where the module runs.
+        type: path
+      insecure:
+        description:
+          - Do not verify the engine's certificate. Whoever stands between can then read the password and the data.
+          - Not verified only if this is V(true).
+        type: bool
+      kerberos:
+        description:
+          - Log in with Kerberos.
+        type: bool
+      compress:
+        description:
+          - Ask the engine to compress its answers; on by default.
+        type: bool
+      timeout:
+        description:
+          - Seconds after which one request is given up; 300 by default.
+        type: int
+      headers:
+        description:
+          - HTTP headers to send with every request.
+        type: dict
+"""
+
+    WAIT = r"""
+options:
+  wait:
+    description:
+      - Wait until what was asked for is true, not only ordered.
+    type: bool
+    default: true
+  poll_interval:
+    description:
+      - Longest pause, in seconds, between two looks at the engine. The first looks follow each other faster.
+    type: int
+    default: 3
+"""

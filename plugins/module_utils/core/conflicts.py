@@ -1,0 +1,138 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the engine's refusals mean, and whether waiting can help.
+
+The engine names no error codes over the API, only English sentences (contract section 0.2), so the
+sentences are matched, here and nowhere else. Order matters: the first entry that matches wins.
+Texts and verdicts: contract sections 0.2, 1.3, 3, 4, 6.4, 6.5 and 11.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from re import Pattern
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """One known refusal: a stable name, how it reads, whether to retry, what to do."""
+
+    reason: str
+    pattern: Pattern[str]
+    retryable: bool
+    hint: str = ""
+
+
+def _entry(reason: str, text: str, retryable: bool, hint: str = "") -> Meaning:
+    return Meaning(reason, re.compile(text), retryable, hint)
+
+
+_PASSING = (
+    "Powering Up|Powering Down|Migrating|Wait for Launch|Reboot in Progress|Saving State"
+    "|Restoring State|Image Locked"
+)
+
+TABLE: tuple[Meaning, ...] = (
+    _entry("object_locked", "Related operation is currently in progress", True),
+    _entry("snapshot_being_taken", "Snapshot is currently being created", True),
+    _entry("snapshot_locked", "The snapshot is in LOCKED status", True),
+    _entry("disks_locked", "following disks are locked|disk is locked", True),
+    _entry("vm_locked", "VM is locked", True),
+    _entry("vm_during_snapshot", "is performing an operation on a Snapshot", True),
+    _entry("disk_being_moved", "being moved or copied|being migrated", True),
+    _entry("vm_being_exported", "is being exported", True),
+    _entry("vm_being_cloned", "is being cloned", True),
+    _entry("vm_during_backup", "during a backup operation", True),
+    _entry("migration_in_progress", "[Mm]igration is in progress", True),
+    _entry("vm_status_passing", f"because the VM is in (?:{_PASSING}) status", True),
+    _entry("engine_maintenance", "Engine is running in Maintenance mode", True),
+    _entry(
+        "domain_status_passing",
+        "Storage Domain's status is (?:Locked|Activating|Preparing For Maintenance|Unknown)",
+        True,
+    ),
+    _entry(
+        "plug_failed",
+        "Failed to hot-plug disk",
+        False,
+        "The host could not plug the disk; its vdsm log says why.",
+    ),
+    _entry(
+        "unplug_failed",
+        "Failed to hot-unplug disk",
+        True,
+        "The appliance does not let go of the disk: unmount it, deactivate LVM and multipath on"
+        " it, and try again.",
+    ),
+    _entry("host_unreachable", "Network error during communication with the Host", True),
+    _entry(
+        "already_attached",
+        "The disk is already attached to VM",
+        False,
+        "A VM can hold one snapshot of a disk, and never a snapshot of its own disk.",
+    ),
+    _entry("not_attached", "The specified disk is not attached to the VM", False),
+    _entry("already_detached", "already detached from VM", False),
+    _entry("disk_not_in_snapshot", "The specified disk does not exist", False),
+    _entry("snapshot_missing", "VM's Snapshot does not exist", False),
+    _entry("snapshot_not_regular", "only allowed for regular snapshots", False),
+    _entry("snapshot_in_preview", "The snapshot is in IN_PREVIEW status", False),
+    _entry("vm_in_preview", "VM is previewing a Snapshot", False),
+    _entry(
+        "vm_status",
+        "because the VM is in [A-Z][A-Za-z ]* status",
+        False,
+        "Bring the VM into a state that allows it (Up or Down).",
+    ),
+    _entry("boot_in_use", "is already marked as boot", False, "Leave bootable at false."),
+    _entry("no_free_slot", "Maximum (?:PCI|IDE|SATA|VirtIO SCSI|sPAPR VSCSI) devices", False),
+    _entry(
+        "virtio_scsi_disabled",
+        "VirtIO-SCSI is disabled for the VM",
+        False,
+        "Enable VirtIO-SCSI for the appliance, or attach with interface virtio.",
+    ),
+    _entry("interface_unsupported", "disk interface is not supported by the VM OS", False),
+    _entry("interface_no_hotplug", "Hot plugging a disk to an? .* interface is not supp", False),
+    _entry("read_only_unsupported", "IDE disks can't be read-only", False),
+    _entry("pass_discard_unsupported", "Enable discard for .* is ", False),
+    _entry(
+        "other_data_center",
+        "target Data Center does not contain the Virtual Disk",
+        False,
+        "Use an appliance in the data centre of the source VM.",
+    ),
+    _entry("domain_status", "Storage Domain's status is", False),
+    _entry("domain_space", "Low disk space on Storage Domain", False),
+    _entry(
+        "disk_snapshot_attached",
+        "disks snapshots are attached to other VMs",
+        False,
+        "Detach the disk snapshots from the VMs that are named, then try again.",
+    ),
+    _entry("plugged_disk_snapshot", "activated disks are disk snapshots", False),
+    _entry("hosted_engine_disk", "disk contains the hosted engine", False),
+    _entry("content_type", "operation is not supported for .* disks", False),
+    _entry("disk_illegal", "Disk is in an illegal state|are in ILLEGAL status", False),
+    _entry("vm_missing", "VM is not found", False),
+    _entry("vm_external", "not managed by the engine", False),
+    _entry("insufficient_query", "query execution failed due to insufficient perm", False),
+)
+
+UNKNOWN = Meaning("unknown", re.compile(""), False)
+
+
+def meaning_of(detail: str | None) -> Meaning:
+    """Find what a fault's detail says; :data:`UNKNOWN` if it is not in the table."""
+    text = detail or ""
+    return next((entry for entry in TABLE if entry.pattern.search(text)), UNKNOWN)
+
+
+def clean(detail: str | None) -> str:
+    """The engine's words without the brackets it prints around them (contract section 0.2)."""
+    text = " ".join((detail or "").split())
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1]
+    return text

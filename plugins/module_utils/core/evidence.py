@@ -1,0 +1,132 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which snapshot does an attachment show? No call of API v4 tells (contract section 2.2).
+
+What can be known, best first:
+
+1. While a disk snapshot is attached, its snapshot cannot be removed. So if the disk is part of
+   exactly one snapshot, that is the one.
+2. Our attach sends the snapshot's id as correlation id, and event 2016 gives it back.
+3. Otherwise it is unknown, and nobody guesses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    Attachment,
+    DiskId,
+    Event,
+    Layer,
+    SnapshotId,
+    VmId,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+EVENT_ATTACHED = 2016
+EVENT_DETACHED = 2018
+
+ONLY_SNAPSHOT = "only_snapshot"
+EVENT = "event"
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A disk on a VM, with what is known about it.
+
+    ``is_disk_snapshot``: the disk is in snapshots, none of which is the holder's.
+    ``evidence``: only_snapshot, event or unknown. ``candidates``: every snapshot it could be.
+    """
+
+    attachment: Attachment
+    alias: str
+    is_disk_snapshot: bool
+    snapshot_id: SnapshotId | None = None
+    evidence: str = UNKNOWN
+    candidates: tuple[SnapshotId, ...] = ()
+
+    @property
+    def disk_id(self) -> DiskId:
+        """Id of the disk."""
+        return self.attachment.disk_id
+
+    def facts(self) -> dict[str, Any]:
+        """As a module returns it."""
+        return {
+            "disk_id": self.attachment.disk_id,
+            "alias": self.alias,
+            "is_disk_snapshot": self.is_disk_snapshot,
+            "snapshot_id": self.snapshot_id,
+            "evidence": self.evidence,
+            "active": self.attachment.active,
+            "interface": self.attachment.interface,
+            "bootable": self.attachment.bootable,
+            "read_only": self.attachment.read_only,
+            "pass_discard": self.attachment.pass_discard,
+            "logical_name": self.attachment.logical_name,
+        }
+
+
+def is_disk_snapshot(layers: Iterable[Layer], holder_snapshots: Iterable[SnapshotId]) -> bool:
+    """Whether a disk attached to a VM is a snapshot of another VM's disk.
+
+    A disk that is in a snapshot can never be shareable (contract section 2.2), so if it is in
+    snapshots and none of them is the holder's, the holder has it by attachment of a snapshot.
+    """
+    of_disk = {layer.snapshot_id for layer in layers}
+    return bool(of_disk) and of_disk.isdisjoint(set(holder_snapshots))
+
+
+def attached_snapshot(
+    attachment: Attachment, alias: str, layers: Sequence[Layer], events: Iterable[Event]
+) -> tuple[SnapshotId | None, str]:
+    """Tell which snapshot is attached, and how that is known.
+
+    :param layers: Frozen volumes of the disk.
+    :param events: Events 2016 and 2018 of the holder.
+    """
+    candidates = {layer.snapshot_id for layer in layers}
+    if len(candidates) == 1:
+        return next(iter(candidates)), ONLY_SNAPSHOT
+    last = last_attach_event(events, attachment.vm_id, alias)
+    if last is not None and last.correlation_id in candidates:
+        return SnapshotId(last.correlation_id), EVENT
+    return None, UNKNOWN
+
+
+def last_attach_event(events: Iterable[Event], vm_id: VmId, alias: str) -> Event | None:
+    """The event of the attachment that still stands, or None if a later one ended it.
+
+    Events name the disk by its alias only (contract section 12).
+    """
+    start = f"Disk {alias} was successfully "
+    about = [
+        event
+        for event in events
+        if event.code in (EVENT_ATTACHED, EVENT_DETACHED)
+        and event.vm_id in (None, vm_id)
+        and event.description.startswith(start)
+    ]
+    newest = max(about, key=lambda event: event.index, default=None)
+    return newest if newest is not None and newest.code == EVENT_ATTACHED else None
+
+
+def make_holding(
+    attachment: Attachment,
+    alias: str,
+    layers: Sequence[Layer],
+    holder_snapshots: Iterable[SnapshotId],
+    events: Iterable[Event],
+) -> Holding:
+    """Put together all that is known about one attachment."""
+    if not is_disk_snapshot(layers, holder_snapshots):
+        return Holding(attachment, alias, False)
+    snapshot_id, evidence = attached_snapshot(attachment, alias, layers, events)
+    candidates = tuple(sorted({layer.snapshot_id for layer in layers}))
+    return Holding(attachment, alias, True, snapshot_id, evidence, candidates)

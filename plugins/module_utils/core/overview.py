@@ -1,0 +1,133 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run would back up: decided before anything is touched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules, snapshots
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+        Attachment,
+        Disk,
+        Vm,
+    )
+
+
+@dataclass(frozen=True)
+class SourceOverview:
+    """One source VM: what of it would be in the set, what not and why."""
+
+    word: str
+    vm: Vm | None = None
+    disks: tuple[tuple[Attachment, Disk], ...] = ()
+    problems: tuple[str, ...] = ()
+    data_center: str = ""
+
+
+@dataclass(frozen=True)
+class ApplianceOverview:
+    """The appliance as it stands."""
+
+    vm: Vm
+    data_center: str
+    held_disk_ids: tuple[str, ...] = field(default=())
+
+
+def source_facts(source: SourceOverview, appliance: ApplianceOverview) -> dict[str, Any]:
+    """The plan for one source VM, with everything that stands against it."""
+    disks = [_disk_facts(a, d) for a, d in source.disks if snapshots.left_out(d) is None]
+    return {
+        "name": source.vm.name if source.vm else source.word,
+        "vm": _vm_facts(source.vm) if source.vm else None,
+        "disks": disks,
+        "left_out": left_out(source.disks),
+        "required_bytes": sum(disk["total_size"] for disk in disks),
+        "problems": [*source.problems, *problems(source, appliance, len(disks))],
+        "warnings": warnings(source, appliance),
+    }
+
+
+def problems(source: SourceOverview, appliance: ApplianceOverview, disk_count: int) -> list[str]:
+    """Why this VM cannot be backed up through this appliance."""
+    if source.vm is None:
+        return []
+    found = [
+        violation.message
+        for violation in (
+            *rules.not_its_own(appliance.vm, source.vm),
+            *rules.appliance_ready(appliance.vm),
+        )
+    ]
+    if source.data_center != appliance.data_center:
+        found.append(
+            f"{source.vm.name!r} is in another data centre than the appliance"
+            f" {appliance.vm.name!r}; only disks of its own can be attached."
+        )
+    if not disk_count:
+        found.append(f"{source.vm.name!r} has no disk that a snapshot could include.")
+    found.extend(
+        f"The appliance holds disk {disk.alias!r} of {source.vm.name!r} already."
+        for _attachment, disk in source.disks
+        if disk.id in appliance.held_disk_ids and appliance.vm.id != source.vm.id
+    )
+    return found
+
+
+def warnings(source: SourceOverview, appliance: ApplianceOverview) -> list[str]:
+    """What a person should know although it stops nothing."""
+    if source.vm is None:
+        return []
+    found = [
+        f"Disk {entry['alias']!r} of {source.vm.name!r} will not be in the set: {entry['reason']}."
+        for entry in left_out(source.disks)
+    ]
+    if source.vm.host_id and source.vm.host_id == appliance.vm.host_id:
+        found.append(
+            f"{source.vm.name!r} and the appliance run on one host; detaching may disturb the"
+            " paths of the source VM's disks there. Keep them apart (anti-affinity)."
+        )
+    return found
+
+
+def left_out(disks: Sequence[tuple[Attachment, Disk]]) -> list[dict[str, str]]:
+    """Disks that a snapshot cannot include, each with the reason."""
+    reasons = [(disk, snapshots.left_out(disk)) for _attachment, disk in disks]
+    return [
+        {"disk_id": disk.id, "alias": disk.alias, "reason": reason}
+        for disk, reason in reasons
+        if reason is not None
+    ]
+
+
+def appliance_facts(appliance: ApplianceOverview) -> dict[str, Any]:
+    """The appliance as a module returns it."""
+    return _vm_facts(appliance.vm)
+
+
+def _vm_facts(vm: Vm) -> dict[str, Any]:
+    return {
+        "id": vm.id,
+        "name": vm.name,
+        "status": vm.status,
+        "cluster_id": vm.cluster_id,
+        "host_id": vm.host_id or None,
+    }
+
+
+def _disk_facts(attachment: Attachment, disk: Disk) -> dict[str, Any]:
+    return {
+        "disk_id": disk.id,
+        "alias": disk.alias,
+        "virtual_size": disk.virtual_size,
+        "total_size": disk.total_size,
+        "format": disk.format,
+        "interface": attachment.interface,
+        "bootable": attachment.bootable,
+    }

@@ -1,0 +1,173 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Snapshots of a VM for backup: what to make, what to remove, how consistent it turned out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    InvalidRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.lookup import the_one
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    Disk,
+    DiskId,
+    Event,
+    Snapshot,
+    SnapshotId,
+    Vm,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+FREEZE_FAILED = 10764
+FREEZE_SUCCEEDED = 10767
+CREATED = 68
+CREATE_FAILED = (69, 117)
+INCONSISTENT = (170, 10774)
+REMOVAL_BEGUN = 342
+REMOVE_FAILED = (343, 357, 359)
+
+
+@dataclass(frozen=True)
+class CreateStep:
+    """Make a snapshot of all disks that can have one, or of those named."""
+
+    vm: Vm
+    description: str
+    disk_ids: tuple[DiskId, ...] | None
+    memory: bool
+
+
+@dataclass(frozen=True)
+class RemoveStep:
+    """Remove a snapshot and wait for its merge."""
+
+    vm: Vm
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True)
+class SnapshotSituation:
+    """What was asked for, and what was found. ``snapshot`` is an id or a description."""
+
+    vm: Vm
+    snapshots: tuple[Snapshot, ...]
+    snapshot: str
+    present: bool
+    disk_ids: tuple[DiskId, ...] | None = None
+    memory: bool = False
+
+
+def plan_snapshot(now: SnapshotSituation) -> Plan:
+    """Decide whether to make or to remove a snapshot.
+
+    :raises errors.Ambiguous: two snapshots have this description.
+    :raises errors.Refused: the snapshot to remove is not a regular one.
+    """
+    found = find_snapshot(now.snapshots, now.snapshot)
+    before = {"snapshot": found.description if found else None}
+    if now.present:
+        return _plan_present(now, found, before)
+    if found is None:
+        return Plan(result=_result(now.vm, None), before=before, after=before)
+    rules.enforce(rules.snapshot_usable(found))
+    return Plan(
+        steps=(RemoveStep(now.vm, found),),
+        result=_result(now.vm, found),
+        before=before,
+        after={"snapshot": None},
+    )
+
+
+def _plan_present(
+    now: SnapshotSituation, found: Snapshot | None, before: dict[str, Any]
+) -> Plan:
+    if found is not None:
+        rules.enforce(rules.snapshot_usable(found))
+        return Plan(result=_result(now.vm, found), before=before, after=before, waits=True)
+    if not now.snapshot.strip():
+        raise InvalidRequest("A snapshot needs a description.")
+    wanted = Snapshot(SnapshotId(""), now.snapshot, "absent", "regular", memory=now.memory)
+    return Plan(
+        steps=(CreateStep(now.vm, now.snapshot, now.disk_ids, now.memory),),
+        result=_result(now.vm, wanted),
+        before=before,
+        after={"snapshot": now.snapshot},
+    )
+
+
+def find_snapshot(snapshots: Iterable[Snapshot], word: str) -> Snapshot | None:
+    """Find a snapshot by its id, else by its whole description.
+
+    :raises errors.Ambiguous: several have this description.
+    """
+    candidates = list(snapshots)
+    by_id = [one for one in candidates if one.id == word]
+    if by_id:
+        return by_id[0]
+    named = [one for one in candidates if one.type != "active" and one.description == word]
+    if not named:
+        return None
+    return the_one(
+        "snapshot", word, named, lambda one: {"id": one.id, "description": one.description}
+    )
+
+
+def snapshot_facts(snapshot: Snapshot) -> dict[str, Any]:
+    """As a module returns it. The id is null as long as there is none."""
+    return {
+        "id": snapshot.id or None,
+        "description": snapshot.description,
+        "status": snapshot.status,
+        "type": snapshot.type,
+        "date": snapshot.date.isoformat() if snapshot.date else None,
+        "memory": snapshot.memory,
+    }
+
+
+def _result(vm: Vm, snapshot: Snapshot | None) -> dict[str, Any]:
+    return {
+        "vm": {"id": vm.id, "name": vm.name},
+        "snapshot": snapshot_facts(snapshot) if snapshot else None,
+        "consistency": "unknown",
+        "events": [],
+        "disks": [],
+    }
+
+
+def consistency(vm_status: str, events: Sequence[Event]) -> str:
+    """How good the frozen state is, as far as the engine says (contract section 6.3).
+
+    - ``offline``: the VM was down, nothing was being written.
+    - ``filesystem``: the engine froze the guest's file systems.
+    - ``crash``: the freeze was tried and failed; as after a power cut.
+    - ``inconsistent``: the engine itself warns of the snapshot.
+    - ``unknown``: crash or better. By default the host freezes through the guest agent and
+      tells nobody how it went.
+    """
+    codes = {event.code for event in events}
+    if codes & set(INCONSISTENT):
+        return "inconsistent"
+    if FREEZE_FAILED in codes:
+        return "crash"
+    if FREEZE_SUCCEEDED in codes:
+        return "filesystem"
+    return "offline" if vm_status == "down" else "unknown"
+
+
+def left_out(disk: Disk) -> str | None:
+    """Why a snapshot of the VM does not include this disk; None if it does."""
+    if disk.storage_type != "image":
+        return f"it is a {disk.storage_type} disk, which snapshots do not include"
+    if disk.shareable:
+        return "it is shareable, which snapshots do not include"
+    if disk.content_type != "data":
+        return f"its content is {disk.content_type}, not data"
+    return None

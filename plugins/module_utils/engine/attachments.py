@@ -1,0 +1,218 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Attach and detach disk snapshots: the state is read, core decides, the steps are carried out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.attach import (
+    AttachSituation,
+    AttachStep,
+    DetachStep,
+    plan_attach,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.detach import (
+    DetachSituation,
+    plan_detach,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    BackupError,
+    InvalidRequest,
+    NotFound,
+    OperationFailed,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.lookup import select_disks
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    SnapshotId,
+    Vm,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import facts
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.base import (
+    EngineOperation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.persist import persist
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import (
+        AttachRequest,
+        DetachRequest,
+        Patience,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.waiting import (
+        Clock,
+        Deadline,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import (
+        EnginePort,
+    )
+
+
+def attach_one(engine: EnginePort, step: AttachStep, deadline: Deadline) -> None:
+    """Attach one disk snapshot and be sure of it.
+
+    :raises errors.EngineError: the engine refuses for good, or until the time is up.
+    """
+    disk = step.disk
+
+    def attached() -> bool:
+        found = engine.attachment(step.appliance.id, disk.disk_id)
+        if found is None:
+            return False
+        return facts.holding(engine, step.appliance, found).snapshot_id == disk.snapshot_id
+
+    persist(
+        lambda: engine.attach(step.appliance.id, disk.disk_id, disk.snapshot_id, step.settings),
+        attached,
+        deadline,
+    )
+
+
+def detach_one(engine: EnginePort, step: DetachStep, deadline: Deadline) -> None:
+    """Detach one disk snapshot and be sure of it.
+
+    :raises errors.EngineError: the engine refuses for good, or until the time is up.
+    """
+    persist(
+        lambda: engine.detach(step.appliance.id, step.disk_id),
+        lambda: engine.attachment(step.appliance.id, step.disk_id) is None,
+        deadline,
+    )
+
+
+class Attach(EngineOperation):
+    """Attach disks of one snapshot, all or nothing."""
+
+    def __init__(
+        self, engine: EnginePort, clock: Clock, patience: Patience, request: AttachRequest
+    ) -> None:
+        super().__init__(engine, clock, patience)
+        self._request = request
+
+    def plan(self) -> Plan:
+        """Look at both VMs and at the snapshot, and decide."""
+        engine, request = self._engine, self._request
+        appliance = facts.find_vm(engine, request.appliance)
+        source = facts.find_vm(engine, request.source)
+        rules.enforce(rules.not_its_own(appliance, source))
+        snapshot = facts.find_snapshot(engine, source, request.snapshot)
+        rules.enforce(rules.snapshot_usable(snapshot))
+        disks = select_disks(facts.exact_disks(engine, source, snapshot), request.disks)
+        if not disks:
+            raise InvalidRequest(
+                f"Snapshot {snapshot.description!r} of {source.name!r} holds no disks.",
+                hint="The engine has no stored configuration of it, or it was made without disks.",
+            )
+        situation = AttachSituation(
+            appliance=appliance,
+            source=source,
+            snapshot=snapshot,
+            disks=disks,
+            settings=request.settings,
+            held=facts.holdings(engine, appliance),
+            replace=request.replace,
+        )
+        return plan_attach(situation)
+
+    def execute(self, plan: Plan) -> Mapping[str, Any]:
+        """Carry out the steps; undo what was attached if a later one fails."""
+        deadline = self.deadline()
+        done: list[AttachStep] = []
+        try:
+            for step in plan.steps:
+                if isinstance(step, DetachStep):
+                    detach_one(self._engine, step, deadline)
+                    continue
+                # Counted before it is tried: a lost answer may hide a success.
+                done.append(step)
+                attach_one(self._engine, step, deadline)
+        except BackupError as exc:
+            exc.details["rolled_back"] = self._undo(done)
+            raise
+        return {}
+
+    def _undo(self, steps: list[AttachStep]) -> dict[str, str]:
+        """Detach again what this call attached. Says of each disk how that went."""
+        outcome: dict[str, str] = {}
+        for step in reversed(steps):
+            back = DetachStep(step.appliance, step.disk.disk_id, step.disk.alias)
+            try:
+                if self._is_ours(step):
+                    detach_one(self._engine, back, self.deadline())
+                    outcome[step.disk.disk_id] = "detached"
+                else:
+                    outcome[step.disk.disk_id] = "not attached"
+            except BackupError as exc:
+                outcome[step.disk.disk_id] = f"STILL ATTACHED: {exc.message}"
+        return outcome
+
+    def _is_ours(self, step: AttachStep) -> bool:
+        found = self._engine.attachment(step.appliance.id, step.disk.disk_id)
+        if found is None:
+            return False
+        held = facts.holding(self._engine, step.appliance, found)
+        return held.snapshot_id == step.disk.snapshot_id
+
+
+class Detach(EngineOperation):
+    """Detach disk snapshots, and nothing else."""
+
+    def __init__(
+        self, engine: EnginePort, clock: Clock, patience: Patience, request: DetachRequest
+    ) -> None:
+        super().__init__(engine, clock, patience)
+        self._request = request
+
+    def plan(self) -> Plan:
+        """Look at the appliance and decide."""
+        appliance = facts.find_vm(self._engine, self._request.appliance)
+        return plan_detach(
+            DetachSituation(
+                appliance=appliance,
+                held=facts.holdings(self._engine, appliance),
+                disks=self._request.disks,
+                snapshot_id=self._snapshot_id(),
+                everything=self._request.everything,
+            )
+        )
+
+    def _snapshot_id(self) -> SnapshotId | None:
+        """A snapshot's id may be used even if the snapshot is gone; nothing is attached then."""
+        word = self._request.snapshot
+        if word is None:
+            return None
+        if self._request.source is None:
+            return SnapshotId(word)
+        source: Vm = facts.find_vm(self._engine, self._request.source)
+        try:
+            return facts.find_snapshot(self._engine, source, word).id
+        except NotFound:
+            return SnapshotId(word)
+
+    def execute(self, plan: Plan) -> Mapping[str, Any]:
+        """Detach one after the other; the others are tried even if one fails."""
+        deadline = self.deadline()
+        failures: list[BackupError] = []
+        left: list[dict[str, Any]] = []
+        for step in plan.steps:
+            try:
+                detach_one(self._engine, step, deadline)
+            except BackupError as exc:  # noqa: PERF203  (a failure must not stop the others)
+                failures.append(exc)
+                left.append({"disk_id": step.disk_id, "alias": step.alias, "why": exc.message})
+        if not failures:
+            return {}
+        if len(plan.steps) == 1:
+            failures[0].details["still_attached"] = left
+            raise failures[0]
+        raise OperationFailed(
+            f"{len(failures)} of {len(plan.steps)} disk snapshots could not be detached: "
+            + " ".join(failure.message for failure in failures),
+            hint=failures[0].hint,
+            details={"still_attached": left},
+        )

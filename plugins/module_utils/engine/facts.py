@@ -1,0 +1,150 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading the engine: what the plans of core are decided on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    evidence,
+    lookup,
+    snapshots,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import NotFound
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    Attachment,
+    Disk,
+    Event,
+    Layer,
+    Snapshot,
+    SnapshotDisk,
+    SnapshotId,
+    Vm,
+    VmId,
+    is_uuid,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.evidence import (
+        Holding,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import (
+        EnginePort,
+    )
+
+
+def find_vm(engine: EnginePort, word: str) -> Vm:
+    """Find a VM by its id or its exact name.
+
+    :raises errors.NotFound: there is none.
+    :raises errors.Ambiguous: several data centres have one of this name.
+    """
+    if is_uuid(word):
+        found = engine.vm(VmId(word.lower()))
+        if found is not None:
+            return found
+    name = lookup.searchable_name(word, "VM")
+    matches = engine.vms_named(name)
+    return lookup.the_one(
+        "VM", word, matches, lambda vm: {"id": vm.id, "name": vm.name, "cluster": vm.cluster_id}
+    )
+
+
+def find_snapshot(engine: EnginePort, vm: Vm, word: str) -> Snapshot:
+    """Find a snapshot of this VM by its id or its whole description.
+
+    :raises errors.NotFound: the VM has none such; the message tells if another VM has.
+    """
+    known = engine.snapshots(vm.id)
+    found = snapshots.find_snapshot(known, word)
+    if found is not None:
+        return found
+    raise NotFound(
+        f"VM {vm.name!r} has no snapshot {word!r}.",
+        hint=_whose(engine, vm, word),
+        details={"vm_id": vm.id, "snapshot": word},
+    )
+
+
+def _whose(engine: EnginePort, vm: Vm, word: str) -> str:
+    """Tell whose snapshot it is. The engine looks up the id alone, whatever VM is in the URL."""
+    if not is_uuid(word):
+        return ""
+    foreign = engine.snapshot(vm.id, SnapshotId(word))
+    if foreign is None or foreign.vm_id is None:
+        return ""
+    return f"It is a snapshot of VM {foreign.vm_id}."
+
+
+def exact_disks(engine: EnginePort, vm: Vm, snapshot: Snapshot) -> tuple[SnapshotDisk, ...]:
+    """Disks of a snapshot with their exact sizes.
+
+    The snapshot's own list has whole GiB; the exact size is that of the frozen volume. Engines
+    before 4.4.3 do not list volumes per disk: there ``exact`` stays false.
+    """
+    rounded = engine.snapshot_disks(vm.id, snapshot.id)
+    return tuple(_exact(disk, engine.layers(disk.disk_id), vm, engine) for disk in rounded)
+
+
+def _exact(disk: SnapshotDisk, layers: Sequence[Layer], vm: Vm, engine: EnginePort) -> SnapshotDisk:
+    held = engine.attachment(vm.id, disk.disk_id)
+    if held is not None:
+        disk = replace(disk, interface=held.interface, bootable=held.bootable)
+    layer = next((one for one in layers if one.snapshot_id == disk.snapshot_id), None)
+    if layer is None:
+        return disk
+    return replace(
+        disk,
+        image_id=layer.image_id,
+        virtual_size=layer.virtual_size,
+        actual_size=layer.actual_size,
+        format=layer.format,
+        parent_image_id=layer.parent_image_id,
+        exact=True,
+    )
+
+
+def holdings(engine: EnginePort, holder: Vm) -> tuple[Holding, ...]:
+    """Everything that a VM holds, each with what is known about it."""
+    attachments = engine.attachments(holder.id)
+    own = [snapshot.id for snapshot in engine.snapshots(holder.id)]
+    layers = {one.disk_id: engine.layers(one.disk_id) for one in attachments}
+    foreign = [one for one in attachments if evidence.is_disk_snapshot(layers[one.disk_id], own)]
+    # Events serve only where a disk is in several snapshots.
+    unclear = any(len({x.snapshot_id for x in layers[one.disk_id]}) > 1 for one in foreign)
+    events = attach_events(engine, holder) if unclear else []
+    return tuple(
+        evidence.make_holding(one, _alias(engine, one), layers[one.disk_id], own, events)
+        for one in attachments
+    )
+
+
+def holding(engine: EnginePort, holder: Vm, attachment: Attachment) -> Holding:
+    """Look at one attachment anew."""
+    own = [snapshot.id for snapshot in engine.snapshots(holder.id)]
+    layers = engine.layers(attachment.disk_id)
+    events = attach_events(engine, holder)
+    return evidence.make_holding(attachment, _alias(engine, attachment), layers, own, events)
+
+
+def attach_events(engine: EnginePort, holder: Vm) -> list[Event]:
+    """Attach and detach events of one VM, newest first."""
+    codes = f"type = {evidence.EVENT_ATTACHED} or type = {evidence.EVENT_DETACHED}"
+    found = engine.events(codes)
+    return [event for event in found if event.vm_id in (None, holder.id)]
+
+
+def vm_disks(engine: EnginePort, vm: Vm) -> list[tuple[Attachment, Disk]]:
+    """Disks of a VM with their properties; those that the user may not see are left out."""
+    pairs = [(one, engine.disk(one.disk_id)) for one in engine.attachments(vm.id)]
+    return [(attachment, disk) for attachment, disk in pairs if disk is not None]
+
+
+def _alias(engine: EnginePort, attachment: Attachment) -> str:
+    disk: Disk | None = engine.disk(attachment.disk_id)
+    return disk.alias if disk is not None else attachment.disk_id

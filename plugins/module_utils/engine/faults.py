@@ -1,0 +1,127 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the SDK raises, turned into our errors. The only place that reads the engine's faults."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import conflicts
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    EngineConflict,
+    EngineError,
+    EngineFault,
+    EngineLoginError,
+    EngineNotFound,
+    EnginePermission,
+    EngineUnavailable,
+    EngineUntrusted,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.sdk import ovirtsdk4
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CERTIFICATE = re.compile(r"certificate|SSL peer|self.signed|CA cert", re.IGNORECASE)
+_INSUFFICIENT = "insufficient_query"
+
+
+@contextmanager
+def translated(action: str) -> Iterator[None]:
+    """Run SDK calls; what they raise comes out as an :class:`EngineError`.
+
+    :param action: What was being done, to begin the message with ("attach disk X to VM Y").
+    """
+    try:
+        yield
+    except ovirtsdk4.Error as exc:
+        raise convert(exc, action) from exc
+
+
+def convert(exc: ovirtsdk4.Error, action: str) -> EngineError:
+    """Choose the class for an SDK error (contract section 9) and write its message."""
+    if isinstance(exc, (ovirtsdk4.ConnectionError, ovirtsdk4.TimeoutError)):
+        return _unreachable(exc, action)
+    if exc.code is None or exc.fault is None:
+        return _without_fault(exc, action)
+    if exc.code == HTTPStatus.FORBIDDEN:
+        return _permission(exc, action)
+    return _fault(exc, action)
+
+
+def _fault(exc: ovirtsdk4.Error, action: str) -> EngineError:
+    meaning = conflicts.meaning_of(exc.fault.detail)
+    words = conflicts.clean(exc.fault.detail) or str(exc.fault.reason)
+    message = f"Could not {action}: {words}"
+    if exc.code == HTTPStatus.NOT_FOUND:
+        return EngineNotFound(message, details=_details(exc))
+    if meaning.reason == _INSUFFICIENT:
+        return _permission(exc, action)
+    kind = EngineConflict if exc.code == HTTPStatus.CONFLICT else EngineFault
+    return kind(
+        message,
+        reason=meaning.reason,
+        retryable=meaning.retryable,
+        hint=meaning.hint,
+        details=_details(exc),
+    )
+
+
+def _permission(exc: ovirtsdk4.Error, action: str) -> EnginePermission:
+    words = conflicts.clean(exc.fault.detail)
+    return EnginePermission(
+        f"The user may not {action}: {words}",
+        hint="docs/permissions lists the permits that each call needs.",
+        details=_details(exc),
+    )
+
+
+def _without_fault(exc: ovirtsdk4.Error, action: str) -> EngineError:
+    """Errors that no engine command made: login, empty bodies, a proxy's page."""
+    if exc.code == HTTPStatus.NOT_FOUND:
+        return EngineNotFound(f"Could not {action}: not found.", details=_details(exc))
+    if exc.code == HTTPStatus.FORBIDDEN:
+        return EnginePermission(f"The user may not {action}.", details=_details(exc))
+    if isinstance(exc, ovirtsdk4.AuthError):
+        return EngineLoginError(
+            f"The engine refused the login ({_first_line(exc)}).",
+            hint="Check user name (user@profile), password or token.",
+            details=_details(exc),
+        )
+    return EngineUnavailable(
+        f"Could not {action}: no answer of an engine ({_first_line(exc)}).",
+        hint="Something between here and the engine answered in its place, or the URL is wrong.",
+        details=_details(exc),
+    )
+
+
+def _unreachable(exc: ovirtsdk4.Error, action: str) -> EngineUnavailable:
+    text = _first_line(exc)
+    if _CERTIFICATE.search(text):
+        return EngineUntrusted(
+            f"The engine's certificate could not be verified ({text}).",
+            hint="Set auth.ca_file (or OVIRT_CAFILE) to the CA of this engine; it is served at"
+            " /ovirt-engine/services/pki-resource?resource=ca-certificate&format=X509-PEM-CA.",
+            details=_details(exc),
+        )
+    return EngineUnavailable(
+        f"Could not {action}: the engine cannot be reached ({text}).",
+        hint="Check the URL, the network, and that the engine runs.",
+        details=_details(exc),
+    )
+
+
+def _first_line(exc: Exception) -> str:
+    return (str(exc).strip().splitlines() or [type(exc).__name__])[0].rstrip(".")
+
+
+def _details(exc: ovirtsdk4.Error) -> dict[str, Any]:
+    fault = exc.fault
+    return {
+        "status": exc.code,
+        "fault": {"reason": fault.reason, "detail": fault.detail} if fault is not None else None,
+    }

@@ -1,0 +1,208 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operations that only look."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import overview, stamp
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.attach import device_facts
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    Ambiguous,
+    InvalidRequest,
+    NotFound,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    AttachSettings,
+    Snapshot,
+    Vm,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.overview import (
+    ApplianceOverview,
+    SourceOverview,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.snapshots import (
+    snapshot_facts,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import facts
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.base import (
+    EngineOperation,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.evidence import (
+        Holding,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import (
+        InfoRequest,
+        OverviewRequest,
+        OvfRequest,
+        Patience,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.waiting import Clock
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import (
+        EnginePort,
+    )
+
+
+class Look(EngineOperation):
+    """An operation without a deed: its plan has no steps."""
+
+    def execute(self, _plan: Plan) -> Mapping[str, Any]:
+        """Nothing is ever to be done."""
+        return {}
+
+
+class DiskSnapshotInfo(Look):
+    """What a snapshot holds, what an appliance holds and how that is known."""
+
+    def __init__(
+        self, engine: EnginePort, clock: Clock, patience: Patience, request: InfoRequest
+    ) -> None:
+        super().__init__(engine, clock, patience)
+        self._request = request
+
+    def plan(self) -> Plan:
+        """Look."""
+        return Plan(result={**self._of_appliance(), **self._of_snapshot()})
+
+    def _of_appliance(self) -> dict[str, Any]:
+        if self._request.appliance is None:
+            return {"appliance": None, "attachments": []}
+        appliance = facts.find_vm(self._engine, self._request.appliance)
+        held = facts.holdings(self._engine, appliance)
+        return {
+            "appliance": {"id": appliance.id, "name": appliance.name, "status": appliance.status},
+            "attachments": [
+                {**one.facts(), **self._owner(appliance, one)}
+                for one in held
+                if one.is_disk_snapshot
+            ],
+        }
+
+    def _owner(self, appliance: Vm, held: Holding) -> dict[str, Any]:
+        """The source VM, found through a snapshot's id: the engine ignores the VM in the URL."""
+        word = held.snapshot_id or next(iter(held.candidates), None)
+        found: Snapshot | None = None
+        if word is not None:
+            found = self._engine.snapshot(appliance.id, word)
+        if found is None:
+            return {"source_vm_id": None, "snapshot_description": None, "stamp": None}
+        known = held.snapshot_id is not None
+        mark = stamp.parse(found.description) if known else None
+        return {
+            "source_vm_id": found.vm_id,
+            "snapshot_description": found.description if known else None,
+            "stamp": mark.facts() if mark is not None else None,
+        }
+
+    def _of_snapshot(self) -> dict[str, Any]:
+        request = self._request
+        if request.source is None:
+            return {"source_vm": None, "snapshot": None, "snapshots": [], "disks": []}
+        source = facts.find_vm(self._engine, request.source)
+        regular = [one for one in self._engine.snapshots(source.id) if one.type != "active"]
+        result: dict[str, Any] = {
+            "source_vm": {"id": source.id, "name": source.name, "status": source.status},
+            "snapshots": [snapshot_facts(one) for one in regular],
+            "snapshot": None,
+            "disks": [],
+        }
+        if request.snapshot is not None:
+            snapshot = facts.find_snapshot(self._engine, source, request.snapshot)
+            disks = facts.exact_disks(self._engine, source, snapshot)
+            result["snapshot"] = snapshot_facts(snapshot)
+            result["disks"] = [device_facts(disk, AttachSettings()) for disk in disks]
+        return result
+
+
+class VmOvf(Look):
+    """The configuration of a VM."""
+
+    def __init__(
+        self, engine: EnginePort, clock: Clock, patience: Patience, request: OvfRequest
+    ) -> None:
+        super().__init__(engine, clock, patience)
+        self._request = request
+
+    def plan(self) -> Plan:
+        """Look.
+
+        :raises errors.NotFound: the engine has no configuration to give.
+        """
+        vm = facts.find_vm(self._engine, self._request.vm)
+        snapshot = None
+        if self._request.snapshot is not None:
+            snapshot = facts.find_snapshot(self._engine, vm, self._request.snapshot)
+        ovf = self._engine.ovf(vm.id, snapshot.id if snapshot else None)
+        if not ovf:
+            raise NotFound(
+                f"The engine gave no configuration of {vm.name!r}.",
+                hint="It has none while an image or the VM is locked, and none of a snapshot"
+                " whose configuration it lost (contract: section 7). Try again later.",
+            )
+        return Plan(
+            result={
+                "vm": {"id": vm.id, "name": vm.name},
+                "snapshot": snapshot_facts(snapshot) if snapshot else None,
+                "ovf": ovf,
+            }
+        )
+
+
+class BackupPlan(Look):
+    """What a backup would be: VMs, disks, sizes, and all that stands against it."""
+
+    def __init__(
+        self, engine: EnginePort, clock: Clock, patience: Patience, request: OverviewRequest
+    ) -> None:
+        super().__init__(engine, clock, patience)
+        self._request = request
+
+    def plan(self) -> Plan:
+        """Look at the appliance and at each VM. A VM that has a problem does not hide the others.
+
+        :raises errors.BackupError: for the appliance; without it there is no backup of any VM.
+        """
+        request = self._request
+        vm = facts.find_vm(self._engine, request.appliance)
+        held = self._engine.attachments(vm.id)
+        appliance = ApplianceOverview(
+            vm=vm,
+            data_center=self._engine.data_center_of(vm),
+            held_disk_ids=tuple(one.disk_id for one in held),
+        )
+        sources = [self._source(word) for word in dict.fromkeys(request.sources)]
+        plans = [overview.source_facts(source, appliance) for source in sources]
+        expires = request.started + timedelta(hours=request.lease_hours)
+        mark = stamp.make(request.owner, request.run_id, expires)
+        return Plan(
+            result={
+                "run_id": request.run_id,
+                "started": request.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "description": mark.text(),
+                "engine_version": self._engine.version(),
+                "appliance": overview.appliance_facts(appliance),
+                "plans": plans,
+                "required_bytes": sum(plan["required_bytes"] for plan in plans),
+            },
+            warnings=tuple(text for plan in plans for text in plan["warnings"]),
+        )
+
+    def _source(self, word: str) -> SourceOverview:
+        try:
+            vm = facts.find_vm(self._engine, word)
+        except (NotFound, Ambiguous, InvalidRequest) as exc:
+            return SourceOverview(word, problems=(f"{exc.message} {exc.hint}".strip(),))
+        return SourceOverview(
+            word,
+            vm,
+            tuple(facts.vm_disks(self._engine, vm)),
+            data_center=self._engine.data_center_of(vm),
+        )

@@ -1,0 +1,56 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Orders that may be lost or refused for a while: given until they are done or refused for good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    EngineFault,
+    EngineUnavailable,
+    EngineUntrusted,
+)
+
+if TYPE_CHECKING:
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.waiting import (
+        Deadline,
+    )
+
+UNCERTAIN_STATUS = 500
+"""From this status on an answer does not tell whether the order was carried out."""
+
+
+def persist(order: Callable[[], None], done: Callable[[], bool], deadline: Deadline) -> None:
+    """Give an order until the engine took it, or its state shows that it is carried out.
+
+    A refusal that passes by itself is waited for. After an answer that was lost, or that leaves
+    the effect open, the state is read before anything is repeated (the SDK itself repeats a POST
+    after 401, so even "already attached" may be our own success: contract section 9).
+
+    :param done: Reads the engine and tells whether the order has been carried out.
+    :raises errors.EngineError: the refusal, or the last one when time is up.
+    """
+    last: Exception = EngineUnavailable("The order was never given: there was no time.")
+    for _waited in deadline.ticks():
+        try:
+            order()
+            return
+        except EngineUntrusted:
+            raise
+        except EngineUnavailable as exc:
+            last = exc
+        except EngineFault as exc:
+            if not (_is_open(exc) or exc.retryable):
+                if done():
+                    return
+                raise
+            last = exc
+        if done():
+            return
+    raise last
+
+
+def _is_open(exc: EngineFault) -> bool:
+    return int(exc.details.get("status") or 0) >= UNCERTAIN_STATUS

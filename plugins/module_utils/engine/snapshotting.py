@@ -1,0 +1,220 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Snapshots of a VM: made, waited for, judged, removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import snapshots
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.attach import device_facts
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    OperationFailed,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.lookup import the_one
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    AttachSettings,
+    DiskId,
+    Event,
+    Snapshot,
+    Vm,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.snapshots import (
+    CreateStep,
+    RemoveStep,
+    SnapshotSituation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import facts
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.base import (
+    EngineOperation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.persist import persist
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import (
+        Patience,
+        SnapshotRequest,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.waiting import (
+        Clock,
+        Deadline,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import (
+        EnginePort,
+    )
+
+
+class VmSnapshot(EngineOperation):
+    """Have a snapshot, or have it no more."""
+
+    def __init__(
+        self, engine: EnginePort, clock: Clock, patience: Patience, request: SnapshotRequest
+    ) -> None:
+        super().__init__(engine, clock, patience)
+        self._request = request
+
+    def plan(self) -> Plan:
+        """Look for the snapshot and decide."""
+        request = self._request
+        vm = facts.find_vm(self._engine, request.vm)
+        return snapshots.plan_snapshot(
+            SnapshotSituation(
+                vm=vm,
+                snapshots=tuple(self._engine.snapshots(vm.id)),
+                snapshot=request.snapshot,
+                present=request.present,
+                disk_ids=self._disk_ids(vm) if request.disks else None,
+                memory=request.memory,
+            )
+        )
+
+    def execute(self, plan: Plan) -> Mapping[str, Any]:
+        """Do it and wait for the end of it."""
+        deadline = self.deadline()
+        for step in plan.steps:
+            if isinstance(step, RemoveStep):
+                self._remove(step, deadline)
+                return {}
+            return self._create(step, deadline)
+        return self._await_present(plan, deadline)
+
+    def _disk_ids(self, vm: Vm) -> tuple[DiskId, ...]:
+        disks = [disk for _attachment, disk in facts.vm_disks(self._engine, vm)]
+        chosen = []
+        for word in self._request.disks:
+            matches = [disk for disk in disks if word in (disk.id, disk.alias)]
+            known = [disk.alias for disk in disks]
+            one = the_one(
+                f"disk of {vm.name!r}",
+                word,
+                matches,
+                lambda disk: {"id": disk.id, "name": disk.alias},
+                known,
+            )
+            chosen.append(one.id)
+        return tuple(dict.fromkeys(chosen))
+
+    def _create(self, step: CreateStep, deadline: Deadline) -> Mapping[str, Any]:
+        def find() -> Snapshot | None:
+            known = self._engine.snapshots(step.vm.id)
+            return snapshots.find_snapshot(known, step.description)
+
+        made: list[Snapshot] = []
+        persist(
+            lambda: made.append(
+                self._engine.create_snapshot(
+                    step.vm.id,
+                    step.description,
+                    step.disk_ids,
+                    step.memory,
+                    self._request.correlation_id,
+                )
+            ),
+            lambda: find() is not None,
+            deadline,
+        )
+        snapshot = made[0] if made else find()
+        if snapshot is None:
+            raise OperationFailed(f"The snapshot of {step.vm.name!r} vanished.")
+        if self._patience.wait:
+            snapshot = self._await_usable(step.vm, snapshot, deadline)
+        return self._facts(step.vm, snapshot)
+
+    def _await_present(self, plan: Plan, deadline: Deadline) -> Mapping[str, Any]:
+        vm = facts.find_vm(self._engine, plan.result["vm"]["id"])
+        snapshot = facts.find_snapshot(self._engine, vm, plan.result["snapshot"]["id"])
+        if self._patience.wait:
+            snapshot = self._await_usable(vm, snapshot, deadline)
+        return self._facts(vm, snapshot)
+
+    def _await_usable(self, vm: Vm, snapshot: Snapshot, deadline: Deadline) -> Snapshot:
+        """Wait until the snapshot is ok and its disks are no longer locked (contract 6.2).
+
+        :raises OperationFailed: it vanished, which is how a failed creation ends.
+        """
+
+        def look() -> Snapshot:
+            found = self._engine.snapshot(vm.id, snapshot.id)
+            if found is None:
+                raise OperationFailed(
+                    f"The engine could not make the snapshot of {vm.name!r}"
+                    f" ({self._why(snapshots.CREATE_FAILED)}).",
+                    hint="The engine removed what it had begun. Its events and logs tell more.",
+                )
+            return found
+
+        ready = deadline.wait_for(
+            look,
+            lambda found: found.status != "locked",
+            what=f"the snapshot of {vm.name!r} to be ready",
+            describe=lambda found: f"snapshot {found.status}",
+        )
+        deadline.wait_for(
+            lambda: [disk.status for _a, disk in facts.vm_disks(self._engine, vm)],
+            lambda states: "locked" not in states,
+            what=f"the disks of {vm.name!r} to be unlocked",
+            describe=lambda states: f"disks {', '.join(states)}",
+        )
+        return ready
+
+    def _remove(self, step: RemoveStep, deadline: Deadline) -> None:
+        vm, snapshot = step.vm, step.snapshot
+        seen_locked = [False]
+
+        def begun() -> bool:
+            # Locked alone proves nothing: the snapshot may still be in the making.
+            if self._engine.snapshot(vm.id, snapshot.id) is None:
+                return True
+            return bool(self._events((snapshots.REMOVAL_BEGUN,)))
+
+        persist(
+            lambda: self._engine.remove_snapshot(vm.id, snapshot.id, self._request.correlation_id),
+            begun,
+            deadline,
+        )
+        if not self._patience.wait:
+            return
+
+        def gone(found: Snapshot | None) -> bool:
+            if found is None:
+                return True
+            if found.status == "locked":
+                seen_locked[0] = True
+            elif seen_locked[0] or self._events(snapshots.REMOVE_FAILED):
+                raise OperationFailed(
+                    f"The engine could not remove snapshot {snapshot.description!r} of"
+                    f" {vm.name!r} ({self._why(snapshots.REMOVE_FAILED)}).",
+                    hint="The snapshot stays. Look at the engine's events, at the state of the"
+                    " disks and at the space on their storage domain, then remove it again.",
+                    details={"snapshot_id": snapshot.id},
+                )
+            return False
+
+        deadline.wait_for(
+            lambda: self._engine.snapshot(vm.id, snapshot.id),
+            gone,
+            what=f"the merge of snapshot {snapshot.description!r} of {vm.name!r}",
+            describe=lambda found: f"snapshot {found.status}" if found else "gone",
+        )
+
+    def _events(self, codes: tuple[int, ...] = ()) -> list[Event]:
+        found = self._engine.events(f"correlation_id = {self._request.correlation_id}")
+        return [event for event in found if not codes or event.code in codes]
+
+    def _why(self, codes: tuple[int, ...]) -> str:
+        events = self._events(codes)
+        return events[0].description if events else "no event says why"
+
+    def _facts(self, vm: Vm, snapshot: Snapshot) -> dict[str, Any]:
+        events = self._events()
+        disks = facts.exact_disks(self._engine, vm, snapshot) if self._patience.wait else ()
+        return {
+            "snapshot": snapshots.snapshot_facts(snapshot),
+            "consistency": snapshots.consistency(vm.status, events),
+            "events": [{"code": event.code, "description": event.description} for event in events],
+            "disks": [device_facts(disk, AttachSettings()) for disk in disks],
+        }

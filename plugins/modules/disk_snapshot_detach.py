@@ -1,0 +1,150 @@
+#!/usr/bin/python
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: disk_snapshot_detach
+short_description: Detach disk snapshots from an appliance
+version_added: 0.1.0
+description:
+  - Detaches disk snapshots from an appliance; some, all of one snapshot, or all.
+  - Never touches a disk that is not a disk snapshot, and never deletes a disk.
+  - What is not attached is no error.
+  - While a disk snapshot is attached anywhere, plugged or not, the engine removes no snapshot of its source VM.
+author:
+  - ovirt_community.backup contributors (@ovirt-community)
+options:
+  vm:
+    description:
+      - Id or name of the appliance.
+    type: str
+    required: true
+    aliases:
+      - appliance
+  disks:
+    description:
+      - Ids or names of the disks to detach.
+      - Exactly one of O(disks), O(snapshot) and O(all) says what is meant.
+    type: list
+    elements: str
+  source_vm:
+    description:
+      - Id or name of the VM whose snapshot O(snapshot) is. Not needed if O(snapshot) is an id.
+    type: str
+  snapshot:
+    description:
+      - Id or whole description of the snapshot whose disks are to be detached.
+    type: str
+  all:
+    description:
+      - Detach all disk snapshots that the appliance holds, whoever attached them.
+    type: bool
+    default: false
+  timeout:
+    description:
+      - Seconds within which it has to be done. A guest that does not let go of a disk is asked again until then.
+    type: int
+    default: 180
+extends_documentation_fragment:
+  - ovirt_community.backup.attributes
+  - ovirt_community.backup.attributes.action_group
+  - ovirt_community.backup.engine
+  - ovirt_community.backup.engine.wait
+seealso:
+  - module: ovirt_community.backup.disk_snapshot_attach
+"""
+
+EXAMPLES = r"""
+- name: Detach what belongs to one snapshot
+  ovirt_community.backup.disk_snapshot_detach:
+    vm: backup01
+    source_vm: web01
+    snapshot: nightly backup
+
+- name: Detach every disk snapshot
+  ovirt_community.backup.disk_snapshot_detach:
+    vm: backup01
+    all: true
+"""
+
+RETURN = r"""
+appliance:
+  description: The VM that held the disk snapshots.
+  returned: success
+  type: dict
+  contains:
+    id:
+      description: Id.
+      type: str
+      returned: success
+      sample: 5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11
+    name:
+      description: Name.
+      type: str
+      returned: success
+      sample: backup01
+detached:
+  description: What was detached, or would be.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    disk_id:
+      description: Id of the disk.
+      type: str
+      returned: success
+      sample: b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10
+    alias:
+      description: Name of the disk.
+      type: str
+      returned: success
+      sample: web01_Disk1
+    snapshot_id:
+      description: Id of the snapshot with which it was attached, null if nothing tells.
+      type: str
+      returned: success
+      sample: 2f1c0a4e-7a43-4d8c-a5d4-4f6bb2b4dd01
+    evidence:
+      description: How that is known; V(only_snapshot), V(event) or V(unknown).
+      type: str
+      returned: success
+      sample: only_snapshot
+    active:
+      description: Whether it was plugged.
+      type: bool
+      returned: success
+      sample: true
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.attachments import (
+    Detach,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.connect import connect
+from ansible_collections.ovirt_community.backup.plugins.module_utils.module import edge, engine_args
+from ansible_collections.ovirt_community.backup.plugins.module_utils.module.clock import SystemClock
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec=engine_args.engine_spec(180, **engine_args.DETACH),
+        supports_check_mode=True,
+    )
+    edge.run(
+        module,
+        lambda params: Detach(
+            connect(engine_args.settings(params)),
+            SystemClock(),
+            engine_args.patience(params),
+            engine_args.detach_request(params),
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()
