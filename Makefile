@@ -6,7 +6,7 @@
 # make test   runs every check and test
 # Both set up what they need first. Recipes are single commands, so that a signal reaches them and not a shell.
 
-# Switches for tools/checks.py, such as CHECKS="--strict", or names of sessions: CHECKS="lint units(2.21)"
+# Switches for tools/checks.py, such as CHECKS="--strict", or names of sessions: CHECKS="lint units-2.21"
 CHECKS =
 
 .PHONY: help demo test lab lint units setup pins clean
@@ -36,7 +36,7 @@ lint: setup
 	@.venv/bin/python -B tools/checks.py lint types layers
 
 units: setup
-	@.venv/bin/python -B tools/checks.py "units(2.21)"
+	@.venv/bin/python -B tools/checks.py units
 
 clean:
 	@rm -rf .cache .lab .venv .venv-219 .ansible .hypothesis tests/output

@@ -99,22 +99,38 @@ def adopt_orphans() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
-def marked_processes(run_id: str) -> dict[int, str]:
-    """Living processes that a session of this run started: process id to session name."""
-    prefix = f"{MARK}={run_id}:".encode()
+def parents() -> dict[int, int]:
+    """Every living process and its parent."""
     found = {}
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         try:
-            variables = (entry / "environ").read_bytes().split(b"\0")
-        except OSError:  # gone, or not ours to read
+            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+        except OSError:  # gone meanwhile
             continue
-        for variable in variables:
-            if variable.startswith(prefix):
-                found[int(entry.name)] = variable[len(prefix) :].decode()
+        if state != "Z":
+            found[int(entry.name)] = int(parent)
     return found
 
 
-def signal_all(processes: dict[int, str], number: signal.Signals) -> None:
+def is_marked(pid: int, mark: bytes) -> bool:
+    """Whether a process was started with an entry in its environment."""
+    try:
+        return mark in pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:  # gone, or not ours to read
+        return False
+
+
+def started_by(mark: str | None) -> list[int]:
+    """Living processes of one session, by its mark or by descent; of all sessions, if there is no mark."""
+    tree = parents()
+    entry = f"{MARK}={mark}".encode()
+    members = {pid for pid in tree if is_marked(pid, entry)} if mark else {os.getpid()}
+    while more := {pid for pid, parent in tree.items() if parent in members} - members:
+        members |= more
+    return sorted(members - {os.getpid()})
+
+
+def signal_all(processes: list[int], number: signal.Signals) -> None:
     """Send a signal to processes, of which some may be gone."""
     for pid in processes:
         try:
@@ -123,25 +139,21 @@ def signal_all(processes: dict[int, str], number: signal.Signals) -> None:
             continue
 
 
-def end_processes(run_id: str, name: str | None = None) -> list[str]:
+def end_processes(mark: str | None) -> list[str]:
     """End what a session (or all of them) left running; the command lines of what was there."""
-
-    def left() -> dict[int, str]:
-        return {p: n for p, n in marked_processes(run_id).items() if name in (None, n)}
-
-    processes = left()
+    processes = started_by(mark)
     commands = [command_line(pid) for pid in processes]
     signal_all(processes, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_SECONDS
     while processes and time.monotonic() < deadline:
         reap(processes)
         time.sleep(0.05)
-        processes = left()
+        processes = started_by(mark)
     signal_all(processes, signal.SIGKILL)
     return commands
 
 
-def reap(processes: dict[int, str]) -> None:
+def reap(processes: list[int]) -> None:
     """Collect adopted processes that have ended; others' children and living ones are left alone."""
     for pid in processes:
         try:
@@ -186,18 +198,13 @@ def known_sessions() -> list[Session]:
 
 
 def choose(names: list[str]) -> list[Session]:
-    """The sessions of these names (`sanity` means both of its kind), or all."""
+    """The sessions of these names, or all: `units` means units(2.21) and units(2.19), `units-2.21` the first."""
     sessions = known_sessions()
+    aliases = {one.name: {one.name, one.log.stem, one.name.partition("(")[0]} for one in sessions}
     for name in names:
-        if not any(name in (one.name, one.name.partition("(")[0]) for one in sessions):
-            sys.exit(
-                f"checks: no session {name}; there are: {' '.join(one.name for one in sessions)}"
-            )
-    return [
-        one
-        for one in sessions
-        if not names or one.name in names or one.name.partition("(")[0] in names
-    ]
+        if not any(name in known for known in aliases.values()):
+            sys.exit(f"checks: no session {name}; there are: {' '.join(aliases)}")
+    return [one for one in sessions if not names or aliases[one.name].intersection(names)]
 
 
 def count_tests(session: Session, passed: bool) -> Count:
@@ -243,6 +250,8 @@ class Runner:
         self._queue = list(sessions)
         self._lock = threading.Lock()
         self._started = time.monotonic()
+        tags = (("lab", "static"), ("static",))
+        self._lanes = [threading.Thread(target=self._lane, args=wanted) for wanted in tags]
 
     def _next(self, tags: tuple[str, ...]) -> Session | None:
         with self._lock:
@@ -267,7 +276,8 @@ class Runner:
         start = time.monotonic()
         report = session.log.with_suffix(".json")
         argv = [str(NOX), "--session", session.name, "--report", str(report)]
-        variables = {**os.environ, MARK: f"{self.run_id}:{session.name}", "TMPDIR": self.temporary}
+        mark = f"{self.run_id}:{session.name}"
+        variables = {**os.environ, MARK: mark, "TMPDIR": self.temporary}
         variables["CHECKS_JUNIT"] = str(session.junit)
         if self.strict:
             variables["CHECKS_STRICT"] = "1"
@@ -279,7 +289,7 @@ class Runner:
             code = process.wait()
         result = "stopped" if self.stopping.is_set() else nox_result(report, code)
         note = ""
-        left = end_processes(self.run_id, session.name)
+        left = end_processes(mark)
         if left and result != "stopped":
             result, note = "FAILED", "left running: " + "; ".join(left)
         seconds = time.monotonic() - start
@@ -296,13 +306,9 @@ class Runner:
 
     def run(self) -> None:
         """Run everything; returns early when told to stop."""
-        lanes = [
-            threading.Thread(target=self._lane, args=tags)
-            for tags in (("lab", "static"), ("static",))
-        ]
-        for lane in lanes:
+        for lane in self._lanes:
             lane.start()
-        for lane in lanes:
+        for lane in self._lanes:
             while lane.is_alive():
                 lane.join(0.2)  # short, so that a signal is met
         self._lane("last")
@@ -310,7 +316,10 @@ class Runner:
     def stop(self) -> None:
         """Tell every session to end and clean up, and end what does not."""
         self.stopping.set()
-        end_processes(self.run_id)
+        while any(lane.is_alive() for lane in self._lanes):
+            end_processes(None)
+            for lane in self._lanes:
+                lane.join(0.2)
 
 
 # ----- the report -----------------------------------------------------------------------------------------------------
@@ -352,9 +361,9 @@ def close(runner: Runner, wall: float) -> int:
         if outcome.result == "FAILED":
             show_failure(outcome)
     show_table(runner)
-    total = sum((one.count for one in runner.outcomes), Count())
-    never = len(runner.sessions) - len(runner.outcomes)
-    standing = left_mounts(runner.temporary)
+    total = sum((one.count for one in runner.outcomes if one.result != "stopped"), Count())
+    never = len(runner.sessions) - sum(one.result != "stopped" for one in runner.outcomes)
+    standing = end_processes(None) + left_mounts(runner.temporary)
     for thing in standing:
         print(f"checks: left behind: {thing}")
     if standing:
@@ -365,7 +374,7 @@ def close(runner: Runner, wall: float) -> int:
     if not_run:
         print(f"checks: NOT RUN on this machine: {' '.join(not_run)}")
     if never or runner.stopping.is_set():
-        print(f"checks: stopped; {never} sessions were not started")
+        print(f"checks: stopped; {never} sessions did not end")
     print(f"checks: {wall:.0f} s, {total.skipped} skipped")
     print(f"{total.passed} passed, {total.failed} failed")
     return 1 if total.failed or never or runner.stopping.is_set() else 0
