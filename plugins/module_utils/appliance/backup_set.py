@@ -1,0 +1,157 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operations behind ``backup_set``: make a set's directory, and finish a set."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import files
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import manifest, sets
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    ImageError,
+    InvalidRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.naming import MANIFEST
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+
+_MODE = 0o600
+
+
+@dataclass(frozen=True)
+class MakeDirectory:
+    """A directory that is not there yet."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class WriteFile:
+    """A file that is not there, or not with this content."""
+
+    path: str
+    data: bytes
+
+
+class PrepareSet:
+    """Make the directory of a new set, and name its files."""
+
+    def __init__(self, request: sets.PrepareRequest) -> None:
+        """Keep the request."""
+        self._request = request
+
+    def plan(self) -> Plan:
+        """Name everything; see which directories are missing.
+
+        :raises InvalidRequest: The repository is not there.
+        """
+        names = sets.names(self._request)
+        if not os.path.isdir(self._request.repository):
+            raise InvalidRequest(
+                f"The repository {self._request.repository} is no directory.",
+                hint="Mount the container disk, and make the directory.",
+            )
+        directories = (names.vm_directory, names.path)
+        missing = [path for path in directories if not files.is_directory(path)]
+        for path in missing:
+            if os.path.lexists(path):
+                raise ImageError(f"{path} exists and is no directory.")
+        return Plan(
+            steps=tuple(MakeDirectory(path) for path in missing),
+            result={"path": names.path, "images": sets.image_requests(self._request)},
+            before={"directories": [path for path in directories if path not in missing]},
+            after={"directories": list(directories)},
+        )
+
+    def execute(self, plan: Plan) -> Mapping[str, Any]:
+        """Make the missing directories."""
+        for step in plan.steps:
+            files.make_directory(step.path)
+        return {}
+
+
+class FinishSet:
+    """Write what describes a set, the manifest last."""
+
+    def __init__(self, request: sets.FinishRequest) -> None:
+        """Keep the request."""
+        self._request = request
+
+    def plan(self) -> Plan:
+        """Check the images; see what is to be written.
+
+        :raises ImageMismatch: An image is missing or of another size.
+        :raises Refused: A different manifest is there.
+        """
+        path = sets.plain_path("path", self._request.path)
+        if not files.is_directory(path):
+            raise InvalidRequest(f"{path} is no directory.", hint="Prepare the set first.")
+        wanted, contents = sets.build(self._request)
+        found = {disk.file: _look(f"{path}/{disk.file}") for disk in wanted.disks}
+        sets.check_images(wanted, found)
+        target = f"{path}/{MANIFEST}"
+        if os.path.lexists(target):
+            sets.check_same(target, read_manifest(path), wanted)
+        steps = tuple(
+            WriteFile(f"{path}/{name}", data)
+            for name, data in contents.items()
+            if _content(f"{path}/{name}", len(data)) != data
+        )
+        changed = {os.path.basename(step.path) for step in steps}
+        return Plan(
+            steps=steps,
+            result={"path": path, "manifest": asdict(wanted), "files": sorted(contents)},
+            before={"files": sorted(set(contents) - changed)},
+            after={"files": sorted(contents)},
+        )
+
+    def execute(self, plan: Plan) -> Mapping[str, Any]:
+        """Write the files in the plan's order, each whole and durable before the next."""
+        for step in plan.steps:
+            files.write_whole(step.path, step.data, _MODE)
+        return {}
+
+
+def read_manifest(path: str) -> manifest.Manifest:
+    """The manifest of the set in a directory.
+
+    :raises ManifestInvalid: It is no manifest, or of a later version.
+    :raises ImageError: It cannot be read.
+    """
+    target = f"{path}/{MANIFEST}"
+    try:
+        fd = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            data = file.read(manifest.SIZE_LIMIT + 1)
+    except OSError as exc:
+        raise ImageError(f"{target} could not be read: {exc.strerror}.") from exc
+    return manifest.loads(data)
+
+
+def _look(path: str) -> sets.FoundFile | None:
+    """Size and head of a regular file; a link or a pipe is as good as nothing."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        return sets.FoundFile(status.st_size, os.pread(fd, sets.HEAD_LENGTH, 0))
+    finally:
+        os.close(fd)
+
+
+def _content(path: str, length: int) -> bytes | None:
+    """A small file's content, no more of it than tells whether it is the one wanted."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(length + 1)
+    except OSError:
+        return None

@@ -1,0 +1,188 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether an appliance is fit for a backup, judged from facts that were gathered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import Refused
+
+PYTHON_FLOOR = (3, 9)
+
+
+@dataclass(frozen=True)
+class PreflightRequest:
+    """What the appliance must be able to do.
+
+    :param repository: Absolute path of the repository.
+    :param require_mount: Whether it must not lie on the root file system.
+    :param required_bytes: What the run is going to write.
+    :param reserve_bytes: What must stay free besides.
+    :param require_zstd: Whether images are going to be compressed.
+    """
+
+    repository: str
+    require_mount: bool = True
+    required_bytes: int = 0
+    reserve_bytes: int = 0
+    require_zstd: bool = True
+
+
+@dataclass(frozen=True)
+class RepositoryFacts:
+    """The repository's directory and its file system; sizes in bytes.
+
+    :param mount_point: Empty if the path does not exist.
+    """
+
+    path: str
+    is_directory: bool
+    mount_point: str
+    filesystem: str
+    source: str
+    writable: bool
+    free_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True)
+class QemuImgFacts:
+    """The program; an empty path means that there is none."""
+
+    path: str
+    version: str
+    zstd: bool
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """What dead runs left in the repository.
+
+    :param parts: Images that were never finished.
+    :param sets: Directories of sets without a manifest.
+    """
+
+    parts: tuple[str, ...]
+    sets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ApplianceFacts:
+    """Everything that was found out."""
+
+    repository: RepositoryFacts
+    qemu_img: QemuImgFacts
+    python: str
+    kernel: str
+    root: bool
+    leftovers: Leftovers
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One reason why a backup would fail, and what to do about it."""
+
+    check: str
+    message: str
+    remedy: str
+
+
+def facts_dict(facts: ApplianceFacts) -> dict[str, Any]:
+    """The facts as JSON types."""
+    data = asdict(facts)
+    data["leftovers"] = {key: list(value) for key, value in data["leftovers"].items()}
+    return data
+
+
+def problems(request: PreflightRequest, facts: ApplianceFacts) -> tuple[Problem, ...]:
+    """Every problem, so that one run tells them all."""
+    return (
+        *_repository(request, facts.repository),
+        *_qemu_img(request, facts.qemu_img),
+        *_system(facts),
+    )
+
+
+def check(request: PreflightRequest, facts: ApplianceFacts) -> None:
+    """Refuse an appliance that has problems.
+
+    :raises Refused: With all of them, in the message and in ``details["problems"]``.
+    """
+    found = problems(request, facts)
+    if not found:
+        return
+    lines = [f"{problem.message} {problem.remedy}" for problem in found]
+    raise Refused(
+        f"The appliance is not ready ({len(found)} "
+        f"{'problem' if len(found) == 1 else 'problems'}): " + " ".join(lines),
+        details={
+            "problems": [asdict(problem) for problem in found],
+            "facts": facts_dict(facts),
+        },
+    )
+
+
+def _repository(request: PreflightRequest, facts: RepositoryFacts) -> Iterator[Problem]:
+    if not facts.is_directory:
+        yield Problem(
+            "repository",
+            f"The repository {facts.path} is no directory.",
+            "Mount the container disk, and make the directory.",
+        )
+        return
+    if request.require_mount and facts.mount_point == "/":
+        yield Problem(
+            "mount",
+            f"The repository {facts.path} lies on the appliance's root file system.",
+            "Mount the container disk there, or set require_mount: false.",
+        )
+    if not facts.writable:
+        yield Problem(
+            "writable",
+            f"The repository {facts.path} cannot be written to.",
+            f"Check how {facts.mount_point} is mounted and who owns the directory.",
+        )
+    needed = request.required_bytes + request.reserve_bytes
+    if facts.free_bytes < needed:
+        yield Problem(
+            "space",
+            f"{facts.free_bytes} bytes are free in {facts.path}, {needed} are needed "
+            f"({request.required_bytes} for images, {request.reserve_bytes} in reserve).",
+            "Remove old sets, or enlarge the container disk.",
+        )
+
+
+def _qemu_img(request: PreflightRequest, facts: QemuImgFacts) -> Iterator[Problem]:
+    if not facts.path:
+        yield Problem(
+            "qemu_img",
+            "qemu-img is not installed.",
+            "Install the package qemu-utils (Debian, Ubuntu) or qemu-img (EL, Fedora).",
+        )
+    elif request.require_zstd and not facts.zstd:
+        yield Problem(
+            "zstd",
+            f"qemu-img {facts.version} cannot compress with zstd.",
+            "Install QEMU 5.1 or newer with zstd support, or use compression: none.",
+        )
+
+
+def _system(facts: ApplianceFacts) -> Iterator[Problem]:
+    if not facts.root:
+        yield Problem(
+            "root",
+            "The task does not run as root, so it may not open block devices.",
+            "Use become: true.",
+        )
+    version = tuple(int(part) for part in facts.python.split(".")[:2])
+    if version < PYTHON_FLOOR:
+        floor = ".".join(str(part) for part in PYTHON_FLOOR)
+        yield Problem(
+            "python",
+            f"Python {facts.python} is older than {floor}.",
+            "Set ansible_python_interpreter to a newer one.",
+        )

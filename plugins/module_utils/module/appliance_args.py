@@ -1,0 +1,134 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of the modules that run on the appliance, and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import (
+    COMPRESSIONS,
+    FORMATS,
+    CopyRequest,
+    ImageRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.preflight import (
+    PreflightRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.sets import (
+    FinishRequest,
+    PrepareRequest,
+    disk_facts,
+)
+
+Params = Mapping[str, Any]
+Spec = dict[str, Any]
+
+COPY: Spec = {
+    "images": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "serial": {"type": "str", "required": True},
+            "size": {"type": "int", "required": True},
+            "dest": {"type": "path", "required": True},
+        },
+    },
+    "format": {"type": "str", "default": "qcow2", "choices": list(FORMATS)},
+    "compression": {"type": "str", "default": "none", "choices": list(COMPRESSIONS)},
+    "timeout": {"type": "float", "default": 60.0},
+}
+
+PREFLIGHT: Spec = {
+    "repository": {"type": "path", "required": True},
+    "require_mount": {"type": "bool", "default": True},
+    "required_bytes": {"type": "int", "default": 0},
+    "reserve_bytes": {"type": "int", "default": 64 * 1024 * 1024},
+    "require_zstd": {"type": "bool", "default": True},
+}
+
+_TEXT: Spec = {"type": "str", "default": ""}
+_NEEDED: Spec = {"type": "str", "required": True}
+
+SET: Spec = {
+    "state": {"type": "str", "required": True, "choices": ["prepared", "present"]},
+    "repository": {"type": "path"},
+    "path": {"type": "path"},
+    "run_id": _NEEDED,
+    "started": _NEEDED,
+    "finished": {"type": "str"},
+    "correlation_id": _TEXT,
+    "vm": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            "id": _NEEDED,
+            "name": _NEEDED,
+            "cluster": _TEXT,
+            "data_center": _TEXT,
+            "description": _TEXT,
+        },
+    },
+    "snapshot": {
+        "type": "dict",
+        "options": {"id": _NEEDED, "description": _TEXT, "date": _TEXT},
+    },
+    "consistency": {"type": "str", "default": "unknown"},
+    "evidence": {"type": "list", "elements": "str", "default": []},
+    "versions": {
+        "type": "dict",
+        "options": {"engine": _TEXT, "collection": _TEXT, "qemu_img": _TEXT, "ansible": _TEXT},
+        "apply_defaults": True,
+    },
+    "format": {"type": "str", "default": "qcow2", "choices": list(FORMATS)},
+    "disks": {"type": "list", "elements": "dict", "required": True},
+    "images": {"type": "list", "elements": "dict"},
+    "ovf": {"type": "str", "no_log": True},
+}
+
+SET_REQUIRED_IF = [
+    ("state", "prepared", ("repository",)),
+    ("state", "present", ("path", "finished", "snapshot", "images", "ovf")),
+]
+
+
+def copy_request(params: Params) -> CopyRequest:
+    """What ``disk_image_copy`` is asked to do."""
+    return CopyRequest(
+        images=tuple(ImageRequest(**image) for image in params["images"]),
+        format=params["format"],
+        compression=params["compression"],
+        timeout=params["timeout"],
+    )
+
+
+def preflight_request(params: Params) -> PreflightRequest:
+    """What ``appliance_preflight`` is asked to check."""
+    return PreflightRequest(**{key: params[key] for key in PREFLIGHT})
+
+
+def prepare_request(params: Params) -> PrepareRequest:
+    """What ``backup_set`` is asked to prepare."""
+    return PrepareRequest(
+        repository=params["repository"],
+        vm=(params["vm"]["name"], params["vm"]["id"]),
+        run=(params["started"], params["run_id"]),
+        disks=disk_facts(params["disks"]),
+        format=params["format"],
+    )
+
+
+def finish_request(params: Params) -> FinishRequest:
+    """What ``backup_set`` is asked to finish."""
+    taken = ("run_id", "correlation_id", "started", "finished", "vm", "snapshot", "versions")
+    consistency = {"level": params["consistency"], "evidence": params["evidence"]}
+    return FinishRequest(
+        path=params["path"],
+        facts={**{key: params[key] for key in taken}, "consistency": consistency},
+        disks=disk_facts(params["disks"]),
+        images=tuple(params["images"]),
+        ovf=params["ovf"],
+    )

@@ -1,0 +1,177 @@
+#!/usr/bin/python
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: appliance_preflight
+short_description: Check that an appliance is fit for a backup
+version_added: 0.1.0
+description:
+  - Checks the repository, the space in it, qemu-img, Python and the rights of the task, and fails with all problems at once.
+  - Runs on the appliance, as root (C(become)). Writes nothing.
+author:
+  - ovirt_community.backup contributors (@ovirt-community)
+options:
+  repository:
+    description:
+      - Absolute path of the directory that holds the backup sets.
+    type: path
+    required: true
+  require_mount:
+    description:
+      - Whether the repository must lie on a file system of its own, not on the appliance's root file system. So a
+        container disk that is not mounted is noticed before the root file system is full.
+    type: bool
+    default: true
+  required_bytes:
+    description:
+      - Bytes that the images of this run are expected to need.
+    type: int
+    default: 0
+  reserve_bytes:
+    description:
+      - Bytes that must be free besides O(required_bytes).
+    type: int
+    default: 67108864
+  require_zstd:
+    description:
+      - Whether qemu-img must be able to compress with zstd.
+    type: bool
+    default: true
+extends_documentation_fragment:
+  - ovirt_community.backup.attributes.info_module
+seealso:
+  - module: ovirt_community.backup.disk_image_copy
+"""
+
+EXAMPLES = r"""
+- name: Check the appliance
+  ovirt_community.backup.appliance_preflight:
+    repository: /backup
+    required_bytes: 32212254720
+  become: true
+  register: appliance
+"""
+
+RETURN = r"""
+repository:
+  description: The repository and its file system.
+  returned: success
+  type: dict
+  contains:
+    path:
+      description: Path as it was given.
+      returned: success
+      type: str
+      sample: /backup
+    is_directory:
+      description: Whether it is a directory.
+      returned: success
+      type: bool
+      sample: true
+    mount_point:
+      description: Where its file system is mounted.
+      returned: success
+      type: str
+      sample: /backup
+    filesystem:
+      description: Type of the file system.
+      returned: success
+      type: str
+      sample: xfs
+    source:
+      description: What is mounted there.
+      returned: success
+      type: str
+      sample: /dev/mapper/backup-container
+    writable:
+      description: Whether it can be written to.
+      returned: success
+      type: bool
+      sample: true
+    free_bytes:
+      description: Bytes that can still be written.
+      returned: success
+      type: int
+      sample: 536870912000
+    total_bytes:
+      description: Size of the file system in bytes.
+      returned: success
+      type: int
+      sample: 1099511627776
+qemu_img:
+  description: The program qemu-img.
+  returned: success
+  type: dict
+  contains:
+    path:
+      description: Where it is.
+      returned: success
+      type: str
+      sample: /usr/bin/qemu-img
+    version:
+      description: Its version.
+      returned: success
+      type: str
+      sample: 7.2.22
+    zstd:
+      description: Whether it can compress with zstd.
+      returned: success
+      type: bool
+      sample: true
+python:
+  description: Version of the Python that ran the module.
+  returned: success
+  type: str
+  sample: 3.9.18
+kernel:
+  description: Release of the kernel.
+  returned: success
+  type: str
+  sample: 5.14.0-503.el9.x86_64
+root:
+  description: Whether the task runs as root.
+  returned: success
+  type: bool
+  sample: true
+leftovers:
+  description: What runs that died left in the repository, at most 1000 of each. Nothing is removed.
+  returned: success
+  type: dict
+  contains:
+    parts:
+      description: Images that were never finished.
+      returned: success
+      type: list
+      elements: str
+      sample: []
+    sets:
+      description: Directories of sets without a manifest, so no backup sets.
+      returned: success
+      type: list
+      elements: str
+      sample: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.preflight import (
+    Preflight,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+    appliance_args,
+    edge,
+)
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec=appliance_args.PREFLIGHT, supports_check_mode=True)
+    edge.run(module, lambda params: Preflight(appliance_args.preflight_request(params)))
+
+
+if __name__ == "__main__":
+    main()

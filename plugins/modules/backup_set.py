@@ -1,0 +1,301 @@
+#!/usr/bin/python
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_set
+short_description: Prepare and finish a backup set in the repository
+version_added: 0.1.0
+description:
+  - Makes the directory of a backup set and names its images, and describes a set whose images are all there, with a
+    manifest, the configuration of the VM, and a README that tells how to restore the set by hand.
+  - Runs on the appliance, as root (C(become)).
+  - The manifest is written last, atomically. A directory without a manifest is no backup set.
+author:
+  - ovirt_community.backup contributors (@ovirt-community)
+options:
+  state:
+    description:
+      - V(prepared) makes the directory and returns, in RV(images), the option O(ovirt_community.backup.disk_image_copy#module:images)
+        of M(ovirt_community.backup.disk_image_copy).
+      - V(present) checks that the images are there as they were copied, and writes C(vm.ovf), C(README) and C(manifest.json).
+        A finished set that says something else is left as it is, and the module fails.
+    type: str
+    required: true
+    choices:
+      - prepared
+      - present
+  repository:
+    description:
+      - Absolute path of the directory that holds the backup sets. It must exist.
+      - Needed for O(state=prepared).
+    type: path
+  path:
+    description:
+      - Directory of the set, as RV(path) of O(state=prepared).
+      - Needed for O(state=present).
+    type: path
+  run_id:
+    description:
+      - Name of the run, up to 64 letters, digits, C(-) and C(_).
+    type: str
+    required: true
+  started:
+    description:
+      - When the run began, UTC, such as V(2026-11-23T01:02:03Z).
+    type: str
+    required: true
+  finished:
+    description:
+      - When the last image was finished, UTC.
+      - Needed for O(state=present).
+    type: str
+  correlation_id:
+    description:
+      - Correlation id under which the engine logged the run.
+    type: str
+    default: ''
+  vm:
+    description:
+      - The source VM.
+    type: dict
+    required: true
+    suboptions:
+      id:
+        description:
+          - Its id.
+        type: str
+        required: true
+      name:
+        description:
+          - Its name; any text. It is escaped where it becomes part of a path.
+        type: str
+        required: true
+      cluster:
+        description:
+          - Name of its cluster.
+        type: str
+        default: ''
+      data_center:
+        description:
+          - Name of its data center.
+        type: str
+        default: ''
+      description:
+        description:
+          - Its description.
+        type: str
+        default: ''
+  snapshot:
+    description:
+      - The snapshot that was copied.
+      - Needed for O(state=present).
+    type: dict
+    suboptions:
+      id:
+        description:
+          - Its id.
+        type: str
+        required: true
+      description:
+        description:
+          - Its description.
+        type: str
+        default: ''
+      date:
+        description:
+          - When it was made, as the engine says.
+        type: str
+        default: ''
+  consistency:
+    description:
+      - How consistent the data are, as RV(ovirt_community.backup.vm_snapshot#module:consistency) of M(ovirt_community.backup.vm_snapshot).
+    type: str
+    default: unknown
+  evidence:
+    description:
+      - What O(consistency) is known from.
+    type: list
+    elements: str
+    default: []
+  versions:
+    description:
+      - What made the set.
+    type: dict
+    suboptions:
+      engine:
+        description:
+          - Version of the engine.
+        type: str
+        default: ''
+      collection:
+        description:
+          - Version of this collection.
+        type: str
+        default: ''
+      qemu_img:
+        description:
+          - Version of qemu-img.
+        type: str
+        default: ''
+      ansible:
+        description:
+          - Version of ansible-core.
+        type: str
+        default: ''
+  format:
+    description:
+      - Format of the images to come, which makes the end of their names.
+    type: str
+    choices:
+      - qcow2
+      - raw
+    default: qcow2
+  disks:
+    description:
+      - The disks as RV(ovirt_community.backup.disk_snapshot_attach#module:disks) of M(ovirt_community.backup.disk_snapshot_attach)
+        has them. C(disk_id), C(alias), C(virtual_size), C(source_interface) and C(source_bootable) are needed, other keys
+        are ignored.
+    type: list
+    elements: dict
+    required: true
+  images:
+    description:
+      - The images as RV(ovirt_community.backup.disk_image_copy#module:images) of M(ovirt_community.backup.disk_image_copy)
+        has them, one per disk, in any order.
+      - Needed for O(state=present).
+    type: list
+    elements: dict
+  ovf:
+    description:
+      - The VM's configuration, as RV(ovirt_community.backup.vm_ovf_info#module:ovf) of M(ovirt_community.backup.vm_ovf_info).
+      - Needed for O(state=present).
+    type: str
+extends_documentation_fragment:
+  - ovirt_community.backup.attributes
+seealso:
+  - module: ovirt_community.backup.disk_image_copy
+  - module: ovirt_community.backup.vm_ovf_info
+"""
+
+EXAMPLES = r"""
+- name: Make the directory of a set
+  ovirt_community.backup.backup_set:
+    state: prepared
+    repository: /backup
+    run_id: 4f0c2a91d7be
+    started: "2026-11-23T01:00:00Z"
+    vm:
+      id: 5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11
+      name: web01
+    disks: "{{ attached.disks }}"
+  become: true
+  register: prepared
+
+- name: Copy the disks
+  ovirt_community.backup.disk_image_copy:
+    images: "{{ prepared.images }}"
+  become: true
+  register: copied
+
+- name: Finish the set
+  ovirt_community.backup.backup_set:
+    state: present
+    path: "{{ prepared.path }}"
+    run_id: 4f0c2a91d7be
+    started: "2026-11-23T01:00:00Z"
+    finished: "2026-11-23T01:12:30Z"
+    vm:
+      id: 5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11
+      name: web01
+      cluster: Default
+    snapshot:
+      id: 2f1c0a4e-7a43-4d8c-a5d4-4f6bb2b4dd01
+      description: nightly backup
+      date: "2026-11-23T01:00:05+00:00"
+    consistency: filesystem
+    disks: "{{ attached.disks }}"
+    images: "{{ copied.images }}"
+    ovf: "{{ configuration.ovf }}"
+  become: true
+"""
+
+RETURN = r"""
+path:
+  description: Directory of the set.
+  returned: success
+  type: str
+  sample: /backup/web01.5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11/20261123T010000Z.4f0c2a91d7be
+images:
+  description: The option O(ovirt_community.backup.disk_image_copy#module:images) of M(ovirt_community.backup.disk_image_copy).
+  returned: success and O(state=prepared)
+  type: list
+  elements: dict
+  contains:
+    serial:
+      description: Id of the disk.
+      returned: success
+      type: str
+      sample: b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10
+    size:
+      description: Its virtual size in bytes.
+      returned: success
+      type: int
+      sample: 10737418240
+    dest:
+      description: Path of the image.
+      returned: success
+      type: str
+      sample: >-
+        /backup/web01.5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11/20261123T010000Z.4f0c2a91d7be/b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10.qcow2
+files:
+  description: Names of the files that describe the set.
+  returned: success and O(state=present)
+  type: list
+  elements: str
+  sample:
+    - README
+    - manifest.json
+    - vm.ovf
+manifest:
+  description: The manifest, as it is stored. C(docs/schema/manifest-1.schema.json) describes it.
+  returned: success and O(state=present)
+  type: dict
+  sample:
+    format: ovirt_community.backup
+    version: 1
+    run_id: 4f0c2a91d7be
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.backup_set import (
+    FinishSet,
+    PrepareSet,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+    appliance_args,
+    edge,
+)
+
+OPERATIONS = {
+    "prepared": lambda params: PrepareSet(appliance_args.prepare_request(params)),
+    "present": lambda params: FinishSet(appliance_args.finish_request(params)),
+}
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec=appliance_args.SET,
+        required_if=appliance_args.SET_REQUIRED_IF,
+        supports_check_mode=True,
+    )
+    edge.run(module, lambda params: OPERATIONS[params["state"]](params))
+
+
+if __name__ == "__main__":
+    main()
