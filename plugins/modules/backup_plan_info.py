@@ -85,6 +85,11 @@ engine_version:
   returned: success
   type: str
   sample: 4.5.7
+collection_version:
+  description: Version of this collection.
+  returned: success
+  type: str
+  sample: 0.1.0
 appliance:
   description: The appliance.
   returned: success

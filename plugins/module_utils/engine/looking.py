@@ -8,7 +8,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import overview, stamp
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    overview,
+    stamp,
+    version,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.attach import device_facts
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     Ambiguous,
@@ -188,6 +192,7 @@ class BackupPlan(Look):
                 "started": request.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "description": mark.text(),
                 "engine_version": self._engine.version(),
+                "collection_version": version.VERSION,
                 "appliance": overview.appliance_facts(appliance),
                 "plans": plans,
                 "required_bytes": sum(plan["required_bytes"] for plan in plans),

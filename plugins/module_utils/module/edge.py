@@ -10,6 +10,7 @@ plan that a real run would execute, so the two cannot disagree.
 
 from __future__ import annotations
 
+import time
 import traceback
 from typing import TYPE_CHECKING, Any, Callable, NoReturn, Protocol
 
@@ -49,6 +50,7 @@ def run(module: AnsibleModule, build: Callable[[Mapping[str, Any]], Operation]) 
 
 def perform(operation: Operation, *, check_mode: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Plan, and execute unless in check mode. Returns the result and the warnings."""
+    began = time.monotonic()
     try:
         plan = operation.plan()
         result = dict(plan.result)
@@ -57,6 +59,7 @@ def perform(operation: Operation, *, check_mode: bool) -> tuple[dict[str, Any], 
     finally:
         getattr(operation, "close", lambda: None)()
     result["changed"] = plan.changed
+    result["seconds"] = round(time.monotonic() - began, 2)
     result["diff"] = {"before": dict(plan.before), "after": dict(plan.after)}
     return result, plan.warnings
 
