@@ -22,6 +22,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from lab import loop
 from lab.host import GuestName, HostError
 from lab.processes import CommandError, ProcessId, Registry, run, wait_until
 
@@ -64,7 +65,7 @@ mkdir -m 700 run/root
 cp "$SETTINGS/sshd_config" "$SETTINGS/host_key" "$SETTINGS/authorized_keys" run/lab/
 mount -n -t tmpfs -o mode=755,size=1m srv srv
 mkdir srv/backup
-if [ -n "$IMAGE" ]; then mount -n -t ext4 -o loop,noatime "$IMAGE" srv/backup; fi
+if [ -n "$DISK" ]; then mount -n -t ext4 -o noatime "$DISK" srv/backup; fi
 for place in run srv dev; do mount -n --move "$place" "/$place"; done
 cd /
 umount -n -l "$STAGE"
@@ -259,12 +260,13 @@ class Appliance:
             raise HostError("start", f"appliance {self.name} has no registry")
         log = self.directory / "log"
         log.unlink(missing_ok=True)
+        disk = loop.attach(self.image, read_only=False) if self.image.exists() else ""
         settings = {
             "PATH": _PATH,
             "NAME": self.name,
             "STAGE": str(self.directory / "stage"),
             "SETTINGS": str(self.directory),
-            "IMAGE": str(self.image) if self.image.exists() else "",
+            "DISK": disk,
         }
         words = ["--mount", "--pid", "--uts", "--fork", "--kill-child", "--propagation", "private"]
         self._process = self._registry.spawn(
@@ -278,6 +280,9 @@ class Appliance:
             with self._process.stdout as told:
                 line = told.readline()
         self.pid = int(line or 0)
+        if disk:
+            # Mounted, it is released by its unmounting, that is: by the guest's end.
+            loop.release(disk, self.image)
         if self.pid:
             self._registry.note(self.pid)
 

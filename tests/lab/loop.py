@@ -19,6 +19,7 @@ _LOOP_GET_STATUS64 = 0x4C05
 _STATUS64_BYTES = 232
 _FLAGS_OFFSET = 52
 _AUTOCLEAR = 4
+_BLKROSET = 0x125D
 
 
 def attach(path: Path, *, read_only: bool) -> str:
@@ -27,7 +28,19 @@ def attach(path: Path, *, read_only: bool) -> str:
     Direct I/O, because a loop device over FUSE is five times slower without it.
     """
     words = ["losetup", "-f", "--show", "--direct-io=on", *(["-r"] if read_only else [])]
-    return processes.run([*words, path]).stdout.strip()
+    device = processes.run([*words, path]).stdout.strip()
+    if not read_only:
+        _make_writable(device)
+    return device
+
+
+def _make_writable(device: str) -> None:
+    """Take back a BLKROSET: it sticks to the number of a loop device, whatever file it gets."""
+    descriptor = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.ioctl(descriptor, _BLKROSET, struct.pack("=i", 0))
+    finally:
+        os.close(descriptor)
 
 
 def bound_to(device: str, path: Path) -> bool:
@@ -46,7 +59,10 @@ def detach(device: str, path: Path, seconds: float) -> bool:
     False: it is in use and stays attached, fully: the kernel only notes the wish to release
     a device in use (AUTOCLEAR), and that note is taken back.
     """
-    return processes.wait_until(lambda: _detach_once(device, path), seconds)
+    gone = processes.wait_until(lambda: _detach_once(device, path), seconds)
+    if gone and not Path(f"/sys/block/{Path(device).name}/loop").exists():
+        _make_writable(device)
+    return gone
 
 
 def release(device: str, path: Path) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import threading
@@ -88,6 +89,26 @@ class GuestWriter:
                 target.seek(offset)
                 target.write(data)
 
+    def moment(self, before: Path, frozen: Path) -> int | None:
+        """How many whole blocks `frozen` holds, if it is a moment of this writer's history.
+
+        Both are raw files: the disk before the first block, and as a snapshot froze it. The
+        one block that was on its way may be there in part, by sectors. None: `frozen` is no
+        such moment, so it is not what the disk was at any time.
+        """
+        state, wanted = bytearray(before.read_bytes()), frozen.read_bytes()
+        for number in range(self._blocks + 1):
+            offset, data = self._block(number, len(state))
+            end = offset + len(data)
+            outside = state[:offset] == wanted[:offset] and state[end:] == wanted[end:]
+            if outside and all(
+                wanted[at : at + 512] in (state[at : at + 512], data[at - offset :][:512])
+                for at in range(offset, end, 512)
+            ):
+                return number + (wanted[offset:end] == data)
+            state[offset:end] = data
+        return None
+
     def _block(self, number: int, size: int) -> tuple[int, bytes]:
         source = random.Random(f"{self._seed}/{number}")  # noqa: S311
         length = min(source.randrange(_BLOCK, _LARGEST + 1, _BLOCK), size)
@@ -102,10 +123,10 @@ class GuestWriter:
             os.fsync(descriptor)
         except OSError as error:
             self.error = error
-        finally:
+        with contextlib.suppress(OSError):  # a disk that is gone says so once more
             os.close(descriptor)
-            with self._progress:
-                self._progress.notify_all()
+        with self._progress:
+            self._progress.notify_all()
 
     def _write_next(self, descriptor: int) -> None:
         offset, data = self._block(self._blocks, self._size)
