@@ -1,0 +1,142 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A typed client of a lab's control API, with the standard library alone."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+SECONDS = 120.0
+Json: TypeAlias = Any
+
+
+class ControlError(Exception):
+    """The lab refused what the control API was asked for."""
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One request that the engine got."""
+
+    number: int
+    time: str
+    method: str
+    path: str
+    query: str
+    user: str | None
+    correlation_id: str | None
+    status: int
+    write: bool
+    seconds: float
+
+
+class Control:
+    """A client; ``url`` is the ``control`` of lab.json."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Json:
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(self._url + path, data, method=method)  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                text = error.read().decode()
+            raise ControlError(f"{method} {path}: {error.code} {text}") from error
+
+    def health(self) -> dict[str, str]:
+        """Whether the lab is there, and its addresses."""
+        found: dict[str, str] = self._call("GET", "/health")
+        return found
+
+    def requests(self) -> list[Logged]:
+        """The requests since the log was emptied."""
+        return [Logged(**entry) for entry in self._call("GET", "/requests")]
+
+    def writes(self) -> list[Logged]:
+        """The requests that may have changed something; signing in is none."""
+        return [entry for entry in self.requests() if entry.write]
+
+    def forget_requests(self) -> None:
+        """Empty the request log."""
+        self._call("DELETE", "/requests")
+
+    def world(self) -> dict[str, Any]:
+        """The full truth: rows with hidden columns, chains, locks, the host's overlays and devices."""
+        found: dict[str, Any] = self._call("GET", "/world")
+        return found
+
+    def add_fault(self, kind: str, **values: Json) -> int:
+        """Inject a fault; see the README for kinds and values. Returns its id."""
+        return int(self._call("POST", "/faults", {"kind": kind, **values})["id"])
+
+    def faults(self) -> list[dict[str, Any]]:
+        """Faults that wait to happen."""
+        found: list[dict[str, Any]] = self._call("GET", "/faults")
+        return found
+
+    def clear_faults(self) -> None:
+        """Forget all faults."""
+        self._call("DELETE", "/faults")
+
+    def lock(self, kind: str, object_id: str, message: str = "OBJECT_LOCKED", **names: str) -> None:
+        """Hold a lock (kind ``disk``, ``vm`` or ``vm_disk_boot``) until ``unlock``."""
+        body = {"kind": kind, "id": object_id, "message": message, "variables": names}
+        self._call("POST", "/locks", body)
+
+    def unlock(self) -> None:
+        """Drop all locks."""
+        self._call("DELETE", "/locks")
+
+    def settings(self, **values: Json) -> dict[str, Any]:
+        """Change settings of the engine; returns all of them."""
+        found: dict[str, Any] = self._call("POST", "/settings", values)
+        return found
+
+    def add_user(self, name: str, password: str, grants: list[dict[str, str]]) -> None:
+        """Add an account; a grant is ``{"role": ..., "object_id": ...}``."""
+        self._call("POST", "/users", {"name": name, "password": password, "grants": grants})
+
+    def expire_tokens(self) -> None:
+        """End all tokens."""
+        self._call("POST", "/tokens/expire", {})
+
+    def engine(self, *, up: bool) -> None:
+        """Take the engine off the network, or bring it back on the same port."""
+        self._call("POST", "/engine", {"up": up})
+
+    def add_vm(self, name: str, **spec: Json) -> dict[str, Any]:
+        """Make a VM; returns its id, name, status and disks (alias to id)."""
+        found: dict[str, Any] = self._call("POST", "/vms", {"name": name, **spec})
+        return found
+
+    def status(self, vm: str, status: str) -> dict[str, Any]:
+        """Bring a VM (id or name) into a status."""
+        found: dict[str, Any] = self._call("POST", f"/vms/{vm}/status", {"status": status})
+        return found
+
+    def writer(
+        self, vm: str, *, run: bool = True, disk: str | None = None, seed: int = 1
+    ) -> list[str]:
+        """Let a VM's guest write to one or all of its disks, or stop it; returns the disks' ids."""
+        body = {"run": run, "disk": disk, "seed": seed}
+        found: list[str] = self._call("POST", f"/vms/{vm}/writer", body)["disks"]
+        return found
+
+    def patch(self, kind: str, object_id: str, **values: Json) -> dict[str, Any]:
+        """Set fields of a row: kinds are vms, disks, volumes, snapshots, domains, hosts, clusters."""
+        found: dict[str, Any] = self._call("POST", f"/objects/{kind}/{object_id}", values)
+        return found
+
+    def reset(self) -> None:
+        """Throw the world away and make it anew."""
+        self._call("POST", "/reset", {})

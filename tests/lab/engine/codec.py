@@ -1,0 +1,143 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""XML in and out through the SDK's own readers and writers, so that bodies have the real shape.
+
+The SDK's writers know no ``<link>`` and no ``<actions>``; both are added to the finished element.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from uuid import UUID
+
+from ovirtsdk4 import reader, readers, types, writer, writers
+
+from lab.engine.http import Answer, Response
+from lab.engine.texts import Said, detail_of, status_of
+from lab.model import API
+
+T = TypeVar("T")
+DECLARATION = b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
+# The reader and writer tables of the SDK are filled when these are imported.
+LOADED = (readers, writers)
+
+
+@dataclass(frozen=True)
+class Entity:
+    """One object of the SDK with the links and actions that the engine adds to it."""
+
+    value: Any
+    links: Sequence[str] = ()
+    actions: Sequence[str] = ()
+    tag: str | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A collection under its plural tag."""
+
+    tag: str
+    items: Sequence[Entity] = field(default_factory=tuple)
+
+
+def ref(kind: type[T], path: str, object_id: str) -> T:
+    """A reference to an object: ``path`` is its collection below the API root."""
+    value: Any = kind(id=object_id)  # type: ignore[call-arg]
+    value.href = f"{API}/{path}/{object_id}"
+    return value  # type: ignore[no-any-return]
+
+
+def element(entity: Entity) -> ET.Element:
+    """The element of one object, links and actions included."""
+    text = writer.Writer.write(entity.value, root=entity.tag)
+    node = ET.fromstring(text)  # noqa: S314  our own
+    href = entity.value.href
+    for rel in entity.links:
+        ET.SubElement(node, "link", {"href": f"{href}/{rel}", "rel": rel})
+    if entity.actions:
+        actions = ET.SubElement(node, "actions")
+        for rel in entity.actions:
+            ET.SubElement(actions, "link", {"href": f"{href}/{rel}", "rel": rel})
+    return node
+
+
+def tree(body: Entity | Listing) -> ET.Element:
+    """The element of an object or of a collection."""
+    if isinstance(body, Entity):
+        return element(body)
+    root = ET.Element(body.tag)
+    root.extend(element(item) for item in body.items)
+    return root
+
+
+def dump(node: ET.Element) -> bytes:
+    """An element as a document."""
+    text = ET.tostring(node, encoding="unicode")
+    return DECLARATION + text.encode()
+
+
+def fault(status: int, reason: str, detail: str) -> Answer:
+    """An answer with a fault."""
+    node = element(Entity(types.Fault(reason=reason, detail=detail)))
+    return Answer(Response(status, dump(node)))
+
+
+def query_fault(status: int, detail: str) -> Answer:
+    """A failed query: its detail carries no brackets."""
+    return fault(status, "Operation Failed", detail)
+
+
+def command_fault(said: Sequence[Said], action: str, kind: str) -> Answer:
+    """A failed command, in the wording of who called it."""
+    detail = detail_of(said, {"action": action, "type": kind})
+    return fault(status_of(said), "Operation Failed", detail)
+
+
+def incomplete(detail: str) -> Answer:
+    """A mandatory field is missing."""
+    return fault(400, "Incomplete parameters", detail)
+
+
+def read(body: bytes, kind: type[T]) -> T:
+    """The object in a request's body; 400 when it is none of that kind."""
+    try:
+        value = reader.Reader.read(body)
+    except Exception as problem:
+        raise fault(400, "Invalid value", str(problem)) from problem
+    if not isinstance(value, kind):
+        raise fault(400, "Request syntactically incorrect.", f"expected {kind.__name__}")
+    return value
+
+
+def enum_text(body: bytes, name: str, allowed: frozenset[str]) -> str | None:
+    """The text of an enum element at the top of a body; 400 when it is none of the enum.
+
+    The SDK's reader turns an unknown word into None, so it has to be looked at before.
+    """
+    node = ET.fromstring(body).find(name)  # noqa: S314  the SDK has read it before
+    if node is None or node.text is None:
+        return None
+    text = node.text.strip()
+    if text not in allowed:
+        raise fault(400, "Invalid value", f"{text} is not a valid value for {name}")
+    return text
+
+
+def uuid_or_400(text: str) -> str:
+    """A snapshot id of a body; 400 when it is no UUID."""
+    try:
+        return str(UUID(text))
+    except ValueError as problem:
+        raise fault(400, "Operation failed", f"Invalid UUID string: {text}") from problem
+
+
+def complete_action(job_id: str | None = None) -> Response:
+    """What a DELETE or an action answers; monitored commands name their job."""
+    action = types.Action(status="complete")
+    if job_id:
+        action.job = ref(types.Job, "jobs", job_id)
+    return Response(200, dump(element(Entity(action))))

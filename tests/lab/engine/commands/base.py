@@ -1,0 +1,122 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all commands share: the caller's wording, maintenance mode, and the way to the host's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from lab.engine.codec import command_fault
+from lab.engine.core import Engine
+from lab.engine.host import HostFailure, Image, Plug
+from lab.engine.texts import Refusal, Said, refuse
+from lab.model import VM_STATUS_WORDS, Attachment, Disk, Vm, Volume, World
+
+RUNNING = frozenset(
+    {"up", "paused", "powering_up", "powering_down", "wait_for_launch", "migrating"}
+    | {"reboot_in_progress", "not_responding", "saving_state", "restoring_state", "unknown"}
+)
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How a command calls what it does, in every message that its caller gets."""
+
+    action: str
+    kind: str
+
+
+@contextmanager
+def command(engine: Engine, wording: Wording) -> Iterator[None]:
+    """Run a command: a refusal becomes the fault that its caller reads."""
+    try:
+        if engine.world.settings.maintenance:
+            raise refuse("MAINTENANCE_MODE")
+        yield
+    except Refusal as refusal:
+        raise command_fault(refusal.said, wording.action, wording.kind) from refusal
+
+
+def vm_status(vm: Vm) -> Refusal:
+    """Refused because of the VM's status."""
+    return refuse("VM_STATUS", vmStatus=VM_STATUS_WORDS[vm.status])
+
+
+def image_of(disk: Disk, volume: Volume) -> Image:
+    """A volume in the host's terms."""
+    return Image(disk.domain_id, disk.id, volume.id, volume.fmt, volume.virtual_size)
+
+
+def plug_of(world: World, attachment: Attachment) -> Plug:
+    """An attachment in the host's terms: a disk snapshot is plugged behind an overlay."""
+    disk = world.disks[attachment.disk_id]
+    volume = world.volumes[disk.active_volume_id]
+    if attachment.snapshot_id is not None:
+        frozen = world.volume_of(disk.id, attachment.snapshot_id)
+        if frozen is None:
+            raise refuse("DISK_NOT_EXIST")
+        volume = frozen
+    transient = attachment.snapshot_id is not None
+    return Plug(image_of(disk, volume), attachment.interface, attachment.read_only, transient)
+
+
+def on_host(work: Callable[[], None], failed: str) -> str | None:
+    """Let the host do something; the host's word when it fails.
+
+    :raises Refusal: only for a failure that has no word.
+    """
+    try:
+        work()
+    except HostFailure as failure:
+        return str(failure) or failed
+    return None
+
+
+def plug_refusals(vm: Vm, attachment: Attachment, alias: str) -> None:
+    """Interfaces that cannot be hot plugged (21 and 21b of the contract, 7 of detach).
+
+    :raises Refusal: for IDE, sPAPR and SATA.
+    """
+    names = {"DiskAlias": alias, "VmName": vm.name}
+    if attachment.interface == "ide":
+        raise Refusal(Said("HOT_PLUG_IDE", names))
+    if attachment.interface == "spapr_vscsi":
+        raise Refusal(Said("HOT_PLUG_SPAPR", names))
+    if attachment.interface == "sata":
+        raise refuse("INTERFACE_UNSUPPORTED", osName=vm.os)
+
+
+def has_locked_snapshot(world: World, vm_id: str) -> bool:
+    """Whether a snapshot of the VM is being made or removed."""
+    return any(s.status == "locked" for s in world.snapshots_of(vm_id))
+
+
+def snapshots_attached_elsewhere(world: World, vm_id: str) -> list[Attachment]:
+    """Attachments of snapshots of this VM, wherever they are, plugged or not."""
+    ids = {s.id for s in world.snapshots_of(vm_id)}
+    return [a for a in world.attachments.values() if a.snapshot_id in ids]
+
+
+def refuse_attached(world: World, vm_id: str) -> None:
+    """Refuse while a disk snapshot of the VM is attached anywhere (4.2 of the contract)."""
+    found = snapshots_attached_elsewhere(world, vm_id)
+    if not found:
+        return
+    lines = []
+    for attachment in found:
+        snapshot = world.snapshots[attachment.snapshot_id or ""]
+        alias = world.disks[attachment.disk_id].alias
+        lines.append(f"{alias} ,{snapshot.description}, {world.vms[attachment.vm_id].name}")
+    raise refuse("SNAPSHOT_ATTACHED", disksInfo="%n".join(lines))
+
+
+def domain_ready(world: World, domain_id: str) -> None:
+    """Refuse when a storage domain is missing or not active (15b)."""
+    domain = world.domains.get(domain_id)
+    if domain is None:
+        raise refuse("DOMAIN_NOT_EXIST")
+    if domain.status != "active":
+        raise refuse("DOMAIN_STATUS", status=domain.status.capitalize())

@@ -1,0 +1,145 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Create and remove disks; removal takes every snapshot with it, everywhere (3.1 of the contract)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.engine import permissions as may
+from lab.engine.commands import base
+from lab.engine.commands.base import Wording, command
+from lab.engine.core import Call
+from lab.engine.events import record
+from lab.engine.host import HostFailure
+from lab.engine.locks import Want
+from lab.engine.texts import Said, refuse
+from lab.model import Disk, Snapshot, Volume, World, new_id
+
+ADD = Wording("add", "Virtual Disk")
+REMOVE = Wording("remove", "Virtual Disk")
+NO_SNAPSHOT = "00000000-0000-0000-0000-000000000000"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A disk to create; the format is the engine's word, ``cow`` or ``raw``."""
+
+    alias: str
+    domain_id: str
+    virtual_size: int
+    fmt: str = "cow"
+    disk_id: str | None = None
+    shareable: bool = False
+    description: str = ""
+    backup: str = "none"
+
+
+def create(call: Call, wanted: Wanted) -> Disk:
+    """Create an empty disk that belongs to nobody."""
+    engine, world = call.engine, call.world
+    with command(engine, ADD):
+        with world.lock:
+            domain = world.domains.get(wanted.domain_id)
+            scopes = {domain.id, domain.data_centre_id, "system"} if domain else {"system"}
+            may.require(call.user, may.CREATE_DISK, scopes)
+            base.domain_ready(world, wanted.domain_id)
+            disk, volume = rows(wanted)
+        try:
+            engine.host.create_disk(base.image_of(disk, volume), None, 0)
+        except HostFailure as failure:
+            raise refuse("EXEC_UNEXPECTED") from failure
+        with world.lock:
+            world.volumes[volume.id], world.disks[disk.id] = volume, disk
+            record(world, 2020, call.who, disk=disk.alias)
+            record(world, 2021, call.who, disk=disk.alias)
+        return disk
+
+
+def rows(wanted: Wanted) -> tuple[Disk, Volume]:
+    """The rows of a new disk with its one volume."""
+    fmt = "raw" if wanted.fmt == "raw" else "qcow2"
+    disk_id = wanted.disk_id or new_id()
+    volume = Volume(new_id(), disk_id, NO_SNAPSHOT, None, fmt, wanted.virtual_size)
+    disk = Disk(
+        disk_id,
+        wanted.alias,
+        wanted.domain_id,
+        wanted.virtual_size,
+        fmt,
+        volume.id,
+        sparse=fmt != "raw",
+        shareable=wanted.shareable,
+        description=wanted.description,
+        backup=wanted.backup,
+    )
+    return disk, volume
+
+
+def remove(call: Call, disk_id: str) -> None:
+    """Remove an image group with all of its snapshots, from every VM that holds it."""
+    engine, world = call.engine, call.world
+    with command(engine, REMOVE):
+        with world.lock:
+            disk = world.disks.get(disk_id)
+            if disk is not None:
+                may.require(call.user, may.DELETE_DISK, may.disk_scopes(world, disk))
+        removed = Said("DISK_BEING_REMOVED", {"DiskName": disk.alias if disk else ""})
+        with engine.locks.holding([Want("disk", disk_id, removed)]):
+            with world.lock:
+                disk = validate_remove(world, disk_id)
+                holders = [world.vms[a.vm_id].name for a in world.holders(disk_id)]
+            _erase(call, disk, holders)
+
+
+def validate_remove(world: World, disk_id: str) -> Disk:
+    """What may stop a removal; whether it is attached to anybody does not.
+
+    :raises Refusal: with the first check that fails.
+    """
+    disk = world.disks.get(disk_id)
+    if disk is None:
+        raise refuse("DISK_NOT_EXIST")
+    for holder in world.holders(disk_id):
+        if holder.active and world.vms[holder.vm_id].status != "down":
+            raise refuse("VM_NOT_DOWN")
+    if any(v.status == "locked" for v in world.chain(disk_id)):
+        raise refuse("DISKS_LOCKED", diskAliases=disk.alias)
+    base.domain_ready(world, disk.domain_id)
+    for holder in world.holders(disk_id):
+        if base.has_locked_snapshot(world, holder.vm_id):
+            raise refuse("VM_DURING_SNAPSHOT")
+        if world.vms[holder.vm_id].in_preview:
+            raise refuse("VM_IN_PREVIEW")
+    return disk
+
+
+def _erase(call: Call, disk: Disk, holders: list[str]) -> None:
+    engine, world = call.engine, call.world
+    domain = world.domains[disk.domain_id].name
+    try:
+        engine.host.remove_disk(disk.domain_id, disk.id)
+    except HostFailure:
+        with world.lock:
+            record(world, 2015, call.who, disk=disk.alias, domain=domain)
+        return
+    with world.lock:
+        drop_rows(world, disk)
+        code = 2042 if holders else 2014
+        names = ", ".join(holders)
+        record(world, code, call.who, disk=disk.alias, domain=domain, vms=names)
+
+
+def drop_rows(world: World, disk: Disk) -> None:
+    """Every row of a disk goes: attachments, volumes, its part of saved configurations."""
+    for holder in world.holders(disk.id):
+        world.attachments.pop((holder.vm_id, holder.disk_id), None)
+    for volume in [v for v in world.volumes.values() if v.disk_id == disk.id]:
+        world.volumes.pop(volume.id)
+    world.disks.pop(disk.id, None)
+
+
+def adopt(world: World, disk: Disk, active: Snapshot) -> None:
+    """A disk that gets an owner: its active volume belongs to the owner's ACTIVE entry."""
+    world.volumes[disk.active_volume_id].snapshot_id = active.id

@@ -1,0 +1,453 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Create and remove VM snapshots: real layers, asynchronous states, events (section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lab.engine import ovf
+from lab.engine import permissions as may
+from lab.engine.commands import base
+from lab.engine.commands.base import Wording, command
+from lab.engine.core import Call, Engine
+from lab.engine.events import Actor, record
+from lab.engine.host import HostFailure, Layer
+from lab.engine.locks import Held, Want
+from lab.engine.texts import Said, refuse
+from lab.model import (
+    Attachment,
+    Disk,
+    Job,
+    Snapshot,
+    SnapshotDisk,
+    Vm,
+    Volume,
+    World,
+    new_id,
+    now,
+)
+
+CREATE = Wording("create", "Snapshot")
+REMOVE = Wording("remove", "Snapshot")
+# Statuses that a live or an offline snapshot can be taken in.
+SNAPSHOTABLE = frozenset({"up", "down", "paused", "powering_up", "reboot_in_progress"})
+REMOVABLE = frozenset({"up", "powering_up", "paused", "reboot_in_progress", "down"})
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the body asks for. ``disks`` None means all that can be frozen."""
+
+    vm_id: str
+    description: str
+    memory: bool = True
+    disks: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Making:
+    """A snapshot on its way: what has to be finished, or taken back."""
+
+    engine: Engine
+    who: Actor
+    vm: Vm
+    snapshot: Snapshot
+    pairs: tuple[tuple[Disk, Volume, Volume], ...]
+    held: Held
+    job: Job
+    former_status: str
+
+
+def create(call: Call, wanted: Wanted) -> Snapshot:
+    """Start a snapshot; it is ``locked`` until host and polls are through."""
+    engine, world = call.engine, call.world
+    with command(engine, CREATE):
+        with world.lock:
+            vm = world.vms.get(wanted.vm_id)
+            if vm is not None:
+                may.require(call.user, may.SNAPSHOTS, may.vm_scopes(world, vm))
+            taken = Said("SNAPSHOT_BEING_TAKEN", {"VmName": vm.name if vm else ""})
+        held = engine.locks.acquire([Want("vm", wanted.vm_id, taken)])
+        try:
+            with world.lock:
+                vm = validate_create(world, wanted)
+                making = _rows(call, vm, wanted, held)
+        except BaseException:
+            engine.locks.release(held)
+            raise
+        stuck = engine.faults.take("stick_snapshot", vm=vm.id) is not None
+        polls = world.settings.snapshot_polls
+        engine.watch(making.snapshot.id, polls, lambda: _finish_create(making), stuck)
+        engine.tasks.run(lambda: _make(making), f"snapshot {making.snapshot.id}")
+        return making.snapshot
+
+
+def validate_create(world: World, wanted: Wanted) -> Vm:
+    """The table of section 6.4, in its order.
+
+    :raises Refusal: with the first row that applies.
+    """
+    vm = world.vms.get(wanted.vm_id)
+    if vm is None:
+        raise refuse("VM_NOT_FOUND")
+    if not vm.managed:
+        raise refuse("NON_MANAGED_VM")
+    disks = _selected(world, vm, wanted.disks)
+    _vm_can_be_frozen(world, vm)
+    _disks_can_be_frozen(world, disks)
+    return vm
+
+
+def _selected(world: World, vm: Vm, ids: Sequence[str] | None) -> list[Disk]:
+    if ids is None:
+        return _own(world, vm)
+    missing = [i for i in ids if i not in world.disks]
+    if missing:
+        raise refuse("DISKS_NOT_EXIST", ids=", ".join(missing))
+    chosen = [world.disks[i] for i in ids]
+    shared = [d.alias for d in chosen if d.shareable]
+    if shared:
+        raise refuse("DISK_SNAPSHOT_NOT_SUPPORTED", diskAliases=", ".join(shared))
+    foreign = [d.alias for d in chosen if (vm.id, d.id) not in world.attachments]
+    if foreign:
+        raise refuse("DISKS_NOT_ATTACHED_TO_VM", diskAliases=", ".join(foreign))
+    # A disk snapshot that the VM holds is dropped without a word, even when it is named.
+    return [d for d in chosen if world.attachments[(vm.id, d.id)].snapshot_id is None]
+
+
+def _own(world: World, vm: Vm) -> list[Disk]:
+    rows = world.attachments_of(vm.id)
+    disks = [world.disks[a.disk_id] for a in rows if a.snapshot_id is None]
+    return [d for d in disks if not d.shareable]
+
+
+def _vm_can_be_frozen(world: World, vm: Vm) -> None:
+    if vm.status in {"saving_state", "restoring_state"}:
+        raise refuse("VM_SAVING_RESTORING")
+    if vm.status not in SNAPSHOTABLE:
+        raise base.vm_status(vm)
+    _vm_is_settled(world, vm)
+    if vm.stateless:
+        raise refuse("VM_RUNNING_STATELESS")
+
+
+def _disks_can_be_frozen(world: World, disks: Sequence[Disk]) -> None:
+    status = {d.alias: world.volumes[d.active_volume_id].status for d in disks}
+    locked = [alias for alias, word in status.items() if word == "locked"]
+    if locked:
+        raise refuse("DISKS_LOCKED", diskAliases=", ".join(locked))
+    illegal = [alias for alias, word in status.items() if word == "illegal"]
+    if illegal:
+        raise refuse("DISKS_ILLEGAL", diskAliases=", ".join(illegal))
+    for domain_id in dict.fromkeys(d.domain_id for d in disks):
+        base.domain_ready(world, domain_id)
+        if world.domains[domain_id].low_space:
+            raise refuse("LOW_SPACE", storageName=world.domains[domain_id].name)
+
+
+def _rows(call: Call, vm: Vm, wanted: Wanted, held: Held) -> Making:
+    """Insert the rows: the new snapshot takes the id that the ACTIVE entry had."""
+    engine, world = call.engine, call.world
+    disks = _selected(world, vm, wanted.disks)
+    saved = [d for d in _saved(engine, vm) if d.disk in disks]
+    active = world.active_snapshot(vm.id)
+    snapshot = Snapshot(active.id, vm.id, wanted.description, "regular", status="locked")
+    snapshot.memory = wanted.memory and vm.status != "down"
+    snapshot.ovf = ovf.write(world, vm, saved)
+    snapshot.disks = [_config(d) for d in saved]
+    active.id = new_id()
+    world.snapshots[snapshot.id] = snapshot
+    world.snapshots[active.id] = active
+    pairs = tuple(_layer(world, d.disk, active.id) for d in saved)
+    _follow_active(world, vm, snapshot.id, active.id, [d.disk.id for d in saved])
+    former, vm.status = vm.status, "image_locked" if vm.status == "down" else vm.status
+    job = _job(world, call.who, f"Creating VM Snapshot {snapshot.description} for VM {vm.name}")
+    record(world, 45, call.who, vm.id, snapshot=snapshot.description)
+    return Making(engine, call.who, vm, snapshot, pairs, held, job, former)
+
+
+def _saved(engine: Engine, vm: Vm) -> list[ovf.OvfDisk]:
+    world = engine.world
+
+    def size(volume: Volume) -> int:
+        return engine.host.actual_size(base.image_of(world.disks[volume.disk_id], volume))
+
+    return ovf.own_disks(world, vm, size)
+
+
+def _config(item: ovf.OvfDisk) -> SnapshotDisk:
+    return SnapshotDisk(
+        item.disk.id,
+        item.volume.id,
+        item.disk.alias,
+        item.volume.fmt,
+        item.volume.virtual_size,
+        item.actual_size,
+        item.attachment.interface,
+        item.attachment.bootable,
+    )
+
+
+def _layer(world: World, disk: Disk, active_id: str) -> tuple[Disk, Volume, Volume]:
+    """A new active volume over a disk's present one, both locked for now."""
+    frozen = world.volumes[disk.active_volume_id]
+    layer = Volume(new_id(), disk.id, active_id, frozen.id, "qcow2", disk.virtual_size, "locked")
+    frozen.status = "locked"
+    world.volumes[layer.id] = layer
+    disk.active_volume_id = layer.id
+    return disk, frozen, layer
+
+
+def _follow_active(
+    world: World, vm: Vm, old_id: str, new_active: str, frozen: Sequence[str]
+) -> None:
+    """Volumes of disks that the snapshot leaves out stay with the ACTIVE entry."""
+    own = {a.disk_id for a in world.attachments_of(vm.id) if a.snapshot_id is None}
+    for volume in world.volumes.values():
+        left_out = volume.disk_id in own and volume.disk_id not in frozen
+        if left_out and volume.snapshot_id == old_id:
+            volume.snapshot_id = new_active
+
+
+def _job(world: World, who: Actor, description: str) -> Job:
+    job = Job(new_id(), description, who.correlation_id, who.user)
+    world.jobs[job.id] = job
+    return job
+
+
+def _make(making: Making) -> None:
+    """The host's part, outside of the world's lock."""
+    engine, vm = making.engine, making.vm
+    layers = [Layer(base.image_of(d, frozen), layer.id) for d, frozen, layer in making.pairs]
+    running = vm.id if making.former_status in base.RUNNING else None
+    try:
+        if engine.faults.take("fail_snapshot", vm=vm.id):
+            raise HostFailure("snapshot creation failed")
+        engine.host.snapshot(running, layers)
+        _witness(making)
+    except HostFailure:
+        _undo_create(making)
+        return
+    engine.work_done(making.snapshot.id)
+
+
+def _witness(making: Making) -> None:
+    """Keep the frozen bytes: the layer cannot change any more, so a copy made now is exact."""
+    engine = making.engine
+    if not engine.world.settings.witness or engine.witness_root is None:
+        return
+    folder = engine.witness_root / making.snapshot.id
+    folder.mkdir(parents=True, exist_ok=True)
+    for disk, frozen, _ in making.pairs:
+        engine.host.witness(base.image_of(disk, frozen), folder / f"{disk.id}.raw")
+
+
+def _finish_create(making: Making) -> None:
+    world = making.engine.world
+    _unlock(making)
+    making.snapshot.status = "ok"
+    said = making.engine.faults.take("snapshot_event", vm=making.vm.id)
+    code = int(said.values["code"]) if said else 68
+    name = making.snapshot.description
+    record(world, code, making.who, making.vm.id, snapshot=name)
+    if code != 68:
+        record(world, 68, making.who, making.vm.id, snapshot=name)
+    _end(making.job, "finished")
+
+
+def _unlock(making: Making) -> None:
+    for _, frozen, layer in making.pairs:
+        frozen.status = layer.status = "ok"
+    if making.vm.status == "image_locked":
+        making.vm.status = making.former_status
+    making.engine.locks.release(making.held)
+
+
+def _undo_create(making: Making) -> None:
+    """A failed creation leaves no row: the snapshot's id is 404 from now on."""
+    world = making.engine.world
+    with world.lock:
+        making.engine.polls.pop(making.snapshot.id, None)
+        active = world.active_snapshot(making.vm.id)
+        for disk, frozen, layer in making.pairs:
+            world.volumes.pop(layer.id, None)
+            frozen.snapshot_id = active.id
+            disk.active_volume_id = frozen.id
+        _unlock(making)
+        del world.snapshots[making.snapshot.id]
+        record(world, 69, making.who, making.vm.id, snapshot=making.snapshot.description)
+        _end(making.job, "failed")
+
+
+def _end(job: Job, status: str) -> None:
+    job.status, job.ended = status, now()
+
+
+@dataclass(frozen=True)
+class Removing:
+    """A removal on its way."""
+
+    engine: Engine
+    who: Actor
+    vm: Vm
+    snapshot: Snapshot
+    pairs: tuple[tuple[Disk, Volume, Volume], ...]
+    job: Job
+    merged: list[Volume]
+
+
+def remove(call: Call, vm_id: str, snapshot_id: str) -> Job:
+    """Start a removal; the answer comes long before the merge has ended."""
+    engine, world = call.engine, call.world
+    with command(engine, REMOVE):
+        with world.lock:
+            vm = world.vms.get(vm_id)
+            if vm is not None:
+                may.require(call.user, may.SNAPSHOTS, may.vm_scopes(world, vm))
+        with engine.locks.holding([Want("vm", vm_id)]), world.lock:
+            vm = validate_remove(world, vm_id, snapshot_id)
+            removing = _lock_rows(call, vm, world.snapshots[snapshot_id])
+        stuck = engine.faults.take("stick_removal", vm=vm.id) is not None
+        polls = world.settings.removal_polls
+        engine.watch(snapshot_id, polls, lambda: _finish_remove(removing), stuck)
+        engine.tasks.run(lambda: _merge(removing), f"remove {snapshot_id}")
+        return removing.job
+
+
+def validate_remove(world: World, vm_id: str, snapshot_id: str) -> Vm:
+    """The order of section 6.5.
+
+    :raises Refusal: with the first check that fails.
+    """
+    vm = world.vms.get(vm_id)
+    if vm is None:
+        raise refuse("VM_NOT_FOUND")
+    if not vm.managed:
+        raise refuse("NON_MANAGED_VM")
+    if vm.during_backup:
+        raise refuse("VM_DURING_BACKUP")
+    _vm_is_settled(world, vm)
+    snapshot = world.snapshots.get(snapshot_id)
+    if snapshot is None or snapshot.vm_id != vm.id:
+        raise refuse("SNAPSHOT_NOT_EXIST")
+    if snapshot.type != "regular":
+        raise refuse("SNAPSHOT_NOT_REGULAR")
+    if vm.status not in REMOVABLE:
+        raise refuse("VM_NOT_DOWN_OR_UP", VmName=vm.name)
+    base.refuse_attached(world, vm.id)
+    _images_can_be_merged(world, vm, snapshot)
+    return vm
+
+
+def _vm_is_settled(world: World, vm: Vm) -> None:
+    if base.has_locked_snapshot(world, vm.id):
+        raise refuse("VM_DURING_SNAPSHOT")
+    if vm.in_preview:
+        raise refuse("VM_IN_PREVIEW")
+
+
+def _images_can_be_merged(world: World, vm: Vm, snapshot: Snapshot) -> None:
+    volumes = [v for v in world.volumes.values() if v.snapshot_id == snapshot.id]
+    alias = {v.id: world.disks[v.disk_id].alias for v in volumes}
+    locked = [alias[v.id] for v in volumes if v.status == "locked"]
+    if locked:
+        raise refuse("DISKS_LOCKED", diskAliases=", ".join(locked))
+    if vm.status != "down":
+        rows = world.attachments
+        loose = [alias[v.id] for v in volumes if not _plugged(rows.get((vm.id, v.disk_id)))]
+        if loose:
+            raise refuse("SNAPSHOT_UNPLUGGED_DISKS", diskAliases=", ".join(loose))
+    for volume in volumes:
+        base.domain_ready(world, world.disks[volume.disk_id].domain_id)
+
+
+def _plugged(row: Attachment | None) -> bool:
+    return row is not None and row.active
+
+
+def _lock_rows(call: Call, vm: Vm, snapshot: Snapshot) -> Removing:
+    world = call.world
+    snapshot.status = "locked"
+    pairs = []
+    for frozen in [v for v in world.volumes.values() if v.snapshot_id == snapshot.id]:
+        top = next((v for v in world.volumes.values() if v.parent_id == frozen.id), None)
+        if top is not None:
+            frozen.status = top.status = "locked"
+            pairs.append((world.disks[frozen.disk_id], frozen, top))
+    job = _job(world, call.who, f"Removing Snapshot {snapshot.description} of VM {vm.name}")
+    record(world, 342, call.who, vm.id, snapshot=snapshot.description)
+    return Removing(call.engine, call.who, vm, snapshot, tuple(pairs), job, [])
+
+
+def _merge(removing: Removing) -> None:
+    """Disk by disk: the layer above goes into the frozen volume, which remains."""
+    engine, vm = removing.engine, removing.vm
+    running = vm.id if vm.status in base.RUNNING else None
+    try:
+        for disk, frozen, top in removing.pairs:
+            if engine.faults.take("fail_merge", vm=vm.id, disk=disk.id):
+                raise HostFailure("merge failed")
+            with engine.device_locks[vm.id]:
+                engine.host.merge(running, base.image_of(disk, top), base.image_of(disk, frozen))
+            removing.merged.append(top)
+            with engine.world.lock:
+                _collapse(engine.world, disk, frozen, top)
+    except HostFailure:
+        _failed_remove(removing)
+        return
+    engine.work_done(removing.snapshot.id)
+
+
+def _collapse(world: World, disk: Disk, frozen: Volume, top: Volume) -> None:
+    """The frozen volume takes the place of the layer that was merged into it."""
+    frozen.snapshot_id = top.snapshot_id
+    if disk.active_volume_id == top.id:
+        disk.active_volume_id = frozen.id
+    for volume in world.volumes.values():
+        if volume.parent_id == top.id:
+            volume.parent_id = frozen.id
+    world.volumes.pop(top.id, None)
+    for snapshot in world.snapshots.values():
+        if snapshot.id == frozen.snapshot_id:
+            _rename_volume(snapshot, top.id, frozen.id)
+
+
+def _rename_volume(snapshot: Snapshot, old: str, new: str) -> None:
+    """The configuration saved with a snapshot follows its disk's image id."""
+    snapshot.ovf = snapshot.ovf.replace(old, new)
+    snapshot.disks = [
+        SnapshotDisk(**{**vars(d), "volume_id": new}) if d.volume_id == old else d
+        for d in snapshot.disks
+    ]
+
+
+def _finish_remove(removing: Removing) -> None:
+    world = removing.engine.world
+    for _, frozen, _top in removing.pairs:
+        frozen.status = "ok"
+    world.snapshots.pop(removing.snapshot.id, None)
+    name = removing.snapshot.description
+    record(world, 356, removing.who, removing.vm.id, snapshot=name)
+    _end(removing.job, "finished")
+
+
+def _failed_remove(removing: Removing) -> None:
+    """A failed merge ends in ``ok`` again; disks that were merged are no part of it any more."""
+    world = removing.engine.world
+    with world.lock:
+        removing.engine.polls.pop(removing.snapshot.id, None)
+        gone = {top.disk_id for top in removing.merged}
+        for _, frozen, top in removing.pairs:
+            frozen.status = top.status = "ok"
+        snapshot = removing.snapshot
+        snapshot.disks = [d for d in snapshot.disks if d.disk_id not in gone]
+        snapshot.status = "ok"
+        name, vm_id = snapshot.description, removing.vm.id
+        record(world, 357, removing.who, vm_id, snapshot=name)
+        if gone:
+            left = ", ".join(d.alias for d in snapshot.disks)
+            record(world, 359, removing.who, vm_id, snapshot=name, disks=left)
+        _end(removing.job, "failed")

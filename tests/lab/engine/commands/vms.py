@@ -1,0 +1,191 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Start, stop, suspend, migrate and remove VMs, and put a host into maintenance (4.1 and 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lab.engine import permissions as may
+from lab.engine.commands import base, disks
+from lab.engine.commands.base import Wording, command
+from lab.engine.core import Call
+from lab.engine.events import record
+from lab.engine.host import HostFailure
+from lab.engine.locks import Want
+from lab.engine.texts import refuse
+from lab.model import SYSTEM, Attachment, Host, Vm, World
+
+RUN = Wording("run", "VM")
+STOP = Wording("stop", "VM")
+SHUTDOWN = Wording("shutdown", "VM")
+SUSPEND = Wording("hibernate", "VM")
+MIGRATE = Wording("migrate", "VM")
+REMOVE = Wording("remove", "VM")
+MAINTENANCE = Wording("switch", "Host")
+
+
+def _known(world: World, vm_id: str) -> Vm:
+    vm = world.vms.get(vm_id)
+    if vm is None:
+        raise refuse("VM_NOT_FOUND")
+    return vm
+
+
+def start(call: Call, vm_id: str) -> None:
+    """Start a VM; attached disk snapshots get fresh overlays."""
+    engine, world = call.engine, call.world
+    with command(engine, RUN):
+        with world.lock:
+            vm = _known(world, vm_id)
+            may.require(call.user, may.RUN_VM, may.vm_scopes(world, vm))
+        with engine.locks.holding([Want("vm", vm_id)]):
+            with world.lock:
+                plugs = _startable(world, vm)
+                vm.status = "wait_for_launch"
+            try:
+                engine.host.start_vm(vm_id, [base.plug_of(world, row) for row in plugs])
+            except HostFailure as failure:
+                vm.status = "down"
+                raise refuse("EXEC_UNEXPECTED") from failure
+            with world.lock:
+                vm.status, vm.host_id = "up", _a_host(world, vm)
+                name = world.hosts[vm.host_id].name if vm.host_id else ""
+                record(world, 32, call.who, vm_id, host=name)
+
+
+def _startable(world: World, vm: Vm) -> list[Attachment]:
+    if vm.status == "paused":
+        raise base.vm_status(vm)
+    if vm.status != "down":
+        raise refuse("VM_RUNNING")
+    plugs = [row for row in world.attachments_of(vm.id) if row.active]
+    for row in plugs:
+        disk = world.disks[row.disk_id]
+        if any(v.status == "locked" for v in world.chain(disk.id)):
+            raise refuse("DISKS_LOCKED", diskAliases=disk.alias)
+        base.domain_ready(world, disk.domain_id)
+    return plugs
+
+
+def _a_host(world: World, vm: Vm, other_than: str | None = None) -> str | None:
+    hosts = [h.id for h in world.hosts.values() if h.cluster_id == vm.cluster_id]
+    return next((h for h in hosts if h != other_than), None)
+
+
+def stop(call: Call, vm_id: str, gently: bool) -> None:
+    """Power off or shut down: overlays go, attachments stay."""
+    engine, world = call.engine, call.world
+    with command(engine, SHUTDOWN if gently else STOP):
+        with world.lock:
+            vm = _known(world, vm_id)
+            may.require(call.user, may.RUN_VM, may.vm_scopes(world, vm))
+            if vm.status not in base.RUNNING:
+                raise refuse("VM_NOT_RUNNING")
+            vm.status = "powering_down"
+        try:
+            engine.host.stop_vm(vm_id)
+        except HostFailure as failure:
+            raise refuse("EXEC_UNEXPECTED") from failure
+        with world.lock:
+            host = world.hosts.get(vm.host_id or "")
+            vm.status, vm.host_id = "down", None
+            name = host.name if host else ""
+            record(world, 61 if gently else 33, call.who, vm_id, host=name)
+
+
+def plugged_snapshots(world: World, vm: Vm) -> list[str]:
+    """The aliases of the VM's plugged disk snapshots."""
+    rows = [a for a in world.attachments_of(vm.id) if a.active and a.snapshot_id]
+    return [world.disks[a.disk_id].alias for a in rows]
+
+
+def suspend(call: Call, vm_id: str) -> None:
+    """The engine does not look for disk snapshots, but the host refuses: the VM runs on."""
+    world = call.world
+    with command(call.engine, SUSPEND), world.lock:
+        vm = _known(world, vm_id)
+        may.require(call.user, may.RUN_VM, may.vm_scopes(world, vm))
+        if vm.status != "up":
+            raise base.vm_status(vm)
+        if plugged_snapshots(world, vm):
+            host = world.hosts.get(vm.host_id or "")
+            record(world, 532, call.who, vm_id, host=host.name if host else "")
+            return
+        vm.status = "suspended"
+
+
+def migrate(call: Call, vm_id: str) -> None:
+    """Refused while a disk snapshot is plugged; an unplugged one does not matter."""
+    world = call.world
+    with command(call.engine, MIGRATE), world.lock:
+        vm = _known(world, vm_id)
+        may.require(call.user, may.MIGRATE, may.vm_scopes(world, vm))
+        aliases = plugged_snapshots(world, vm)
+        if aliases:
+            raise refuse("HAS_PLUGGED_SNAPSHOT", disksInfo=f"{vm.name} / {','.join(aliases)}")
+        if vm.status not in base.RUNNING:
+            raise refuse("VM_NOT_RUNNING")
+        vm.host_id = _a_host(world, vm, other_than=vm.host_id) or vm.host_id
+        record(world, 62, call.who, vm_id)
+
+
+def remove(call: Call, vm_id: str, detach_only: bool) -> None:
+    """Remove a VM, with its disks unless they are only to be detached."""
+    engine, world = call.engine, call.world
+    with command(engine, REMOVE), engine.locks.holding([Want("vm", vm_id)]):
+        with world.lock:
+            vm = _known(world, vm_id)
+            may.require(call.user, may.DELETE_VM, may.vm_scopes(world, vm))
+            own = _removable(world, vm, detach_only)
+        if not detach_only:
+            for row in own:
+                disk = world.disks[row.disk_id]
+                engine.host.remove_disk(disk.domain_id, disk.id)
+        with world.lock:
+            record(world, 113, call.who, vm_id)
+            _drop(world, vm, [] if detach_only else own)
+
+
+def _removable(world: World, vm: Vm, detach_only: bool) -> Sequence[Attachment]:
+    if vm.delete_protected:
+        raise refuse("DELETE_PROTECTED")
+    if vm.status != "down":
+        raise refuse("VM_RUNNING")
+    if base.has_locked_snapshot(world, vm.id):
+        raise refuse("VM_DURING_SNAPSHOT")
+    if detach_only and any(s.type == "regular" for s in world.snapshots_of(vm.id)):
+        raise refuse("REMOVE_DETACH_SNAPSHOTS_EXIST")
+    base.refuse_attached(world, vm.id)
+    return [a for a in world.attachments_of(vm.id) if a.snapshot_id is None]
+
+
+def _drop(world: World, vm: Vm, own: Sequence[Attachment]) -> None:
+    for row in own:
+        disks.drop_rows(world, world.disks[row.disk_id])
+    for row in world.attachments_of(vm.id):
+        world.attachments.pop((row.vm_id, row.disk_id))
+    for snapshot in world.snapshots_of(vm.id):
+        world.snapshots.pop(snapshot.id)
+    world.vms.pop(vm.id)
+
+
+def maintenance(call: Call, host: Host) -> None:
+    """Put a host into maintenance: refused while one of its VMs has a disk snapshot plugged."""
+    world = call.world
+    with command(call.engine, MAINTENANCE), world.lock:
+        may.require(call.user, may.HOSTS, {host.id, host.cluster_id, SYSTEM})
+        stuck = []
+        for vm in world.vms.values():
+            aliases = plugged_snapshots(world, vm) if vm.host_id == host.id else []
+            if aliases:
+                stuck.append(f"{vm.name} / {','.join(aliases)}")
+        if stuck:
+            raise refuse(
+                "MAINTENANCE_PLUGGED_SNAPSHOT", HostsList=host.name, disksInfo="\n".join(stuck)
+            )
+        for vm in world.vms.values():
+            if vm.host_id == host.id:
+                vm.host_id = _a_host(world, vm, other_than=host.id)
+        host.status = "maintenance"

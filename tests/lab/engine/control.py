@@ -1,0 +1,230 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The control API: JSON over plain HTTP, for tests and people, beside the engine and never part of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields, is_dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from lab import world as worlds
+from lab.engine.faults import Fault
+from lab.engine.host import HostFailure
+from lab.engine.http import JSON, Request, Response
+from lab.engine.locks import Want
+from lab.engine.permissions import ROLES
+from lab.engine.texts import MESSAGES, Refusal, Said
+from lab.model import VM_STATUS_WORDS, Grant, User, Vm
+
+if TYPE_CHECKING:
+    from lab.lab import Lab
+
+KINDS = {
+    "clusters": "clusters",
+    "disks": "disks",
+    "domains": "domains",
+    "hosts": "hosts",
+    "snapshots": "snapshots",
+    "vms": "vms",
+    "volumes": "volumes",
+}
+Json: TypeAlias = Any
+Action = Callable[..., Json]
+
+
+class ControlApi:
+    """What the control API answers."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._routes: tuple[tuple[str, str, Action], ...] = (
+            ("GET", "/health", self._health),
+            ("GET", "/world", self._world),
+            ("GET", "/requests", self._requests),
+            ("DELETE", "/requests", self._forget_requests),
+            ("GET", "/faults", self._faults),
+            ("POST", "/faults", self._add_fault),
+            ("DELETE", "/faults", self._clear_faults),
+            ("GET", "/locks", self._locks),
+            ("POST", "/locks", self._add_lock),
+            ("DELETE", "/locks", self._clear_locks),
+            ("POST", "/settings", self._settings),
+            ("POST", "/users", self._add_user),
+            ("POST", "/tokens/expire", self._expire),
+            ("POST", "/engine", self._engine),
+            ("POST", "/reset", self._reset),
+            ("POST", "/vms", self._add_vm),
+            ("POST", "/vms/([^/]+)/status", self._status),
+            ("POST", "/vms/([^/]+)/writer", self._writer),
+            ("POST", "/objects/([a-z]+)/([^/]+)", self._patch),
+        )
+
+    def handle(self, request: Request) -> Response:
+        """Answer a request; a mistake of the caller's is 400 with its reason."""
+        for method, path, action in self._routes:
+            match = re.fullmatch(path, request.path)
+            if match is None or method != request.method:
+                continue
+            try:
+                body = json.loads(request.body) if request.body else {}
+                return _json(200, action(*match.groups(), body))
+            except (ValueError, TypeError, KeyError, HostFailure, Refusal) as problem:
+                return _json(400, {"error": f"{type(problem).__name__}: {problem}"})
+        return _json(404, {"error": "no such address"})
+
+    def _health(self, _body: Json) -> Json:
+        return {"status": "up", "url": self._lab.url, "control": self._lab.control_url}
+
+    def _requests(self, _body: Json) -> Json:
+        return self._lab.app.log.listing()
+
+    def _forget_requests(self, _body: Json) -> Json:
+        self._lab.app.log.clear()
+        return {}
+
+    def _faults(self, _body: Json) -> Json:
+        return self._lab.engine.faults.listing()
+
+    def _add_fault(self, body: Mapping[str, Any]) -> Json:
+        fault: Fault = self._lab.engine.faults.add(str(body["kind"]), body)
+        return fault.as_dict()
+
+    def _clear_faults(self, _body: Json) -> Json:
+        self._lab.engine.faults.clear()
+        return {}
+
+    def _locks(self, _body: Json) -> Json:
+        return self._lab.engine.locks.listing()
+
+    def _add_lock(self, body: Mapping[str, Any]) -> Json:
+        key = str(body.get("message", "OBJECT_LOCKED"))
+        if key not in MESSAGES:
+            raise ValueError(f"no message {key}")
+        said = Said(key, dict(body.get("variables", {})))
+        want = Want(str(body["kind"]), str(body["id"]), said, bool(body.get("exclusive", True)))
+        self._lab.engine.locks.acquire([want])
+        return self._locks({})
+
+    def _clear_locks(self, _body: Json) -> Json:
+        self._lab.engine.locks.clear()
+        return {}
+
+    def _settings(self, body: Mapping[str, Any]) -> Json:
+        settings = self._lab.world.settings
+        with self._lab.world.lock:
+            _set(settings, body)
+        return asdict(settings)
+
+    def _add_user(self, body: Mapping[str, Any]) -> Json:
+        grants = [Grant(**grant) for grant in body.get("grants", ())]
+        for grant in grants:
+            if grant.role not in ROLES:
+                raise ValueError(f"no role {grant.role}")
+        user = User(str(body["name"]), str(body["password"]), grants)
+        with self._lab.world.lock:
+            self._lab.world.users[user.name] = user
+        return {"name": user.name, "id": user.id}
+
+    def _expire(self, _body: Json) -> Json:
+        self._lab.app.sso.expire_all()
+        return {}
+
+    def _engine(self, body: Mapping[str, Any]) -> Json:
+        """Let the engine vanish from the network, or come back on the same port."""
+        self._lab.server.stop()
+        if body["up"]:
+            self._lab.server.start()
+        return {"up": bool(body["up"])}
+
+    def _reset(self, _body: Json) -> Json:
+        self._lab.reset()
+        return {}
+
+    def _add_vm(self, body: Mapping[str, Any]) -> Json:
+        vm = self._lab.add_vm(worlds.spec_of(body))
+        return self._shown_vm(vm)
+
+    def _vm(self, name: str) -> Vm:
+        world = self._lab.world
+        with world.lock:
+            return world.vms[name] if name in world.vms else self._lab.vm(name)
+
+    def _shown_vm(self, vm: Vm) -> dict[str, Any]:
+        world = self._lab.world
+        with world.lock:
+            rows = world.attachments_of(vm.id)
+            disks = {world.disks[row.disk_id].alias: row.disk_id for row in rows}
+            return {"id": vm.id, "name": vm.name, "status": vm.status, "disks": disks}
+
+    def _status(self, name: str, body: Mapping[str, Any]) -> Json:
+        status = str(body["status"])
+        if status not in VM_STATUS_WORDS:
+            raise ValueError(f"no status {status}")
+        vm = self._vm(name)
+        worlds.set_status(self._lab.engine, vm, status)
+        return self._shown_vm(vm)
+
+    def _writer(self, name: str, body: Mapping[str, Any]) -> Json:
+        vm = self._vm(name)
+        disks = self._shown_vm(vm)["disks"]
+        wanted = body.get("disk")
+        chosen = [i for alias, i in disks.items() if wanted in (None, alias, i)]
+        if not chosen:
+            raise KeyError(f"{vm.name} has no disk {wanted}")
+        for number, disk_id in enumerate(chosen):
+            seed = int(body.get("seed", 1)) + number
+            self._lab.engine.host.writer(vm.id, disk_id, seed, bool(body.get("run", True)))
+        return {"disks": chosen}
+
+    def _patch(self, kind: str, object_id: str, body: Mapping[str, Any]) -> Json:
+        world = self._lab.world
+        with world.lock:
+            row = getattr(world, KINDS[kind])[object_id]
+            _set(row, body)
+            return _plain(asdict(row))
+
+    def _world(self, _body: Json) -> Json:
+        """The full truth, hidden columns included."""
+        world = self._lab.world
+        with world.lock:
+            tables = ("data_centres", "clusters", "hosts", "domains", "vms", "disks", "volumes")
+            shown = {name: [asdict(r) for r in getattr(world, name).values()] for name in tables}
+            shown["snapshots"] = [asdict(row) for row in world.snapshots.values()]
+            shown["attachments"] = [asdict(row) for row in world.attachments.values()]
+            shown["events"] = [asdict(row) for row in world.events]
+            shown["jobs"] = [asdict(row) for row in world.jobs.values()]
+            chains = {d: [v.id for v in world.chain(d)] for d in world.disks}
+            extra = {"chains": chains, "settings": asdict(world.settings)}
+        host = dict(self._lab.engine.host.describe())
+        locks = self._lab.engine.locks.listing()
+        return _plain({**shown, **extra, "host": host, "locks": locks})
+
+
+def _set(row: Json, values: Mapping[str, Any]) -> None:
+    """Set fields of a row, all of them or none.
+
+    :raises ValueError: for a field that there is not.
+    """
+    known = {one.name for one in fields(row)} if is_dataclass(row) else set()
+    for name in values:
+        if name not in known or name == "id":
+            raise ValueError(f"no field {name}")
+    for name, value in values.items():
+        setattr(row, name, value)
+
+
+def _plain(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _json(status: int, body: Json) -> Response:
+    return Response(status, json.dumps(body).encode(), JSON)

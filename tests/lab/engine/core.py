@@ -1,0 +1,153 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's parts in one place, and the call that a request becomes."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.engine.events import Actor
+from lab.engine.faults import FaultBook
+from lab.engine.host import HostAgent
+from lab.engine.http import Request
+from lab.engine.locks import LockTable
+from lab.engine.permissions import is_admin
+from lab.model import User, World
+
+
+class Tasks:
+    """Background work of commands. ``close`` waits for what still runs, for a bounded time."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._timers: list[threading.Timer] = []
+        self._closed = False
+
+    def run(self, work: Callable[[], None], name: str) -> None:
+        """Do some work in a thread of its own."""
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        with self._mutex:
+            self._threads = [t for t in self._threads if t.is_alive()] + [thread]
+        thread.start()
+
+    def later(self, seconds: float, work: Callable[[], None]) -> None:
+        """Do some work after a while, unless the engine is closed before."""
+        timer = threading.Timer(seconds, work)
+        timer.daemon = True
+        with self._mutex:
+            if self._closed:
+                return
+            self._timers = [t for t in self._timers if t.is_alive()] + [timer]
+            timer.start()
+
+    def drain(self, seconds: float) -> None:
+        """Wait for running work and drop what is due later."""
+        with self._mutex:
+            threads, timers, self._timers = self._threads, self._timers, []
+        for timer in timers:
+            timer.cancel()
+        for thread in threads:
+            thread.join(seconds)
+
+    def close(self, seconds: float = 10.0) -> None:
+        """Drain, and take no more work that is due later."""
+        with self._mutex:
+            self._closed = True
+        self.drain(seconds)
+
+
+@dataclass
+class Polls:
+    """How often an asynchronous object is still to be seen locked, and how its wait ends."""
+
+    left: int
+    finish: Callable[[], None]
+    done: bool = False
+    stuck: bool = False
+
+
+@dataclass
+class Engine:
+    """The parts of one engine."""
+
+    world: World
+    host: HostAgent
+    witness_root: Path | None = None
+    locks: LockTable = field(default_factory=LockTable)
+    faults: FaultBook = field(default_factory=FaultBook)
+    tasks: Tasks = field(default_factory=Tasks)
+    polls: dict[str, Polls] = field(default_factory=dict)
+    device_locks: dict[str, threading.Lock] = field(
+        default_factory=lambda: defaultdict(threading.Lock)
+    )
+
+    def watch(self, object_id: str, polls: int, finish: Callable[[], None], stuck: bool) -> None:
+        """Keep an object locked for a number of polls, at least until ``work_done``."""
+        with self.world.lock:
+            self.polls[object_id] = Polls(polls, finish, stuck=stuck)
+
+    def polled(self, object_id: str) -> None:
+        """Somebody looked at an object: settle it if it is due, and count the look."""
+        with self.world.lock:
+            watched = self.polls.get(object_id)
+            if watched is None:
+                return
+            self._settle(object_id)
+            watched.left = max(0, watched.left - 1)
+
+    def work_done(self, object_id: str) -> None:
+        """The host's work for an object has ended; it is settled after its polls, or after a while."""
+        with self.world.lock:
+            watched = self.polls.get(object_id)
+            if watched is None:
+                return
+            watched.done = True
+            self._settle(object_id)
+        self.tasks.later(self.world.settings.linger, lambda: self._expire(object_id))
+
+    def _expire(self, object_id: str) -> None:
+        with self.world.lock:
+            watched = self.polls.get(object_id)
+            if watched is not None:
+                watched.left = 0
+                self._settle(object_id)
+
+    def _settle(self, object_id: str) -> None:
+        watched = self.polls[object_id]
+        if watched.done and watched.left == 0 and not watched.stuck:
+            del self.polls[object_id]
+            watched.finish()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One authenticated request with the engine it goes to."""
+
+    engine: Engine
+    request: Request
+    user: User
+    who: Actor
+
+    @property
+    def world(self) -> World:
+        """What the engine knows."""
+        return self.engine.world
+
+    @property
+    def admin(self) -> bool:
+        """Whether unfiltered reads are allowed."""
+        return is_admin(self.user)
+
+    @property
+    def filtered(self) -> bool:
+        """Whether reads show only what the user's own roles reach."""
+        header = self.request.headers.get("filter", "").strip().lower()
+        if header in {"true", "t", "yes", "y", "1"}:
+            return True
+        return not self.admin

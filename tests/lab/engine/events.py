@@ -1,0 +1,117 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The audit log: codes, severities and texts of section 12 of the contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from string import Template
+
+from lab.model import Event, World, new_id, now
+
+
+@dataclass(frozen=True)
+class Actor:
+    """On whose behalf something happens: the user, and the correlation id of the request."""
+
+    user: str
+    correlation_id: str
+
+    def login(self) -> str:
+        """The user with the profile's authorisation, as events spell it."""
+        return f"{self.user}-authz"
+
+
+def actor(user: str, correlation_id: str | None) -> Actor:
+    """An actor; the engine invents a correlation id where the client sent none."""
+    return Actor(user, correlation_id or new_id())
+
+
+NORMAL, WARNING, ERROR = "normal", "warning", "error"
+_TEXTS: dict[int, tuple[str, str]] = {
+    2016: (NORMAL, "Disk ${disk} was successfully attached to VM ${vm} by ${user}."),
+    2017: (ERROR, "Failed to attach Disk ${disk} to VM ${vm} (User: ${user})."),
+    2018: (NORMAL, "Disk ${disk} was successfully detached from VM ${vm} by ${user}."),
+    2019: (ERROR, "Failed to detach Disk ${disk} from VM ${vm} (User: ${user})."),
+    2000: (NORMAL, "VM ${vm} disk ${disk} was plugged by ${user}."),
+    2001: (ERROR, "Failed to plug disk ${disk} to VM ${vm} (User: ${user})."),
+    2002: (NORMAL, "VM ${vm} disk ${disk} was unplugged by ${user}."),
+    2003: (ERROR, "Failed to unplug disk ${disk} from VM ${vm} (User: ${user})."),
+    88: (NORMAL, "VM ${vm} ${disk} disk was updated by ${user}."),
+    89: (ERROR, "Failed to update VM ${vm} disk ${disk} (User: ${user})."),
+    45: (NORMAL, "Snapshot '${snapshot}' creation for VM '${vm}' was initiated by ${user}."),
+    117: (ERROR, "Failed to create Snapshot ${snapshot} for VM ${vm} (User: ${user})."),
+    68: (NORMAL, "Snapshot '${snapshot}' creation for VM '${vm}' has been completed."),
+    69: (ERROR, "Failed to complete snapshot '${snapshot}' creation for VM '${vm}'."),
+    170: (
+        WARNING,
+        "Failed to create live snapshot '${snapshot}' for VM '${vm}'${error}. VM restart is "
+        "recommended. Note that using the created snapshot might cause data inconsistency.",
+    ),
+    173: (
+        ERROR,
+        "Failed to save memory as part of Snapshot ${snapshot} for VM ${vm} (User: ${user}).",
+    ),
+    342: (NORMAL, "Snapshot '${snapshot}' deletion for VM '${vm}' was initiated by ${user}."),
+    343: (ERROR, "Failed to remove Snapshot ${snapshot} for VM ${vm} (User: ${user})."),
+    356: (NORMAL, "Snapshot '${snapshot}' deletion for VM '${vm}' has been completed."),
+    357: (ERROR, "Failed to delete snapshot '${snapshot}' for VM '${vm}'."),
+    359: (
+        WARNING,
+        "Due to partial snapshot removal, Snapshot '${snapshot}' of VM '${vm}' now contains only the "
+        "following disks: '${disks}'.",
+    ),
+    10764: (
+        WARNING,
+        "Failed to freeze guest filesystems on VM ${vm}. Note that using the created snapshot might "
+        "cause data inconsistency.",
+    ),
+    10765: (WARNING, "Failed to thaw guest filesystems on VM ${vm}."),
+    10766: (NORMAL, "Freeze of guest filesystems on VM ${vm} was initiated."),
+    10767: (NORMAL, "Guest filesystems on VM ${vm} have been frozen successfully."),
+    10768: (NORMAL, "Guest filesystems on VM ${vm} have been thawed successfully."),
+    10774: (
+        WARNING,
+        "Snapshot ${snapshot} for VM ${vm} (User: ${user}), may be inconsistent as there was a "
+        "failure during creation.",
+    ),
+    2014: (NORMAL, "Disk ${disk} was successfully removed from domain ${domain} (User ${user})."),
+    2042: (
+        NORMAL,
+        "Disk ${disk} associated to the VMs ${vms} was successfully removed from domain ${domain} "
+        "(User ${user}).",
+    ),
+    2015: (WARNING, "Failed to remove disk ${disk} from storage domain ${domain} (User: ${user})."),
+    10802: (ERROR, "VDSM ${host} command ${command} failed: ${message}"),
+    30: (NORMAL, "User ${user} connecting from '127.0.0.1' using session '${session}' logged in."),
+    32: (NORMAL, "VM ${vm} was started by ${user} (Host: ${host})."),
+    33: (NORMAL, "VM ${vm} powered off by ${user} (Host: ${host})."),
+    61: (NORMAL, "VM ${vm} is down. Exited with no error."),
+    62: (NORMAL, "Migration initiated by ${user} (VM: ${vm})."),
+    532: (ERROR, "Failed to suspend VM ${vm} on host ${host}."),
+    113: (NORMAL, "VM ${vm} was successfully removed by ${user}."),
+    2020: (NORMAL, "Add-Disk operation of '${disk}' was initiated by ${user}."),
+    2021: (NORMAL, "The disk '${disk}' was successfully added."),
+}
+
+
+def record(
+    world: World, code: int, who: Actor | None, vm_id: str | None = None, **variables: str
+) -> Event:
+    """Append an event to the log. Hold the world's lock."""
+    severity, text = _TEXTS[code]
+    vm = world.vms.get(vm_id) if vm_id else None
+    values = {"vm": vm.name if vm else "", "user": who.login() if who else "", "error": ""}
+    event = Event(
+        index=world.events[-1].index + 1 if world.events else 1,
+        code=code,
+        severity=severity,
+        description=Template(text).safe_substitute({**values, **variables}),
+        correlation_id=who.correlation_id if who else new_id(),
+        time=now(),
+        vm_id=vm_id,
+        user=who.user if who else None,
+    )
+    world.events.append(event)
+    return event

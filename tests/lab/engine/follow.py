@@ -1,0 +1,50 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ``follow`` parameter: links of a finished body replaced by what they lead to."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+
+Fetch = Callable[[str], "ET.Element | None"]
+
+
+def follow(root: ET.Element, paths: str, fetch: Fetch, collection: bool) -> None:
+    """Follow comma separated paths such as ``disk_attachments.disk`` from an object or from all items."""
+    items = list(root) if collection else [root]
+    for path in filter(None, (one.strip() for one in paths.split(","))):
+        for item in items:
+            _one(item, path.split("."), fetch)
+
+
+def _one(item: ET.Element, steps: list[str], fetch: Fetch) -> None:
+    step, rest = steps[0], steps[1:]
+    target = _followed(item, step, fetch)
+    if target is None or not rest:
+        return
+    below = [target] if target.get("id") else list(target)
+    for child in below:
+        _one(child, rest, fetch)
+
+
+def _followed(item: ET.Element, step: str, fetch: Fetch) -> ET.Element | None:
+    """The element that a step leads to, put into the item in place of its link."""
+    for child in list(item):
+        href = child.get("href")
+        is_link = child.tag == "link" and _same(child.get("rel", ""), step)
+        if href is None or not (is_link or _same(child.tag, step)):
+            continue
+        found = fetch(href)
+        if found is None:
+            return None
+        found.tag = step if is_link else child.tag
+        item.remove(child)
+        item.append(found)
+        return found
+    return next((child for child in item if _same(child.tag, step)), None)
+
+
+def _same(name: str, step: str) -> bool:
+    return name.replace("_", "") == step.replace("_", "")

@@ -1,0 +1,232 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The VM's configuration as OVF, in the shape that the engine saves with a snapshot (section 7)."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from lab.model import Attachment, Disk, Vm, Volume, World
+
+GIB = 1 << 30
+OVF = "http://schemas.dmtf.org/ovf/envelope/1/"
+RASD = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData"
+VSSD = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_VirtualSystemSettingData"
+XSI = "http://www.w3.org/2001/XMLSchema-instance"
+for _prefix, _uri in (("ovf", OVF), ("rasd", RASD), ("vssd", VSSD), ("xsi", XSI)):
+    ET.register_namespace(_prefix, _uri)
+
+INTERFACES = {
+    "virtio": "VirtIO",
+    "virtio_scsi": "VirtIO_SCSI",
+    "ide": "IDE",
+    "sata": "SATA",
+    "spapr_vscsi": "SPAPR_VSCSI",
+}
+
+
+@dataclass(frozen=True)
+class OvfDisk:
+    """One disk of the VM with the volume and sizes of the moment (bytes)."""
+
+    disk: Disk
+    attachment: Attachment
+    volume: Volume
+    actual_size: int
+
+
+def gib(size: int) -> int:
+    """Bytes as whole GiB, rounded up, as the engine writes them."""
+    return -(-size // GIB)
+
+
+def stamp(moment: datetime) -> str:
+    """A time as OVF has it."""
+    return moment.strftime("%Y/%m/%d %H:%M:%S")
+
+
+def own_disks(world: World, vm: Vm, size_of: Callable[[Volume], int]) -> list[OvfDisk]:
+    """The VM's own disks with their active volumes; disk snapshots it holds are left out.
+
+    ``size_of`` tells the bytes that a volume takes on the storage.
+    """
+    found = []
+    for attachment in world.attachments_of(vm.id):
+        if attachment.snapshot_id is None:
+            disk = world.disks[attachment.disk_id]
+            volume = world.volumes[disk.active_volume_id]
+            found.append(OvfDisk(disk, attachment, volume, size_of(volume)))
+    return found
+
+
+def write(world: World, vm: Vm, disks: Sequence[OvfDisk]) -> str:
+    """The OVF text of a VM with these disks."""
+    root = ET.Element(_q(OVF, "Envelope"), {_q(OVF, "version"): "4.4.0.0"})
+    _references(root, vm, disks)
+    _network_section(root)
+    _disk_section(root, disks)
+    _content(root, world, vm, disks)
+    return '<?xml version="1.0" encoding="UTF-8"?>' + ET.tostring(root, encoding="unicode")
+
+
+def _q(space: str, name: str) -> str:
+    return f"{{{space}}}{name}"
+
+
+def _file_ref(item: OvfDisk) -> str:
+    return f"{item.disk.id}/{item.volume.id}"
+
+
+def _references(root: ET.Element, vm: Vm, disks: Sequence[OvfDisk]) -> None:
+    references = ET.SubElement(root, "References")
+    for item in disks:
+        attributes = {
+            _q(OVF, "href"): _file_ref(item),
+            _q(OVF, "id"): item.volume.id,
+            _q(OVF, "size"): str(item.actual_size),
+            _q(OVF, "description"): item.disk.description,
+            _q(OVF, "disk_storage_type"): "IMAGE",
+            _q(OVF, "cinder_volume_type"): "",
+        }
+        ET.SubElement(references, "File", attributes)
+    nic = {_q(OVF, "href"): "ovirtmgmt", _q(OVF, "id"): vm.mac.replace(":", "")}
+    ET.SubElement(references, "Nic", nic)
+
+
+def _network_section(root: ET.Element) -> None:
+    section = ET.SubElement(root, "NetworkSection")
+    ET.SubElement(section, "Info").text = "List of networks"
+    ET.SubElement(section, "Network", {_q(OVF, "name"): "ovirtmgmt"})
+
+
+def _disk_section(root: ET.Element, disks: Sequence[OvfDisk]) -> None:
+    section = ET.SubElement(root, "Section", {_q(XSI, "type"): "ovf:DiskSection_Type"})
+    ET.SubElement(section, "Info").text = "List of Virtual Disks"
+    for item in disks:
+        attributes = {**_image_attributes(item), **_device_attributes(item)}
+        ET.SubElement(section, "Disk", {_q(OVF, k): v for k, v in attributes.items()})
+
+
+def _image_attributes(item: OvfDisk) -> dict[str, str]:
+    cow = item.volume.fmt != "raw"
+    return {
+        "diskId": item.volume.id,
+        "size": str(gib(item.volume.virtual_size)),
+        "actual_size": str(gib(item.actual_size)),
+        "vm_snapshot_id": item.volume.snapshot_id,
+        "parentRef": f"{item.disk.id}/{item.volume.parent_id}" if item.volume.parent_id else "",
+        "fileRef": _file_ref(item),
+        "format": "http://www.gnome.org/~markmc/qcow-image-format.html"
+        if cow
+        else "http://www.vmware.com/specifications/vmdk.html#sparse",
+        "volume-format": "COW" if cow else "RAW",
+        "volume-type": "Sparse" if item.disk.sparse else "Preallocated",
+    }
+
+
+def _device_attributes(item: OvfDisk) -> dict[str, str]:
+    attachment = item.attachment
+    return {
+        "disk-interface": INTERFACES[attachment.interface],
+        "read-only": str(attachment.read_only).lower(),
+        "shareable": str(item.disk.shareable).lower(),
+        "boot": str(attachment.bootable).lower(),
+        "pass-discard": str(attachment.pass_discard).lower(),
+        "incremental-backup": str(item.disk.backup == "incremental").lower(),
+        "disk-alias": item.disk.alias,
+        "disk-description": item.disk.description,
+        "wipe-after-delete": "false",
+    }
+
+
+def _content(root: ET.Element, world: World, vm: Vm, disks: Sequence[OvfDisk]) -> None:
+    content = ET.SubElement(
+        root,
+        "Content",
+        {_q(OVF, "id"): "out", _q(XSI, "type"): "ovf:VirtualSystem_Type"},
+    )
+    for name, text in _vm_fields(world, vm).items():
+        ET.SubElement(content, name).text = text
+    system = ET.SubElement(
+        content,
+        "Section",
+        {
+            _q(OVF, "id"): vm.id,
+            _q(OVF, "required"): "false",
+            _q(XSI, "type"): "ovf:OperatingSystemSection_Type",
+        },
+    )
+    ET.SubElement(system, "Info").text = "Guest Operating System"
+    ET.SubElement(system, "Description").text = vm.os
+    _hardware(content, vm, disks)
+
+
+def _vm_fields(world: World, vm: Vm) -> dict[str, str]:
+    return {
+        "Name": vm.name,
+        "Description": vm.description,
+        "Comment": vm.comment,
+        "CreationDate": stamp(vm.created),
+        "ExportDate": stamp(vm.created),
+        "DeleteProtected": str(vm.delete_protected).lower(),
+        "IsStateless": str(vm.stateless).lower(),
+        "BiosType": "2" if vm.chipset == "q35_sea_bios" else "1",
+        "Origin": "3",
+        "VmType": "1",
+        "DefaultDisplayType": "1",
+        "ClusterName": world.clusters[vm.cluster_id].name,
+        "ClusterCompatibilityVersion": "4.7",
+        "TemplateId": "00000000-0000-0000-0000-000000000000",
+        "TemplateName": "Blank",
+        "MinAllocatedMem": str(vm.memory >> 20),
+        "TimeZone": "Etc/GMT",
+    }
+
+
+def _hardware(content: ET.Element, vm: Vm, disks: Sequence[OvfDisk]) -> None:
+    hardware = ET.SubElement(
+        content, "Section", {_q(XSI, "type"): "ovf:VirtualHardwareSection_Type"}
+    )
+    ET.SubElement(hardware, "Info").text = f"{vm.cores} CPU, {vm.memory >> 20} Memory"
+    system = ET.SubElement(hardware, "System")
+    ET.SubElement(system, _q(VSSD, "VirtualSystemType")).text = "ENGINE 4.5.0.0"
+    cpu = {"num_of_sockets": str(vm.cores), "cpu_per_socket": "1", "threads_per_cpu": "1"}
+    _item(hardware, f"{vm.cores} virtual cpu", 1, "3", cpu)
+    memory = {"AllocationUnits": "MegaBytes", "VirtualQuantity": str(vm.memory >> 20)}
+    _item(hardware, f"{vm.memory >> 20} MB of memory", 2, "4", memory)
+    for item in disks:
+        _disk_item(hardware, item)
+    nic = {"Name": "nic1", "MACAddress": vm.mac, "Connection": "ovirtmgmt", "ResourceSubType": "3"}
+    _item(hardware, "Ethernet adapter on ovirtmgmt", 3, "10", nic)
+
+
+def _disk_item(hardware: ET.Element, item: OvfDisk) -> None:
+    attachment = item.attachment
+    fields = {
+        "HostResource": _file_ref(item),
+        "Parent": item.volume.parent_id or "00000000-0000-0000-0000-000000000000",
+        "Template": "00000000-0000-0000-0000-000000000000",
+    }
+    node = _item(hardware, item.disk.alias, item.volume.id, "17", fields)
+    ET.SubElement(node, "Type").text = "disk"
+    ET.SubElement(node, "Device").text = "disk"
+    ET.SubElement(node, "BootOrder").text = "1" if attachment.bootable else "0"
+    ET.SubElement(node, "IsPlugged").text = str(attachment.active).lower()
+    ET.SubElement(node, "IsReadOnly").text = str(attachment.read_only).lower()
+    ET.SubElement(node, "Alias").text = f"ua-{item.disk.id}"
+
+
+def _item(
+    hardware: ET.Element, caption: str, instance: int | str, kind: str, fields: dict[str, str]
+) -> ET.Element:
+    node = ET.SubElement(hardware, "Item")
+    ET.SubElement(node, _q(RASD, "Caption")).text = caption
+    ET.SubElement(node, _q(RASD, "InstanceId")).text = str(instance)
+    ET.SubElement(node, _q(RASD, "ResourceType")).text = kind
+    for name, text in fields.items():
+        ET.SubElement(node, _q(RASD, name)).text = text
+    return node

@@ -1,0 +1,346 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rows as the SDK's objects: what each GET shows, and what it hides (section 2 of the contract)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from ovirtsdk4 import types
+
+from lab.engine.codec import Entity, ref
+from lab.engine.core import Call
+from lab.engine.host import Image
+from lab.engine.ovf import GIB, gib
+from lab.model import (
+    API,
+    Attachment,
+    Cluster,
+    DataCentre,
+    Disk,
+    Domain,
+    Event,
+    Host,
+    Job,
+    Snapshot,
+    SnapshotDisk,
+    User,
+    Vm,
+    Volume,
+)
+
+T = TypeVar("T")
+BLANK = "00000000-0000-0000-0000-000000000000"
+VM_LINKS = (
+    "affinitylabels",
+    "applications",
+    "backups",
+    "cdroms",
+    "checkpoints",
+    "diskattachments",
+    "graphicsconsoles",
+    "hostdevices",
+    "katelloerrata",
+    "mediateddevices",
+    "nics",
+    "numanodes",
+    "permissions",
+    "reporteddevices",
+    "sessions",
+    "snapshots",
+    "statistics",
+    "tags",
+    "watchdogs",
+)
+VM_ACTIONS = ("start", "stop", "shutdown", "suspend", "migrate", "detach", "reboot")
+DISK_LINKS = ("permissions", "statistics", "disksnapshots")
+DISK_ACTIONS = ("copy", "move", "reduce", "refreshlun", "sparsify", "export")
+FORMATS = {"qcow2": types.DiskFormat.COW, "raw": types.DiskFormat.RAW}
+
+
+def _at(value: T, path: str) -> T:
+    """The object with its address."""
+    struct: Any = value
+    struct.href = f"{API}/{path}"
+    return value
+
+
+def vm(call: Call, row: Vm, ovf: str | None = None) -> Entity:
+    """A VM; non-administrators do not see its host."""
+    world = call.world
+    value = types.Vm(
+        id=row.id,
+        name=row.name,
+        description=row.description,
+        comment=row.comment,
+        status=None if row.status == "image_illegal" else types.VmStatus(row.status),
+        memory=row.memory,
+        creation_time=row.created,
+        origin=row.origin,
+        fqdn=row.fqdn if row.status == "up" else None,
+        stateless=row.stateless,
+        delete_protected=row.delete_protected,
+        type=types.VmType.SERVER,
+        next_run_configuration_exists=False,
+        cluster=ref(types.Cluster, "clusters", row.cluster_id),
+        template=ref(types.Template, "templates", BLANK),
+        original_template=ref(types.Template, "templates", BLANK),
+        bios=types.Bios(type=types.BiosType(row.chipset)),
+        virtio_scsi=types.VirtioScsi(enabled=row.virtio_scsi),
+    )
+    value.os = types.OperatingSystem(type=row.os, boot=types.Boot(devices=[types.BootDevice.HD]))
+    topology = types.CpuTopology(cores=1, sockets=row.cores, threads=1)
+    value.cpu = types.Cpu(architecture=types.Architecture.X86_64, topology=topology)
+    if row.host_id in world.hosts and not call.filtered:
+        value.host = ref(types.Host, "hosts", row.host_id or "")
+    if ovf is not None:
+        value.initialization = configuration(ovf)
+    return Entity(_at(value, f"vms/{row.id}"), VM_LINKS, VM_ACTIONS)
+
+
+def configuration(ovf: str) -> types.Initialization:
+    """An OVF as it hangs under ``initialization``."""
+    return types.Initialization(
+        configuration=types.Configuration(type=types.ConfigurationType.OVF, data=ovf)
+    )
+
+
+def attachment(row: Attachment) -> Entity:
+    """An attachment: nothing in it tells a disk snapshot from a disk."""
+    value = types.DiskAttachment(
+        id=row.disk_id,
+        active=row.active,
+        bootable=row.bootable,
+        interface=types.DiskInterface(row.interface),
+        pass_discard=row.pass_discard,
+        read_only=row.read_only,
+        uses_scsi_reservation=row.uses_scsi_reservation,
+        disk=ref(types.Disk, "disks", row.disk_id),
+        vm=ref(types.Vm, "vms", row.vm_id),
+    )
+    return Entity(_at(value, f"vms/{row.vm_id}/diskattachments/{row.disk_id}"))
+
+
+def image(disk: Disk, volume: Volume) -> Image:
+    """A volume in the host's terms."""
+    return Image(disk.domain_id, disk.id, volume.id, volume.fmt, volume.virtual_size)
+
+
+def disk_status(call: Call, row: Disk) -> types.DiskStatus:
+    """The disk's status is that of its active volume."""
+    return types.DiskStatus(call.world.volumes[row.active_volume_id].status)
+
+
+def disk(call: Call, row: Disk, vms: bool = False) -> Entity:
+    """A disk with its active volume. No snapshot is ever named here."""
+    world, host = call.world, call.engine.host
+    active = world.volumes[row.active_volume_id]
+    sizes = [host.actual_size(image(row, v)) for v in world.chain(row.id)]
+    value = types.Disk(
+        id=row.id,
+        name=row.alias,
+        alias=row.alias,
+        description=row.description,
+        image_id=active.id,
+        provisioned_size=row.virtual_size,
+        actual_size=sizes[-1],
+        total_size=sum(sizes),
+        format=FORMATS[active.fmt],
+        status=disk_status(call, row),
+        shareable=row.shareable,
+        sparse=row.sparse,
+        content_type=types.DiskContentType(row.content_type),
+        storage_type=types.DiskStorageType.IMAGE,
+        backup=types.DiskBackup(row.backup),
+        propagate_errors=False,
+        wipe_after_delete=False,
+        storage_domains=[ref(types.StorageDomain, "storagedomains", row.domain_id)],
+    )
+    if active.fmt == "qcow2":
+        value.qcow_version = types.QcowVersion.QCOW2_V3
+    if vms:
+        value.vms = [ref(types.Vm, "vms", h.vm_id) for h in world.holders(row.id)]
+    return Entity(_at(value, f"disks/{row.id}"), DISK_LINKS, DISK_ACTIONS)
+
+
+def snapshot(row: Snapshot, ovf: bool = False) -> Entity:
+    """A snapshot; the ACTIVE entry has neither ``vm`` nor links."""
+    value = types.Snapshot(
+        id=row.id,
+        description=row.description,
+        date=row.date,
+        snapshot_status=types.SnapshotStatus(row.status),
+        snapshot_type=types.SnapshotType(row.type),
+        persist_memorystate=row.memory,
+    )
+    _at(value, f"vms/{row.vm_id}/snapshots/{row.id}")
+    if row.type == "active":
+        return Entity(value)
+    value.vm = ref(types.Vm, "vms", row.vm_id)
+    if ovf and row.ovf:
+        value.initialization = configuration(row.ovf)
+    return Entity(value, ("cdroms", "disks", "nics"), ("restore",))
+
+
+def snapshot_disk(call: Call, row: Snapshot, item: SnapshotDisk) -> Entity:
+    """A disk of a snapshot: whole GiB, no href, no storage domain."""
+    alive = item.volume_id in call.world.volumes
+    status = types.DiskStatus.OK if alive else types.DiskStatus.ILLEGAL
+    value = types.Disk(
+        id=item.disk_id,
+        name=item.alias,
+        alias=item.alias,
+        image_id=item.volume_id,
+        provisioned_size=gib(item.virtual_size) * GIB,
+        actual_size=gib(item.actual_size) * GIB,
+        total_size=0,
+        format=FORMATS[item.fmt],
+        interface=types.DiskInterface(item.interface),
+        bootable=item.bootable,
+        status=status,
+        shareable=False,
+        content_type=types.DiskContentType.DATA,
+        storage_type=types.DiskStorageType.IMAGE,
+        snapshot=types.Snapshot(id=row.id),
+    )
+    return Entity(value)
+
+
+def disk_snapshot(call: Call, row: Disk, volume: Volume, path: str) -> Entity:
+    """A volume with exact sizes and its parent; its id is that of the image."""
+    value = types.DiskSnapshot(
+        id=volume.id,
+        name=row.alias,
+        alias=row.alias,
+        active=volume.id == row.active_volume_id,
+        provisioned_size=volume.virtual_size,
+        actual_size=call.engine.host.actual_size(image(row, volume)),
+        format=FORMATS[volume.fmt],
+        status=types.DiskStatus(volume.status),
+        content_type=types.DiskContentType(row.content_type),
+        storage_type=types.DiskStorageType.IMAGE,
+        shareable=row.shareable,
+        sparse=row.sparse if volume.parent_id is None else True,
+        disk=ref(types.Disk, "disks", row.id),
+        storage_domain=ref(types.StorageDomain, "storagedomains", row.domain_id),
+        snapshot=types.Snapshot(id=volume.snapshot_id),
+    )
+    if volume.fmt == "qcow2":
+        value.qcow_version = types.QcowVersion.QCOW2_V3
+    if volume.parent_id is not None:
+        value.parent = types.DiskSnapshot(id=volume.parent_id)
+    return Entity(_at(value, f"{path}/disksnapshots/{volume.id}"))
+
+
+def event(call: Call, row: Event) -> Entity:
+    """An event of the audit log."""
+    value = types.Event(
+        id=str(row.index),
+        index=row.index,
+        code=row.code,
+        severity=types.LogSeverity(row.severity),
+        description=row.description,
+        correlation_id=row.correlation_id,
+        time=row.time,
+        origin="oVirt",
+        custom_id=-1,
+        flood_rate=30,
+    )
+    if row.vm_id is not None:
+        value.vm = ref(types.Vm, "vms", row.vm_id)
+    who = call.world.users.get(row.user or "")
+    if who is not None:
+        value.user = ref(types.User, "users", who.id)
+    return Entity(_at(value, f"events/{row.index}"))
+
+
+def job(row: Job) -> Entity:
+    """A job of a monitored command."""
+    value = types.Job(
+        id=row.id,
+        description=row.description,
+        status=types.JobStatus(row.status),
+        start_time=row.started,
+        last_updated=row.ended or row.started,
+        end_time=row.ended,
+        external=False,
+        auto_cleared=True,
+    )
+    return Entity(_at(value, f"jobs/{row.id}"), ("steps",), ("clear", "end"))
+
+
+def cluster(row: Cluster) -> Entity:
+    """A cluster."""
+    value = types.Cluster(
+        id=row.id,
+        name=row.name,
+        data_center=ref(types.DataCenter, "datacenters", row.data_centre_id),
+        version=types.Version(major=4, minor=7),
+    )
+    links = ("affinitygroups", "cpuprofiles", "networks", "permissions")
+    return Entity(_at(value, f"clusters/{row.id}"), links)
+
+
+def data_centre(row: DataCentre) -> Entity:
+    """A data centre."""
+    value = types.DataCenter(
+        id=row.id,
+        name=row.name,
+        local=False,
+        status=types.DataCenterStatus.UP,
+        version=types.Version(major=4, minor=7),
+    )
+    return Entity(_at(value, f"datacenters/{row.id}"), ("clusters", "storagedomains"))
+
+
+def host(row: Host) -> Entity:
+    """A host."""
+    value = types.Host(
+        id=row.id,
+        name=row.name,
+        address="127.0.0.1",
+        status=types.HostStatus(row.status),
+        type=types.HostType.OVIRT_NODE,
+        cluster=ref(types.Cluster, "clusters", row.cluster_id),
+    )
+    return Entity(_at(value, f"hosts/{row.id}"), ("nics", "storage"), ("activate", "deactivate"))
+
+
+def domain(row: Domain, attached_to: Sequence[str]) -> Entity:
+    """A storage domain; its status is shown only below a data centre, as the engine does."""
+    value = types.StorageDomain(
+        id=row.id,
+        name=row.name,
+        type=types.StorageDomainType.DATA,
+        external_status=types.ExternalStatus.OK,
+        master=True,
+        backup=row.backup,
+        available=100 * GIB,
+        used=10 * GIB,
+        committed=0,
+        storage=types.HostStorage(type=types.StorageType.NFS, address="storage", path="/export"),
+        data_centers=[ref(types.DataCenter, "datacenters", one) for one in attached_to],
+    )
+    return Entity(_at(value, f"storagedomains/{row.id}"), ("disks", "disksnapshots"))
+
+
+def user(row: User) -> Entity:
+    """A user."""
+    name, _, profile = row.name.partition("@")
+    value = types.User(
+        id=row.id,
+        name=name,
+        user_name=f"{row.name}-authz",
+        principal=name,
+        namespace="*",
+        domain=types.Domain(name=f"{profile}-authz"),
+    )
+    return Entity(_at(value, f"users/{row.id}"), ("permissions", "roles", "tags"))
+
+
+def template() -> Entity:
+    """The Blank template, which every VM of the lab came from."""
+    value = types.Template(id=BLANK, name="Blank", status=types.TemplateStatus.OK)
+    return Entity(_at(value, f"templates/{BLANK}"), ("permissions", "tags"))

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the handlers share: answers with bodies, lookups that honour filtering, search parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lab.engine import codec
+from lab.engine import permissions as may
+from lab.engine.codec import Entity, Listing, query_fault
+from lab.engine.core import Call
+from lab.engine.http import Response, not_found
+from lab.engine.search import Query
+from lab.model import Disk, Vm
+
+NOT_PERMITTED = "query execution failed due to insufficient permissions."
+
+
+def ok(body: Entity | Listing) -> Response:
+    """200 with a body."""
+    return Response(200, codec.dump(codec.tree(body)))
+
+
+def listing(tag: str, items: Iterable[Entity]) -> Response:
+    """200 with a collection."""
+    return ok(Listing(tag, tuple(items)))
+
+
+def empty(tag: str) -> Response:
+    """200 with an empty collection."""
+    return listing(tag, ())
+
+
+def created(call: Call, body: Entity) -> Response:
+    """201, or 202 where the client expects that, with the new object and its address."""
+    accepted = "202" in (
+        call.request.headers.get("expect", "") + call.request.headers.get("x-ovirt-expect", "")
+    )
+    waits = call.request.flag("async", absent=False, empty=True)
+    host = call.request.headers.get("host", "localhost")
+    headers = {"Location": f"https://{host}{body.value.href}"}
+    status = 202 if accepted or waits else 201
+    return Response(status, codec.dump(codec.tree(body)), headers=headers)
+
+
+def removed(call: Call, job_id: str | None = None) -> Response:
+    """What a DELETE answers: 200 with an action, or 202 without a body when asynchronous."""
+    if call.request.flag("async", absent=False, empty=True):
+        return Response(202)
+    return codec.complete_action(job_id)
+
+
+def see_vm(call: Call, vm_id: str) -> Vm:
+    """A VM that the caller may see; 404 otherwise."""
+    vm = call.world.vms.get(vm_id)
+    if vm is None or not may.visible(call.user, may.vm_scopes(call.world, vm), call.filtered):
+        raise not_found()
+    return vm
+
+
+def visible_vms(call: Call) -> list[Vm]:
+    """The VMs that the caller may see, by name."""
+    world = call.world
+    seen = [
+        vm
+        for vm in world.vms.values()
+        if may.visible(call.user, may.vm_scopes(world, vm), call.filtered)
+    ]
+    return sorted(seen, key=lambda vm: vm.name)
+
+
+def see_disk(call: Call, disk_id: str) -> Disk:
+    """A disk that the caller may see; 404 otherwise."""
+    disk = call.world.disks.get(disk_id)
+    if disk is None or not _sees(call, disk):
+        raise not_found()
+    return disk
+
+
+def visible_disks(call: Call) -> list[Disk]:
+    """The disks that the caller may see, by alias."""
+    seen: Sequence[Disk] = [d for d in call.world.disks.values() if _sees(call, d)]
+    return sorted(seen, key=lambda d: (d.alias, d.id))
+
+
+def _sees(call: Call, disk: Disk) -> bool:
+    return may.visible(call.user, may.disk_scopes(call.world, disk), call.filtered)
+
+
+def admins_only(call: Call) -> None:
+    """An administrator's query: 400 for everybody else, not 403."""
+    if not call.admin:
+        raise query_fault(400, NOT_PERMITTED)
+
+
+def query_of(call: Call) -> Query:
+    """The search parameters of a request."""
+    given = call.request.query
+    maximum = given.get("max", "")
+    return Query(
+        text=given.get("search", ""),
+        case_sensitive=call.request.flag("case_sensitive", absent=True, empty=True),
+        maximum=int(maximum) if maximum.lstrip("-").isdigit() else None,
+    )

@@ -1,0 +1,247 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""/vms and what hangs below a VM, attachments and snapshots aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from ovirtsdk4 import types
+
+from lab.engine import codec, ovf, present
+from lab.engine.codec import Entity, ref
+from lab.engine.commands import vms as commands
+from lab.engine.core import Call
+from lab.engine.http import Response, not_found
+from lab.engine.resources.common import (
+    empty,
+    listing,
+    ok,
+    query_of,
+    removed,
+    see_vm,
+    visible_vms,
+)
+from lab.engine.router import Route
+from lab.engine.search import Fields, search
+from lab.model import API, Vm, Volume
+
+# Collections below a VM that the lab has nothing to put into, with their plural tags.
+EMPTY = {
+    "affinitylabels": "affinity_labels",
+    "applications": "applications",
+    "backups": "backups",
+    "graphicsconsoles": "graphics_consoles",
+    "hostdevices": "host_devices",
+    "katelloerrata": "katello_errata",
+    "mediateddevices": "vm_mediated_devices",
+    "numanodes": "vm_numa_nodes",
+    "permissions": "permissions",
+    "sessions": "sessions",
+    "watchdogs": "watchdogs",
+}
+
+
+def _fields(call: Call) -> Fields[Vm]:
+    world = call.world
+    host = {h.id: h.name for h in world.hosts.values()}
+    return {
+        "name": lambda vm: vm.name,
+        "id": lambda vm: vm.id,
+        "status": lambda vm: vm.status.replace("_", ""),
+        "description": lambda vm: vm.description,
+        "comment": lambda vm: vm.comment,
+        "cluster": lambda vm: world.clusters[vm.cluster_id].name,
+        "datacenter": lambda vm: world.data_centres[world.data_centre_of(vm)].name,
+        "host": lambda vm: host.get(vm.host_id or "", ""),
+        "fqdn": lambda vm: vm.fqdn or "",
+        "os": lambda vm: vm.os,
+        "tag": lambda vm: " ".join(vm.tags),
+    }
+
+
+def _current_ovf(call: Call, vm: Vm) -> str | None:
+    """The OVF of now, left out while something of the VM is locked."""
+    world = call.world
+
+    def size(volume: Volume) -> int:
+        return call.engine.host.actual_size(present.image(world.disks[volume.disk_id], volume))
+
+    disks = ovf.own_disks(world, vm, size)
+    if vm.status == "image_locked" or any(d.volume.status == "locked" for d in disks):
+        return None
+    return ovf.write(world, vm, disks)
+
+
+def _shown(call: Call, vm: Vm) -> Entity:
+    text = _current_ovf(call, vm) if call.request.all_content() else None
+    return present.vm(call, vm, text)
+
+
+def list_vms(call: Call) -> Response:
+    """GET /vms."""
+    with call.world.lock:
+        found = search(visible_vms(call), _fields(call), query_of(call))
+        return listing("vms", [_shown(call, vm) for vm in found])
+
+
+def get_vm(call: Call, vm_id: str) -> Response:
+    """GET /vms/{id}."""
+    with call.world.lock:
+        return ok(_shown(call, see_vm(call, vm_id)))
+
+
+def delete_vm(call: Call, vm_id: str) -> Response:
+    """DELETE /vms/{id}."""
+    detach = call.request.flag("detach_only", absent=False, empty=True)
+    commands.remove(call, vm_id, detach)
+    return removed(call)
+
+
+def _action(work: Callable[[Call, str], None], call: Call, vm_id: str) -> Response:
+    with call.world.lock:
+        see_vm(call, vm_id)
+    work(call, vm_id)
+    return codec.complete_action()
+
+
+def list_nics(call: Call, vm_id: str) -> Response:
+    """GET /vms/{id}/nics: one network card a VM."""
+    with call.world.lock:
+        vm = see_vm(call, vm_id)
+        nic_id = f"{vm.id[:-1]}{'0' if vm.id[-1] != '0' else '1'}"
+        value = types.Nic(
+            id=nic_id,
+            name="nic1",
+            interface=types.NicInterface.VIRTIO,
+            linked=True,
+            plugged=True,
+            mac=types.Mac(address=vm.mac),
+            vm=ref(types.Vm, "vms", vm.id),
+        )
+        value.href = f"{API}/vms/{vm.id}/nics/{nic_id}"
+        return listing("nics", [Entity(value)])
+
+
+def list_tags(call: Call, vm_id: str) -> Response:
+    """GET /vms/{id}/tags."""
+    with call.world.lock:
+        vm = see_vm(call, vm_id)
+        tags = {name: key for key, name in call.world.tags.items()}
+        shown = []
+        for name in vm.tags:
+            value = types.Tag(id=tags[name], name=name, vm=ref(types.Vm, "vms", vm.id))
+            value.href = f"{API}/vms/{vm.id}/tags/{tags[name]}"
+            shown.append(Entity(value))
+        return listing("tags", shown)
+
+
+def list_devices(call: Call, vm_id: str) -> Response:
+    """GET /vms/{id}/reporteddevices: what the agent of a running guest says."""
+    with call.world.lock:
+        vm = see_vm(call, vm_id)
+        if vm.status != "up" or vm.fqdn is None:
+            return empty("reported_devices")
+        device_id = vm.id[:-4] + "ffff"
+        value = types.ReportedDevice(
+            id=device_id,
+            name="eth0",
+            type=types.ReportedDeviceType.NETWORK,
+            mac=types.Mac(address=vm.mac),
+            ips=[types.Ip(address="127.0.0.1", version=types.IpVersion.V4)],
+            vm=ref(types.Vm, "vms", vm.id),
+        )
+        value.href = f"{API}/vms/{vm.id}/reporteddevices/{device_id}"
+        return listing("reported_devices", [Entity(value)])
+
+
+def list_statistics(call: Call, vm_id: str) -> Response:
+    """GET /vms/{id}/statistics: one number is enough for a client that reads them."""
+    with call.world.lock:
+        vm = see_vm(call, vm_id)
+        value = types.Statistic(
+            id="1ede1b5d-2c6e-3a4b-b5a4-3a1d0b4f3a6c",
+            name="memory.installed",
+            description="Total memory configured",
+            kind=types.StatisticKind.GAUGE,
+            type=types.ValueType.INTEGER,
+            unit=types.StatisticUnit.BYTES,
+            values=[types.Value(datum=float(vm.memory))],
+            vm=ref(types.Vm, "vms", vm.id),
+        )
+        value.href = f"{API}/vms/{vm.id}/statistics/{value.id}"
+        return listing("statistics", [Entity(value)])
+
+
+def _cdrom(vm: Vm) -> Entity:
+    value = types.Cdrom(id=present.BLANK, vm=ref(types.Vm, "vms", vm.id))
+    value.href = f"{API}/vms/{vm.id}/cdroms/{present.BLANK}"
+    return Entity(value)
+
+
+def list_cdroms(call: Call, vm_id: str) -> Response:
+    """GET /vms/{id}/cdroms: an empty drive."""
+    with call.world.lock:
+        return listing("cdroms", [_cdrom(see_vm(call, vm_id))])
+
+
+def get_cdrom(call: Call, vm_id: str, cdrom_id: str) -> Response:
+    """GET /vms/{id}/cdroms/{id}."""
+    with call.world.lock:
+        vm = see_vm(call, vm_id)
+        if cdrom_id != present.BLANK:
+            raise not_found()
+        return ok(_cdrom(vm))
+
+
+def _checkpoint(vm: Vm, checkpoint_id: str) -> Entity:
+    value = types.Checkpoint(
+        id=checkpoint_id, creation_date=vm.created, vm=ref(types.Vm, "vms", vm.id)
+    )
+    value.href = f"{API}/vms/{vm.id}/checkpoints/{checkpoint_id}"
+    return Entity(value)
+
+
+def list_checkpoints(call: Call, vm_id: str) -> Response:
+    """GET /vms/{id}/checkpoints."""
+    with call.world.lock:
+        vm = see_vm(call, vm_id)
+        return listing("checkpoints", [_checkpoint(vm, one) for one in vm.checkpoints])
+
+
+def get_checkpoint(call: Call, vm_id: str, checkpoint_id: str) -> Response:
+    """GET /vms/{id}/checkpoints/{id}."""
+    with call.world.lock:
+        vm = see_vm(call, vm_id)
+        if checkpoint_id not in vm.checkpoints:
+            raise not_found()
+        return ok(_checkpoint(vm, checkpoint_id))
+
+
+def _nothing(tag: str, call: Call, vm_id: str) -> Response:
+    with call.world.lock:
+        see_vm(call, vm_id)
+        return empty(tag)
+
+
+ROUTES = (
+    Route("GET", "vms", list_vms),
+    Route("GET", "vms/{}", get_vm),
+    Route("DELETE", "vms/{}", delete_vm),
+    Route("POST", "vms/{}/start", partial(_action, commands.start)),
+    Route("POST", "vms/{}/stop", partial(_action, partial(commands.stop, gently=False))),
+    Route("POST", "vms/{}/shutdown", partial(_action, partial(commands.stop, gently=True))),
+    Route("POST", "vms/{}/suspend", partial(_action, commands.suspend)),
+    Route("POST", "vms/{}/migrate", partial(_action, commands.migrate)),
+    Route("GET", "vms/{}/nics", list_nics),
+    Route("GET", "vms/{}/tags", list_tags),
+    Route("GET", "vms/{}/reporteddevices", list_devices),
+    Route("GET", "vms/{}/statistics", list_statistics),
+    Route("GET", "vms/{}/cdroms", list_cdroms),
+    Route("GET", "vms/{}/cdroms/{}", get_cdrom),
+    Route("GET", "vms/{}/checkpoints", list_checkpoints),
+    Route("GET", "vms/{}/checkpoints/{}", get_checkpoint),
+    *(Route("GET", f"vms/{{}}/{rel}", partial(_nothing, tag)) for rel, tag in EMPTY.items()),
+)

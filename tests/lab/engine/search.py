@@ -1,0 +1,135 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's search language, as far as clients of a backup use it.
+
+``field=value`` with ``=``, ``!=``, ``<``, ``>``, joined by ``and`` and ``or``, then ``sortby`` and ``page``.
+``*`` in a value is a wildcard, also inside quotes, and nothing can be escaped: names with ``*`` or
+quotes cannot be searched for exactly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from lab.engine.codec import query_fault
+
+T = TypeVar("T")
+Fields = Mapping[str, Callable[[T], str]]
+_TOKEN = re.compile(r'"([^"]*)"|(!=|<=|>=|=|<|>)|([^\s=<>!"]+)')
+PAGE = 100
+
+
+@dataclass(frozen=True)
+class _Token:
+    text: str
+    quoted: bool = False
+    operator: bool = False
+
+    def word(self, *words: str) -> bool:
+        """Whether this is one of the language's own words."""
+        return not self.quoted and not self.operator and self.text.lower() in words
+
+
+@dataclass(frozen=True)
+class Query:
+    """A search text with the parameters beside it."""
+
+    text: str = ""
+    case_sensitive: bool = True
+    maximum: int | None = None
+
+
+def _tokens(text: str) -> list[_Token]:
+    without_prefix = re.sub(r"^\s*[A-Za-z]+\s*:", "", text)
+    found = []
+    for quoted, operator, word in _TOKEN.findall(without_prefix):
+        if operator:
+            found.append(_Token(operator, operator=True))
+        elif word:
+            found.append(_Token(word))
+        else:
+            found.append(_Token(quoted, quoted=True))
+    return found
+
+
+def like(value: str, wanted: str, case_sensitive: bool) -> bool:
+    """Whether a value matches, ``*`` standing for anything."""
+    pattern = ".*".join(re.escape(part) for part in wanted.split("*"))
+    flags = re.DOTALL if case_sensitive else re.DOTALL | re.IGNORECASE
+    return re.fullmatch(pattern, value, flags) is not None
+
+
+def _compare(value: str, operator: str, wanted: str, case_sensitive: bool) -> bool:
+    if operator in {"=", "!="}:
+        return like(value, wanted, case_sensitive) == (operator == "=")
+    try:
+        left, right = float(value), float(wanted)
+    except ValueError as problem:
+        raise query_fault(400, f"Invalid search value: {wanted}") from problem
+    results = {"<": left < right, ">": left > right, "<=": left <= right, ">=": left >= right}
+    return results[operator]
+
+
+def search(items: Sequence[T], fields: Fields[T], query: Query) -> list[T]:
+    """The items that a search finds.
+
+    :raises Answer: 400 for a text that is no search.
+    """
+    tokens = _tokens(query.text)
+    tokens, page = _cut(tokens, "page")
+    tokens, order = _cut(tokens, "sortby")
+    found = [item for item in items if not tokens or _any(item, tokens, fields, query)]
+    if order:
+        found.sort(key=_field(fields, order[0].text), reverse=order[-1].word("desc"))
+    if page:
+        first = (int(page[0].text) - 1) * (query.maximum or PAGE)
+        found = found[first : first + (query.maximum or PAGE)]
+    if query.maximum is not None and query.maximum >= 0:
+        found = found[: query.maximum]
+    return found
+
+
+def _cut(tokens: list[_Token], word: str) -> tuple[list[_Token], list[_Token]]:
+    for index, token in enumerate(tokens):
+        if token.word(word) and index + 1 < len(tokens) and not tokens[index + 1].operator:
+            return tokens[:index], tokens[index + 1 :]
+    return tokens, []
+
+
+def _any(item: T, tokens: Sequence[_Token], fields: Fields[T], query: Query) -> bool:
+    parts = _split(tokens, "or")
+    return any(_all(item, part, fields, query) for part in parts)
+
+
+def _all(item: T, tokens: Sequence[_Token], fields: Fields[T], query: Query) -> bool:
+    return all(_one(item, part, fields, query) for part in _split(tokens, "and"))
+
+
+def _split(tokens: Sequence[_Token], word: str) -> list[list[_Token]]:
+    parts: list[list[_Token]] = [[]]
+    for token in tokens:
+        if token.word(word):
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts
+
+
+def _field(fields: Fields[T], name: str) -> Callable[[T], str]:
+    if name.lower() not in fields:
+        raise query_fault(400, f"Invalid search field: {name}")
+    return fields[name.lower()]
+
+
+def _one(item: T, tokens: Sequence[_Token], fields: Fields[T], query: Query) -> bool:
+    if len(tokens) == 1 and not tokens[0].operator:
+        wanted = f"*{tokens[0].text}*"
+        return any(like(get(item), wanted, False) for get in fields.values())
+    if len(tokens) != 3 or not tokens[1].operator:
+        raise query_fault(400, f"Invalid search text: {query.text}")
+    value = _field(fields, tokens[0].text)(item)
+    return _compare(value, tokens[1].text, tokens[2].text, query.case_sensitive)

@@ -1,0 +1,299 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's messages, letter by letter, and the status that each kind of message gives.
+
+Texts are those of engine-contract.md. ``${action}`` and ``${type}`` are the caller's; a variable that
+nobody filled stays in the text as it is, because the engine leaves it there too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from string import Template
+
+BAD = 400
+CONFLICT = 409
+INTERNAL = 500
+FORBIDDEN = 403
+# With several messages the first kind of this row that occurs decides.
+PRECEDENCE = (BAD, CONFLICT, INTERNAL, FORBIDDEN)
+
+DOT = "Cannot ${action} ${type}. "
+COLON = "Cannot ${action} ${type}: "
+ATTACHED = (
+    "(Disk Alias/Snapshot Description/VM attached to):\n\n ${disksInfo} \n\n"
+    "Please detach them from those VMs and try again."
+)
+PLUGGED = "(VM/Disk Snapshots):\n\n${disksInfo}. \n\nPlease deactivate them and try again."
+
+
+@dataclass(frozen=True)
+class Message:
+    """One row of the message table: its key, its HTTP status, its text."""
+
+    key: str
+    status: int
+    text: str
+
+
+def _limit(key: str, what: str) -> Message:
+    return Message(f"EXCEEDED_MAX_{key}", CONFLICT, f"{DOT}Maximum {what} exceeded.")
+
+
+_ROWS = (
+    Message("DISK_NOT_EXIST", BAD, DOT + "The specified disk does not exist."),
+    Message("DISKS_NOT_EXIST", BAD, DOT + "The following disk(s) ID(s) does not exist: ${ids}."),
+    Message(
+        "DISKS_NOT_ATTACHED_TO_VM",
+        BAD,
+        DOT + "The following disk(s) are not attached to any VM: ${diskAliases}.",
+    ),
+    Message(
+        "DISK_SNAPSHOT_NOT_SUPPORTED",
+        BAD,
+        DOT + "Creating a snapshot is not supported for disk(s): ${diskAliases}.",
+    ),
+    Message("HOSTED_ENGINE_DISK", CONFLICT, DOT + "The disk contains the hosted engine."),
+    Message(
+        "CONTENT_TYPE",
+        CONFLICT,
+        DOT + "The operation is not supported for ${diskContentType} disks.",
+    ),
+    Message("SNAPSHOT_NOT_EXIST", BAD, DOT + "VM's Snapshot does not exist."),
+    Message(
+        "SNAPSHOT_NOT_REGULAR",
+        CONFLICT,
+        DOT + "The operation is only allowed for regular snapshots.",
+    ),
+    Message("SNAPSHOT_STATUS", CONFLICT, DOT + "The snapshot is in ${snapshotStatus} status."),
+    Message(
+        "ILLEGAL_DISK",
+        BAD,
+        DOT + "Disk is in an illegal state. Disks in an illegal state can only be deleted.",
+    ),
+    Message(
+        "DISKS_LOCKED",
+        CONFLICT,
+        COLON
+        + "The following disks are locked: ${diskAliases}. Please try again in a few minutes.",
+    ),
+    Message(
+        "DISKS_ILLEGAL",
+        INTERNAL,
+        DOT + "The following attached disks are in ILLEGAL status: ${diskAliases} - please remove "
+        "them and try again.",
+    ),
+    Message("VM_NOT_FOUND", BAD, DOT + "VM is not found."),
+    Message(
+        "VM_STATUS",
+        CONFLICT,
+        "Cannot ${action} ${type} because the VM is in ${vmStatus} status.",
+    ),
+    Message("VM_IS_LOCKED", CONFLICT, COLON + "VM is locked. Please try again in a few minutes."),
+    Message("VM_NOT_DOWN", CONFLICT, DOT + "At least one of the VMs is not down."),
+    Message(
+        "VM_NOT_DOWN_OR_UP",
+        CONFLICT,
+        DOT + "VM ${VmName} must be in status Down, Up or Paused.",
+    ),
+    Message("VM_RUNNING", CONFLICT, DOT + "VM is running."),
+    Message("VM_NOT_RUNNING", CONFLICT, DOT + "VM is not running."),
+    Message("VM_RUNNING_STATELESS", CONFLICT, DOT + "The VM is running as Stateless."),
+    Message("VM_SAVING_RESTORING", CONFLICT, DOT + "VM is saving or restoring its state."),
+    Message("MIGRATION_IN_PROGRESS", CONFLICT, DOT + "Migration is in progress."),
+    Message("NON_MANAGED_VM", BAD, DOT + "This VM is not managed by the engine."),
+    Message("DELETE_PROTECTED", CONFLICT, DOT + "Delete protection is enabled."),
+    Message(
+        "BOOT_IN_USE", CONFLICT, DOT + "Disk ${DiskName} in VM ${VmName} is already marked as boot."
+    ),
+    _limit("PCI_SLOTS", "PCI devices"),
+    _limit("IDE_SLOTS", "IDE devices"),
+    _limit("SATA_SLOTS", "SATA devices"),
+    _limit("VIRTIO_SCSI_DISKS", "VirtIO SCSI devices"),
+    _limit("SPAPR_VSCSI_DISKS", "sPAPR VSCSI devices"),
+    Message("ALREADY_ATTACHED", CONFLICT, DOT + "The disk is already attached to VM."),
+    Message(
+        "NOT_SHAREABLE_ATTACHED",
+        CONFLICT,
+        DOT + "The disk is not shareable and is already attached to a VM.",
+    ),
+    Message(
+        "POOL_NOT_MATCH",
+        CONFLICT,
+        DOT + "The target Data Center does not contain the Virtual Disk.",
+    ),
+    Message(
+        "BACKUP_DOMAIN",
+        BAD,
+        DOT + "Running VM can not contain disks which are stored on a backup storage domain.",
+    ),
+    Message("DOMAIN_NOT_EXIST", BAD, DOT + "Storage Domain doesn't exist."),
+    Message("DOMAIN_STATUS", CONFLICT, DOT + "The relevant Storage Domain's status is ${status}."),
+    Message("LOW_SPACE", CONFLICT, DOT + "Low disk space on Storage Domain ${storageName}."),
+    Message("READ_ONLY_IDE", BAD, DOT + "IDE disks can't be read-only."),
+    Message("VIRTIO_SCSI_DISABLED", CONFLICT, DOT + "VirtIO-SCSI is disabled for the VM"),
+    Message(
+        "INTERFACE_UNSUPPORTED",
+        BAD,
+        COLON + "The disk interface is not supported by the VM OS: ${osName}.",
+    ),
+    Message(
+        "PASS_DISCARD_INTERFACE",
+        BAD,
+        DOT + "Enable discard for ${DiskAlias} is supported only by VirtIO-SCSI and IDE disk "
+        "interfaces.",
+    ),
+    Message(
+        "VM_DURING_SNAPSHOT",
+        CONFLICT,
+        DOT + "The VM is performing an operation on a Snapshot. Please wait for the operation to "
+        "finish, and try again.",
+    ),
+    Message("VM_IN_PREVIEW", CONFLICT, DOT + "VM is previewing a Snapshot."),
+    Message("VM_DURING_BACKUP", CONFLICT, DOT + "The VM is during a backup operation."),
+    Message(
+        "HOT_PLUG_IDE",
+        BAD,
+        "Cannot ${action} ${DiskAlias} to ${VmName}. Hot plugging a disk to an IDE interface is not "
+        "supported.",
+    ),
+    Message(
+        "HOT_PLUG_SPAPR",
+        BAD,
+        "Cannot ${action} ${DiskAlias} to ${VmName}. Hot plugging a disk to a sPAPR VSCSI interface "
+        "is not supported.",
+    ),
+    # The engine adds the VM's name as a second message, not as this variable: it stays unfilled.
+    Message(
+        "CANNOT_DETACH_NOT_ATTACHED",
+        BAD,
+        DOT + "The specified disk is not attached to the VM ${VmName}.",
+    ),
+    Message("ALREADY_DETACHED", CONFLICT, DOT + "The disk is already detached from VM."),
+    Message(
+        "DETACH_WITH_SNAPSHOT",
+        CONFLICT,
+        DOT + "The disk is already configured in a snapshot. In order to detach it, remove the "
+        "disk's snapshots.",
+    ),
+    Message("ALREADY_ACTIVATED", CONFLICT, "Disk is already activated."),
+    Message("ALREADY_DEACTIVATED", CONFLICT, "Disk is already deactivated."),
+    Message("RESIZE_DISK_SNAPSHOT", CONFLICT, DOT + "Disk snapshot cannot be resized."),
+    Message(
+        "SNAPSHOT_ATTACHED",
+        CONFLICT,
+        DOT + "The following VM's disks snapshots are attached to other VMs " + ATTACHED,
+    ),
+    Message(
+        "HAS_PLUGGED_SNAPSHOT",
+        CONFLICT,
+        DOT + "The following VM's activated disks are disk snapshots " + PLUGGED,
+    ),
+    Message(
+        "MAINTENANCE_PLUGGED_SNAPSHOT",
+        CONFLICT,
+        "Cannot switch the following Hosts to Maintenance mode: ${HostsList}.\nThe following VMs "
+        "cannot be migrated because they have activated Disk Snapshot attached " + PLUGGED,
+    ),
+    Message(
+        "SNAPSHOT_UNPLUGGED_DISKS",
+        CONFLICT,
+        DOT + "The following disk(s) are unplugged or unattached: ${diskAliases}.",
+    ),
+    Message(
+        "REMOVE_DETACH_SNAPSHOTS_EXIST",
+        CONFLICT,
+        "Cannot remove VM with detaching disks, snapshots exist.",
+    ),
+    Message(
+        "OBJECT_LOCKED",
+        CONFLICT,
+        DOT + "Related operation is currently in progress. Please try again later.",
+    ),
+    Message("DISK_BEING_MIGRATED", CONFLICT, DOT + "Disk ${DiskName} is being moved or copied."),
+    Message("DISK_BEING_REMOVED", CONFLICT, DOT + "Disk ${DiskName} is being removed."),
+    Message(
+        "SNAPSHOT_BEING_TAKEN",
+        CONFLICT,
+        DOT + "Snapshot is currently being created for VM ${VmName}.",
+    ),
+    Message("VM_BEING_EXPORTED", CONFLICT, DOT + "VM ${VmName} is being exported."),
+    Message("VM_BEING_CLONED", CONFLICT, DOT + "VM ${VmName} is being cloned."),
+    Message(
+        "NAME_IN_USE", CONFLICT, DOT + "The VM name is already in use, please choose a unique name."
+    ),
+    Message("NOT_AUTHORIZED", FORBIDDEN, "User is not authorized to perform this action."),
+    Message(
+        "HOSTED_ENGINE_SUPERUSER",
+        FORBIDDEN,
+        "Only users with SuperUser role are authorized to perform actions on Hosted Engine resources.",
+    ),
+    Message(
+        "MAINTENANCE_MODE",
+        CONFLICT,
+        "Engine is running in Maintenance mode and is not accepting commands.",
+    ),
+    Message("VALIDATION_CRASHED", INTERNAL, "General command validation failure."),
+    Message(
+        "DB_CONNECTION",
+        INTERNAL,
+        "Action failed due to database connection failure. Please check connectivity to your "
+        "Database server.",
+    ),
+    Message(
+        "INTERFACE_REQUIRED", BAD, "Interface is required, Attribute: diskVmElement.diskInterface"
+    ),
+    # Execution errors: never mapped to a kind, hence 400.
+    Message("EXEC_PLUG", BAD, "Failed to hot-plug disk"),
+    Message("EXEC_UNPLUG", BAD, "Failed to hot-unplug disk"),
+    Message("EXEC_NETWORK", BAD, "Network error during communication with the Host."),
+    Message("EXEC_UNEXPECTED", BAD, "Unexpected exception"),
+    Message("EXEC_INTERNAL", BAD, "Internal Engine Error"),
+)
+MESSAGES: dict[str, Message] = {row.key: row for row in _ROWS}
+
+
+@dataclass(frozen=True)
+class Said:
+    """A message that somebody said, with the variables known to them."""
+
+    key: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def status(self) -> int:
+        """The HTTP status of this message's kind; an unknown message is 400."""
+        row = MESSAGES.get(self.key)
+        return row.status if row else BAD
+
+    def text(self, caller: Mapping[str, str]) -> str:
+        """The text in the caller's wording; an untranslated key in lower case, blanks for ``_``."""
+        row = MESSAGES.get(self.key)
+        if row is None:
+            return self.key.lower().replace("_", " ")
+        return Template(row.text).safe_substitute({**caller, **self.variables})
+
+
+class Refusal(Exception):
+    """A command that was refused, or failed, with the messages that say why."""
+
+    def __init__(self, *said: Said) -> None:
+        super().__init__(", ".join(one.key for one in said))
+        self.said = said
+
+
+def refuse(key: str, **variables: str) -> Refusal:
+    """A refusal with one message."""
+    return Refusal(Said(key, variables))
+
+
+def status_of(said: Iterable[Said]) -> int:
+    """The status of an answer with these messages: 400 before 409 before 500 before 403."""
+    kinds = {one.status() for one in said}
+    return next((status for status in PRECEDENCE if status in kinds), BAD)
+
+
+def detail_of(said: Iterable[Said], caller: Mapping[str, str]) -> str:
+    """The ``<detail>`` of a failed command: a Java list printed as text, brackets included."""
+    return "[" + ", ".join(one.text(caller) for one in said) + "]"

@@ -1,0 +1,184 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A whole lab in this process: engine, host, control, in a directory of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lab import world as worlds
+from lab.appliance import Appliance
+from lab.control import Control
+from lab.engine.app import Application
+from lab.engine.control import ControlApi
+from lab.engine.core import Engine
+from lab.engine.host import HostAgent, NoHost
+from lab.engine.realhost import RealHost
+from lab.engine.server import HttpServer
+from lab.engine.tls import make_identity
+from lab.hypervisor import LocalHypervisor
+from lab.model import Settings, Vm, World
+from lab.storage import Storage
+from lab.world import DEFAULT_VMS, VmSpec
+
+
+class Lab:
+    """A running lab; a context manager.
+
+    ``host=False`` leaves storage and VMs out: API tests that need no bits, no root and no programs.
+    ``appliance`` adds ``backup01``: with a host it is a real guest, reachable by SSH.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        host: bool = True,
+        appliance: bool = True,
+        vms: Sequence[VmSpec] = DEFAULT_VMS,
+        settings: Settings | None = None,
+    ) -> None:
+        """Prepare a lab below ``root``; nothing runs before ``start``."""
+        self.root = root
+        self.appliances: dict[str, Appliance] = {}
+        self._vms = [*vms, *([worlds.APPLIANCE] if appliance else [])]
+        self._settings = settings or Settings()
+        self._with_host = host
+        self._real: RealHost | None = None
+        self._started = False
+
+    def __enter__(self) -> Lab:
+        """Start."""
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _value: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def start(self) -> None:
+        """Bring up host, world, engine and control."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.identity = make_identity(self.root)
+        self.world = World(settings=self._settings)
+        self.engine = Engine(self.world, self._make_host(), self.root / "witness")
+        self.app = Application(self.engine, self.identity.ca_pem)
+        self.server = HttpServer(self.app.handle, self.identity.context)
+        self.control_server = HttpServer(ControlApi(self).handle)
+        self._started = True
+        self.furnish()
+        self.server.start()
+        self.control_server.start()
+
+    def _make_host(self) -> HostAgent:
+        if not self._with_host:
+            return NoHost()
+        storage = Storage(self.root / "storage")
+        storage.root.mkdir(parents=True, exist_ok=True)
+        self._real = RealHost(storage, LocalHypervisor(self.root / "host"))
+        return self._real
+
+    @property
+    def real(self) -> RealHost:
+        """The host side, for tests that look at bits."""
+        if self._real is None:
+            raise RuntimeError("this lab has no host")
+        return self._real
+
+    def furnish(self) -> None:
+        """Make the world that the lab starts with."""
+        with self.world.lock:
+            worlds.furnish(self.world)
+        for spec in self._vms:
+            self.add_vm(spec)
+
+    def add_vm(self, spec: VmSpec) -> Vm:
+        """Make a VM with disks, and start it if it is to be up."""
+        vm = worlds.add_vm(self.engine, spec)
+        if spec.appliance and self._real is not None:
+            self._register(vm, spec)
+        if spec.status != "down":
+            worlds.set_status(self.engine, vm, spec.status)
+        return vm
+
+    def _register(self, vm: Vm, spec: VmSpec) -> None:
+        appliance = Appliance(self.root / "appliances", vm.name, spec.repository_size)
+        self.appliances[vm.id] = appliance
+        self.real.register_appliance(vm.id, appliance)
+
+    def reset(self) -> None:
+        """Throw the world away and make it anew; addresses, CA and accounts stay."""
+        self._empty()
+        self.furnish()
+
+    def _empty(self) -> None:
+        engine, world = self.engine, self.world
+        engine.faults.clear()
+        engine.tasks.drain(60.0)
+        for vm in list(world.vms.values()):
+            engine.host.stop_vm(vm.id)
+        for disk in list(world.disks.values()):
+            engine.host.remove_disk(disk.domain_id, disk.id)
+        with world.lock:
+            worlds.clear(world)
+            engine.polls.clear()
+        world.settings = Settings(**vars(self._settings))
+        engine.locks.clear()
+        self.app.log.clear()
+        self.appliances.clear()
+
+    def close(self) -> None:
+        """Stop everything; nothing is left on the machine but the directory."""
+        if not self._started:
+            if self._real is not None:
+                self._real.close()
+            return
+        self._started = False
+        self.control_server.stop()
+        self.server.stop()
+        self.engine.tasks.close()
+        self.engine.host.close()
+
+    def control(self) -> Control:
+        """A client of this lab's control API."""
+        return Control(self.control_url)
+
+    def vm(self, name: str) -> Vm:
+        """The VM with a name; raises KeyError."""
+        for vm in self.world.vms.values():
+            if vm.name == name:
+                return vm
+        raise KeyError(name)
+
+    @property
+    def url(self) -> str:
+        """The engine's API address."""
+        return f"https://localhost:{self.server.port}/ovirt-engine/api"
+
+    @property
+    def control_url(self) -> str:
+        """The control API's address."""
+        return f"http://127.0.0.1:{self.control_server.port}"
+
+    def auth(self, user: tuple[str, str] = worlds.ADMIN) -> dict[str, Any]:
+        """The ``auth`` option of modules for one of the lab's users."""
+        name, password = user
+        return {
+            "url": self.url,
+            "username": name,
+            "password": password,
+            "ca_file": str(self.identity.ca_file),
+        }

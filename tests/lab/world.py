@@ -1,0 +1,234 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the lab's engine starts with, and how VMs are added to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.engine.commands import base, disks
+from lab.engine.core import Engine
+from lab.model import (
+    Attachment,
+    Cluster,
+    DataCentre,
+    Disk,
+    Domain,
+    Grant,
+    Host,
+    Snapshot,
+    User,
+    Vm,
+    World,
+    new_id,
+)
+
+MIB = 1 << 20
+ADMIN = ("admin@internal", "admin-secret")
+BACKUP = ("backup@internal", "backup-secret")
+GUEST = ("guest@internal", "guest-secret")
+
+
+@dataclass(frozen=True)
+class DiskSpec:
+    """A disk to make: ``fill`` is ``pattern``, ``ext4`` or None; the size is in bytes."""
+
+    alias: str
+    size: int = 64 * MIB
+    fmt: str = "qcow2"
+    interface: str = "virtio_scsi"
+    bootable: bool = False
+    fill: str | None = "pattern"
+    seed: int = 1
+    shareable: bool = False
+    active: bool = True
+    domain: str | None = None
+
+
+@dataclass(frozen=True)
+class VmSpec:
+    """A VM to make. An appliance gets a real guest with a repository of that many bytes."""
+
+    name: str
+    status: str = "up"
+    data_centre: str = "Default"
+    disks: tuple[DiskSpec, ...] = ()
+    appliance: bool = False
+    repository_size: int | None = 512 * MIB
+    checkpoints: int = 0
+    virtio_scsi: bool = True
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+def spec_of(given: Mapping[str, Any]) -> VmSpec:
+    """A VM spec of JSON.
+
+    :raises TypeError: for a key that there is not.
+    """
+    values = dict(given)
+    values["disks"] = tuple(DiskSpec(**disk) for disk in values.get("disks", ()))
+    values["tags"] = tuple(values.get("tags", ()))
+    return VmSpec(**values)
+
+
+DEFAULT_VMS = (
+    VmSpec(
+        "web01",
+        disks=(
+            DiskSpec("web01_system", 96 * MIB, bootable=True, fill="ext4", seed=11),
+            DiskSpec("web01_data", 64 * MIB, fmt="raw", interface="virtio", seed=12),
+        ),
+        description="a web server",
+        tags=("backup",),
+        fields={"fqdn": "web01.example.org"},
+    ),
+    VmSpec(
+        "db01",
+        disks=(DiskSpec("db01_system", 64 * MIB, bootable=True, seed=21),),
+        description="a database",
+        tags=("backup",),
+        fields={"fqdn": "db01.example.org"},
+    ),
+    VmSpec("files01", status="down", disks=(DiskSpec("files01_system", 64 * MIB, seed=31),)),
+)
+APPLIANCE = VmSpec("backup01", appliance=True, fields={"fqdn": "backup01.example.org"})
+
+
+def furnish(world: World) -> None:
+    """Data centres, clusters, hosts, storage domains, users and tags. Hold the lock."""
+    for name in ("Default", "Second"):
+        centre = DataCentre(new_id(), name)
+        cluster = Cluster(new_id(), name, centre.id)
+        world.data_centres[centre.id] = centre
+        world.clusters[cluster.id] = cluster
+        number = len(world.domains) + 1
+        domain = Domain(new_id(), f"data{number}", centre.id)
+        world.domains[domain.id] = domain
+        for host_name in (f"host{number}a", f"host{number}b"):
+            host = Host(new_id(), host_name, cluster.id)
+            world.hosts[host.id] = host
+    world.tags[new_id()] = "backup"
+    roles = {ADMIN: "SuperUser", BACKUP: "BackupRole", GUEST: "LoginOnly"}
+    for (name, password), role in roles.items():
+        world.users[name] = User(name, password, [Grant(role)])
+
+
+def clear(world: World) -> None:
+    """Forget everything but the users' tokens. Hold the lock."""
+    tables: Sequence[Any] = (
+        world.data_centres,
+        world.clusters,
+        world.hosts,
+        world.domains,
+        world.vms,
+        world.disks,
+        world.volumes,
+        world.snapshots,
+        world.attachments,
+        world.users,
+        world.events,
+        world.jobs,
+        world.tags,
+    )
+    for table in tables:
+        table.clear()
+
+
+def _vm_row(world: World, spec: VmSpec) -> Vm:
+    centre = next(c for c in world.data_centres.values() if c.name == spec.data_centre)
+    cluster = next(c for c in world.clusters.values() if c.data_centre_id == centre.id)
+    number = len(world.vms) + 1
+    vm = Vm(
+        id=new_id(),
+        name=spec.name,
+        cluster_id=cluster.id,
+        description=spec.description,
+        virtio_scsi=spec.virtio_scsi,
+        appliance=spec.appliance,
+        mac=f"56:6f:1a:2b:{number >> 8:02x}:{number & 255:02x}",
+        tags=list(spec.tags),
+        checkpoints=[new_id() for _ in range(spec.checkpoints)],
+    )
+    for name, value in spec.fields.items():
+        if not hasattr(vm, name):
+            raise ValueError(f"a VM has no {name}")
+        setattr(vm, name, value)
+    return vm
+
+
+def _domain_id(world: World, vm: Vm, name: str | None) -> str:
+    centre = world.data_centre_of(vm)
+    for domain in world.domains.values():
+        if domain.name == name or (name is None and domain.data_centre_id == centre):
+            return domain.id
+    raise ValueError(f"no storage domain {name}")
+
+
+def add_vm(engine: Engine, spec: VmSpec) -> Vm:
+    """Make a VM with its disks; it is ``down`` until ``set_status`` starts it.
+
+    :raises ValueError: for a spec that does not fit the world.
+    :raises HostFailure: when the host cannot make a disk.
+    """
+    world = engine.world
+    with world.lock:
+        if any(vm.name == spec.name for vm in world.vms.values()) and not spec.fields.get("id"):
+            raise ValueError(f"there is a VM {spec.name} already")
+        vm = _vm_row(world, spec)
+        active = Snapshot(new_id(), vm.id, "Active VM", "active")
+        domains = [_domain_id(world, vm, disk.domain) for disk in spec.disks]
+    made = []
+    for disk_spec, domain_id in zip(spec.disks, domains, strict=True):
+        made.append(_make_disk(engine, disk_spec, domain_id, active))
+    with world.lock:
+        world.vms[vm.id], world.snapshots[active.id] = vm, active
+        for disk, disk_spec in zip(made, spec.disks, strict=True):
+            row = Attachment(vm.id, disk.id, disk_spec.interface, disk_spec.active)
+            row.bootable = disk_spec.bootable
+            world.attachments[(vm.id, disk.id)] = row
+    return vm
+
+
+def _make_disk(engine: Engine, spec: DiskSpec, domain_id: str, active: Snapshot) -> Disk:
+    fmt = "raw" if spec.fmt == "raw" else "cow"
+    wanted = disks.Wanted(spec.alias, domain_id, spec.size, fmt, shareable=spec.shareable)
+    disk, volume = disks.rows(wanted)
+    volume.snapshot_id = active.id
+    engine.host.create_disk(base.image_of(disk, volume), spec.fill, spec.seed)
+    with engine.world.lock:
+        engine.world.disks[disk.id], engine.world.volumes[volume.id] = disk, volume
+    return disk
+
+
+def set_status(engine: Engine, vm: Vm, status: str) -> None:
+    """Bring a VM into a status, with what that means on the host.
+
+    :raises HostFailure: when the host cannot.
+    """
+    world = engine.world
+    with world.lock:
+        before = vm.status
+        rows = [row for row in world.attachments_of(vm.id) if row.active]
+        plugs = [base.plug_of(world, row) for row in rows]
+    runs, ran = status not in {"down", "suspended"}, before not in {"down", "suspended"}
+    if runs and not ran:
+        engine.host.start_vm(vm.id, plugs)
+    elif ran and not runs:
+        engine.host.stop_vm(vm.id)
+    elif before == "paused" and ran:
+        engine.host.resume_vm(vm.id)
+    if status == "paused" and before != "paused":
+        engine.host.pause_vm(vm.id)
+    with world.lock:
+        vm.status = status
+        if not runs:
+            vm.host_id = None
+        elif vm.host_id is None:
+            hosts = [h.id for h in world.hosts.values() if h.cluster_id == vm.cluster_id]
+            # The appliance lives on another host than its sources, as the docs advise.
+            vm.host_id = hosts[-1 if vm.appliance else 0]
