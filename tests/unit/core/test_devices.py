@@ -1,0 +1,201 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which device carries a disk: tables and properties."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.devices import (
+    BlockDevice,
+    bare_serial,
+    check_size,
+    check_unused,
+    choose,
+    link_serial,
+    match_length,
+    mount_uses,
+    not_found,
+    swap_uses,
+    udev_serials,
+    vpd_serial,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    DeviceAmbiguous,
+    DeviceBusy,
+    DeviceMismatch,
+)
+
+DISK = "b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10"
+SHORT = DISK[:20]
+TWIN = SHORT + "FFFFFFFFFFFFFFFF"
+OTHER = "0f6f7f0e-5d5c-4a1c-9b53-2f8c5f7a1d02"
+
+
+def device(name: str, *serials: str, number: str = "8:0") -> BlockDevice:
+    return BlockDevice(name=name, path=f"/dev/{name}", number=number, serials=serials)
+
+
+@pytest.mark.parametrize(
+    ("link", "serial"),
+    [
+        (f"virtio-{SHORT}", SHORT),
+        (f"scsi-0QEMU_QEMU_HARDDISK_{DISK}", DISK),
+        (f"scsi-SQEMU_QEMU_HARDDISK_{SHORT}", SHORT),
+        (f"ata-QEMU_HARDDISK_{SHORT}", SHORT),
+        (f"virtio-{SHORT}-part1", ""),
+        (f"scsi-0QEMU_QEMU_HARDDISK_{DISK}-part12", ""),
+        (f".virtio-{SHORT}", ""),
+        ("lvm-pv-uuid-Xyz", ""),
+        ("wwn-0x5000c500a1b2c3d4", ""),
+        ("", ""),
+    ],
+)
+def test_link_serial(link: str, serial: str) -> None:
+    assert link_serial(link) == serial
+
+
+@pytest.mark.parametrize("text", [DISK, f"0QEMU_QEMU_HARDDISK_{DISK}", f"QEMU_HARDDISK_{DISK}"])
+def test_bare_serial(text: str) -> None:
+    assert bare_serial(text) == DISK
+
+
+def test_udev_serials_reads_every_key_and_nothing_else() -> None:
+    database = (
+        "S:disk/by-id/virtio-x\nI:1\n"
+        f"E:ID_SERIAL=0QEMU_QEMU_HARDDISK_{SHORT}\n"
+        f"E:ID_SERIAL_SHORT={DISK}\n"
+        f"E:SCSI_IDENT_SERIAL={DISK}\nE:ID_SCSI_SERIAL=\nE:ID_MODEL={OTHER}\nG:systemd\nnonsense\n"
+    )
+    assert udev_serials(database) == (SHORT, DISK)
+
+
+@pytest.mark.parametrize(
+    ("page", "serial"),
+    [
+        (b"\x00\x80\x00\x24" + DISK.encode(), DISK),
+        (b"\x00\x80\x00\x26" + DISK.encode() + b" \0", DISK),
+        (b"\x00\x80\x00\x14" + DISK.encode(), SHORT),
+        (b"\x00\x83\x00\x24" + DISK.encode(), ""),
+        (b"\x00\x80", ""),
+        (b"", ""),
+    ],
+)
+def test_vpd_serial(page: bytes, serial: str) -> None:
+    assert vpd_serial(page) == serial
+
+
+@pytest.mark.parametrize(
+    ("serials", "wanted", "length"),
+    [
+        ((DISK,), DISK, 36),
+        ((SHORT,), DISK, 20),
+        ((SHORT, DISK), DISK, 36),
+        ((DISK,), SHORT, 20),
+        ((SHORT,), SHORT, 20),
+        ((TWIN,), DISK, 0),
+        ((SHORT, TWIN), DISK, 0),  # the link is cut, the serial tells another disk
+        ((TWIN,), SHORT, 20),
+        ((DISK[:19],), DISK, 0),
+        ((OTHER,), DISK, 0),
+        ((), DISK, 0),
+    ],
+)
+def test_match_length(serials: tuple[str, ...], wanted: str, length: int) -> None:
+    assert match_length(device("sda", *serials), wanted) == length
+
+
+def test_the_whole_serial_beats_its_first_twenty_characters() -> None:
+    cut, whole = device("vda", SHORT), device("sda", DISK)
+    for order in itertools.permutations((cut, whole)):
+        assert choose(order, DISK) is whole
+
+
+@pytest.mark.parametrize(
+    ("shown", "wanted"), [((DISK, DISK), DISK), ((SHORT, SHORT), DISK), ((DISK, TWIN), SHORT)]
+)
+def test_two_devices_with_one_serial_are_refused(shown: tuple[str, str], wanted: str) -> None:
+    devices = [device("sda", shown[0]), device("sdb", shown[1], number="8:16")]
+    with pytest.raises(DeviceAmbiguous) as caught:
+        choose(devices, wanted)
+    assert [match["device"] for match in caught.value.details["matches"]] == [
+        "/dev/sda",
+        "/dev/sdb",
+    ]
+
+
+def test_no_device_matches() -> None:
+    assert choose([device("sda", OTHER), device("sdb")], DISK) is None
+    assert choose([], DISK) is None
+
+
+@given(
+    st.lists(st.uuids().map(str), min_size=1, max_size=8, unique_by=lambda uuid: uuid[:20]),
+    st.data(),
+)
+def test_every_disk_is_found_whatever_form_the_guest_shows(
+    disks: list[str], data: st.DataObject
+) -> None:
+    forms = [
+        data.draw(st.sampled_from([(disk,), (disk[:20],), (disk[:20], disk)])) for disk in disks
+    ]
+    devices = [device(f"sd{index}", *shown) for index, shown in enumerate(forms)]
+    for index, disk in enumerate(disks):
+        for wanted in (disk, disk[:20]):
+            assert choose(devices, wanted) is devices[index]
+
+
+MOUNTINFO = (
+    "24 1 8:2 / / rw,relatime shared:1 - ext4 /dev/sda2 rw\n"
+    "30 24 8:17 / /mnt/with\\040space rw - xfs /dev/sdb1 rw\n"
+    "31 24 0:40 / /btrfs rw master:1 shared:2 - btrfs /dev/sdc rw\n"
+    "short line\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "partitions", "uses"),
+    [
+        ("sda", "8:0", (("/dev/sda2", "8:2"),), ("mounted on /",)),
+        ("sdb", "8:16", (("/dev/sdb1", "8:17"),), ("mounted on /mnt/with space",)),
+        ("sdb", "8:16", (), ()),
+        ("sdc", "8:32", (), ("mounted on /btrfs",)),
+        ("sdd", "8:48", (), ()),
+    ],
+)
+def test_mount_uses(
+    name: str, number: str, partitions: tuple[tuple[str, str], ...], uses: tuple[str, ...]
+) -> None:
+    found = BlockDevice(name, f"/dev/{name}", number, partitions=partitions)
+    assert mount_uses(MOUNTINFO, found) == uses
+
+
+def test_swap_uses() -> None:
+    swaps = (
+        "Filename\tType\tSize\tUsed\tPriority\n/dev/sda1 partition 1024 0 -2\n/swap file 1 0 -3\n"
+    )
+    disk = BlockDevice("sda", "/dev/sda", "8:0", partitions=(("/dev/sda1", "8:1"),))
+    assert swap_uses(swaps, disk) == ("swap on /dev/sda1",)
+    assert swap_uses(swaps, device("sdb")) == ()
+    assert swap_uses("", disk) == ()
+
+
+def test_refusals_name_what_they_refuse() -> None:
+    disk = device("sda", DISK)
+    check_size(disk, DISK, 512, 512)
+    check_unused(disk, DISK, ())
+    with pytest.raises(DeviceMismatch, match="has 512 bytes, expected are 1024"):
+        check_size(disk, DISK, 512, 1024)
+    with pytest.raises(DeviceBusy, match="held by dm-0"):
+        check_unused(disk, DISK, ("held by dm-0",))
+    error = not_found([DISK], [device("sdb", OTHER)], 1.25)
+    assert DISK in error.message
+    assert OTHER in error.message
+    assert "1.2 s" in error.message
+    assert error.details["missing"] == [DISK]
+    assert "Serials seen: none" in not_found([DISK], [], 0.0).message
