@@ -131,8 +131,11 @@ def meaning_of(detail: str | None) -> Meaning:
 
 
 def clean(detail: str | None) -> str:
-    """The engine's words without the brackets it prints around them (contract section 0.2)."""
-    text = " ".join((detail or "").split())
+    """The engine's words without the brackets around them (contract section 0.2).
+
+    Lists of several entries are joined by a ``%n`` that the engine forgets to format (4.2).
+    """
+    text = " ".join((detail or "").replace("%n", "; ").split())
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]
     return text

@@ -17,7 +17,7 @@ BY_ID = "/dev/disk/by-id"
 
 _LINK_PREFIXES = {
     "virtio": ("virtio-",),
-    "virtio_scsi": ("scsi-0QEMU_QEMU_HARDDISK_", "scsi-SQEMU_QEMU_HARDDISK_"),
+    "virtio_scsi": ("scsi-0QEMU_QEMU_HARDDISK_",),
     "sata": ("ata-QEMU_HARDDISK_",),
     "ide": ("ata-QEMU_HARDDISK_",),
     "spapr_vscsi": ("scsi-0QEMU_QEMU_HARDDISK_",),

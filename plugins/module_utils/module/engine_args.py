@@ -99,7 +99,7 @@ ATTACH: Spec = {
     "interface": {"type": "str", "choices": list(INTERFACES), "default": "virtio_scsi"},
     "bootable": {"type": "bool", "default": False},
     "read_only": {"type": "bool", "default": True},
-    "pass_discard": {"type": "bool", "default": False},
+    "pass_discard": {"type": "bool", "default": False, "no_log": False},
     "active": {"type": "bool", "default": True},
     "replace": {"type": "bool", "default": False},
 }
