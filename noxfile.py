@@ -247,7 +247,7 @@ def sanity(session: nox.Session, core: str) -> None:
     places = [str(binaries), *([str(pathlib.Path(oldest).parent)] if oldest else [])]
     path = os.pathsep.join([*places, "/usr/local/bin", "/usr/bin", "/bin"])
     variables = {"PATH": path, "PYTHONPATH": "", "ANSIBLE_COLLECTIONS_PATH": ""}
-    argv = ("ansible-test", "sanity", "--color", "no", "-v")
+    argv = ("ansible-test", "sanity", "--color", "no")
     with session.chdir(tree):
         shown = output_of(session, *argv, core=core, **variables)
     missing = SANITY_TESTS - set(re.findall(r'Running sanity test "([^"]+)"', shown))
@@ -261,8 +261,8 @@ def sanity(session: nox.Session, core: str) -> None:
 def pytest(session: nox.Session, suite: str, core: str) -> None:
     """Run one directory of tests, with coverage."""
     directory = ROOT / "tests" / suite
-    if not directory.is_dir():
-        not_run(session, f"there is no {directory.relative_to(ROOT)}")
+    if not any(directory.rglob("test_*.py")):
+        not_run(session, f"there are no tests in {directory.relative_to(ROOT)}")
     (CACHE / "coverage").mkdir(parents=True, exist_ok=True)
     run(
         session,
@@ -279,6 +279,18 @@ def pytest(session: nox.Session, suite: str, core: str) -> None:
 def units(session: nox.Session, core: str) -> None:
     """Rules, plans and conversions by tables and properties."""
     pytest(session, "unit", core)
+
+
+@nox.session(tags=["lab"])
+def appliance(session: nox.Session) -> None:
+    """What runs on the appliance: real images, real devices of this machine."""
+    pytest(session, "appliance", setup(session).newest)
+
+
+@nox.session(tags=["lab"])
+def lab(session: nox.Session) -> None:
+    """The lab itself: what it does to images and devices of this machine, and how it answers."""
+    pytest(session, "lab_tests", setup(session).newest)
 
 
 @nox.session(tags=["lab"])

@@ -25,6 +25,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
@@ -182,9 +183,10 @@ def core_name(python: Python) -> str:
 
 def fingerprint(environment: Environment) -> str:
     """What an environment depends on; a change of it means: make it anew."""
-    digest = hashlib.sha256(repr((environment.python, environment.groups)).encode())
-    for name in ("constraints.txt", "pyproject.toml"):
-        digest.update((ROOT / name).read_bytes())
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wishes = (settings["dependency-groups"], settings["tool"]["uv"])
+    digest = hashlib.sha256(repr((environment.python, environment.groups, wishes)).encode())
+    digest.update((ROOT / "constraints.txt").read_bytes())
     return digest.hexdigest()
 
 

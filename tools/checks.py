@@ -363,12 +363,12 @@ def close(runner: Runner, wall: float) -> int:
     show_table(runner)
     total = sum((one.count for one in runner.outcomes if one.result != "stopped"), Count())
     never = len(runner.sessions) - sum(one.result != "stopped" for one in runner.outcomes)
-    standing = end_processes(None) + left_mounts(runner.temporary)
-    for thing in standing:
+    processes, mounts = end_processes(None), left_mounts(runner.temporary)
+    for thing in processes + mounts:
         print(f"checks: left behind: {thing}")
-    if standing:
+    if processes or mounts:
         total += Count(failed=1)
-    else:
+    if not mounts:
         shutil.rmtree(runner.temporary, ignore_errors=True)
     not_run = [one.session.name for one in runner.outcomes if one.result == "NOT RUN"]
     if not_run:

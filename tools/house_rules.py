@@ -4,9 +4,11 @@
 """Rules of this collection that no linter has: prints each breach, and fails if there is one.
 
 - a function of plugins/ is at most 40 lines long, a module's main() at most 15 statements, without a branch;
-- fail_json and exit_json are called in module_utils/module alone; nothing outside it catches Exception;
+- fail_json and exit_json are called in module_utils/module alone; ruff sees to blanket catches;
 - the action group `engine` holds exactly the modules that take the connection options;
-- no file in plugins/ or tests/ uses a mock library.
+- no file in plugins/ or tests/ uses a mock library;
+- of urllib, core uses urllib.parse alone (import-linter knows packages of others only as a whole);
+- every test file lies where pytest looks, and so in a session of noxfile.py.
 """
 
 from __future__ import annotations
@@ -15,16 +17,18 @@ import ast
 import pathlib
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PLUGINS = ROOT / "plugins"
+CORE = PLUGINS / "module_utils/core"
 EDGE = PLUGINS / "module_utils/module"
 FUNCTION_LINES = 40
 MAIN_STATEMENTS = 15
-AUTH_FRAGMENT = "ovirt_community.backup.auth"
+AUTH_FRAGMENT = "ovirt_community.backup.engine"
 
 Tree = tuple[pathlib.Path, ast.Module]
 
@@ -75,16 +79,38 @@ def misplaced_edge(tree: Tree) -> Iterator[str]:
             yield f"{path}:{node.lineno}: {node.attr} outside {EDGE.relative_to(ROOT)}"
 
 
+def imports(module: ast.Module) -> Iterator[str]:
+    """Dotted names of everything a file imports."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
 def mocks(tree: Tree) -> Iterator[str]:
     """Imports of a mock library."""
     path, module = tree
-    for node in ast.walk(module):
-        names = [name.name for name in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{name.name}" for name in node.names]
-        for name in names:
-            if re.search(r"\bmock\b|pytest_mock", name):
-                yield f"{path}: imports {name}: the lab is the fake here"
+    for name in imports(module):
+        if re.search(r"\bmock\b|pytest_mock", name):
+            yield f"{path}: imports {name}: the lab is the fake here"
+
+
+def connecting_core(tree: Tree) -> Iterator[str]:
+    """Imports in core of what could open a URL."""
+    path, module = tree
+    for name in imports(module):
+        if path.is_relative_to(CORE) and name.startswith("urllib") and "urllib.parse" not in name:
+            yield f"{path}: imports {name}: core may only take URLs apart"
+
+
+def homeless_tests() -> Iterator[str]:
+    """Test files that no session runs."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    homes = [ROOT / home for home in settings["tool"]["pytest"]["ini_options"]["testpaths"]]
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        if not any(path.is_relative_to(home) for home in homes):
+            yield f"{path}: outside pytest's testpaths: no session runs it"
 
 
 def fragments(path: pathlib.Path) -> list[str]:
@@ -116,9 +142,11 @@ def breaches() -> Iterator[str]:
         yield from fat_mains(tree)
         yield from misplaced_edge(tree)
         yield from mocks(tree)
+        yield from connecting_core(tree)
     for tree in trees(ROOT / "tests"):
         yield from mocks(tree)
     yield from action_group()
+    yield from homeless_tests()
 
 
 def main() -> int:
