@@ -194,15 +194,16 @@ class Appliance:
             self._make_node(Path(device).name, number)
             directory = self.path("/dev/disk/by-id")
             directory.mkdir(parents=True, exist_ok=True)
-            # As in udev, the last of two disks with one name has the link.
-            fresh = directory / f".{names.link}"
-            fresh.symlink_to(f"../../{Path(device).name}")
-            fresh.rename(directory / names.link)
             self._udev_data(number).write_text(
                 f"S:disk/by-id/{names.link}\nI:1\nE:ID_SERIAL={names.serial}\n"
                 f"E:ID_SERIAL_SHORT={names.short_serial}\nG:systemd\nQ:systemd\nV:1\n",
                 encoding="ascii",
             )
+            # The link comes last: who waits for it finds all the rest. As in udev, the last of
+            # two disks with one name has it.
+            fresh = directory / f".{names.link}"
+            fresh.symlink_to(f"../../{Path(device).name}")
+            fresh.rename(directory / names.link)
 
     def unlink(self, device: str, names: GuestName) -> None:
         """Undo `link`; nothing to do when the guest is down."""

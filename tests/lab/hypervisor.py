@@ -9,13 +9,14 @@ appliance gets each drive as a block device too, under the names that udev would
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lab import loop
@@ -61,6 +62,13 @@ class _Plugged:
     device: _Device | None
     undo: ExitStack
 
+    def note_active(self) -> None:
+        """Bring the drive up to date with the layer that is written to now."""
+        active = self.layers[-1]
+        self.drive = replace(
+            self.drive, path=active.path, fmt=active.fmt, volume_id=active.path.name
+        )
+
 
 @dataclass
 class _Vm:
@@ -90,7 +98,7 @@ class LocalHypervisor:
         self.short_scsi = short_scsi
         self.faults = Faults()
         self._leak = False
-        self._leaked: set[Path] = set()
+        self._overlays_in_use: set[Path] = set()
         self._read_errors: dict[tuple[str, str], int] = {}
         self._appliances: dict[str, Appliance] = {}
         self._vms: dict[str, _Vm] = {}
@@ -152,7 +160,8 @@ class LocalHypervisor:
                 plugged = vm.plugged.pop(disk_id)
                 if not self._drop_device(vm, plugged, _STOP_SECONDS) and plugged.device:
                     loop.release(plugged.device.name, plugged.device.file)
-                plugged.undo.close()
+                with contextlib.suppress(QmpError):  # what did not close ends with its daemon
+                    plugged.undo.close()
             if vm.front is not None:
                 vm.front.quit()
             vm.daemon.quit()
@@ -210,6 +219,7 @@ class LocalHypervisor:
             undo.pop_all()
             for plugged, layer in fresh:
                 plugged.layers.append(layer)
+                plugged.note_active()
 
     def merge(self, vm_id: str, disk_id: str, top: str, base: str) -> None:
         """Commit volume `top` into its parent `base` while the VM runs, and remove `top`.
@@ -221,11 +231,14 @@ class LocalHypervisor:
         with vm.lock:
             self.faults.check("merge")
             plugged = _find(vm, "merge", disk_id)
+            if plugged.drive.transient:
+                raise HostError("merge", f"disk {disk_id} is transient")
             try:
                 removed = _commit(vm.daemon, plugged.layers, top, base)
                 _verify_chain(plugged.layers)
             except (QmpError, StorageError) as error:
                 raise HostError("merge", str(error)) from error
+            plugged.note_active()
             removed.unlink()
 
     def pause(self, vm_id: str) -> None:
@@ -242,7 +255,7 @@ class LocalHypervisor:
             return {vm_id for vm_id, vm in self._vms.items() if vm.daemon.alive()}
 
     def plugged(self, vm_id: str) -> dict[str, Drive]:
-        """The plugged drives of a VM by disk id; none if it does not run."""
+        """The plugged drives of a VM by disk id, as they are now; none if it does not run."""
         with self._lock:
             vm = self._vms.get(vm_id)
         return {} if vm is None else {key: item.drive for key, item in vm.plugged.items()}
@@ -261,14 +274,9 @@ class LocalHypervisor:
     def clean_overlays(self) -> None:
         """Remove the overlays that no VM uses, as a restart of vdsm does."""
         with self._lock:
-            used = {
-                plugged.layers[-1].path
-                for vm in self._vms.values()
-                for plugged in vm.plugged.values()
-            }
             for path in self.overlays():
-                if path not in used:
-                    path.unlink()
+                if path not in self._overlays_in_use:
+                    path.unlink(missing_ok=True)
 
     def guest_file(self, vm_id: str, disk_id: str) -> Path:
         """The file that is the disk as the guest sees it; raises HostError "plug"."""
@@ -357,7 +365,8 @@ class LocalHypervisor:
         try:
             self.faults.check("plug")
         except HostError:
-            self._leaked.update([images[-1][0]] if self._leak and drive.transient else [])
+            if self._leak:
+                self._overlays_in_use.discard(images[-1][0])
             raise
         # An overlay is writable in any case: read_only is what the guest sees.
         read_only = drive.read_only and not drive.transient
@@ -366,16 +375,19 @@ class LocalHypervisor:
         return layers
 
     def _make_overlay(self, drive: Drive) -> Path:
-        descriptor, name = tempfile.mkstemp(
-            prefix=f"{drive.domain_id}-{drive.volume_id}.", dir=self.transient
-        )
+        prefix = f"{drive.domain_id}-{drive.volume_id}."
+        with self._lock:
+            descriptor, name = tempfile.mkstemp(prefix=prefix, dir=self.transient)
+            self._overlays_in_use.add(Path(name))
         os.fchmod(descriptor, 0o660)
         os.close(descriptor)
         create_overlay(Path(name), drive.path, drive.fmt, drive.virtual_size)
         return Path(name)
 
     def _remove_overlay(self, overlay: Path) -> None:
-        if overlay not in self._leaked:
+        """Remove an overlay, unless it has leaked."""
+        if overlay in self._overlays_in_use:
+            self._overlays_in_use.discard(overlay)
             overlay.unlink(missing_ok=True)
 
     def _filter(self, vm: _Vm, vm_id: str, drive: Drive, node: str, undo: ExitStack) -> str:

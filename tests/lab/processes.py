@@ -59,7 +59,9 @@ def run(
     needs more than `timeout` seconds.
     """
     words = [str(word) for word in argv]
-    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    # Debian's `su` leaves root without the directories of losetup and mke2fs.
+    search = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "PATH": search}
     try:
         done = subprocess.run(
             words,

@@ -35,6 +35,7 @@ from lab.processes import (
     run,
     wait_until,
 )
+from lab.requirements import missing_packages, problems
 from lab.storage import Storage, StorageError, Volume, compare, filesystem, pattern
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="loop devices and mounts need root")
@@ -126,6 +127,16 @@ def names(guest: Appliance) -> list[str]:
     """What a guest has in /dev/disk/by-id."""
     script = "cd /dev/disk/by-id 2>/dev/null && ls -1 || true"
     return guest.run(["sh", "-c", script]).stdout.split()
+
+
+# ----- the machine -----
+
+
+def test_this_machine_has_what_the_lab_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert problems() == []
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "qemu-utils" in missing_packages()
+    assert any("qemu-utils" in sentence for sentence in problems())
 
 
 # ----- storage -----
@@ -250,7 +261,9 @@ def test_a_guest_writes_on_through_snapshots_and_merges(house: House, fmt: str) 
     assert [v.volume_id for v in house.chain(drive)] == ["v0", "v1", "v3"]
     assert writer.wait_blocks(5)
     hypervisor.merge("S", drive.disk_id, "v1", "v0")  # into the base
+    assert hypervisor.plugged("S")[drive.disk_id].volume_id == "v3"
     hypervisor.merge("S", drive.disk_id, "v3", "v0")  # the active layer: pivot
+    assert hypervisor.plugged("S")[drive.disk_id] == drive
     assert [v.volume_id for v in house.chain(drive)] == ["v0"]
     assert writer.wait_blocks(5)
     blocks = writer.stop()
@@ -460,7 +473,8 @@ def test_a_device_in_use_is_not_unplugged(house: House) -> None:
         user.seek(ODD_SIZE - 512)
         assert len(user.read()) == 512
     # The refused unplug does not come true later, when the last user is gone.
-    assert run(["losetup", "-n", "-O", "AUTOCLEAR", device]).stdout.strip() == "0"
+    told = run(["losetup", "-n", "-O", "AUTOCLEAR,DIO", device]).stdout.split()
+    assert told == ["0", "1"]
     hypervisor.unplug("B", drive.disk_id)
     assert hypervisor.overlays() == []
 
@@ -571,6 +585,21 @@ def test_a_plug_of_a_missing_image_is_an_error(house: House) -> None:
     assert caught.value.kind == "start"
     assert house.hypervisor.running() == {"B"}
     assert house.hypervisor.overlays() == []
+
+
+def test_overlays_in_use_are_not_cleaned(house: House) -> None:
+    drive, hypervisor = house.transient(house.disk("raw")), house.hypervisor
+    house.appliance()
+    hypervisor.plug("B", drive)
+    hypervisor.clean_overlays()
+    assert len(hypervisor.overlays()) == 1
+    for kind, refused in (
+        ("snapshot", lambda: hypervisor.snapshot("B", {drive.disk_id: drive.path})),
+        ("merge", lambda: hypervisor.merge("B", drive.disk_id, "v1", "v0")),
+    ):
+        with pytest.raises(HostError, match="transient") as caught:
+            refused()
+        assert caught.value.kind == kind
 
 
 def test_a_killed_host_answers_with_io_errors(house: House) -> None:
@@ -757,6 +786,7 @@ from pathlib import Path
 from lab.appliance import Appliance
 from lab.hypervisor import Drive, GuestWriter, LocalHypervisor
 from lab.processes import exit_on_signals
+from lab.requirements import missing_packages, problems
 from lab.storage import Storage, pattern
 root, polite = Path(sys.argv[1]), sys.argv[2] == "polite"
 if polite:
