@@ -20,7 +20,7 @@ demo lab: export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 
 demo:
 	@tools/bootstrap run
-	@.venv/bin/python tools/demo
+	@.venv/bin/python tools/demo.py
 
 lab:
 	@tools/bootstrap run
