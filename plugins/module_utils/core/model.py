@@ -43,6 +43,18 @@ class Vm:
 
 
 @dataclass(frozen=True)
+class Location:
+    """Where a VM belongs."""
+
+    cluster: str
+    data_center_id: str
+
+
+NOWHERE = Location("", "")
+"""Location of a VM that was not found."""
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """A snapshot of a VM. ``status``: ok, locked, in_preview; ``type``: active, regular and others."""
 

@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules, snapshots
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    NOWHERE,
+    Location,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +32,7 @@ class SourceOverview:
     vm: Vm | None = None
     disks: tuple[tuple[Attachment, Disk], ...] = ()
     problems: tuple[str, ...] = ()
-    data_center: str = ""
+    location: Location = NOWHERE
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class ApplianceOverview:
     """The appliance as it stands."""
 
     vm: Vm
-    data_center: str
+    location: Location
     held_disk_ids: tuple[str, ...] = field(default=())
 
 
@@ -45,7 +49,7 @@ def source_facts(source: SourceOverview, appliance: ApplianceOverview) -> dict[s
     disks = [_disk_facts(a, d) for a, d in source.disks if snapshots.left_out(d) is None]
     return {
         "name": source.vm.name if source.vm else source.word,
-        "vm": _vm_facts(source.vm) if source.vm else None,
+        "vm": _vm_facts(source.vm, source.location) if source.vm else None,
         "disks": disks,
         "left_out": left_out(source.disks),
         "required_bytes": sum(disk["total_size"] for disk in disks),
@@ -65,7 +69,7 @@ def problems(source: SourceOverview, appliance: ApplianceOverview, disk_count: i
             *rules.appliance_ready(appliance.vm),
         )
     ]
-    if source.data_center != appliance.data_center:
+    if source.location.data_center_id != appliance.location.data_center_id:
         found.append(
             f"{source.vm.name!r} is in another data centre than the appliance"
             f" {appliance.vm.name!r}; only disks of its own can be attached."
@@ -75,7 +79,9 @@ def problems(source: SourceOverview, appliance: ApplianceOverview, disk_count: i
     found.extend(
         f"The appliance holds disk {disk.alias!r} of {source.vm.name!r} already."
         for _attachment, disk in source.disks
-        if disk.id in appliance.held_disk_ids and appliance.vm.id != source.vm.id
+        if disk.id in appliance.held_disk_ids
+        and appliance.vm.id != source.vm.id
+        and snapshots.left_out(disk) is None
     )
     return found
 
@@ -108,15 +114,15 @@ def left_out(disks: Sequence[tuple[Attachment, Disk]]) -> list[dict[str, str]]:
 
 def appliance_facts(appliance: ApplianceOverview) -> dict[str, Any]:
     """The appliance as a module returns it."""
-    return _vm_facts(appliance.vm)
+    return _vm_facts(appliance.vm, appliance.location)
 
 
-def _vm_facts(vm: Vm) -> dict[str, Any]:
+def _vm_facts(vm: Vm, location: Location) -> dict[str, Any]:
     return {
         "id": vm.id,
         "name": vm.name,
         "status": vm.status,
-        "cluster_id": vm.cluster_id,
+        "cluster": location.cluster,
         "host_id": vm.host_id or None,
     }
 

@@ -46,7 +46,7 @@ def convert(exc: ovirtsdk4.Error, action: str) -> EngineError:
     """Choose the class for an SDK error (contract section 9) and write its message."""
     if isinstance(exc, (ovirtsdk4.ConnectionError, ovirtsdk4.TimeoutError)):
         return _unreachable(exc, action)
-    if exc.code is None or exc.fault is None:
+    if exc.code in (None, HTTPStatus.UNAUTHORIZED) or exc.fault is None:
         return _without_fault(exc, action)
     if exc.code == HTTPStatus.FORBIDDEN:
         return _permission(exc, action)
@@ -86,7 +86,7 @@ def _without_fault(exc: ovirtsdk4.Error, action: str) -> EngineError:
         return EngineNotFound(f"Could not {action}: not found.", details=_details(exc))
     if exc.code == HTTPStatus.FORBIDDEN:
         return EnginePermission(f"The user may not {action}.", details=_details(exc))
-    if isinstance(exc, ovirtsdk4.AuthError):
+    if isinstance(exc, ovirtsdk4.AuthError) or exc.code == HTTPStatus.UNAUTHORIZED:
         return EngineLoginError(
             f"The engine refused the login ({_first_line(exc)}).",
             hint="Check user name (user@profile), password or token.",

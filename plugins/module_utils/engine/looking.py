@@ -179,7 +179,7 @@ class BackupPlan(Look):
         held = self._engine.attachments(vm.id)
         appliance = ApplianceOverview(
             vm=vm,
-            data_center=self._engine.data_center_of(vm),
+            location=self._engine.location(vm),
             held_disk_ids=tuple(one.disk_id for one in held),
         )
         sources = [self._source(word) for word in dict.fromkeys(request.sources)]
@@ -209,5 +209,5 @@ class BackupPlan(Look):
             word,
             vm,
             tuple(facts.vm_disks(self._engine, vm)),
-            data_center=self._engine.data_center_of(vm),
+            location=self._engine.location(vm),
         )

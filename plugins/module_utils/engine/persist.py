@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.conflicts import UNKNOWN
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     EngineFault,
+    EngineNotFound,
     EngineUnavailable,
     EngineUntrusted,
 )
@@ -41,8 +43,8 @@ def persist(order: Callable[[], None], done: Callable[[], bool], deadline: Deadl
             raise
         except EngineUnavailable as exc:
             last = exc
-        except EngineFault as exc:
-            if not (_is_open(exc) or exc.retryable):
+        except (EngineFault, EngineNotFound) as exc:
+            if not _may_pass(exc):
                 if done():
                     return
                 raise
@@ -52,5 +54,10 @@ def persist(order: Callable[[], None], done: Callable[[], bool], deadline: Deadl
     raise last
 
 
-def _is_open(exc: EngineFault) -> bool:
-    return int(exc.details.get("status") or 0) >= UNCERTAIN_STATUS
+def _may_pass(exc: EngineFault | EngineNotFound) -> bool:
+    """Whether the order may succeed later, or may even have been carried out."""
+    if isinstance(exc, EngineNotFound):
+        return False
+    # Some refusals that are final come with status 500 (illegal disks: contract section 6.4).
+    is_open = int(exc.details.get("status") or 0) >= UNCERTAIN_STATUS
+    return exc.retryable or (is_open and exc.reason == UNKNOWN.reason)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         DiskId,
         Event,
         Layer,
+        Location,
         Snapshot,
         SnapshotDisk,
         SnapshotId,
@@ -41,8 +42,8 @@ class EnginePort(Protocol):
     def vm(self, vm_id: VmId) -> Vm | None:
         """One VM, or None."""
 
-    def data_center_of(self, vm: Vm) -> str:
-        """Id of the VM's data centre."""
+    def location(self, vm: Vm) -> Location:
+        """The VM's cluster and data centre."""
 
     def attachments(self, vm_id: VmId) -> list[Attachment]:
         """All disks of a VM, disk snapshots among them."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import EngineError
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import Location
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import convert
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.faults import (
     translated,
@@ -84,11 +85,11 @@ class V4Engine:
             found = _or_none(self._vms.vm_service(vm_id).get)
         return None if found is None else convert.vm(found)
 
-    def data_center_of(self, vm: Vm) -> str:
-        """Id of the data centre of the VM's cluster."""
+    def location(self, vm: Vm) -> Location:
+        """The VM's cluster and the data centre of that."""
         with translated(f"read the cluster of VM {vm.name!r}"):
             cluster = self._system.clusters_service().cluster_service(vm.cluster_id).get()
-        return convert.id_of(cluster.data_center)
+        return Location(cluster.name or "", convert.id_of(cluster.data_center))
 
     def attachments(self, vm_id: VmId) -> list[Attachment]:
         """All disks of a VM."""
