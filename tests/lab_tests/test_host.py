@@ -593,13 +593,12 @@ def test_overlays_in_use_are_not_cleaned(house: House) -> None:
     hypervisor.plug("B", drive)
     hypervisor.clean_overlays()
     assert len(hypervisor.overlays()) == 1
-    for kind, refused in (
-        ("snapshot", lambda: hypervisor.snapshot("B", {drive.disk_id: drive.path})),
-        ("merge", lambda: hypervisor.merge("B", drive.disk_id, "v1", "v0")),
-    ):
-        with pytest.raises(HostError, match="transient") as caught:
-            refused()
-        assert caught.value.kind == kind
+    with pytest.raises(HostError, match="transient") as caught:
+        hypervisor.snapshot("B", {drive.disk_id: drive.path})
+    assert caught.value.kind == "snapshot"
+    with pytest.raises(HostError, match="transient") as caught:
+        hypervisor.merge("B", drive.disk_id, "v1", "v0")
+    assert caught.value.kind == "merge"
 
 
 def test_a_killed_host_answers_with_io_errors(house: House) -> None:
@@ -733,8 +732,9 @@ def test_calls_from_threads_that_end(house: House) -> None:
     drives = [house.disk("raw", 2**20, seed) for seed in range(6)]
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda d: house.hypervisor.plug("B", house.transient(d)), drives))
-        list(pool.map(lambda d: house.hypervisor.start(d.disk_id, [d]), drives[:0]))
+        list(pool.map(lambda d: house.hypervisor.start(d.disk_id, [d]), drives[3:]))
     assert len(names(guest)) == 6
+    assert len(house.hypervisor.running()) == 4
     for drive in drives:
         device = house.hypervisor.device("B", drive.disk_id)
         assert compare(device, "raw", house.witness(drive))
