@@ -47,10 +47,12 @@ class Claim:
     """A device that is open and that nobody else can mount or build on meanwhile.
 
     :param fd: Open for reading, with O_EXCL.
+    :param size: Bytes of the device.
     """
 
     device: BlockDevice
     fd: int
+    size: int
 
 
 def find(host: Host, serials: Sequence[str], timeout: float) -> dict[str, BlockDevice]:
@@ -88,8 +90,9 @@ def claimed(host: Host, image: ImageRequest) -> Iterator[Claim]:
     fd = _open(host, device, image.serial)
     try:
         _check_number(fd, device)
-        check_size(device, image.serial, size_of(fd, device), image.size)
-        yield Claim(device, fd)
+        size = size_of(fd, device)
+        check_size(device, image.serial, size, image.size)
+        yield Claim(device, fd, size)
     finally:
         os.close(fd)
 

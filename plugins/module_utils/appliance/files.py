@@ -25,6 +25,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _OPEN_ATTEMPTS = 5
+_BLOCK = 512
+"""Unit of st_blocks, whatever the file system's block size."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Part:
 def part(dest: str) -> Iterator[Part]:
     """Hold an empty ``dest.part`` that no other run writes; gone at the end unless published.
 
-    What a dead run left under this name is emptied and used again.
+    What a dead run left under this name is replaced.
 
     :raises ImageBusy: Another run holds it.
     :raises ImageError: It cannot be opened.
@@ -51,7 +53,6 @@ def part(dest: str) -> Iterator[Part]:
     path = part_of(dest)
     fd = _open_locked(path)
     try:
-        os.ftruncate(fd, 0)
         yield Part(dest, path, fd)
     finally:
         if _is_same(path, fd):
@@ -134,6 +135,12 @@ def free_bytes(path: str) -> int:
     return status.f_bavail * status.f_frsize
 
 
+def space_for(found: Part, size: int) -> dict[str, int]:
+    """What there is for an image, the part's own bytes included, and what it may need."""
+    own = os.fstat(found.fd).st_blocks * _BLOCK
+    return {"free": free_bytes(os.path.dirname(found.path)) + own, "size": size}
+
+
 def write_fault(path: str, size: int, exc: OSError) -> ImageError:
     """The error that a failed write means."""
     if exc.errno in _FULL:
@@ -147,9 +154,15 @@ def write_fault(path: str, size: int, exc: OSError) -> ImageError:
 
 
 def _open_locked(path: str) -> int:
+    """A new, empty file of this name, locked.
+
+    What a dead run left is unlinked, not emptied: its qemu-img may still be ending.
+    """
     for _attempt in range(_OPEN_ATTEMPTS):
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            fd, is_new = _open_part(path)
+        except FileNotFoundError:
+            continue  # another run removed its part just now
         except OSError as exc:
             raise write_fault(path, 0, exc) from exc
         try:
@@ -158,9 +171,19 @@ def _open_locked(path: str) -> int:
             os.close(fd)
             raise _busy(path) from exc
         if _is_same(path, fd):
-            return fd
-        os.close(fd)  # another run finished between open and lock
+            if is_new:
+                return fd
+            os.unlink(path)
+        os.close(fd)
     raise _busy(path)
+
+
+def _open_part(path: str) -> tuple[int, bool]:
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600), True
+    except FileExistsError:
+        return os.open(path, flags), False
 
 
 def _busy(path: str) -> ImageBusy:

@@ -27,6 +27,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan i
 
 Result = dict[str, Any]
 
+_BLOCK = 512
+"""Unit of st_blocks, whatever the file system's block size."""
+
 
 @dataclass(frozen=True)
 class CopyStep:
@@ -109,9 +112,8 @@ class ImageCopy:
             head = os.pread(fd, images.QCOW2_HEADER_LENGTH, 0)
             fmt = self._request.format
             images.check_found(image.dest, fmt, image.size, status.st_size, head)
-            proof = qemu.prove(
-                qemu_img, claim, image.size, qemu.Stored(image.dest, fd, fmt, status.st_size)
-            )
+            stored = qemu.Stored(image.dest, fd, fmt, status.st_size)
+            proof = qemu.prove(qemu_img, claim, stored)
         except ImageMismatch as exc:
             raise images.image_exists(image.dest, "has not the content of the device") from exc
         finally:
@@ -136,7 +138,7 @@ class ImageCopy:
             copied = clock.monotonic()
             status = os.fstat(part.fd)
             stored = qemu.Stored(part.path, part.fd, fmt, status.st_size)
-            proof = qemu.prove(qemu_img, claim, image.size, stored)
+            proof = qemu.prove(qemu_img, claim, stored)
             files.publish(part)
             verified = clock.monotonic()
             _forget(claim.fd, part.fd)
@@ -152,7 +154,7 @@ def _facts(
 ) -> Result:
     return {
         "bytes_read": size,
-        "bytes_stored": status.st_blocks * 512,
+        "bytes_stored": status.st_blocks * _BLOCK,
         "file_size": status.st_size,
         "content_sha256": proof.content_sha256,
         "file_sha256": proof.file_sha256,

@@ -16,7 +16,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance i
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.device import Claim
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.files import (
     Part,
-    free_bytes,
+    space_for,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.process import (
     Process,
@@ -71,7 +71,7 @@ def locate(environment: Mapping[str, str] = os.environ) -> str:
 
 
 def convert(qemu_img: str, request: images.CopyRequest, claim: Claim, part: Part) -> None:
-    """Copy the device into the part, zeros as holes, and make the data durable.
+    """Copy the device into the part, zeros as holes.
 
     The part keeps its inode, and so its lock: qemu-img empties an existing file.
 
@@ -80,11 +80,10 @@ def convert(qemu_img: str, request: images.CopyRequest, claim: Claim, part: Part
     device = claim.device.path
     outcome = run(images.convert_argv(qemu_img, request, device, part.path))
     if outcome.code != 0:
-        space = {"free": free_bytes(os.path.dirname(part.path)), "size": os.fstat(part.fd).st_size}
-        raise images.convert_fault(outcome, device, part.dest, space)
+        raise images.convert_fault(outcome, device, part.dest, space_for(part, claim.size))
 
 
-def prove(qemu_img: str, claim: Claim, size: int, stored: Stored) -> Proof:
+def prove(qemu_img: str, claim: Claim, stored: Stored) -> Proof:
     """Prove an image equal to its device, and hash both, in one pass over each.
 
     The comparison and the hash of the device read the same pages at about the same time, so the
@@ -104,7 +103,7 @@ def prove(qemu_img: str, claim: Claim, size: int, stored: Stored) -> Proof:
                 compare.kill()
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        content = pool.submit(digest.sha256, claim.fd, size, stop)
+        content = pool.submit(digest.sha256, claim.fd, claim.size, stop)
         file = pool.submit(digest.sha256, stored.fd, stored.file_size, stop)
         outcome = images.Outcome(-1, "")
         try:
