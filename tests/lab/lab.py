@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -46,7 +47,7 @@ class Lab:
         self.root = root
         self.appliances: dict[str, Appliance] = {}
         self._vms = [*vms, *([worlds.APPLIANCE] if appliance else [])]
-        self._settings = settings or Settings()
+        self._settings = replace(settings or Settings())
         self._with_host = host
         self._real: RealHost | None = None
         self._started = False
@@ -73,7 +74,7 @@ class Lab:
         """Bring up host, world, engine and control."""
         self.root.mkdir(parents=True, exist_ok=True)
         self.identity = make_identity(self.root)
-        self.world = World(settings=self._settings)
+        self.world = World(settings=replace(self._settings))
         self.engine = Engine(self.world, self._make_host(), self.root / "witness")
         self.app = Application(self.engine, self.identity.ca_pem)
         self.server = HttpServer(self.app.handle, self.identity.context)
@@ -135,7 +136,7 @@ class Lab:
         with world.lock:
             worlds.clear(world)
             engine.polls.clear()
-        world.settings = Settings(**vars(self._settings))
+        world.settings = replace(self._settings)
         engine.locks.clear()
         self.app.log.clear()
         self.appliances.clear()

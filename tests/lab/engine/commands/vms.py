@@ -47,7 +47,8 @@ def start(call: Call, vm_id: str) -> None:
             try:
                 engine.host.start_vm(vm_id, [base.plug_of(world, row) for row in plugs])
             except HostFailure as failure:
-                vm.status = "down"
+                with world.lock:
+                    vm.status = "down"
                 raise refuse("EXEC_UNEXPECTED") from failure
             with world.lock:
                 vm.status, vm.host_id = "up", _a_host(world, vm)

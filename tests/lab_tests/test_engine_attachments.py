@@ -1,0 +1,663 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Attach and detach: every row of sections 1.3 and 3 of the contract, in its order, by its text."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from lab.engine.client import ApiClient, Reply
+from lab.lab import Lab
+from lab.model import Attachment, Snapshot, Vm
+from lab.world import ADMIN, BACKUP, GUEST
+
+UNKNOWN = "11111111-2222-4333-8444-555555555555"
+P = "Cannot attach Virtual Disk"
+D = "Cannot detach Virtual Disk"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """web01 with a snapshot of its disks, and backup01 to attach them to."""
+
+    lab: Lab
+    api: ApiClient
+    source: Vm
+    appliance: Vm
+    disk_id: str
+    other_id: str
+    snapshot_id: str
+
+    def attach(self, disk_id: str | None = None, **options: str | None) -> Reply:
+        """POST an attach of the disk snapshot; options replace or (None) drop elements."""
+        given: dict[str, str | None] = {
+            "interface": "virtio_scsi",
+            "active": "true",
+            "snapshot": self.snapshot_id,
+            **options,
+        }
+        snapshot = given.pop("snapshot")
+        disk = disk_id or self.disk_id
+        inner = f'<snapshot id="{snapshot}"/>' if snapshot else ""
+        elements = "".join(f"<{k}>{v}</{k}>" for k, v in given.items() if v is not None)
+        body = f'<disk_attachment>{elements}<disk id="{disk}">{inner}</disk></disk_attachment>'
+        return self.api.post(f"vms/{self.appliance.id}/diskattachments", body)
+
+    def detach(self, query: str = "", vm_id: str | None = None) -> Reply:
+        """DELETE the attachment."""
+        path = f"vms/{vm_id or self.appliance.id}/diskattachments/{self.disk_id}"
+        return self.api.delete(path + query)
+
+    def snapshot(self) -> Snapshot:
+        """The snapshot's row."""
+        return self.lab.world.snapshots[self.snapshot_id]
+
+    def attached(self) -> Attachment | None:
+        """The row of the attachment."""
+        return self.lab.world.attachments.get((self.appliance.id, self.disk_id))
+
+    def events(self) -> list[int]:
+        """The codes of all events so far."""
+        return [event.code for event in self.lab.world.events]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with Lab(tmp_path_factory.mktemp("lab"), host=False) as running:
+        yield running
+
+
+@pytest.fixture
+def scene(lab: Lab) -> Iterator[Scene]:
+    lab.reset()
+    lab.world.settings.snapshot_polls = 0
+    source, appliance = lab.vm("web01"), lab.vm("backup01")
+    with ApiClient(lab.url, str(lab.identity.ca_file), *ADMIN) as api:
+        path = f"vms/{source.id}/snapshots"
+        made = api.post(path, "<snapshot><description>nightly</description></snapshot>").xml()
+        lab.engine.tasks.drain(10)
+        lab.engine.polled(made.get("id") or "")
+        disks = {d.alias: d.id for d in lab.world.disks.values()}
+        yield Scene(
+            lab,
+            api,
+            source,
+            appliance,
+            disks["web01_system"],
+            disks["web01_data"],
+            made.get("id") or "",
+        )
+
+
+def test_attach_answers_201_and_never_shows_the_snapshot(scene: Scene) -> None:
+    reply = scene.attach()
+    assert reply.status == 201
+    href = f"/ovirt-engine/api/vms/{scene.appliance.id}/diskattachments/{scene.disk_id}"
+    assert reply.headers["location"].endswith(href)
+    node = reply.xml()
+    assert (node.get("id"), node.get("href")) == (scene.disk_id, href)
+    assert node.findtext("active") == "true"
+    assert scene.snapshot_id.encode() not in reply.body
+    shown = scene.api.get(f"vms/{scene.appliance.id}/diskattachments?follow=disk")
+    assert shown.status == 200
+    assert scene.snapshot_id.encode() not in shown.body
+    row = scene.attached()
+    assert row is not None
+    assert row.snapshot_id == scene.snapshot_id
+
+
+def test_active_defaults_to_false(scene: Scene) -> None:
+    assert scene.attach(active=None).xml().findtext("active") == "false"
+
+
+def test_events_carry_the_correlation_id(scene: Scene) -> None:
+    body = (
+        "<disk_attachment><interface>virtio</interface><active>true</active>"
+        f'<disk id="{scene.disk_id}"><snapshot id="{scene.snapshot_id}"/></disk></disk_attachment>'
+    )
+    path = f"vms/{scene.appliance.id}/diskattachments"
+    scene.api.post(path, body, Correlation_Id=scene.snapshot_id)
+    query = f"type%3D2016+and+correlation_id%3D{scene.snapshot_id}"
+    events = scene.api.get(f"events?search={query}+and+_event_vm_id%3D{scene.appliance.id}").xml()
+    texts = [event.findtext("description") for event in events]
+    wanted = "Disk web01_system was successfully attached to VM backup01 by admin@internal-authz."
+    assert texts == [wanted]
+    assert events[0].findtext("correlation_id") == scene.snapshot_id
+    assert (
+        scene.api.get(f"events?search=type%3D2018+and+correlation_id%3D{UNKNOWN}")
+        .xml()
+        .find("event")
+        is None
+    )
+
+
+@dataclass(frozen=True)
+class Row:
+    """A state of the world, a request, and the answer."""
+
+    number: str
+    arrange: Callable[[Scene], object]
+    status: int
+    text: str
+    options: tuple[tuple[str, str | None], ...] = ()
+
+
+def _set(kind: str, **values: object) -> Callable[[Scene], object]:
+    def arrange(scene: Scene) -> None:
+        row = {
+            "vm": scene.appliance,
+            "snapshot": scene.snapshot(),
+            "disk": scene.lab.world.disks[scene.disk_id],
+            "domain": scene.lab.world.domains[scene.lab.world.disks[scene.disk_id].domain_id],
+        }[kind]
+        for name, value in values.items():
+            setattr(row, name, value)
+
+    return arrange
+
+
+def _nothing(_scene: Scene) -> None:
+    """The world as it is."""
+
+
+def _active_volume_illegal(scene: Scene) -> None:
+    world = scene.lab.world
+    world.volumes[world.disks[scene.disk_id].active_volume_id].status = "illegal"
+
+
+def _frozen_volume_locked(scene: Scene) -> None:
+    volume = scene.lab.world.volume_of(scene.disk_id, scene.snapshot_id)
+    assert volume is not None
+    volume.status = "locked"
+
+
+def _attach_first(**options: str | None) -> Callable[[Scene], object]:
+    def arrange(scene: Scene) -> None:
+        assert scene.attach(**options).status == 201
+
+    return arrange
+
+
+def _boot_disk(scene: Scene) -> None:
+    made = scene.api.post(
+        f"vms/{scene.appliance.id}/diskattachments",
+        "<disk_attachment><interface>virtio</interface><bootable>true</bootable><disk>"
+        "<alias>root</alias><provisioned_size>1048576</provisioned_size><format>raw</format>"
+        "</disk></disk_attachment>",
+    )
+    assert made.status == 201, made.body
+
+
+def _five_sata(scene: Scene) -> None:
+    for number in range(5):
+        key = (scene.appliance.id, f"sata{number}")
+        disk_id = scene.other_id
+        scene.lab.world.attachments[key] = Attachment(key[0], disk_id, "sata", active=False)
+
+
+def _elsewhere(scene: Scene) -> None:
+    world = scene.lab.world
+    second = next(c for c in world.clusters.values() if c.name == "Second")
+    scene.appliance.cluster_id = second.id
+
+
+def _active_id(scene: Scene) -> str:
+    return scene.lab.world.active_snapshot(scene.source.id).id
+
+
+def _locked_snapshot_of_appliance(scene: Scene) -> None:
+    snapshot = Snapshot(UNKNOWN, scene.appliance.id, "x", "regular", status="locked")
+    scene.lab.world.snapshots[UNKNOWN] = snapshot
+
+
+ROWS = (
+    Row(
+        "1 disk", _nothing, 400, f"{P}. The specified disk does not exist.", (("disk_id", UNKNOWN),)
+    ),
+    Row(
+        "1 snapshot",
+        _nothing,
+        400,
+        f"{P}. The specified disk does not exist.",
+        (("snapshot", UNKNOWN),),
+    ),
+    Row(
+        "1 lun",
+        _set("disk", hosted_engine_lun=True),
+        400,
+        f"{P}. The specified disk does not exist.",
+    ),
+    Row(
+        "2",
+        _set("disk", hosted_engine_lun=True),
+        409,
+        f"{P}. The disk contains the hosted engine.",
+        (("snapshot", None),),
+    ),
+    Row(
+        "3",
+        _set("disk", content_type="iso"),
+        409,
+        f"{P}. The operation is not supported for ISO disks.",
+    ),
+    Row(
+        "4b",
+        _set("snapshot", type="preview"),
+        409,
+        f"{P}. The operation is only allowed for regular snapshots.",
+    ),
+    Row(
+        "4c",
+        _set("snapshot", status="locked"),
+        409,
+        f"{P}. The snapshot is in LOCKED status.",
+    ),
+    Row(
+        "4c preview",
+        _set("snapshot", status="in_preview"),
+        409,
+        f"{P}. The snapshot is in IN_PREVIEW status.",
+    ),
+    Row(
+        "5a",
+        _active_volume_illegal,
+        400,
+        f"{P}. Disk is in an illegal state. Disks in an illegal state can only be deleted.",
+    ),
+    Row(
+        "5b",
+        _frozen_volume_locked,
+        409,
+        f"{P}: The following disks are locked: web01_system. Please try again in a few minutes.",
+    ),
+    *(
+        Row(
+            f"7 {status}",
+            _set("vm", status=status),
+            409,
+            f"{P} because the VM is in {word} status.",
+        )
+        for status, word in (
+            ("powering_up", "Powering Up"),
+            ("migrating", "Migrating"),
+            ("suspended", "Suspended"),
+            ("not_responding", "Not Responding"),
+            ("image_locked", "Image Locked"),
+        )
+    ),
+    Row("9", _set("vm", managed=False), 400, f"{P}. This VM is not managed by the engine."),
+    Row(
+        "10",
+        _boot_disk,
+        409,
+        f"{P}. Disk root in VM backup01 is already marked as boot.",
+        (("bootable", "true"),),
+    ),
+    Row(
+        "11",
+        _five_sata,
+        409,
+        f"{P}. Maximum SATA devices exceeded.",
+        (("interface", "sata"), ("active", "false")),
+    ),
+    Row("12", _attach_first(), 409, f"{P}. The disk is already attached to VM."),
+    Row(
+        "13",
+        _nothing,
+        409,
+        f"{P}. The disk is not shareable and is already attached to a VM.",
+        (("snapshot", None),),
+    ),
+    Row("14", _elsewhere, 409, f"{P}. The target Data Center does not contain the Virtual Disk."),
+    Row(
+        "15a",
+        _set("domain", backup=True),
+        400,
+        f"{P}. Running VM can not contain disks which are stored on a backup storage domain.",
+    ),
+    Row(
+        "15b",
+        _set("domain", status="maintenance"),
+        409,
+        f"{P}. The relevant Storage Domain's status is Maintenance.",
+    ),
+    Row(
+        "16",
+        _nothing,
+        400,
+        f"{P}. IDE disks can't be read-only.",
+        (("interface", "sata"), ("read_only", "true")),
+    ),
+    Row("17", _set("vm", virtio_scsi=False), 409, f"{P}. VirtIO-SCSI is disabled for the VM"),
+    Row(
+        "18",
+        _nothing,
+        400,
+        f"{P}: The disk interface is not supported by the VM OS: other_linux.",
+        (("interface", "spapr_vscsi"),),
+    ),
+    Row(
+        "19",
+        _nothing,
+        400,
+        f"{P}. Enable discard for web01_system is supported only by VirtIO-SCSI and IDE disk "
+        "interfaces.",
+        (("interface", "virtio"), ("pass_discard", "true")),
+    ),
+    Row(
+        "20a",
+        _locked_snapshot_of_appliance,
+        409,
+        f"{P}. The VM is performing an operation on a Snapshot. Please wait for the operation to "
+        "finish, and try again.",
+    ),
+    Row("20b", _set("vm", in_preview=True), 409, f"{P}. VM is previewing a Snapshot."),
+    Row(
+        "21",
+        _set("vm", chipset="i440fx_sea_bios"),
+        400,
+        "Cannot attach web01_system to backup01. Hot plugging a disk to an IDE interface is not "
+        "supported.",
+        (("interface", "ide"),),
+    ),
+    Row(
+        "21b",
+        _nothing,
+        400,
+        f"{P}: The disk interface is not supported by the VM OS: other_linux.",
+        (("interface", "sata"),),
+    ),
+)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.number for row in ROWS])
+def test_attach_is_refused_with_the_engines_words(scene: Scene, row: Row) -> None:
+    row.arrange(scene)
+    before = dict(scene.lab.world.attachments)
+    reply = scene.attach(**dict(row.options))
+    assert (reply.status, reply.reason) == (row.status, "Operation Failed")
+    assert reply.detail == f"[{row.text}]"
+    assert scene.lab.world.attachments == before
+
+
+def test_active_snapshot_is_not_regular(scene: Scene) -> None:
+    reply = scene.attach(snapshot=_active_id(scene))
+    assert reply.detail == f"[{P}. The operation is only allowed for regular snapshots.]"
+
+
+def test_earlier_rows_hide_later_ones(scene: Scene) -> None:
+    _attach_first()(scene)
+    scene.appliance.status = "migrating"
+    scene.snapshot().status = "locked"
+    assert scene.attach().detail == f"[{P}. The snapshot is in LOCKED status.]"
+    scene.snapshot().status = "ok"
+    assert scene.attach().detail == f"[{P} because the VM is in Migrating status.]"
+    scene.appliance.status = "up"
+    assert scene.attach().detail == f"[{P}. The disk is already attached to VM.]"
+
+
+def test_unknown_vm(scene: Scene) -> None:
+    scene.lab.world.vms.pop(scene.appliance.id)
+    reply = scene.attach()
+    assert (reply.status, reply.detail) == (400, f"[{P}. VM is not found.]")
+
+
+def test_interface_is_required_before_any_lock(scene: Scene) -> None:
+    scene.lab.control().lock("disk", scene.disk_id)
+    reply = scene.attach(interface=None)
+    assert reply.status == 400
+    assert reply.detail == "[Interface is required, Attribute: diskVmElement.diskInterface]"
+
+
+def test_bodies_that_are_none(scene: Scene) -> None:
+    path = f"vms/{scene.appliance.id}/diskattachments"
+    reply = scene.attach(interface="nonsense")
+    assert (reply.status, reply.reason) == (400, "Invalid value")
+    body = f'<disk_attachment><disk id="{scene.disk_id}"><snapshot/></disk></disk_attachment>'
+    reply = scene.api.post(path, body)
+    assert (reply.status, reply.reason) == (400, "Incomplete parameters")
+    assert reply.detail == "Disk [snapshot.id] required for attachDiskToVm"
+    reply = scene.attach(snapshot="no-uuid")
+    assert (reply.status, reply.reason) == (400, "Operation failed")
+    assert reply.detail == "Invalid UUID string: no-uuid"
+    assert scene.attach(disk_id="no-uuid").status == 500
+
+
+def test_a_lock_hides_validation_and_speaks_with_the_holders_voice(scene: Scene) -> None:
+    control = scene.lab.control()
+    control.lock("disk", scene.disk_id)
+    scene.appliance.status = "migrating"
+    text = f"{P}. Related operation is currently in progress. Please try again later."
+    reply = scene.attach()
+    assert (reply.status, reply.detail) == (409, f"[{text}]")
+    control.unlock()
+    control.lock("disk", scene.disk_id, "DISK_BEING_MIGRATED", DiskName="web01_system")
+    assert scene.attach().detail == f"[{P}. Disk web01_system is being moved or copied.]"
+
+
+def test_a_missing_right_hides_a_lock(scene: Scene) -> None:
+    scene.lab.control().lock("disk", scene.disk_id)
+    with ApiClient(scene.lab.url, str(scene.lab.identity.ca_file), *GUEST) as guest:
+        path = f"vms/{scene.appliance.id}/diskattachments"
+        body = f'<disk_attachment><disk id="{scene.disk_id}"/></disk_attachment>'
+        reply = guest.post(path, body)
+    text = "[User is not authorized to perform this action.]"
+    assert (reply.status, reply.detail) == (403, text)
+
+
+def test_the_least_role_is_enough(scene: Scene) -> None:
+    with ApiClient(scene.lab.url, str(scene.lab.identity.ca_file), *BACKUP) as api:
+        body = (
+            "<disk_attachment><interface>virtio</interface>"
+            f'<disk id="{scene.disk_id}"><snapshot id="{scene.snapshot_id}"/></disk>'
+            "</disk_attachment>"
+        )
+        path = f"vms/{scene.appliance.id}/diskattachments"
+        assert api.post(path, body).status == 201
+        assert api.delete(f"{path}/{scene.disk_id}").status == 200
+        assert api.post(f"vms/{scene.appliance.id}/migrate").status == 403
+
+
+def test_maintenance_mode(scene: Scene) -> None:
+    scene.lab.control().settings(maintenance=True)
+    reply = scene.attach()
+    text = "[Engine is running in Maintenance mode and is not accepting commands.]"
+    assert (reply.status, reply.detail) == (409, text)
+
+
+def test_failed_plug_leaves_no_attachment(scene: Scene) -> None:
+    scene.lab.control().add_fault("fail_plug", vm=scene.appliance.id, disk=scene.disk_id)
+    reply = scene.attach()
+    assert (reply.status, reply.detail) == (400, "[Failed to hot-plug disk]")
+    assert scene.attached() is None
+    assert scene.events()[-2:] == [10802, 2017]
+    assert scene.attach().status == 201
+
+
+def test_two_attaches_at_once_meet_the_first_ones_lock(scene: Scene) -> None:
+    control = scene.lab.control()
+    control.add_fault("delay", method="POST", path="diskattachments", seconds=0.0)
+    held = scene.lab.engine.device_locks[scene.appliance.id]
+    replies: list[Reply] = []
+    with held:
+        first = threading.Thread(target=lambda: replies.append(scene.attach()))
+        first.start()
+        while not scene.lab.engine.locks.listing():
+            first.join(0.01)
+        with ApiClient(scene.lab.url, str(scene.lab.identity.ca_file), *ADMIN) as second:
+            body = (
+                "<disk_attachment><interface>virtio</interface>"
+                f'<disk id="{scene.disk_id}"><snapshot id="{scene.snapshot_id}"/></disk>'
+                "</disk_attachment>"
+            )
+            reply = second.post(f"vms/{scene.appliance.id}/diskattachments", body)
+    first.join(10)
+    text = f"[{P}. Related operation is currently in progress. Please try again later.]"
+    assert (reply.status, reply.detail) == (409, text)
+    assert replies[0].status == 201
+
+
+def test_detach(scene: Scene) -> None:
+    _attach_first()(scene)
+    reply = scene.detach()
+    assert (reply.status, reply.xml().findtext("status")) == (200, "complete")
+    assert scene.attached() is None
+    assert scene.events()[-1] == 2018
+    assert scene.disk_id in scene.lab.world.disks
+
+
+def test_asynchronous_detach_is_202(scene: Scene) -> None:
+    _attach_first()(scene)
+    reply = scene.detach("?async=true")
+    assert (reply.status, reply.body) == (202, b"")
+
+
+@pytest.mark.parametrize("query", ["?detach_only", "?detach_only=nonsense", "?detach_only=1"])
+def test_what_is_no_false_detaches_only(scene: Scene, query: str) -> None:
+    _attach_first()(scene)
+    assert scene.detach(query).status == 200
+    assert scene.disk_id in scene.lab.world.disks
+
+
+DETACHES = (
+    Row("2", _set("vm", managed=False), 400, f"{D}. This VM is not managed by the engine."),
+    Row("3", _set("vm", status="paused"), 409, f"{D} because the VM is in Paused status."),
+    Row(
+        "3 up",
+        _set("vm", status="powering_up"),
+        409,
+        f"{D} because the VM is in Powering Up status.",
+    ),
+)
+
+
+@pytest.mark.parametrize("row", DETACHES, ids=[row.number for row in DETACHES])
+def test_detach_is_refused_with_the_engines_words(scene: Scene, row: Row) -> None:
+    _attach_first()(scene)
+    row.arrange(scene)
+    reply = scene.detach()
+    assert (reply.status, reply.detail) == (row.status, f"[{row.text}]")
+    assert scene.attached() is not None
+
+
+def test_detach_of_what_is_not_attached_has_the_engines_malformed_text(scene: Scene) -> None:
+    scene.appliance.name = "Backup_01"
+    reply = scene.detach()
+    text = f"{D}. The specified disk is not attached to the VM ${{VmName}}., backup 01"
+    assert (reply.status, reply.detail) == (400, f"[{text}]")
+    reply = scene.detach(vm_id=UNKNOWN)
+    assert (reply.status, reply.detail) == (400, f"[{D}. VM is not found.]")
+
+
+def test_a_disk_with_snapshots_is_not_detached_from_its_owner(scene: Scene) -> None:
+    reply = scene.detach(vm_id=scene.source.id)
+    text = (
+        f"{D}. The disk is already configured in a snapshot. In order to detach it, remove the "
+        "disk's snapshots."
+    )
+    assert (reply.status, reply.detail) == (409, f"[{text}]")
+
+
+def test_failed_unplug_keeps_the_attachment(scene: Scene) -> None:
+    _attach_first()(scene)
+    scene.lab.control().add_fault("fail_unplug")
+    reply = scene.detach()
+    assert (reply.status, reply.detail) == (400, "[Failed to hot-unplug disk]")
+    assert scene.attached() is not None
+    assert scene.events()[-1] == 2019
+    assert scene.detach().status == 200
+
+
+def test_detach_only_false_is_stopped_by_a_running_holder(scene: Scene) -> None:
+    _attach_first()(scene)
+    reply = scene.detach("?detach_only=false")
+    text = "[Cannot remove Virtual Disk. At least one of the VMs is not down.]"
+    assert (reply.status, reply.detail) == (409, text)
+
+
+def test_detach_only_false_destroys_the_source_disk(scene: Scene) -> None:
+    _attach_first(active="false")(scene)
+    control = scene.lab.control()
+    control.status("web01", "down")
+    control.status("backup01", "down")
+    assert scene.detach("?detach_only=false").status == 200
+    world = scene.lab.world
+    assert scene.disk_id not in world.disks
+    assert not [a for a in world.attachments.values() if a.disk_id == scene.disk_id]
+    assert scene.events()[-1] == 2042
+    shown = scene.api.get(f"vms/{scene.source.id}/snapshots/{scene.snapshot_id}/disks").xml()
+    status = {one.get("id"): one.findtext("status") for one in shown}
+    assert status == {scene.disk_id: "illegal", scene.other_id: "ok"}
+
+
+def test_put_plugs_and_always_updates_the_disk(scene: Scene) -> None:
+    _attach_first(active="false")(scene)
+    path = f"vms/{scene.appliance.id}/diskattachments/{scene.disk_id}"
+    on = "<disk_attachment><active>true</active></disk_attachment>"
+    reply = scene.api.put(path, on)
+    assert (reply.status, reply.xml().findtext("active")) == (200, "true")
+    assert scene.events()[-2:] == [2000, 88]
+    scene.lab.control().lock("disk", scene.disk_id, "DISKS_LOCKED")
+    reply = scene.api.put(path, on)
+    text = (
+        "[Cannot edit Virtual Disk: The following disks are locked: ${diskAliases}. Please try "
+        "again in a few minutes.]"
+    )
+    assert (reply.status, reply.detail) == (409, text)
+    scene.lab.control().unlock()
+    size = "<disk_attachment><disk><provisioned_size>1</provisioned_size></disk></disk_attachment>"
+    reply = scene.api.put(path, size)
+    assert reply.detail == "[Cannot edit Virtual Disk. Disk snapshot cannot be resized.]"
+    reply = scene.api.put(path, f'<disk_attachment id="{UNKNOWN}"/>')
+    assert (reply.status, reply.reason) == (409, "Broken immutability constraint")
+
+
+def test_migration_and_maintenance_are_refused_while_plugged(scene: Scene) -> None:
+    _attach_first()(scene)
+    reply = scene.api.post(f"vms/{scene.appliance.id}/migrate")
+    assert reply.status == 409
+    assert reply.detail == (
+        "[Cannot migrate VM. The following VM's activated disks are disk snapshots (VM/Disk "
+        "Snapshots):\n\nbackup01 / web01_system. \n\nPlease deactivate them and try again.]"
+    )
+    reply = scene.api.post(f"hosts/{scene.appliance.host_id}/deactivate")
+    assert reply.status == 409
+    assert reply.detail.startswith(
+        "[Cannot switch the following Hosts to Maintenance mode: host1b.\n"
+    )
+    assert scene.api.post(f"vms/{scene.appliance.id}/suspend").status == 200
+    assert scene.appliance.status == "up"
+    scene.detach()
+    before = scene.appliance.host_id
+    assert scene.api.post(f"vms/{scene.appliance.id}/migrate").status == 200
+    assert scene.appliance.host_id != before
+
+
+def test_engines_after_457_clear_the_sources_checkpoints(scene: Scene) -> None:
+    scene.source.checkpoints[:] = [UNKNOWN]
+    _attach_first()(scene)
+    scene.detach()
+    assert scene.source.checkpoints == [UNKNOWN]
+    scene.lab.control().settings(detach_clears_checkpoints=True)
+    _attach_first()(scene)
+    scene.detach()
+    assert scene.source.checkpoints == []
+    assert scene.api.get("").xml().findtext("product_info/version/build") == "8"
+
+
+def test_rights_inherited_through_a_vm_become_arbitrary(scene: Scene) -> None:
+    """Whoever may use a disk through its VM may lose that once a second VM holds it."""
+    control = scene.lab.control()
+    grants = [{"role": "UserVmManager", "object_id": scene.source.id}]
+    control.add_user("owner@internal", "x", grants)
+    lowest = min(scene.source.id, scene.appliance.id)
+    with ApiClient(scene.lab.url, str(scene.lab.identity.ca_file), "owner@internal", "x") as owner:
+        assert owner.get(f"disks/{scene.disk_id}").status == 200
+        _attach_first()(scene)
+        wanted = 200 if lowest == scene.source.id else 404
+        assert owner.get(f"disks/{scene.disk_id}").status == wanted

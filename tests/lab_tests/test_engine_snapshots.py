@@ -1,0 +1,501 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Snapshots: ids, states, texts, failures (section 6), and the bits where there is a host."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.engine.client import ApiClient, Reply
+from lab.lab import Lab
+from lab.model import Settings, Vm
+from lab.world import ADMIN, DiskSpec, VmSpec
+
+OVF = "{http://schemas.dmtf.org/ovf/envelope/1/}"
+UNKNOWN = "11111111-2222-4333-8444-555555555555"
+C = "Cannot create Snapshot"
+R = "Cannot remove Snapshot"
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with Lab(tmp_path_factory.mktemp("lab"), host=False) as running:
+        yield running
+
+
+@pytest.fixture
+def lab(plain: Lab) -> Lab:
+    plain.reset()
+    return plain
+
+
+@pytest.fixture
+def api(lab: Lab) -> Iterator[ApiClient]:
+    with ApiClient(lab.url, str(lab.identity.ca_file), *ADMIN) as signed_in:
+        yield signed_in
+
+
+def create(api: ApiClient, vm: Vm, body: str = "", **headers: str) -> Reply:
+    inner = f"<description>nightly</description>{body}"
+    return api.post(f"vms/{vm.id}/snapshots", f"<snapshot>{inner}</snapshot>", **headers)
+
+
+def status_of(api: ApiClient, vm: Vm, snapshot_id: str) -> str:
+    reply = api.get(f"vms/{vm.id}/snapshots/{snapshot_id}")
+    return reply.xml().findtext("snapshot_status", "") if reply.status == 200 else str(reply.status)
+
+
+def wait(api: ApiClient, vm: Vm, snapshot_id: str, wanted: str) -> None:
+    deadline = time.monotonic() + 20
+    while status_of(api, vm, snapshot_id) != wanted:
+        assert time.monotonic() < deadline, f"{snapshot_id} never became {wanted}"
+        time.sleep(0.01)
+
+
+def made(api: ApiClient, vm: Vm, body: str = "") -> str:
+    snapshot_id = create(api, vm, body).xml().get("id") or ""
+    wait(api, vm, snapshot_id, "ok")
+    return snapshot_id
+
+
+def codes(lab: Lab) -> list[int]:
+    return [event.code for event in lab.world.events]
+
+
+def test_a_snapshot_takes_the_id_that_active_had(lab: Lab, api: ApiClient) -> None:
+    vm = lab.vm("web01")
+    former = lab.world.active_snapshot(vm.id).id
+    reply = create(api, vm, "<persist_memorystate>false</persist_memorystate>")
+    assert reply.status == 201
+    assert reply.xml().get("id") == former
+    assert reply.xml().findtext("snapshot_status") == "locked"
+    assert reply.xml().findtext("persist_memorystate") == "false"
+    assert reply.xml().find("job") is None
+    wait(api, vm, former, "ok")
+    listed = {s.findtext("snapshot_type"): s for s in api.get(f"vms/{vm.id}/snapshots").xml()}
+    assert set(listed) == {"active", "regular"}
+    assert listed["active"].get("id") != former
+    assert listed["active"].find("vm") is None
+    assert listed["active"].find("link") is None
+    assert codes(lab)[-2:] == [45, 68]
+
+
+def test_locked_lasts_as_many_polls_as_asked_for(lab: Lab, api: ApiClient) -> None:
+    lab.control().settings(snapshot_polls=3, linger=60.0)
+    vm = lab.vm("web01")
+    snapshot_id = create(api, vm).xml().get("id") or ""
+    lab.engine.tasks.drain(10)
+    seen = [status_of(api, vm, snapshot_id) for _ in range(5)]
+    assert seen == ["locked", "locked", "locked", "ok", "ok"]
+
+
+def test_locked_ends_though_nobody_polls(lab: Lab, api: ApiClient) -> None:
+    lab.control().settings(snapshot_polls=1000, linger=0.05)
+    vm = lab.vm("web01")
+    snapshot_id = create(api, vm).xml().get("id") or ""
+    deadline = time.monotonic() + 10
+    while lab.world.snapshots[snapshot_id].status != "ok":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_memory_is_saved_by_default_when_running(lab: Lab, api: ApiClient) -> None:
+    for name, wanted in (("web01", "true"), ("files01", "false")):
+        reply = create(api, lab.vm(name))
+        assert reply.xml().findtext("persist_memorystate") == wanted
+
+
+def test_accepted_where_expected(lab: Lab, api: ApiClient) -> None:
+    reply = create(api, lab.vm("web01"), X_Ovirt_Expect="202-accepted")
+    assert reply.status == 202
+
+
+def test_disks_of_a_snapshot_are_rounded_and_bare(lab: Lab, api: ApiClient) -> None:
+    vm = lab.vm("web01")
+    snapshot_id = made(api, vm)
+    frozen = {d.disk_id: d.volume_id for d in lab.world.snapshots[snapshot_id].disks}
+    disks = api.get(f"vms/{vm.id}/snapshots/{snapshot_id}/disks").xml()
+    assert {d.get("id"): d.findtext("image_id") for d in disks} == frozen
+    for disk in disks:
+        assert disk.get("href") is None
+        assert disk.find("storage_domains") is None
+        assert disk.findtext("provisioned_size") == str(1 << 30)
+        assert disk.findtext("total_size") == "0"
+        assert disk.find("snapshot").get("id") == snapshot_id  # type: ignore[union-attr]
+    assert api.get(f"vms/{UNKNOWN}/snapshots/{snapshot_id}").status == 200
+
+
+def test_disk_snapshots_have_exact_sizes_and_parents(lab: Lab, api: ApiClient) -> None:
+    vm = lab.vm("db01")
+    first, second = made(api, vm), made(api, vm)
+    disk = next(d for d in lab.world.disks.values() if d.alias == "db01_system")
+    domain = disk.domain_id
+    for path in (f"disks/{disk.id}", f"storagedomains/{domain}"):
+        rows = [
+            row
+            for row in api.get(f"{path}/disksnapshots").xml()
+            if row.find("disk").get("id") == disk.id  # type: ignore[union-attr]
+        ]
+        snapshots = [row.find("snapshot").get("id") for row in rows]  # type: ignore[union-attr]
+        assert snapshots == [first, second]
+        assert [row.findtext("provisioned_size") for row in rows] == [str(64 * MIB)] * 2
+        assert rows[0].find("parent") is None
+        parent = rows[1].find("parent")
+        assert parent is not None
+        assert parent.get("id") == rows[0].get("id")
+    assert len(api.get(f"disks/{disk.id}/disksnapshots?include_active=true").xml()) == 3
+
+
+def test_the_ovf_is_that_of_the_moment(lab: Lab, api: ApiClient) -> None:
+    vm = lab.vm("web01")
+    snapshot_id = made(api, vm)
+    vm.name = "renamed"
+    reply = api.get(f"vms/{vm.id}/snapshots/{snapshot_id}?all_content=true").xml()
+    text = reply.findtext("initialization/configuration/data", "")
+    envelope = ET.fromstring(text)  # noqa: S314  the lab's own
+    assert envelope.findtext("Content/Name") == "web01"
+    frozen = {d.volume_id: d.disk_id for d in lab.world.snapshots[snapshot_id].disks}
+    disks = {d.get(f"{OVF}diskId"): d for d in envelope.iter("Disk")}
+    assert set(disks) == set(frozen)
+    for volume_id, disk in disks.items():
+        assert disk.get(f"{OVF}fileRef") == f"{frozen[volume_id or '']}/{volume_id}"
+        assert disk.get(f"{OVF}vm_snapshot_id") == snapshot_id
+        assert disk.get(f"{OVF}size") == "1"
+    plain = api.get(f"vms/{vm.id}/snapshots/{snapshot_id}").xml()
+    assert plain.find("initialization") is None
+
+
+def test_a_subset_of_disks(lab: Lab, api: ApiClient) -> None:
+    vm = lab.vm("web01")
+    disk = next(d for d in lab.world.disks.values() if d.alias == "web01_data")
+    inner = f'<disk_attachment><disk id="{disk.id}"/></disk_attachment>'
+    snapshot_id = made(api, vm, f"<disk_attachments>{inner}</disk_attachments>")
+    assert [d.alias for d in lab.world.snapshots[snapshot_id].disks] == ["web01_data"]
+    active = lab.world.active_snapshot(vm.id).id
+    other = next(d for d in lab.world.disks.values() if d.alias == "web01_system")
+    assert lab.world.volumes[other.active_volume_id].snapshot_id == active
+    assert len(lab.world.chain(other.id)) == 1
+
+
+def test_disk_snapshots_held_by_a_vm_are_no_part_of_its_snapshot(lab: Lab, api: ApiClient) -> None:
+    source, appliance = lab.vm("db01"), lab.vm("backup01")
+    snapshot_id = made(api, source)
+    disk_id = lab.world.snapshots[snapshot_id].disks[0].disk_id
+    body = (
+        "<disk_attachment><interface>virtio</interface><active>true</active>"
+        f'<disk id="{disk_id}"><snapshot id="{snapshot_id}"/></disk></disk_attachment>'
+    )
+    assert api.post(f"vms/{appliance.id}/diskattachments", body).status == 201
+    own = made(api, appliance)
+    assert lab.world.snapshots[own].disks == []
+    assert disk_id not in lab.world.snapshots[own].ovf
+
+
+def _vm(**values: object) -> Callable[[Lab, Vm], None]:
+    def arrange(_lab: Lab, vm: Vm) -> None:
+        for name, value in values.items():
+            setattr(vm, name, value)
+
+    return arrange
+
+
+def _volumes(status: str) -> Callable[[Lab, Vm], None]:
+    def arrange(lab: Lab, vm: Vm) -> None:
+        for attachment in lab.world.attachments_of(vm.id):
+            disk = lab.world.disks[attachment.disk_id]
+            lab.world.volumes[disk.active_volume_id].status = status
+
+    return arrange
+
+
+def _domain(**values: object) -> Callable[[Lab, Vm], None]:
+    def arrange(lab: Lab, _vm: Vm) -> None:
+        for domain in lab.world.domains.values():
+            for name, value in values.items():
+                setattr(domain, name, value)
+
+    return arrange
+
+
+CREATIONS = (
+    (_vm(managed=False), 400, f"{C}. This VM is not managed by the engine."),
+    (_vm(status="saving_state"), 409, f"{C}. VM is saving or restoring its state."),
+    (_vm(status="migrating"), 409, f"{C} because the VM is in Migrating status."),
+    (_vm(in_preview=True), 409, f"{C}. VM is previewing a Snapshot."),
+    (_vm(stateless=True), 409, f"{C}. The VM is running as Stateless."),
+    (
+        _volumes("locked"),
+        409,
+        f"{C}: The following disks are locked: web01_system, web01_data. Please try again in a few "
+        "minutes.",
+    ),
+    (
+        _volumes("illegal"),
+        500,
+        f"{C}. The following attached disks are in ILLEGAL status: web01_system, web01_data - please "
+        "remove them and try again.",
+    ),
+    (
+        _domain(status="maintenance"),
+        409,
+        f"{C}. The relevant Storage Domain's status is Maintenance.",
+    ),
+    (_domain(low_space=True), 409, f"{C}. Low disk space on Storage Domain data1."),
+)
+
+
+@pytest.mark.parametrize(("arrange", "status", "text"), CREATIONS, ids=[c[2] for c in CREATIONS])
+def test_creation_is_refused_with_the_engines_words(
+    lab: Lab, api: ApiClient, arrange: Callable[[Lab, Vm], None], status: int, text: str
+) -> None:
+    vm = lab.vm("web01")
+    arrange(lab, vm)
+    reply = create(api, vm)
+    assert (reply.status, reply.detail) == (status, f"[{text}]")
+    assert len(lab.world.snapshots_of(vm.id)) == 1
+
+
+def test_creation_of_nothing(lab: Lab, api: ApiClient) -> None:
+    vm = lab.vm("web01")
+    reply = api.post(
+        f"vms/{UNKNOWN}/snapshots", "<snapshot><description>x</description></snapshot>"
+    )
+    assert (reply.status, reply.detail) == (400, f"[{C}. VM is not found.]")
+    reply = api.post(f"vms/{vm.id}/snapshots", "<snapshot/>")
+    assert (reply.status, reply.reason) == (400, "Incomplete parameters")
+    assert reply.detail == "Snapshot [description] required for doAdd"
+    inner = f'<disk_attachment><disk id="{UNKNOWN}"/></disk_attachment>'
+    reply = create(api, vm, f"<disk_attachments>{inner}</disk_attachments>")
+    assert reply.detail == f"[{C}. The following disk(s) ID(s) does not exist: {UNKNOWN}.]"
+
+
+def test_a_second_creation_meets_the_first(lab: Lab, api: ApiClient) -> None:
+    lab.control().settings(snapshot_polls=5, linger=60.0)
+    vm = lab.vm("web01")
+    assert create(api, vm).status == 201
+    reply = create(api, vm)
+    text = f"[{C}. Snapshot is currently being created for VM web01.]"
+    assert (reply.status, reply.detail) == (409, text)
+
+
+def test_a_failed_creation_leaves_404(lab: Lab, api: ApiClient) -> None:
+    lab.control().add_fault("fail_snapshot")
+    vm = lab.vm("files01")
+    snapshot_id = create(api, vm).xml().get("id") or ""
+    wait(api, vm, snapshot_id, "404")
+    assert codes(lab)[-1] == 69
+    assert vm.status == "down"
+    disk = next(d for d in lab.world.disks.values() if d.alias == "files01_system")
+    assert [v.status for v in lab.world.chain(disk.id)] == ["ok"]
+    assert made(api, vm)
+
+
+def test_ok_may_be_inconsistent(lab: Lab, api: ApiClient) -> None:
+    lab.control().add_fault("snapshot_event", code=170)
+    made(api, lab.vm("web01"))
+    assert codes(lab)[-2:] == [170, 68]
+
+
+def test_locked_forever(lab: Lab, api: ApiClient) -> None:
+    lab.control().add_fault("stick_snapshot")
+    lab.control().settings(linger=0.01)
+    vm = lab.vm("web01")
+    snapshot_id = create(api, vm).xml().get("id") or ""
+    lab.engine.tasks.drain(10)
+    assert {status_of(api, vm, snapshot_id) for _ in range(10)} == {"locked"}
+
+
+def test_removal_is_locked_then_404(lab: Lab, api: ApiClient) -> None:
+    lab.control().settings(removal_polls=2, linger=60.0)
+    vm = lab.vm("web01")
+    snapshot_id = made(api, vm)
+    reply = api.delete(f"vms/{vm.id}/snapshots/{snapshot_id}")
+    assert (reply.status, reply.xml().findtext("status")) == (200, "complete")
+    job = reply.xml().find("job")
+    assert job is not None
+    lab.engine.tasks.drain(10)
+    seen = [status_of(api, vm, snapshot_id) for _ in range(3)]
+    assert seen == ["locked", "locked", "404"]
+    assert codes(lab)[-2:] == [342, 356]
+    assert api.get(f"jobs/{job.get('id')}").xml().findtext("status") == "finished"
+
+
+def test_a_failed_merge_goes_back_to_ok(lab: Lab, api: ApiClient) -> None:
+    vm = lab.vm("web01")
+    snapshot_id = made(api, vm)
+    lab.control().add_fault("fail_merge")
+    assert api.delete(f"vms/{vm.id}/snapshots/{snapshot_id}").status == 200
+    lab.engine.tasks.drain(10)
+    assert status_of(api, vm, snapshot_id) == "ok"
+    assert codes(lab)[-1] == 357
+    assert api.delete(f"vms/{vm.id}/snapshots/{snapshot_id}").status == 200
+    wait(api, vm, snapshot_id, "404")
+
+
+def _attached(lab: Lab, api: ApiClient, vm: Vm, snapshot_id: str) -> None:
+    for disk in lab.world.snapshots[snapshot_id].disks:
+        body = (
+            f'<disk_attachment><interface>virtio</interface><disk id="{disk.disk_id}">'
+            f'<snapshot id="{snapshot_id}"/></disk></disk_attachment>'
+        )
+        assert api.post(f"vms/{vm.id}/diskattachments", body).status == 201
+
+
+def test_no_snapshot_is_removed_while_any_is_attached(lab: Lab, api: ApiClient) -> None:
+    vm = lab.vm("web01")
+    first, second = made(api, vm), made(api, vm)
+    _attached(lab, api, lab.vm("backup01"), first)
+    text = (
+        "The following VM's disks snapshots are attached to other VMs (Disk Alias/Snapshot "
+        "Description/VM attached to):\n\n web01_system ,nightly, backup01%nweb01_data ,nightly, "
+        "backup01 \n\nPlease detach them from those VMs and try again.]"
+    )
+    reply = api.delete(f"vms/{vm.id}/snapshots/{second}")
+    assert (reply.status, reply.detail) == (409, f"[{R}. {text}")
+    vm.status = "down"
+    reply = api.delete(f"vms/{vm.id}")
+    assert (reply.status, reply.detail) == (409, f"[Cannot remove VM. {text}")
+    reply = api.delete(f"vms/{vm.id}?detach_only=true")
+    assert reply.detail == "[Cannot remove VM with detaching disks, snapshots exist.]"
+
+
+REMOVALS = (
+    (_vm(during_backup=True), 409, f"{R}. The VM is during a backup operation."),
+    (_vm(in_preview=True), 409, f"{R}. VM is previewing a Snapshot."),
+    (_vm(status="suspended"), 409, f"{R}. VM web01 must be in status Down, Up or Paused."),
+)
+
+
+@pytest.mark.parametrize(("arrange", "status", "text"), REMOVALS, ids=[r[2] for r in REMOVALS])
+def test_removal_is_refused_with_the_engines_words(
+    lab: Lab, api: ApiClient, arrange: Callable[[Lab, Vm], None], status: int, text: str
+) -> None:
+    vm = lab.vm("web01")
+    snapshot_id = made(api, vm)
+    arrange(lab, vm)
+    reply = api.delete(f"vms/{vm.id}/snapshots/{snapshot_id}")
+    assert (reply.status, reply.detail) == (status, f"[{text}]")
+    assert lab.world.snapshots[snapshot_id].status == "ok"
+
+
+def test_removal_of_what_is_none(lab: Lab, api: ApiClient) -> None:
+    vm = lab.vm("web01")
+    reply = api.delete(f"vms/{vm.id}/snapshots/{UNKNOWN}")
+    assert (reply.status, reply.detail) == (400, f"[{R}. VM's Snapshot does not exist.]")
+    active = lab.world.active_snapshot(vm.id).id
+    reply = api.delete(f"vms/{vm.id}/snapshots/{active}")
+    text = f"[{R}. The operation is only allowed for regular snapshots.]"
+    assert (reply.status, reply.detail) == (409, text)
+
+
+# ----- with a host: the bits ---------------------------------------------------------------------
+
+SMALL = (
+    VmSpec(
+        "web01",
+        disks=(
+            DiskSpec("web01_system", 16 * MIB, bootable=True, seed=1),
+            DiskSpec("web01_data", 8 * MIB, fmt="raw", interface="virtio", seed=2),
+        ),
+    ),
+    VmSpec("holder", status="down"),
+)
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Iterator[Lab]:
+    with Lab(tmp_path, vms=SMALL, appliance=False, settings=Settings(witness=True)) as running:
+        yield running
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("status", ["up", "down"])
+def test_snapshot_and_removal_keep_the_bits(real: Lab, tmp_path: Path, status: str) -> None:
+    control = real.control()
+    vm = real.vm("web01")
+    with ApiClient(real.url, str(real.identity.ca_file), *ADMIN) as client:
+        if status == "up":
+            control.writer("web01")
+        else:
+            control.status("web01", "down")
+        first = made(client, vm)
+        second = made(client, vm)
+        if status == "up":
+            control.writer("web01", run=False)
+        world, storage = real.world, real.real.storage
+        for disk in world.snapshots[first].disks:
+            row = world.disks[disk.disk_id]
+            witness = tmp_path / "witness" / first / f"{row.id}.raw"
+            again = storage.witness(row.domain_id, row.id, disk.volume_id, tmp_path / "again")
+            assert digest(witness) == digest(again)
+            assert witness.stat().st_size == row.virtual_size
+            chain = [v.volume_id for v in storage.chain(row.domain_id, row.id)]
+            assert chain == [v.id for v in world.chain(row.id)]
+            assert len(chain) == 3
+        now = {d.id: _bits(real, d.id, tmp_path) for d in world.disks.values()}
+        for snapshot_id in (first, second):
+            assert client.delete(f"vms/{vm.id}/snapshots/{snapshot_id}").status == 200
+            wait(client, vm, snapshot_id, "404")
+    for row in world.disks.values():
+        chain = [v.volume_id for v in storage.chain(row.domain_id, row.id)]
+        assert chain == [row.active_volume_id]
+        assert _bits(real, row.id, tmp_path) == now[row.id]
+
+
+def _bits(lab: Lab, disk_id: str, tmp_path: Path) -> str:
+    """The digest of what the guest sees of a disk now."""
+    row = lab.world.disks[disk_id]
+    dest = tmp_path / "bits"
+    return digest(lab.real.storage.witness(row.domain_id, row.id, row.active_volume_id, dest))
+
+
+def test_an_attached_snapshot_gets_an_overlay_when_its_holder_starts(real: Lab) -> None:
+    source, holder = real.vm("web01"), real.vm("holder")
+    with ApiClient(real.url, str(real.identity.ca_file), *ADMIN) as client:
+        snapshot_id = made(client, source)
+        for disk in real.world.snapshots[snapshot_id].disks:
+            body = (
+                "<disk_attachment><interface>virtio</interface><active>true</active>"
+                f'<disk id="{disk.disk_id}"><snapshot id="{snapshot_id}"/></disk></disk_attachment>'
+            )
+            assert client.post(f"vms/{holder.id}/diskattachments", body).status == 201
+        assert real.real.hypervisor.overlays() == []
+        assert client.post(f"vms/{holder.id}/start").status == 200
+        names = {path.name.split(".")[0] for path in real.real.hypervisor.overlays()}
+        domain = next(iter(real.world.disks.values())).domain_id
+        frozen = real.world.snapshots[snapshot_id].disks
+        assert names == {f"{domain}-{d.volume_id}" for d in frozen}
+        assert client.post(f"vms/{holder.id}/stop").status == 200
+        assert real.real.hypervisor.overlays() == []
+        assert len(client.get(f"vms/{holder.id}/diskattachments").xml()) == 2
+
+
+def test_a_paused_holder_does_not_let_go(real: Lab) -> None:
+    source, holder = real.vm("web01"), real.vm("holder")
+    control = real.control()
+    with ApiClient(real.url, str(real.identity.ca_file), *ADMIN) as client:
+        snapshot_id = made(client, source)
+        assert client.post(f"vms/{holder.id}/start").status == 200
+        disk_id = real.world.snapshots[snapshot_id].disks[0].disk_id
+        body = (
+            "<disk_attachment><interface>virtio</interface><active>true</active>"
+            f'<disk id="{disk_id}"><snapshot id="{snapshot_id}"/></disk></disk_attachment>'
+        )
+        path = f"vms/{holder.id}/diskattachments"
+        assert client.post(path, body).status == 201
+        control.status("holder", "paused")
+        assert client.delete(f"{path}/{disk_id}").status == 409
+        control.status("holder", "up")
+        assert client.delete(f"{path}/{disk_id}").status == 200
+    assert control.world()["host"]["overlays"] == []
