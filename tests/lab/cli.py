@@ -27,6 +27,7 @@ from lab.model import Settings
 from lab.processes import LabInUseError, ProcessId, exit_on_signals, reap_stale
 
 FACTS = "lab.json"
+FILES = (FACTS, "lab.env", "inventory.yml")
 # Parts of a lab that clean up after themselves, and parts that a new lab starts without.
 PARTS = ("storage", "host", "appliances")
 FRESH = ("storage", "host", "witness")
@@ -73,7 +74,7 @@ def up(root: Path, *, appliance: bool, writer: bool) -> int:
             _greet(facts)
             signal.pause()
     finally:
-        (root / FACTS).unlink(missing_ok=True)
+        _forget(root)
     return 0
 
 
@@ -87,8 +88,15 @@ def down(root: Path) -> int:
     released = _clean(root)
     for one in released:
         _say(f"released {one}")
-    (root / FACTS).unlink(missing_ok=True)
+    _forget(root)
     return 0
+
+
+def _forget(root: Path) -> None:
+    """What a lab that is gone said of itself, and the overlays that a host loses with its VMs."""
+    for name in FILES:
+        (root / name).unlink(missing_ok=True)
+    shutil.rmtree(root / "host" / "transient", ignore_errors=True)
 
 
 def _terminate(process: ProcessId) -> None:

@@ -47,18 +47,19 @@ class Tasks:
             timer.start()
 
     def drain(self, seconds: float) -> None:
-        """Wait for running work and drop what is due later."""
+        """Wait for running work, for at most so long a piece."""
         with self._mutex:
-            threads, timers, self._timers = self._threads, self._timers, []
-        for timer in timers:
-            timer.cancel()
+            threads = list(self._threads)
         for thread in threads:
             thread.join(seconds)
 
     def close(self, seconds: float = 10.0) -> None:
-        """Drain, and take no more work that is due later."""
+        """Drain, and drop what is due later."""
         with self._mutex:
             self._closed = True
+            timers, self._timers = self._timers, []
+        for timer in timers:
+            timer.cancel()
         self.drain(seconds)
 
 
