@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import (
     Host,
@@ -116,15 +117,15 @@ def serve(backing: Path, *, bytes_per_second: int = 0, bad_sector: int | None = 
     """Serve a raw file as another file, which can then be attached as a loop device."""
     file = backing.with_suffix(".fuse")
     file.touch()
-    node = {"driver": "raw", "file": {"driver": "file", "filename": str(backing)}}
+    node: dict[str, Any] = {"driver": "raw", "file": {"driver": "file", "filename": str(backing)}}
     if bad_sector is not None:
         error = {"event": "none", "iotype": "read", "errno": 5, "sector": bad_sector}
-        node = {"driver": "blkdebug", "image": node, "inject-error": [error]}  # type: ignore[dict-item]
+        node = {"driver": "blkdebug", "image": node, "inject-error": [error]}
     words = ["qemu-storage-daemon"]
     if bytes_per_second:
         limits = f"throttle-group,id=t,x-bps-read={bytes_per_second}"
         words += ["--object", limits]
-        node = {"driver": "throttle", "throttle-group": "t", "file": node}  # type: ignore[dict-item]
+        node = {"driver": "throttle", "throttle-group": "t", "file": node}
     export = f"type=fuse,id=e,node-name=disk,mountpoint={file},writable=off"
     words += ["--blockdev", json.dumps({**node, "node-name": "disk"}), "--export", export]
     size = backing.stat().st_size

@@ -229,9 +229,9 @@ def test_an_image_that_is_not_as_described(filled: Filled, fault: str) -> None:
         image.write_bytes(bytes(length))
     else:
         size = 2 * MIB if fault == "backing" else MIB
-        more = ["-b", Path(filled.images[0]["dest"]), "-F", "qcow2"] if fault == "backing" else []
+        more = ["-b", filled.images[0]["dest"], "-F", "qcow2"] if fault == "backing" else []
         subprocess.run(
-            ["qemu-img", "create", "-q", "-f", "qcow2", *more, image, str(size)], check=True
+            ["qemu-img", "create", "-q", "-f", "qcow2", *more, str(image), str(size)], check=True
         )
         os.truncate(image, length)
     with pytest.raises(ImageMismatch) as caught:

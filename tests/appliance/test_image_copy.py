@@ -27,10 +27,12 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance i
     device,
     files,
     qemu,
+    scan,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import (
     Clock,
     Host,
+    Paths,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.image_copy import (
     ImageCopy,
@@ -192,8 +194,8 @@ def test_sysfs_alone_is_enough(tmp_path: Path, disk_id: str) -> None:
             path = tmp_path / name / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-    paths = device.Host().paths.__class__(sys_block=str(tmp_path), by_id="/nowhere")
-    found = {disk.name: disk.serials for disk in device.scan.scan(paths)}
+    paths = Paths(sys_block=str(tmp_path), by_id="/nowhere")
+    found = {disk.name: disk.serials for disk in scan.scan(paths)}
     assert found == {"vda": (disk_id[:20],), "sda": (disk_id,), "sdc": ("nvme-like",)}
 
 
@@ -514,7 +516,7 @@ def slow_disk(
     appliance: LoopAppliance, exports: list[Export], serial: str, size: int, **fault: int
 ) -> str:
     """A disk behind a storage daemon."""
-    export = serve(appliance.file(os.urandom(size), size), **fault)  # type: ignore[arg-type]
+    export = serve(appliance.file(os.urandom(size), size), **fault)
     exports.append(export)
     node = appliance.attach(export.file)
     appliance.name(node, serial)

@@ -48,7 +48,7 @@ class Ansible:
 
     def __call__(self, module: str, *, check: bool = False, **params: object) -> dict[str, Any]:
         """Run a module; its result, with what Ansible said of the task as ``_status``."""
-        words = [Path(sys.executable).parent / "ansible", "localhost", "-c", "local"]
+        words = [str(Path(sys.executable).parent / "ansible"), "localhost", "-c", "local"]
         words += ["-e", f"ansible_python_interpreter={self._interpreter}"]
         words += ["-m", f"ovirt_community.backup.{module}", "-a", json.dumps(params)]
         words += ["--check", "--diff"] if check else []
