@@ -17,8 +17,8 @@ notes:
 options:
   auth:
     description:
-      - How to reach the engine and who to be there. The fact RV(ovirt.ovirt.ovirt_auth#module:ovirt_auth) of
-        M(ovirt.ovirt.ovirt_auth#module) can be given as it is.
+      - How to reach the engine and who to be there. The fact C(ovirt_auth) of
+        M(ovirt.ovirt.ovirt_auth) can be given as it is.
       - May be left out. What it does not say is looked for in the environment variables E(OVIRT_URL), E(OVIRT_HOSTNAME),
         E(OVIRT_USERNAME), E(OVIRT_PASSWORD), E(OVIRT_TOKEN), E(OVIRT_CAFILE) and E(OVIRT_INSECURE), then in the file that
         E(OVIRT_INI_PATH) names. So AWX's stock credential type C(Red Hat Virtualization) is enough, its CA file included.

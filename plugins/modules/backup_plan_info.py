@@ -47,8 +47,7 @@ extends_documentation_fragment:
   - ovirt_community.backup.attributes.action_group
   - ovirt_community.backup.engine
 seealso:
-  - plugin: ovirt_community.backup.vm_backup
-    plugin_type: role
+  - module: ovirt_community.backup.vm_snapshot
 """
 
 EXAMPLES = r"""
