@@ -132,6 +132,13 @@ class Control:
         found: list[str] = self._call("POST", f"/vms/{vm}/writer", body)["disks"]
         return found
 
+    def harm(self, vm: str, **what: Json) -> dict[str, Any]:
+        """Harm a VM's storage: ``kill=True``, ``slow=bytes a second`` (0 lifts it), or
+        ``read_error={"disk": id, "offset": byte}``, which is met from the disk's next plug on.
+        """
+        found: dict[str, Any] = self._call("POST", f"/vms/{vm}/host", what)
+        return found
+
     def patch(self, kind: str, object_id: str, **values: Json) -> dict[str, Any]:
         """Set fields of a row: kinds are vms, disks, volumes, snapshots, domains, hosts, clusters."""
         found: dict[str, Any] = self._call("POST", f"/objects/{kind}/{object_id}", values)

@@ -499,3 +499,30 @@ def test_a_paused_holder_does_not_let_go(real: Lab) -> None:
         control.status("holder", "up")
         assert client.delete(f"{path}/{disk_id}").status == 200
     assert control.world()["host"]["overlays"] == []
+
+
+def test_a_refused_plug_leaks_its_overlay(real: Lab) -> None:
+    source, holder = real.vm("web01"), real.vm("holder")
+    control = real.control()
+    with ApiClient(real.url, str(real.identity.ca_file), *ADMIN) as client:
+        snapshot_id = made(client, source)
+        assert client.post(f"vms/{holder.id}/start").status == 200
+        control.add_fault("fail_plug", vm=holder.id, leak=True)
+        disk_id = real.world.snapshots[snapshot_id].disks[0].disk_id
+        body = (
+            "<disk_attachment><interface>virtio</interface><active>true</active>"
+            f'<disk id="{disk_id}"><snapshot id="{snapshot_id}"/></disk></disk_attachment>'
+        )
+        reply = client.post(f"vms/{holder.id}/diskattachments", body)
+        assert (reply.status, reply.detail) == (400, "[Failed to hot-plug disk]")
+        assert len(client.get(f"vms/{holder.id}/diskattachments").xml()) == 0
+    assert len(control.world()["host"]["overlays"]) == 1
+
+
+def test_storage_can_be_killed(real: Lab) -> None:
+    control = real.control()
+    control.harm("web01", kill=True)
+    assert real.vm("web01").id not in control.world()["host"]["plugged"]
+    with ApiClient(real.url, str(real.identity.ca_file), *ADMIN) as client:
+        snapshot_id = create(client, real.vm("web01")).xml().get("id") or ""
+        wait(client, real.vm("web01"), snapshot_id, "404")

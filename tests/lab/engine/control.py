@@ -61,6 +61,7 @@ class ControlApi:
             ("POST", "/vms", self._add_vm),
             ("POST", "/vms/([^/]+)/status", self._status),
             ("POST", "/vms/([^/]+)/writer", self._writer),
+            ("POST", "/vms/([^/]+)/host", self._harm),
             ("POST", "/objects/([a-z]+)/([^/]+)", self._patch),
         )
 
@@ -159,7 +160,9 @@ class ControlApi:
         with world.lock:
             rows = world.attachments_of(vm.id)
             disks = {world.disks[row.disk_id].alias: row.disk_id for row in rows}
-            return {"id": vm.id, "name": vm.name, "status": vm.status, "disks": disks}
+            shown = {"id": vm.id, "name": vm.name, "status": vm.status, "disks": disks}
+        guest = self._lab.appliances.get(vm.id)
+        return {**shown, "ssh_vars": guest.ssh_vars()} if guest is not None else shown
 
     def _status(self, name: str, body: Mapping[str, Any]) -> Json:
         status = str(body["status"])
@@ -180,6 +183,11 @@ class ControlApi:
             seed = int(body.get("seed", 1)) + number
             self._lab.engine.host.writer(vm.id, disk_id, seed, bool(body.get("run", True)))
         return {"disks": chosen}
+
+    def _harm(self, name: str, body: Mapping[str, Any]) -> Json:
+        vm = self._vm(name)
+        self._lab.engine.host.harm(vm.id, body)
+        return self._shown_vm(vm)
 
     def _patch(self, kind: str, object_id: str, body: Mapping[str, Any]) -> Json:
         world = self._lab.world

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class HostFailure(Exception):
@@ -79,6 +79,14 @@ class HostAgent(Protocol):
         """Hot unplug a disk and drop its overlay."""
         ...
 
+    def leak_next_plug(self) -> None:
+        """Let the next plug fail and leave its overlay, as vdsm does when libvirt refuses."""
+        ...
+
+    def harm(self, vm_id: str, what: Mapping[str, Any]) -> None:
+        """Harm a running VM's storage: ``kill``, ``slow`` (bytes a second), ``read_error``."""
+        ...
+
     def snapshot(self, running_vm: str | None, layers: Sequence[Layer]) -> None:
         """Make the new layers and, where the VM runs, let it write to them from one moment on."""
         ...
@@ -134,6 +142,13 @@ class NoHost:
 
     def unplug(self, vm_id: str, disk_id: str) -> None:
         """Nod."""
+
+    def leak_next_plug(self) -> None:
+        """Nod."""
+
+    def harm(self, vm_id: str, what: Mapping[str, Any]) -> None:
+        """There is nothing to harm."""
+        raise HostFailure(f"this lab has no host that runs {vm_id}: {sorted(what)}")
 
     def snapshot(self, running_vm: str | None, layers: Sequence[Layer]) -> None:
         """Nod."""

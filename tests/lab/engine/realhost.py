@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from lab.appliance import Appliance
 from lab.engine.host import HostFailure, Image, Layer, Plug
@@ -109,6 +110,21 @@ class RealHost:
         """Hot unplug a disk."""
         with _host_words():
             self.hypervisor.unplug(vm_id, disk_id)
+
+    def leak_next_plug(self) -> None:
+        """Let the next plug fail and leave its overlay."""
+        self.hypervisor.fail_next_plug("libvirt refuses", leak_overlay=True)
+
+    def harm(self, vm_id: str, what: Mapping[str, Any]) -> None:
+        """Kill the VM's storage, slow its disk snapshots down, or spoil a sector from its next plug on."""
+        with _host_words():
+            if what.get("kill"):
+                self.hypervisor.kill(vm_id)
+            if "slow" in what:
+                self.hypervisor.slow(vm_id, int(what["slow"]))
+            if "read_error" in what:
+                spoiled = what["read_error"]
+                self.hypervisor.read_error(vm_id, str(spoiled["disk"]), spoiled["offset"])
 
     def snapshot(self, running_vm: str | None, layers: Sequence[Layer]) -> None:
         """Make the layers; on failure none of them is left."""

@@ -5,7 +5,8 @@
 
 ``field=value`` with ``=``, ``!=``, ``<``, ``>``, joined by ``and`` and ``or``, then ``sortby`` and ``page``.
 ``*`` in a value is a wildcard, also inside quotes, and nothing can be escaped: names with ``*`` or
-quotes cannot be searched for exactly.
+quotes cannot be searched for exactly. A text that is no search finds nothing, and says nothing:
+the engine logs it and answers 200 with an empty list (``SearchQuery.initQueryData``).
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lab.engine.codec import query_fault
-
 T = TypeVar("T")
 Fields = Mapping[str, Callable[[T], str]]
 _TOKEN = re.compile(r'"([^"]*)"|(!=|<=|>=|=|<|>)|([^\s=<>!"]+)')
 PAGE = 100
+# Columns that hold several values: the engine compares these as regular expressions.
+SEVERAL = frozenset({"vm_names", "tag"})
+
+
+class _Malformed(Exception):
+    """A text that is no search."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,13 @@ class Query:
     """A search text with the parameters beside it."""
 
     text: str = ""
-    case_sensitive: bool = True
+    case_sensitive: bool = False
     maximum: int | None = None
 
 
 def _tokens(text: str) -> list[_Token]:
+    if text.count('"') % 2:
+        raise _Malformed
     without_prefix = re.sub(r"^\s*[A-Za-z]+\s*:", "", text)
     found = []
     for quoted, operator, word in _TOKEN.findall(without_prefix):
@@ -69,16 +76,20 @@ def _compare(value: str, operator: str, wanted: str, case_sensitive: bool) -> bo
     try:
         left, right = float(value), float(wanted)
     except ValueError as problem:
-        raise query_fault(400, f"Invalid search value: {wanted}") from problem
+        raise _Malformed from problem
     results = {"<": left < right, ">": left > right, "<=": left <= right, ">=": left >= right}
     return results[operator]
 
 
 def search(items: Sequence[T], fields: Fields[T], query: Query) -> list[T]:
-    """The items that a search finds.
+    """The items that a search finds; none for a text that is no search."""
+    try:
+        return _search(items, fields, query)
+    except _Malformed:
+        return []
 
-    :raises Answer: 400 for a text that is no search.
-    """
+
+def _search(items: Sequence[T], fields: Fields[T], query: Query) -> list[T]:
     tokens = _tokens(query.text)
     tokens, page = _cut(tokens, "page")
     tokens, order = _cut(tokens, "sortby")
@@ -121,7 +132,7 @@ def _split(tokens: Sequence[_Token], word: str) -> list[list[_Token]]:
 
 def _field(fields: Fields[T], name: str) -> Callable[[T], str]:
     if name.lower() not in fields:
-        raise query_fault(400, f"Invalid search field: {name}")
+        raise _Malformed
     return fields[name.lower()]
 
 
@@ -130,6 +141,8 @@ def _one(item: T, tokens: Sequence[_Token], fields: Fields[T], query: Query) -> 
         wanted = f"*{tokens[0].text}*"
         return any(like(get(item), wanted, False) for get in fields.values())
     if len(tokens) != 3 or not tokens[1].operator:
-        raise query_fault(400, f"Invalid search text: {query.text}")
-    value = _field(fields, tokens[0].text)(item)
-    return _compare(value, tokens[1].text, tokens[2].text, query.case_sensitive)
+        raise _Malformed
+    name, operator, wanted = (token.text for token in tokens)
+    if name.lower() in SEVERAL:
+        wanted = f"*{wanted}*"
+    return _compare(_field(fields, name)(item), operator, wanted, query.case_sensitive)

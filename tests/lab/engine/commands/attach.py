@@ -294,7 +294,10 @@ def _host_event(world: World, vm: Vm, name: str, message: str) -> None:
 
 def hot_plug(engine: Engine, vm: Vm, row: Attachment) -> str | None:
     """Plug a disk into a running VM; the host's word when it fails."""
-    if engine.faults.take("fail_plug", vm=vm.id, disk=row.disk_id):
+    fault = engine.faults.take("fail_plug", vm=vm.id, disk=row.disk_id)
+    if fault is not None and fault.values.get("leak"):
+        engine.host.leak_next_plug()
+    elif fault is not None:
         return "internal error: unable to execute QEMU command 'device_add'"
     with engine.world.lock:
         plug = base.plug_of(engine.world, row)

@@ -96,11 +96,15 @@ def admins_only(call: Call) -> None:
 
 
 def query_of(call: Call) -> Query:
-    """The search parameters of a request."""
+    """The search parameters of a request.
+
+    Without ``case_sensitive`` the case does not matter, whatever the API's documentation says
+    (``AbstractBackendCollectionResource.getSearchParameters``).
+    """
     given = call.request.query
     maximum = given.get("max", "")
     return Query(
         text=given.get("search", ""),
-        case_sensitive=call.request.flag("case_sensitive", absent=True, empty=True),
+        case_sensitive=call.request.flag("case_sensitive", absent=False, empty=True),
         maximum=int(maximum) if maximum.lstrip("-").isdigit() else None,
     )

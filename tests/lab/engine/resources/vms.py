@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from ovirtsdk4 import types
@@ -25,7 +26,7 @@ from lab.engine.resources.common import (
     visible_vms,
 )
 from lab.engine.router import Route
-from lab.engine.search import Fields, search
+from lab.engine.search import Fields, Query, search
 from lab.model import API, Vm, Volume
 
 # Collections below a VM that the lab has nothing to put into, with their plural tags.
@@ -80,10 +81,22 @@ def _shown(call: Call, vm: Vm) -> Entity:
     return present.vm(call, vm, text)
 
 
+def _query(call: Call) -> Query:
+    """The search; a filtered one that is sorted by name and limited forgets its conditions.
+
+    So does ``BackendVmsResource.isSortedAndMaxResults``, for the sake of a web interface.
+    """
+    query = query_of(call)
+    position = query.text.lower().find("sortby name asc")
+    if call.filtered and position >= 0 and query.maximum is not None:
+        return replace(query, text=query.text[position:])
+    return query
+
+
 def list_vms(call: Call) -> Response:
     """GET /vms."""
     with call.world.lock:
-        found = search(visible_vms(call), _fields(call), query_of(call))
+        found = search(visible_vms(call), _fields(call), _query(call))
         return listing("vms", [_shown(call, vm) for vm in found])
 
 
