@@ -12,7 +12,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.evidence import (
         Holding,
@@ -47,6 +47,9 @@ class DetachStep:
 
 
 Step = Union[AttachStep, DetachStep]
+
+_SETTINGS = ("interface", "bootable", "read_only", "pass_discard", "active")
+"""What an attachment and the settings asked for have in common."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def plan_attach(now: AttachSituation) -> Plan:
         steps=tuple(steps),
         result=_result(now),
         before={"attached": {d.alias: _before(by_disk.get(d.disk_id)) for d in now.disks}},
-        after={"attached": {d.alias: now.snapshot.id for d in now.disks}},
+        after={"attached": {d.alias: _after(now) for d in now.disks}},
     )
 
 
@@ -133,14 +136,7 @@ def _is_wanted(held: Holding, now: AttachSituation) -> bool:
 
 def differences(held: Holding, wanted: AttachSettings) -> dict[str, tuple[Any, Any]]:
     """Settings in which an attachment is not as wanted: name to (is, should be)."""
-    found = held.attachment
-    pairs: Mapping[str, tuple[Any, Any]] = {
-        "interface": (found.interface, wanted.interface),
-        "bootable": (found.bootable, wanted.bootable),
-        "read_only": (found.read_only, wanted.read_only),
-        "pass_discard": (found.pass_discard, wanted.pass_discard),
-        "active": (found.active, wanted.active),
-    }
+    pairs = {name: (getattr(held.attachment, name), getattr(wanted, name)) for name in _SETTINGS}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
@@ -181,10 +177,17 @@ def _wrong_settings(
     return rules.Violation(rules.ONE_PER_DISK, message, held.facts())
 
 
-def _before(held: Holding | None) -> str | None:
+def _before(held: Holding | None) -> dict[str, Any] | None:
+    """For the difference: with the settings, for they alone may be what changes."""
     if held is None:
         return None
-    return held.snapshot_id or "unknown"
+    settings = {name: getattr(held.attachment, name) for name in _SETTINGS}
+    return {"snapshot_id": held.snapshot_id or "unknown", **settings}
+
+
+def _after(now: AttachSituation) -> dict[str, Any]:
+    settings = {name: getattr(now.settings, name) for name in _SETTINGS}
+    return {"snapshot_id": now.snapshot.id, **settings}
 
 
 def _result(now: AttachSituation) -> dict[str, Any]:
