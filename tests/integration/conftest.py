@@ -1,0 +1,36 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every module through the real Ansible, against a lab whose disks are rows only: bits are molecule's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.playbooks import Ansible
+from support.scene import Scene, engine_of
+
+from lab.lab import Lab
+
+
+@pytest.fixture(scope="session")
+def ansible(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ansible]:
+    """ansible-playbook, started once."""
+    running = Ansible(tmp_path_factory.mktemp("ansible"))
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture
+def scene(tmp_path: Path, ansible: Ansible) -> Iterator[Scene]:
+    """A lab of its own for each test: web01, db01, files01 (down), and the appliance backup01."""
+    with Lab(tmp_path / "lab", host=False) as lab:
+        engine = engine_of(lab)
+        try:
+            yield Scene(lab, lab.control(), engine, ansible)
+        finally:
+            engine.close()
