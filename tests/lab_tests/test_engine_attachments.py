@@ -627,8 +627,11 @@ def test_migration_and_maintenance_are_refused_while_plugged(scene: Scene) -> No
     )
     reply = scene.api.post(f"hosts/{scene.appliance.host_id}/deactivate")
     assert reply.status == 409
-    assert reply.detail.startswith(
-        "[Cannot switch the following Hosts to Maintenance mode: host1b.\n"
+    assert reply.detail == (
+        "[Cannot switch the following Hosts to Maintenance mode: host1b.\nThe following VMs cannot be "
+        "migrated because they have activated Disk Snapshot attached (VM/Disk Snapshots): \n \n"
+        "backup01 / web01_system \n \nplease deactivate/detach the Disk snapshots or turn off those "
+        "VMs and try again.]"
     )
     assert scene.api.post(f"vms/{scene.appliance.id}/suspend").status == 200
     assert scene.appliance.status == "up"

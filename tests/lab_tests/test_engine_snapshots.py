@@ -227,10 +227,18 @@ def _domain(**values: object) -> Callable[[Lab, Vm], None]:
 
 CREATIONS = (
     (_vm(managed=False), 400, f"{C}. This VM is not managed by the engine."),
-    (_vm(status="saving_state"), 409, f"{C}. VM is saving or restoring its state."),
+    (
+        _vm(status="saving_state"),
+        409,
+        f"{C}. VM is in saving/restoring state.\n-Please try again when the VM is either up or down.",
+    ),
     (_vm(status="migrating"), 409, f"{C} because the VM is in Migrating status."),
     (_vm(in_preview=True), 409, f"{C}. VM is previewing a Snapshot."),
-    (_vm(stateless=True), 409, f"{C}. The VM is running as Stateless."),
+    (
+        _vm(stateless=True),
+        409,
+        f"{C}. The VM is running as Stateless. Please try again when VM is not running as Stateless.",
+    ),
     (
         _volumes("locked"),
         409,
@@ -326,6 +334,18 @@ def test_removal_is_locked_then_404(lab: Lab, api: ApiClient) -> None:
     assert seen == ["locked", "locked", "404"]
     assert codes(lab)[-2:] == [342, 356]
     assert api.get(f"jobs/{job.get('id')}").xml().findtext("status") == "finished"
+
+
+def test_a_second_removal_meets_the_first(lab: Lab, api: ApiClient) -> None:
+    lab.control().settings(removal_polls=50, linger=60.0)
+    vm = lab.vm("web01")
+    first, second = made(api, vm), made(api, vm)
+    assert api.delete(f"vms/{vm.id}/snapshots/{first}").status == 200
+    reply = api.delete(f"vms/{vm.id}/snapshots/{second}")
+    text = (
+        "The VM is performing an operation on a Snapshot. Please wait for the operation to finish"
+    )
+    assert (reply.status, reply.detail) == (409, f"[{R}. {text}, and try again.]")
 
 
 def test_a_failed_merge_goes_back_to_ok(lab: Lab, api: ApiClient) -> None:

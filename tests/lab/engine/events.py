@@ -67,7 +67,11 @@ _TEXTS: dict[int, tuple[str, str]] = {
         "Failed to freeze guest filesystems on VM ${vm}. Note that using the created snapshot might "
         "cause data inconsistency.",
     ),
-    10765: (WARNING, "Failed to thaw guest filesystems on VM ${vm}."),
+    10765: (
+        WARNING,
+        "Failed to thaw guest filesystems on VM ${vm}. The filesystems might be unresponsive until the "
+        "VM is restarted.",
+    ),
     10766: (NORMAL, "Freeze of guest filesystems on VM ${vm} was initiated."),
     10767: (NORMAL, "Guest filesystems on VM ${vm} have been frozen successfully."),
     10768: (NORMAL, "Guest filesystems on VM ${vm} have been thawed successfully."),
@@ -85,11 +89,14 @@ _TEXTS: dict[int, tuple[str, str]] = {
     2015: (WARNING, "Failed to remove disk ${disk} from storage domain ${domain} (User: ${user})."),
     10802: (ERROR, "VDSM ${host} command ${command} failed: ${message}"),
     30: (NORMAL, "User ${user} connecting from '127.0.0.1' using session '${session}' logged in."),
-    32: (NORMAL, "VM ${vm} was started by ${user} (Host: ${host})."),
+    32: (NORMAL, "VM ${vm} started on Host ${host}"),
     33: (NORMAL, "VM ${vm} powered off by ${user} (Host: ${host})."),
     61: (NORMAL, "VM ${vm} is down. Exited with no error."),
-    62: (NORMAL, "Migration initiated by ${user} (VM: ${vm})."),
-    532: (ERROR, "Failed to suspend VM ${vm} on host ${host}."),
+    62: (
+        NORMAL,
+        "Migration started (VM: ${vm}, Source: ${host}, Destination: ${other}, User: ${user}). ",
+    ),
+    521: (ERROR, "Failed to complete suspending of VM ${vm}."),
     113: (NORMAL, "VM ${vm} was successfully removed by ${user}."),
     2020: (NORMAL, "Add-Disk operation of '${disk}' was initiated by ${user}."),
     2021: (NORMAL, "The disk '${disk}' was successfully added."),

@@ -48,12 +48,12 @@ _ROWS = (
     Message(
         "DISKS_NOT_ATTACHED_TO_VM",
         BAD,
-        DOT + "The following disk(s) are not attached to any VM: ${diskAliases}.",
+        DOT + "The following disk(s) are not attached to the VM ${vmName}: ${diskAliases}.",
     ),
     Message(
         "DISK_SNAPSHOT_NOT_SUPPORTED",
         BAD,
-        DOT + "Creating a snapshot is not supported for disk(s): ${diskAliases}.",
+        DOT + "Snapshot is not allowed for the following disk(s): ${diskAliases}.",
     ),
     Message("HOSTED_ENGINE_DISK", CONFLICT, DOT + "The disk contains the hosted engine."),
     Message(
@@ -100,11 +100,30 @@ _ROWS = (
     ),
     Message("VM_RUNNING", CONFLICT, DOT + "VM is running."),
     Message("VM_NOT_RUNNING", CONFLICT, DOT + "VM is not running."),
-    Message("VM_RUNNING_STATELESS", CONFLICT, DOT + "The VM is running as Stateless."),
-    Message("VM_SAVING_RESTORING", CONFLICT, DOT + "VM is saving or restoring its state."),
-    Message("MIGRATION_IN_PROGRESS", CONFLICT, DOT + "Migration is in progress."),
+    Message(
+        "VM_RUNNING_STATELESS",
+        CONFLICT,
+        DOT
+        + "The VM is running as Stateless. Please try again when VM is not running as Stateless.",
+    ),
+    Message(
+        "VM_SAVING_RESTORING",
+        CONFLICT,
+        DOT
+        + "VM is in saving/restoring state.\n-Please try again when the VM is either up or down.",
+    ),
+    Message("MIGRATION_IN_PROGRESS", CONFLICT, DOT + "VM migration is in progress"),
     Message("NON_MANAGED_VM", BAD, DOT + "This VM is not managed by the engine."),
-    Message("DELETE_PROTECTED", CONFLICT, DOT + "Delete protection is enabled."),
+    Message(
+        "DELETE_PROTECTED",
+        CONFLICT,
+        DOT + "Delete protection is enabled. In order to delete, disable Delete protection first.",
+    ),
+    Message(
+        "REMOVE_NOT_DOWN",
+        CONFLICT,
+        "Cannot remove VM that its state is not down.\n-Please stop the VM first.",
+    ),
     Message(
         "BOOT_IN_USE", CONFLICT, DOT + "Disk ${DiskName} in VM ${VmName} is already marked as boot."
     ),
@@ -195,12 +214,14 @@ _ROWS = (
         "MAINTENANCE_PLUGGED_SNAPSHOT",
         CONFLICT,
         "Cannot switch the following Hosts to Maintenance mode: ${HostsList}.\nThe following VMs "
-        "cannot be migrated because they have activated Disk Snapshot attached " + PLUGGED,
+        "cannot be migrated because they have activated Disk Snapshot attached (VM/Disk Snapshots): "
+        "\n \n${disksInfo} \n \nplease deactivate/detach the Disk snapshots or turn off those VMs and "
+        "try again.",
     ),
     Message(
         "SNAPSHOT_UNPLUGGED_DISKS",
         CONFLICT,
-        DOT + "The following disk(s) are unplugged or unattached: ${diskAliases}.",
+        DOT + "The following disks are either unplugged or unattached: \n ${diskAliases}",
     ),
     Message(
         "REMOVE_DETACH_SNAPSHOTS_EXIST",
@@ -220,10 +241,7 @@ _ROWS = (
         DOT + "Snapshot is currently being created for VM ${VmName}.",
     ),
     Message("VM_BEING_EXPORTED", CONFLICT, DOT + "VM ${VmName} is being exported."),
-    Message("VM_BEING_CLONED", CONFLICT, DOT + "VM ${VmName} is being cloned."),
-    Message(
-        "NAME_IN_USE", CONFLICT, DOT + "The VM name is already in use, please choose a unique name."
-    ),
+    Message("VM_BEING_CLONED", CONFLICT, DOT + "VM is being cloned."),
     Message("NOT_AUTHORIZED", FORBIDDEN, "User is not authorized to perform this action."),
     Message(
         "HOSTED_ENGINE_SUPERUSER",

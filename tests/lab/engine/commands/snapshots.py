@@ -113,7 +113,7 @@ def _selected(world: World, vm: Vm, ids: Sequence[str] | None) -> list[Disk]:
         raise refuse("DISK_SNAPSHOT_NOT_SUPPORTED", diskAliases=", ".join(shared))
     foreign = [d.alias for d in chosen if (vm.id, d.id) not in world.attachments]
     if foreign:
-        raise refuse("DISKS_NOT_ATTACHED_TO_VM", diskAliases=", ".join(foreign))
+        raise refuse("DISKS_NOT_ATTACHED_TO_VM", vmName=vm.name, diskAliases=", ".join(foreign))
     # A disk snapshot that the VM holds is dropped without a word, even when it is named.
     return [d for d in chosen if world.attachments[(vm.id, d.id)].snapshot_id is None]
 
@@ -329,8 +329,10 @@ def validate_remove(world: World, vm_id: str, snapshot_id: str) -> Vm:
         raise refuse("NON_MANAGED_VM")
     if vm.during_backup:
         raise refuse("VM_DURING_BACKUP")
-    _vm_is_settled(world, vm)
     snapshot = world.snapshots.get(snapshot_id)
+    _disks_are_not_merged(world, vm, snapshot)
+    if vm.in_preview:
+        raise refuse("VM_IN_PREVIEW")
     if snapshot is None or snapshot.vm_id != vm.id:
         raise refuse("SNAPSHOT_NOT_EXIST")
     if snapshot.type != "regular":
@@ -340,6 +342,14 @@ def validate_remove(world: World, vm_id: str, snapshot_id: str) -> Vm:
     base.refuse_attached(world, vm.id)
     _images_can_be_merged(world, vm, snapshot)
     return vm
+
+
+def _disks_are_not_merged(world: World, vm: Vm, snapshot: Snapshot | None) -> None:
+    """A merge of a disk is in the way of another merge of the same disk alone."""
+    mine = {d.disk_id for d in snapshot.disks} if snapshot else set()
+    locked = [s for s in world.snapshots_of(vm.id) if s.status == "locked"]
+    if any(mine & {d.disk_id for d in other.disks} for other in locked):
+        raise refuse("VM_DURING_SNAPSHOT")
 
 
 def _vm_is_settled(world: World, vm: Vm) -> None:

@@ -111,8 +111,7 @@ def suspend(call: Call, vm_id: str) -> None:
         if vm.status != "up":
             raise base.vm_status(vm)
         if plugged_snapshots(world, vm):
-            host = world.hosts.get(vm.host_id or "")
-            record(world, 532, call.who, vm_id, host=host.name if host else "")
+            record(world, 521, call.who, vm_id)
             return
         vm.status = "suspended"
 
@@ -128,8 +127,10 @@ def migrate(call: Call, vm_id: str) -> None:
             raise refuse("HAS_PLUGGED_SNAPSHOT", disksInfo=f"{vm.name} / {','.join(aliases)}")
         if vm.status not in base.RUNNING:
             raise refuse("VM_NOT_RUNNING")
+        former = vm.host_id or ""
         vm.host_id = _a_host(world, vm, other_than=vm.host_id) or vm.host_id
-        record(world, 62, call.who, vm_id)
+        names = [world.hosts[one].name for one in (former, vm.host_id) if one in world.hosts]
+        record(world, 62, call.who, vm_id, host=names[0], other=names[-1])
 
 
 def remove(call: Call, vm_id: str, detach_only: bool) -> None:
@@ -153,7 +154,7 @@ def _removable(world: World, vm: Vm, detach_only: bool) -> Sequence[Attachment]:
     if vm.delete_protected:
         raise refuse("DELETE_PROTECTED")
     if vm.status != "down":
-        raise refuse("VM_RUNNING")
+        raise refuse("REMOVE_NOT_DOWN")
     if base.has_locked_snapshot(world, vm.id):
         raise refuse("VM_DURING_SNAPSHOT")
     if detach_only and any(s.type == "regular" for s in world.snapshots_of(vm.id)):
