@@ -35,17 +35,27 @@ _PASSING = (
 )
 
 TABLE: tuple[Meaning, ...] = (
+    # These quote names and descriptions, which may contain any of the sentences below.
+    _entry(
+        "disk_snapshot_attached",
+        "disks snapshots are attached to other VMs",
+        False,
+        "Detach the disk snapshots from the VMs that are named, then try again.",
+    ),
+    _entry("plugged_disk_snapshot", "activated disks are disk snapshots", False),
+    _entry("not_attached", "The specified disk is not attached to the VM", False),
     _entry("object_locked", "Related operation is currently in progress", True),
     _entry("snapshot_being_taken", "Snapshot is currently being created", True),
     _entry("snapshot_locked", "The snapshot is in LOCKED status", True),
-    _entry("disks_locked", "following disks are locked|disk is locked", True),
+    _entry("disks_locked", "following disks are locked|[Dd]isk is locked", True),
     _entry("vm_locked", "VM is locked", True),
     _entry("vm_during_snapshot", "is performing an operation on a Snapshot", True),
-    _entry("disk_being_moved", "being moved or copied|being migrated", True),
+    _entry("disk_being_moved", "Disk .* is being (?:moved or copied|migrated)", True),
     _entry("vm_being_exported", "is being exported", True),
     _entry("vm_being_cloned", "is being cloned", True),
     _entry("vm_during_backup", "during a backup operation", True),
-    _entry("migration_in_progress", "[Mm]igration is in progress", True),
+    _entry("migration_in_progress", "[Mm]igration is in progress|VM .* is being migrated", True),
+    _entry("vm_saving_restoring", "VM is in saving/restoring state", True),
     _entry("vm_status_passing", f"because the VM is in (?:{_PASSING}) status", True),
     _entry("engine_maintenance", "Engine is running in Maintenance mode", True),
     _entry(
@@ -73,7 +83,6 @@ TABLE: tuple[Meaning, ...] = (
         False,
         "A VM can hold one snapshot of a disk, and never a snapshot of its own disk.",
     ),
-    _entry("not_attached", "The specified disk is not attached to the VM", False),
     _entry("already_detached", "already detached from VM", False),
     _entry("disk_not_in_snapshot", "The specified disk does not exist", False),
     _entry("snapshot_missing", "VM's Snapshot does not exist", False),
@@ -97,7 +106,9 @@ TABLE: tuple[Meaning, ...] = (
     _entry("interface_unsupported", "disk interface is not supported by the VM OS", False),
     _entry("interface_no_hotplug", "Hot plugging a disk to an? .* interface is not supp", False),
     _entry("read_only_unsupported", "IDE disks can't be read-only", False),
-    _entry("pass_discard_unsupported", "Enable discard for .* is ", False),
+    _entry(
+        "pass_discard_unsupported", "Enable discard for .* is |support securely discarding", False
+    ),
     _entry(
         "other_data_center",
         "target Data Center does not contain the Virtual Disk",
@@ -106,16 +117,17 @@ TABLE: tuple[Meaning, ...] = (
     ),
     _entry("domain_status", "Storage Domain's status is", False),
     _entry("domain_space", "Low disk space on Storage Domain", False),
-    _entry(
-        "disk_snapshot_attached",
-        "disks snapshots are attached to other VMs",
-        False,
-        "Detach the disk snapshots from the VMs that are named, then try again.",
-    ),
-    _entry("plugged_disk_snapshot", "activated disks are disk snapshots", False),
     _entry("hosted_engine_disk", "disk contains the hosted engine", False),
     _entry("content_type", "operation is not supported for .* disks", False),
     _entry("disk_illegal", "Disk is in an illegal state|are in ILLEGAL status", False),
+    _entry("disk_configured_in_snapshot", "already configured in a snapshot", False),
+    _entry("disks_unplugged", "disks are either unplugged or unattached", False),
+    _entry(
+        "backup_domain",
+        "stored on a backup storage domain",
+        False,
+        "The disk's storage domain is marked as backup: a running VM cannot use disks of it.",
+    ),
     _entry("vm_missing", "VM is not found", False),
     _entry("vm_external", "not managed by the engine", False),
     _entry("insufficient_query", "query execution failed due to insufficient perm", False),
