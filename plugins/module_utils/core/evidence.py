@@ -94,16 +94,17 @@ def attached_snapshot(
     candidates = {layer.snapshot_id for layer in layers}
     if len(candidates) == 1:
         return next(iter(candidates)), ONLY_SNAPSHOT
-    last = last_attach_event(events, attachment.vm_id, alias)
-    if last is not None and last.correlation_id in candidates:
-        return SnapshotId(last.correlation_id), EVENT
-    return None, UNKNOWN
+    standing = {event.correlation_id for event in attach_events(events, attachment.vm_id, alias)}
+    told = [one for one in candidates if one in standing]
+    return (told[0], EVENT) if len(told) == 1 else (None, UNKNOWN)
 
 
-def last_attach_event(events: Iterable[Event], vm_id: VmId, alias: str) -> Event | None:
-    """The event of the attachment that still stands, or None if a later one ended it.
+def attach_events(events: Iterable[Event], vm_id: VmId, alias: str) -> list[Event]:
+    """The attach events that no later detach event has ended, oldest first.
 
-    Events name the disk by its alias only (contract section 12).
+    Events name the disk by its alias only (contract section 12), and several disks of a VM may
+    have one alias. So as long as more than one of them is attached, nothing tells which of them a
+    detach event is about, and all their attach events are kept.
     """
     start = f"Disk {alias} was successfully "
     about = [
@@ -113,8 +114,17 @@ def last_attach_event(events: Iterable[Event], vm_id: VmId, alias: str) -> Event
         and event.vm_id in (None, vm_id)
         and event.description.startswith(start)
     ]
-    newest = max(about, key=lambda event: event.index, default=None)
-    return newest if newest is not None and newest.code == EVENT_ATTACHED else None
+    standing: list[Event] = []
+    attached = 0
+    for event in sorted(about, key=lambda event: event.index):
+        if event.code == EVENT_ATTACHED:
+            attached += 1
+            standing.append(event)
+            continue
+        attached = max(attached - 1, 0)
+        if not attached:
+            standing.clear()
+    return standing
 
 
 def make_holding(
