@@ -68,6 +68,8 @@ class Deadline:
                 return
             self._clock.sleep(min(pause, left))
             yield self.waited
+            if pause >= left:
+                return
 
     def wait_for(
         self,
