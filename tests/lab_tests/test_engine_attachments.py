@@ -330,7 +330,7 @@ ROWS = (
         "16",
         _nothing,
         400,
-        f"{P}. IDE disks can't be read-only.",
+        f"{P}. SATA disks can't be read-only.",
         (("interface", "sata"), ("read_only", "true")),
     ),
     Row("17", _set("vm", virtio_scsi=False), 409, f"{P}. VirtIO-SCSI is disabled for the VM"),

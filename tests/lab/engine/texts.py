@@ -151,7 +151,7 @@ _ROWS = (
     Message("DOMAIN_NOT_EXIST", BAD, DOT + "Storage Domain doesn't exist."),
     Message("DOMAIN_STATUS", CONFLICT, DOT + "The relevant Storage Domain's status is ${status}."),
     Message("LOW_SPACE", CONFLICT, DOT + "Low disk space on Storage Domain ${storageName}."),
-    Message("READ_ONLY_IDE", BAD, DOT + "IDE disks can't be read-only."),
+    Message("READ_ONLY_IDE", BAD, DOT + "${interface} disks can't be read-only."),
     Message("VIRTIO_SCSI_DISABLED", CONFLICT, DOT + "VirtIO-SCSI is disabled for the VM"),
     Message(
         "INTERFACE_UNSUPPORTED",

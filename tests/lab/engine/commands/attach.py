@@ -217,7 +217,8 @@ def _domain(case: Case) -> None:
     domain = case.world.domains.get(disk.domain_id)
     if domain is None or domain.data_centre_id != case.world.data_centre_of(vm):
         raise refuse("POOL_NOT_MATCH")
-    if domain.backup and vm.status != "down":
+    # Whatever the text says, it does not matter whether the VM runs.
+    if domain.backup:
         raise refuse("BACKUP_DOMAIN")
     base.domain_ready(case.world, disk.domain_id)
 
@@ -225,7 +226,7 @@ def _domain(case: Case) -> None:
 def _interface(case: Case) -> None:
     wanted, vm = case.wanted, case.known_vm()
     if wanted.read_only and wanted.interface in {"ide", "sata"}:
-        raise refuse("READ_ONLY_IDE")
+        raise refuse("READ_ONLY_IDE", interface=wanted.interface.upper())
     if wanted.interface == "virtio_scsi" and not vm.virtio_scsi:
         raise refuse("VIRTIO_SCSI_DISABLED")
     if wanted.interface not in interfaces_of(vm):
