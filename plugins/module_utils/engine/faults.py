@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CERTIFICATE = re.compile(r"certificate|SSL peer|self.signed|CA cert", re.IGNORECASE)
+_TRANSPORT = re.compile(r"Error while sending HTTP request|certificate", re.IGNORECASE)
 _INSUFFICIENT = "insufficient_query"
 
 
@@ -44,13 +45,22 @@ def translated(action: str) -> Iterator[None]:
 
 def convert(exc: ovirtsdk4.Error, action: str) -> EngineError:
     """Choose the class for an SDK error (contract section 9) and write its message."""
-    if isinstance(exc, (ovirtsdk4.ConnectionError, ovirtsdk4.TimeoutError)):
+    if _never_answered(exc):
         return _unreachable(exc, action)
     if exc.code in (None, HTTPStatus.UNAUTHORIZED) or exc.fault is None:
         return _without_fault(exc, action)
     if exc.code == HTTPStatus.FORBIDDEN:
         return _permission(exc, action)
     return _fault(exc, action)
+
+
+def _never_answered(exc: ovirtsdk4.Error) -> bool:
+    """Whether the request failed on the way. The SDK has classes for some such failures only; a
+    certificate that cannot be verified is a plain error without a status."""
+    text = _first_line(exc)
+    return isinstance(exc, (ovirtsdk4.ConnectionError, ovirtsdk4.TimeoutError)) or (
+        exc.code is None and bool(_TRANSPORT.search(text))
+    )
 
 
 def _fault(exc: ovirtsdk4.Error, action: str) -> EngineError:
