@@ -55,8 +55,11 @@ def convert(exc: ovirtsdk4.Error, action: str) -> EngineError:
 
 
 def _never_answered(exc: ovirtsdk4.Error) -> bool:
-    """Whether the request failed on the way. The SDK has classes for some such failures only; a
-    certificate that cannot be verified is a plain error without a status."""
+    """Whether the request failed on the way.
+
+    The SDK has classes for some such failures only; a certificate that cannot be verified is a
+    plain error without a status.
+    """
     text = _first_line(exc)
     return isinstance(exc, (ovirtsdk4.ConnectionError, ovirtsdk4.TimeoutError)) or (
         exc.code is None and bool(_TRANSPORT.search(text))
