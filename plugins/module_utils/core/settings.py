@@ -48,7 +48,7 @@ class EngineSettings:
     kerberos: bool = False
     compress: bool = True
     timeout: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def resolve(
@@ -60,16 +60,11 @@ def resolve(
     :param ini: Content of the file named by ``OVIRT_INI_PATH``.
     :raises InvalidRequest: naming what is missing.
     """
-    given = {key: value for key, value in (auth or {}).items() if value is not None}
-    found = _from_ini(ini)
-    found.update(
-        {key: environment[name] for key, name in _ENVIRONMENT.items() if environment.get(name)}
-    )
-    if given.get("url") or given.get("hostname"):
-        # A URL of the task must not be mixed with the host name of another engine.
-        found.pop("url", None)
-        found.pop("hostname", None)
-    found.update({key: value for key, value in given.items() if value != ""})
+    given = {key: value for key, value in (auth or {}).items() if value not in (None, "")}
+    exported = {
+        key: environment[name] for key, name in _ENVIRONMENT.items() if environment.get(name)
+    }
+    found = _over(given, _over(exported, _from_ini(ini)))
     insecure = given.get("insecure")
     if insecure is None:
         insecure = environment.get("OVIRT_INSECURE", "").lower() in _TRUE
@@ -88,10 +83,23 @@ def resolve(
     )
 
 
+def _over(stronger: Mapping[str, Any], weaker: Mapping[str, Any]) -> dict[str, Any]:
+    """Put one source's settings over another's, without mixing what must not be mixed."""
+    rest = dict(weaker)
+    if "url" in stronger or "hostname" in stronger:
+        # Not the URL of one engine with the host name of another.
+        rest = {key: value for key, value in rest.items() if key not in ("url", "hostname")}
+    if stronger.get("kerberos") or stronger.keys() & {"username", "password"}:
+        # The SDK prefers a token to a user, so a weaker token would win.
+        rest.pop("token", None)
+    return {**rest, **stronger}
+
+
 def complete_url(found: Mapping[str, Any]) -> str:
     """The API's URL out of ``url`` or ``hostname``, with scheme and path filled in.
 
-    :raises InvalidRequest: if there is neither, or the scheme is none of HTTP.
+    :raises InvalidRequest: if there is neither, or it is none of HTTP. The message does not quote
+        an address with a user in it, for there may be a password in it too.
     """
     text = str(found.get("url") or found.get("hostname") or "").strip()
     if not text:
@@ -99,7 +107,15 @@ def complete_url(found: Mapping[str, Any]) -> str:
             "No address of the engine: neither auth.url nor OVIRT_URL is set.",
             hint="Set auth.url to https://ENGINE/ovirt-engine/api, or OVIRT_URL.",
         )
-    parts = urlsplit(text if "://" in text else f"https://{text}")
+    if "@" in text:
+        raise InvalidRequest(
+            "The address of the engine has a user in it.",
+            hint="Give user name and password as auth.username and auth.password.",
+        )
+    try:
+        parts = urlsplit(text if "://" in text else f"https://{text}")
+    except ValueError as exc:
+        raise InvalidRequest(f"{text!r} is no address of an engine: {exc}.") from exc
     if parts.scheme not in ("https", "http") or not parts.netloc:
         raise InvalidRequest(f"{text!r} is no address of an engine.")
     path = parts.path.rstrip("/")
@@ -114,8 +130,9 @@ def _require_credentials(found: Mapping[str, Any]) -> None:
     missing = [key for key in ("username", "password") if not found.get(key)]
     if missing:
         names = " and ".join(f"auth.{key} (or {_ENVIRONMENT[key]})" for key in missing)
+        verb = "is" if len(missing) == 1 else "are"
         raise InvalidRequest(
-            f"No credentials for the engine: {names} is not set.",
+            f"No credentials for the engine: {names} {verb} not set.",
             hint="Give a token, or a user name (user@profile) and a password.",
         )
 
@@ -126,7 +143,11 @@ def _from_ini(text: str) -> dict[str, Any]:
     try:
         parser.read_string(text)
     except configparser.Error as exc:
-        raise InvalidRequest(f"The file named by OVIRT_INI_PATH cannot be read: {exc}") from exc
+        # The parser's message quotes the line, which may be the password's.
+        raise InvalidRequest(
+            f"The file named by OVIRT_INI_PATH is no INI file ({type(exc).__name__}).",
+            hint='It should have a section "ovirt" with ovirt_url, ovirt_username and so on.',
+        ) from None
     if not parser.has_section("ovirt"):
         return {}
     section = dict(parser.items("ovirt"))
