@@ -73,7 +73,7 @@ def _chosen(now: DetachSituation) -> list[Holding]:
 def _by_word(held: Sequence[Holding], words: Sequence[str]) -> list[Holding]:
     chosen: list[Holding] = []
     for word in words:
-        matches = [one for one in held if one.disk_id == word]
+        matches = [one for one in held if one.disk_id == word.lower()]
         matches = matches or [one for one in held if one.alias == word]
         if not matches:
             continue

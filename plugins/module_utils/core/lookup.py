@@ -63,7 +63,7 @@ def the_one(
     shown = [show(match) for match in matches]
     ids = ", ".join(entry["id"] for entry in shown)
     raise Ambiguous(
-        f"There are {len(matches)} {kind}s named {name!r}: {ids}.",
+        f"More than one {kind} is named {name!r}: {ids}.",
         hint="Use the id.",
         details={"name": name, "matches": shown},
     )
@@ -79,7 +79,7 @@ def select_disks(disks: Sequence[SnapshotDisk], wanted: Sequence[str]) -> tuple[
         return tuple(disks)
     chosen: list[SnapshotDisk] = []
     for word in wanted:
-        by_id = [disk for disk in disks if disk.disk_id == word]
+        by_id = [disk for disk in disks if disk.disk_id == word.lower()]
         disk = the_one(
             "disk of this snapshot",
             word,

@@ -86,9 +86,7 @@ def plan_snapshot(now: SnapshotSituation) -> Plan:
     )
 
 
-def _plan_present(
-    now: SnapshotSituation, found: Snapshot | None, before: dict[str, Any]
-) -> Plan:
+def _plan_present(now: SnapshotSituation, found: Snapshot | None, before: dict[str, Any]) -> Plan:
     if found is not None:
         rules.enforce(rules.snapshot_usable(found))
         return Plan(result=_result(now.vm, found), before=before, after=before, waits=True)
@@ -109,7 +107,7 @@ def find_snapshot(snapshots: Iterable[Snapshot], word: str) -> Snapshot | None:
     :raises errors.Ambiguous: several have this description.
     """
     candidates = list(snapshots)
-    by_id = [one for one in candidates if one.id == word]
+    by_id = [one for one in candidates if one.id == word.lower()]
     if by_id:
         return by_id[0]
     named = [one for one in candidates if one.type != "active" and one.description == word]
