@@ -1,0 +1,188 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules, one by one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from unit.samples import (
+    APPLIANCE,
+    DISKS,
+    SNAPSHOTS,
+    SOURCE,
+    holding,
+    snapshot,
+    snapshot_disk,
+)
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import Refused
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    AttachSettings,
+)
+
+ALL = [value for value in vars(rules).values() if isinstance(value, rules.Rule)]
+BOOTABLE = AttachSettings(bootable=True)
+
+
+def test_rules_are_complete_and_their_ids_are_stable_names() -> None:
+    ids = [rule.id for rule in ALL]
+    assert sorted(ids) == [
+        "appliance-ready",
+        "boot",
+        "detach-only",
+        "disk-healthy",
+        "interface",
+        "one-per-disk",
+        "snapshot-regular",
+    ]
+    for rule in ALL:
+        for text in (rule.sentence, rule.reason, rule.remedy):
+            assert text.endswith((".", ")"))
+
+
+@pytest.mark.parametrize(
+    ("status", "ready"),
+    [
+        ("up", True),
+        ("down", True),
+        # These pass by themselves: the engine's refusal is waited out.
+        ("powering_up", True),
+        ("powering_down", True),
+        ("wait_for_launch", True),
+        ("reboot_in_progress", True),
+        ("migrating", True),
+        ("saving_state", True),
+        ("restoring_state", True),
+        ("image_locked", True),
+        # The engine attaches to a paused VM and does not detach from it.
+        ("paused", False),
+        ("suspended", False),
+        ("not_responding", False),
+        ("unknown", False),
+        ("unassigned", False),
+        ("image_illegal", False),
+        ("", False),
+    ],
+)
+def test_appliance_ready(status: str, ready: bool) -> None:
+    found = rules.appliance_ready(replace(APPLIANCE, status=status))
+    assert [one.rule for one in found] == ([] if ready else [rules.APPLIANCE_READY])
+    assert [one.evidence for one in found] == ([] if ready else [{"status": status}])
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "usable"),
+    [
+        ("regular", "ok", True),
+        ("regular", "locked", True),
+        ("regular", "in_preview", False),
+        ("active", "ok", False),
+        ("preview", "ok", False),
+        ("stateless", "ok", False),
+        ("", "ok", False),
+    ],
+)
+def test_snapshot_usable(kind: str, status: str, usable: bool) -> None:
+    found = rules.snapshot_usable(snapshot(kind=kind, status=status))
+    assert [one.rule for one in found] == ([] if usable else [rules.SNAPSHOT_REGULAR])
+
+
+def test_disks_healthy() -> None:
+    disks = [
+        snapshot_disk(DISKS[0]),
+        snapshot_disk(DISKS[1], status="illegal"),
+        snapshot_disk(DISKS[2], status="locked"),
+    ]
+    found = rules.disks_healthy(disks)
+    assert [one.evidence for one in found] == [{"disk_id": DISKS[1], "status": "illegal"}]
+
+
+def test_a_vm_is_not_its_own_appliance() -> None:
+    assert rules.not_its_own(APPLIANCE, SOURCE) == []
+    again = replace(APPLIANCE, name="by another name")
+    assert [one.rule for one in rules.not_its_own(APPLIANCE, again)] == [rules.ONE_PER_DISK]
+
+
+def test_nothing_bootable_was_asked_for() -> None:
+    own = holding(DISKS[3], foreign=False, settings=BOOTABLE)
+    disks = [snapshot_disk(DISKS[0]), snapshot_disk(DISKS[1])]
+    assert rules.bootable_alone(AttachSettings(), disks, [own]) == []
+
+
+def test_only_one_disk_can_boot() -> None:
+    disks = [snapshot_disk(DISKS[0]), snapshot_disk(DISKS[1])]
+    found = rules.bootable_alone(BOOTABLE, disks, [])
+    assert [one.evidence for one in found] == [{"disk_ids": [DISKS[0], DISKS[1]]}]
+
+
+@pytest.mark.parametrize("foreign", [True, False])
+def test_the_appliance_has_a_boot_disk_already(foreign: bool) -> None:
+    held = [
+        holding(DISKS[0], settings=BOOTABLE),  # the very disk that is asked for
+        holding(DISKS[1]),
+        holding(DISKS[2], foreign=foreign, settings=BOOTABLE),
+    ]
+    found = rules.bootable_alone(BOOTABLE, [snapshot_disk(DISKS[0])], held)
+    assert [one.evidence for one in found] == [{"disk_id": DISKS[2]}]
+    assert rules.bootable_alone(BOOTABLE, [snapshot_disk(DISKS[0])], held[:2]) == []
+
+
+@pytest.mark.parametrize(
+    ("interface", "read_only", "active", "status", "count"),
+    [
+        ("virtio_scsi", True, True, "up", 0),
+        ("virtio", True, True, "up", 0),
+        ("spapr_vscsi", True, True, "up", 1),
+        ("spapr_vscsi", True, True, "down", 0),
+        ("spapr_vscsi", True, False, "up", 0),
+        ("sata", False, True, "up", 1),
+        ("sata", False, True, "down", 0),
+        ("sata", True, False, "down", 1),
+        ("ide", True, True, "up", 2),
+        ("ide", False, False, "up", 0),
+    ],
+)
+def test_interface_fits(
+    interface: str, read_only: bool, active: bool, status: str, count: int
+) -> None:
+    settings = AttachSettings(interface=interface, read_only=read_only, active=active)
+    found = rules.interface_fits(settings, replace(APPLIANCE, status=status))
+    assert [one.rule for one in found] == [rules.INTERFACE] * count
+
+
+def test_only_disk_snapshots() -> None:
+    held = [holding(DISKS[0]), holding(DISKS[1], foreign=False)]
+    found = rules.only_disk_snapshots(held)
+    assert [(one.rule, one.evidence) for one in found] == [
+        (rules.DETACH_ONLY, {"disk_id": DISKS[1]})
+    ]
+
+
+def test_enforce() -> None:
+    rules.enforce([])
+    both = [
+        *rules.snapshot_usable(snapshot(SNAPSHOTS[0], "first", kind="active")),
+        *rules.snapshot_usable(snapshot(SNAPSHOTS[1], "second", status="in_preview")),
+        *rules.not_its_own(APPLIANCE, APPLIANCE),
+    ]
+    with pytest.raises(Refused) as caught:
+        rules.enforce(both)
+    error = caught.value
+    assert error.message == (
+        "Snapshot 'first' is of type active, not regular. [snapshot-regular]"
+        " Snapshot 'second' is in preview. [snapshot-regular]"
+        " 'appliance' cannot be both the source VM and the appliance. [one-per-disk]"
+    )
+    assert error.hint.count(rules.SNAPSHOT_REGULAR.remedy) == 1, "each remedy is named once"
+    assert error.hint.count(rules.ONE_PER_DISK.remedy) == 1
+    assert error.details["violations"][1] == {
+        "rule": "snapshot-regular",
+        "message": "Snapshot 'second' is in preview.",
+        "reason": rules.SNAPSHOT_REGULAR.reason,
+        "remedy": rules.SNAPSHOT_REGULAR.remedy,
+        "evidence": {"snapshot_id": SNAPSHOTS[1], "type": "regular", "status": "in_preview"},
+    }
