@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import os.path
+import posixpath
 import re
 import struct
 from collections.abc import Mapping
@@ -90,7 +90,7 @@ def _check_image(image: ImageRequest) -> None:
         )
     if image.size <= 0:
         raise InvalidRequest(f"The size of {image.serial} must be positive, not {image.size}.")
-    if not image.dest.startswith("/") or os.path.normpath(image.dest) != image.dest:
+    if not image.dest.startswith("/") or posixpath.normpath(image.dest) != image.dest:
         raise InvalidRequest(f"dest must be an absolute, plain path, not {image.dest!r}.")
     if "\0" in image.dest or image.dest.endswith(PART_SUFFIX):
         raise InvalidRequest(f"dest must not end in {PART_SUFFIX}: {image.dest!r}.")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-import os.path
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -109,7 +109,7 @@ def plain_path(what: str, path: str) -> str:
     :raises InvalidRequest: It is none.
     """
     plain = path.rstrip("/") or "/"
-    if not plain.startswith("/") or os.path.normpath(plain) != plain or "\0" in plain:
+    if not plain.startswith("/") or posixpath.normpath(plain) != plain or "\0" in plain:
         raise InvalidRequest(f"{what} must be an absolute, plain path, not {path!r}.")
     return plain
 
@@ -200,7 +200,7 @@ def _entry(request: FinishRequest, disk: DiskFacts) -> dict[str, Any]:
     if len(images) != 1:
         raise InvalidRequest(f"The disk {disk.id} has {len(images)} images; it must have one.")
     image = images[0]
-    directory, file = os.path.split(str(image.get("dest")))
+    directory, file = posixpath.split(str(image.get("dest")))
     if directory != plain_path("path", request.path):
         raise InvalidRequest(f"The image {image.get('dest')} is not in the set's directory.")
     if image.get("virtual_size") != disk.virtual_size:
