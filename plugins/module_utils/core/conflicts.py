@@ -105,7 +105,7 @@ TABLE: tuple[Meaning, ...] = (
     ),
     _entry("interface_unsupported", "disk interface is not supported by the VM OS", False),
     _entry("interface_no_hotplug", "Hot plugging a disk to an? .* interface is not supp", False),
-    _entry("read_only_unsupported", "IDE disks can't be read-only", False),
+    _entry("read_only_unsupported", "disks can't be read-only", False),
     _entry(
         "pass_discard_unsupported", "Enable discard for .* is |support securely discarding", False
     ),
@@ -126,7 +126,7 @@ TABLE: tuple[Meaning, ...] = (
         "backup_domain",
         "stored on a backup storage domain",
         False,
-        "The disk's storage domain is marked as backup: a running VM cannot use disks of it.",
+        "The disk's storage domain is marked as backup; no VM can use disks of it.",
     ),
     _entry("vm_missing", "VM is not found", False),
     _entry("vm_external", "not managed by the engine", False),

@@ -120,6 +120,7 @@ STAYS = [
     (f"{ATTACH}. The relevant Storage Domain's status is Maintenance.", "domain_status"),
     (f"{ATTACH}. The relevant Storage Domain's status is Inactive.", "domain_status"),
     (f"{ATTACH}. IDE disks can't be read-only.", "read_only_unsupported"),
+    (f"{ATTACH}. SATA disks can't be read-only.", "read_only_unsupported"),
     (f"{ATTACH}. VirtIO-SCSI is disabled for the VM", "virtio_scsi_disabled"),
     (
         f"{ATTACH}: The disk interface is not supported by the VM OS: Other OS.",
