@@ -1,0 +1,118 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run would back up, and what stands against it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from unit.samples import APPLIANCE, DISKS, SOURCE, attachment, disk
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import overview
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    Attachment,
+    Disk,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.overview import (
+    ApplianceOverview,
+    SourceOverview,
+)
+
+HERE = overview.Location("Default", "dc-1")
+SYSTEM = disk(DISKS[0], "system")
+DATA = disk(DISKS[1], "data")
+SHARED = disk(DISKS[2], "shared", shareable=True)
+
+
+def pairs(*disks: Disk) -> tuple[tuple[Attachment, Disk], ...]:
+    return tuple((replace(attachment(one.id), vm_id=SOURCE.id), one) for one in disks)
+
+
+APART = ApplianceOverview(replace(APPLIANCE, host_id="h1"), HERE)
+WEB = SourceOverview("web01", replace(SOURCE, host_id="h2"), pairs(SYSTEM, DATA), location=HERE)
+
+
+def test_a_vm_that_can_be_backed_up() -> None:
+    facts = overview.source_facts(WEB, APART)
+    assert (facts["name"], facts["vm"]["id"]) == ("web01", SOURCE.id)
+    assert [one["disk_id"] for one in facts["disks"]] == [SYSTEM.id, DATA.id]
+    assert facts["disks"][0] == {
+        "disk_id": SYSTEM.id,
+        "alias": "system",
+        "virtual_size": SYSTEM.virtual_size,
+        "total_size": SYSTEM.total_size,
+        "format": "qcow2",
+        "interface": "virtio_scsi",
+        "bootable": False,
+    }
+    assert facts["required_bytes"] == SYSTEM.total_size + DATA.total_size
+    assert (facts["left_out"], facts["problems"], facts["warnings"]) == ([], [], [])
+
+
+def test_a_vm_that_was_not_found_has_the_problem_that_it_was_not_found() -> None:
+    gone = SourceOverview("gone", problems=("There is no VM 'gone'.",))
+    facts = overview.source_facts(gone, APART)
+    assert facts["name"] == "gone"
+    assert facts["vm"] is None
+    assert facts["problems"] == ["There is no VM 'gone'."]
+    assert (facts["disks"], facts["required_bytes"], facts["warnings"]) == ([], 0, [])
+
+
+def test_a_disk_that_a_snapshot_cannot_include_is_left_out_and_said() -> None:
+    facts = overview.source_facts(replace(WEB, disks=pairs(SYSTEM, SHARED)), APART)
+    assert [one["alias"] for one in facts["disks"]] == ["system"]
+    [left] = facts["left_out"]
+    assert (left["disk_id"], left["alias"]) == (SHARED.id, "shared")
+    assert facts["warnings"] == [
+        f"Disk 'shared' of 'web01' will not be in the set: {left['reason']}."
+    ]
+    assert facts["required_bytes"] == SYSTEM.total_size
+    assert facts["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "appliance", "problem"),
+    [
+        ({"disks": pairs(SHARED)}, {}, "has no disk that a snapshot could include"),
+        ({"disks": ()}, {}, "has no disk that a snapshot could include"),
+        (
+            {"location": overview.Location("Other", "dc-2")},
+            {},
+            "is in another data centre than the appliance",
+        ),
+        ({}, {"vm": replace(APPLIANCE, status="paused")}, "The appliance 'appliance' is paused"),
+        ({}, {"held_disk_ids": (DATA.id,)}, "The appliance holds disk 'data' of 'web01' already"),
+        ({"problems": ("Ask Ann first.",)}, {}, "Ask Ann first."),
+        ({"vm": APPLIANCE}, {"held_disk_ids": (SYSTEM.id, DATA.id)}, "both the source VM and"),
+    ],
+)
+def test_problems(source: dict[str, Any], appliance: dict[str, Any], problem: str) -> None:
+    facts = overview.source_facts(replace(WEB, **source), replace(APART, **appliance))
+    [found] = facts["problems"]
+    assert problem in found
+
+
+def test_a_disk_that_both_share_is_no_problem_because_it_is_left_out() -> None:
+    appliance = replace(APART, held_disk_ids=(SHARED.id,))
+    facts = overview.source_facts(replace(WEB, disks=pairs(SYSTEM, SHARED)), appliance)
+    assert facts["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("source_host", "appliance_host", "warned"),
+    [("h1", "h1", True), ("h1", "h2", False), ("", "", False), ("h1", "", False)],
+)
+def test_one_host(source_host: str, appliance_host: str, warned: bool) -> None:
+    source = replace(WEB, vm=replace(SOURCE, host_id=source_host))
+    appliance = replace(APART, vm=replace(APPLIANCE, host_id=appliance_host))
+    assert len(overview.warnings(source, appliance)) == warned
+
+
+def test_appliance_facts() -> None:
+    facts = overview.appliance_facts(APART)
+    assert (facts["id"], facts["name"], facts["status"]) == (APPLIANCE.id, "appliance", "up")
+    assert facts["host_id"] == "h1"
+    assert overview.appliance_facts(replace(APART, vm=APPLIANCE))["host_id"] is None
