@@ -53,6 +53,9 @@ if TYPE_CHECKING:
     )
 
 
+_STILL_ATTACHED = "STILL ATTACHED"
+
+
 def attach_one(engine: EnginePort, step: AttachStep, deadline: Deadline) -> None:
     """Attach one disk snapshot and be sure of it.
 
@@ -83,6 +86,13 @@ def detach_one(engine: EnginePort, step: DetachStep, deadline: Deadline) -> None
         lambda: engine.attachment(step.appliance.id, step.disk_id) is None,
         deadline,
     )
+
+
+def _failed(step: AttachStep | DetachStep) -> str:
+    """Begin a message with names: those of the port have ids only."""
+    if isinstance(step, DetachStep):
+        return f"Disk {step.alias!r} was not detached from {step.appliance.name!r}."
+    return f"Disk {step.disk.alias!r} was not attached to {step.appliance.name!r}."
 
 
 class Attach(EngineOperation):
@@ -132,9 +142,22 @@ class Attach(EngineOperation):
                 done.append(step)
                 attach_one(self._engine, step, deadline)
         except BackupError as exc:
-            exc.details["rolled_back"] = self._undo(done)
+            exc.message = f"{_failed(step)} {exc.message}"
+            self._take_back(done, exc)
             raise
         return {}
+
+    def _take_back(self, steps: list[AttachStep], exc: BackupError) -> None:
+        """Undo, and tell with the error what could not be undone."""
+        outcome = self._undo(steps)
+        exc.details["rolled_back"] = outcome
+        left = [
+            repr(step.disk.alias)
+            for step in steps
+            if outcome[step.disk.disk_id].startswith(_STILL_ATTACHED)
+        ]
+        if left:
+            exc.message += f" {_STILL_ATTACHED}: {', '.join(left)}."
 
     def _undo(self, steps: list[AttachStep]) -> dict[str, str]:
         """Detach again what this call attached. Says of each disk how that went."""
@@ -148,7 +171,7 @@ class Attach(EngineOperation):
                 else:
                     outcome[step.disk.disk_id] = "not attached"
             except BackupError as exc:
-                outcome[step.disk.disk_id] = f"STILL ATTACHED: {exc.message}"
+                outcome[step.disk.disk_id] = f"{_STILL_ATTACHED}: {exc.message}"
         return outcome
 
     def _is_ours(self, step: AttachStep) -> bool:
@@ -203,6 +226,7 @@ class Detach(EngineOperation):
             try:
                 detach_one(self._engine, step, deadline)
             except BackupError as exc:  # noqa: PERF203  (a failure must not stop the others)
+                exc.message = f"{_failed(step)} {exc.message}"
                 failures.append(exc)
                 left.append({"disk_id": step.disk_id, "alias": step.alias, "why": exc.message})
         if not failures:

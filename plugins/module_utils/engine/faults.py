@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CERTIFICATE = re.compile(r"certificate|SSL peer|self.signed|CA cert", re.IGNORECASE)
-_TRANSPORT = re.compile(r"Error while sending HTTP request|certificate", re.IGNORECASE)
+_TRANSPORT = re.compile(
+    r"Error while sending HTTP request|Failed to read response|certificate", re.IGNORECASE
+)
+_CURL = re.compile(r"\((?:<[^>]*>, )?\d+, (['\"])(.*)\1\)")
+"""How the SDK prints an error of libcurl; the second group is what a person can read."""
 _INSUFFICIENT = "insufficient_query"
 
 
@@ -96,7 +100,12 @@ def _permission(exc: ovirtsdk4.Error, action: str) -> EnginePermission:
 def _without_fault(exc: ovirtsdk4.Error, action: str) -> EngineError:
     """Errors that no engine command made: login, empty bodies, a proxy's page."""
     if exc.code == HTTPStatus.NOT_FOUND:
-        return EngineNotFound(f"Could not {action}: not found.", details=_details(exc))
+        return EngineNotFound(
+            f"Could not {action}: not found.",
+            hint="If it should be there, check the URL: an engine's API is at"
+            " https://ENGINE/ovirt-engine/api.",
+            details=_details(exc),
+        )
     if exc.code == HTTPStatus.FORBIDDEN:
         return EnginePermission(f"The user may not {action}.", details=_details(exc))
     if isinstance(exc, ovirtsdk4.AuthError) or exc.code == HTTPStatus.UNAUTHORIZED:
@@ -113,7 +122,7 @@ def _without_fault(exc: ovirtsdk4.Error, action: str) -> EngineError:
 
 
 def _unreachable(exc: ovirtsdk4.Error, action: str) -> EngineUnavailable:
-    text = _first_line(exc)
+    text = _readable(_first_line(exc))
     if _CERTIFICATE.search(text):
         return EngineUntrusted(
             f"The engine's certificate could not be verified ({text}).",
@@ -130,6 +139,11 @@ def _unreachable(exc: ovirtsdk4.Error, action: str) -> EngineUnavailable:
 
 def _first_line(exc: Exception) -> str:
     return (str(exc).strip().splitlines() or [type(exc).__name__])[0].rstrip(".")
+
+
+def _readable(text: str) -> str:
+    found = _CURL.search(text)
+    return found.group(2) if found else text
 
 
 def _details(exc: ovirtsdk4.Error) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Callable
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.conflicts import UNKNOWN
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    EngineError,
     EngineFault,
     EngineNotFound,
     EngineUnavailable,
@@ -34,7 +35,7 @@ def persist(order: Callable[[], None], done: Callable[[], bool], deadline: Deadl
     :param done: Reads the engine and tells whether the order has been carried out.
     :raises errors.EngineError: the refusal, or the last one when time is up.
     """
-    last: Exception = EngineUnavailable("The order was never given: there was no time.")
+    last: EngineError = EngineUnavailable("The order was never given: there was no time.")
     for _waited in deadline.ticks():
         try:
             order()
@@ -51,7 +52,15 @@ def persist(order: Callable[[], None], done: Callable[[], bool], deadline: Deadl
             last = exc
         if done():
             return
-    raise last
+    raise _gave_up(last, deadline)
+
+
+def _gave_up(last: EngineError, deadline: Deadline) -> EngineError:
+    """Say of the last refusal that it stood for so long."""
+    last.message = f"{last.message} Waited {deadline.waited:.0f} s for this to pass."
+    last.hint = last.hint or "Raise timeout if this is only slow."
+    last.details["waited_seconds"] = round(deadline.waited, 1)
+    return last
 
 
 def _may_pass(exc: EngineFault | EngineNotFound) -> bool:
