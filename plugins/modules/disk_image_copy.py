@@ -178,12 +178,12 @@ images:
       returned: success
       type: dict
       contains:
-        copy:
+        copying:
           description: Seconds for copying and flushing; V(0.0) for an image that was there already.
           returned: success
           type: float
           sample: 21.5
-        verify:
+        verifying:
           description: Seconds for comparing and hashing.
           returned: success
           type: float
@@ -193,6 +193,11 @@ images:
       returned: success
       type: bool
       sample: true
+seconds:
+  description: Seconds for copying and proving all images.
+  returned: success
+  type: float
+  sample: 33.75
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -60,7 +60,7 @@ def measure(appliance: LoopAppliance, node: str, request: CopyRequest) -> None:
     before = sectors(node)
     operation = ImageCopy(request, appliance.host)
     image = operation.execute(operation.plan())["images"][0]
-    copy, verify = image["seconds"]["copy"], image["seconds"]["verify"]
+    copy, verify = image["seconds"]["copying"], image["seconds"]["verifying"]
     passes = (sectors(node) - before) * 512 / size
     rate = size / MIB / (copy + verify)
     name = f"{request.format}/{request.compression}"

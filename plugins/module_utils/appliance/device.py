@@ -36,6 +36,7 @@ _BLKROSET = 0x125D
 _BLKROGET = 0x125E
 _BLKGETSIZE64 = 0x80081272
 
+_SHORTEST_PAUSE = 0.001
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 _CLAIM_SECONDS = 2.0
@@ -73,7 +74,8 @@ def find(host: Host, serials: Sequence[str], timeout: float) -> dict[str, BlockD
         waited = host.clock.monotonic() - start
         if waited >= timeout:
             raise not_found([serial for serial in found if not found[serial]], devices, waited)
-        host.clock.sleep(min(pause, timeout - waited))
+        # Never a step too small for the clock to notice.
+        host.clock.sleep(max(min(pause, timeout - waited), _SHORTEST_PAUSE))
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 

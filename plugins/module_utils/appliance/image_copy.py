@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +68,7 @@ class ImageCopy:
         kept = [result["dest"] for result in results if not result["changed"]]
         return Plan(
             steps=steps,
-            result={"images": results},
+            result={"images": results, "seconds": _spent(results)},
             before={"images": kept},
             after={"images": [result["dest"] for result in results]},
         )
@@ -89,7 +89,8 @@ class ImageCopy:
                 raise
             results[step.image.dest] = result
             done.append(result)
-        return {"images": list(results.values())}
+        images_now = list(results.values())
+        return {"images": images_now, "seconds": _spent(images_now)}
 
     def _inspect(self, qemu_img: str, image: images.ImageRequest) -> Result:
         """Result keys of one image as they are known before anything is written."""
@@ -118,7 +119,7 @@ class ImageCopy:
             raise images.image_exists(image.dest, "has not the content of the device") from exc
         finally:
             os.close(fd)
-        seconds = {"copy": 0.0, "verify": _rounded(self._host.clock.monotonic() - start)}
+        seconds = {"copying": 0.0, "verifying": _rounded(self._host.clock.monotonic() - start)}
         return {
             **images.blank_result(image, self._request, claim.device.path),
             **_facts(status, proof, image.size, seconds),
@@ -142,7 +143,10 @@ class ImageCopy:
             files.publish(part)
             verified = clock.monotonic()
             _forget(claim.fd, part.fd)
-            seconds = {"copy": _rounded(copied - start), "verify": _rounded(verified - copied)}
+            seconds = {
+                "copying": _rounded(copied - start),
+                "verifying": _rounded(verified - copied),
+            }
             return {
                 **images.blank_result(image, self._request, claim.device.path),
                 **_facts(status, proof, image.size, seconds),
@@ -160,6 +164,11 @@ def _facts(
         "file_sha256": proof.file_sha256,
         "seconds": dict(seconds),
     }
+
+
+def _spent(results: Sequence[Result]) -> float:
+    """Seconds for all images; those that are not copied yet took none."""
+    return _rounded(sum(sum((result["seconds"] or {}).values()) for result in results))
 
 
 def _check_directories(request: images.CopyRequest) -> None:
