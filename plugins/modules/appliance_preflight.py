@@ -154,6 +154,11 @@ leftovers:
       type: list
       elements: str
       sample: []
+seconds:
+  description: Seconds that the task took on the appliance.
+  returned: success
+  type: float
+  sample: 0.05
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -268,6 +268,11 @@ manifest:
     format: ovirt_community.backup
     version: 1
     run_id: 4f0c2a91d7be
+seconds:
+  description: Seconds that the task took on the appliance.
+  returned: success
+  type: float
+  sample: 0.05
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -194,7 +194,7 @@ images:
       type: bool
       sample: true
 seconds:
-  description: Seconds for copying and proving all images.
+  description: Seconds that the task took on the appliance, waiting for devices included.
   returned: success
   type: float
   sample: 33.75

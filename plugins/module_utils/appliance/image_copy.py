@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +68,7 @@ class ImageCopy:
         kept = [result["dest"] for result in results if not result["changed"]]
         return Plan(
             steps=steps,
-            result={"images": results, "seconds": _spent(results)},
+            result={"images": results},
             before={"images": kept},
             after={"images": [result["dest"] for result in results]},
         )
@@ -89,8 +89,7 @@ class ImageCopy:
                 raise
             results[step.image.dest] = result
             done.append(result)
-        images_now = list(results.values())
-        return {"images": images_now, "seconds": _spent(images_now)}
+        return {"images": list(results.values())}
 
     def _inspect(self, qemu_img: str, image: images.ImageRequest) -> Result:
         """Result keys of one image as they are known before anything is written."""
@@ -164,11 +163,6 @@ def _facts(
         "file_sha256": proof.file_sha256,
         "seconds": dict(seconds),
     }
-
-
-def _spent(results: Sequence[Result]) -> float:
-    """Seconds for all images; those that are not copied yet took none."""
-    return _rounded(sum(sum((result["seconds"] or {}).values()) for result in results))
 
 
 def _check_directories(request: images.CopyRequest) -> None:
