@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -31,6 +32,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.settin
     EngineSettings,
     resolve,
 )
+
+_CORRELATION = re.compile(r"[0-9A-Za-z_-]{1,36}")
+_LONGEST_LEASE = 24 * 366
 
 Params = Mapping[str, Any]
 Spec = dict[str, Any]
@@ -77,7 +81,7 @@ def _ini_text(path: str | None) -> str:
     try:
         with open(path, encoding="utf-8") as file:
             return file.read()
-    except OSError as exc:
+    except (OSError, UnicodeDecodeError) as exc:
         raise InvalidRequest(f"The file named by OVIRT_INI_PATH cannot be read: {exc}") from exc
 
 
@@ -134,17 +138,17 @@ DETACH: Spec = {
 
 def detach_request(params: Params) -> DetachRequest:
     """Read the options of ``disk_snapshot_detach``; exactly one must say what is meant."""
-    ways = [bool(params["disks"]), params["snapshot"] is not None, params["all"]]
+    ways = [bool(params["disks"]), bool(params["snapshot"]), params["all"]]
     if sum(ways) != 1:
         raise InvalidRequest(
             "Say what to detach with exactly one of disks, snapshot and all.",
-            hint="An empty list of disks is not taken for all of them.",
+            hint="An empty list or text is not taken for all of them.",
         )
     return DetachRequest(
         appliance=params["vm"],
         disks=tuple(params["disks"] or ()),
-        source=params["source_vm"],
-        snapshot=params["snapshot"],
+        source=params["source_vm"] or None,
+        snapshot=params["snapshot"] or None,
         everything=params["all"],
     )
 
@@ -160,14 +164,23 @@ SNAPSHOT: Spec = {
 
 
 def snapshot_request(params: Params) -> SnapshotRequest:
-    """Read the options of ``vm_snapshot``."""
+    """Read the options of ``vm_snapshot``.
+
+    :raises InvalidRequest: the engine would shorten the correlation id, and it would not be found
+        again (contract section 9).
+    """
+    mark = params["correlation_id"] or str(uuid.uuid4())
+    if not _CORRELATION.fullmatch(mark):
+        raise InvalidRequest(
+            f"{mark!r} cannot be a correlation id: up to 36 letters, digits, - and _ are possible."
+        )
     return SnapshotRequest(
         vm=params["vm"],
         snapshot=params["snapshot"],
         present=params["state"] == "present",
         disks=tuple(params["disks"]),
         memory=params["memory"],
-        correlation_id=params["correlation_id"] or str(uuid.uuid4()),
+        correlation_id=mark,
     )
 
 
@@ -207,6 +220,11 @@ def plan_request(params: Params) -> OverviewRequest:
     """Read the options of ``backup_plan_info``; a run without a name gets one."""
     if not params["vms"]:
         raise InvalidRequest("The list of VMs to back up is empty.")
+    if not 0 < params["lease_hours"] <= _LONGEST_LEASE:
+        raise InvalidRequest(
+            f"lease_hours must be more than 0 and at most a year, not {params['lease_hours']}.",
+            hint="A lease that has ended lets the next run remove the snapshots of this one.",
+        )
     return OverviewRequest(
         appliance=params["appliance"],
         sources=tuple(params["vms"]),
