@@ -1,0 +1,222 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The edge: plan, execute, leave; whatever happens, in one of two ways."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import pytest
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    BackupError,
+    EngineConflict,
+    WaitTimeout,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils.module import edge
+
+CHANGE = Plan(
+    steps=("attach",),
+    result={"attached": ["disk"], "seen": "before"},
+    before={"attached": {}},
+    after={"attached": {"disk": "snapshot"}},
+    warnings=("On one host.",),
+)
+DEED = {"seen": "after"}
+NOTHING = Plan(result={"attached": ["disk"]})
+WAITS = Plan(result={"attached": ["disk"]}, waits=True)
+
+
+class Left(Exception):
+    """The module has left, as AnsibleModule does by ending the process."""
+
+
+@dataclass
+class Module:
+    """As much of AnsibleModule as the edge uses."""
+
+    check_mode: bool = False
+    params: dict[str, Any] = field(default_factory=lambda: {"vm": "appliance"})
+    warnings: list[str] = field(default_factory=list)
+    failed: bool | None = None
+    result: dict[str, Any] = field(default_factory=dict)
+
+    def warn(self, text: str) -> None:
+        assert self.failed is None
+        self.warnings.append(text)
+
+    def exit_json(self, **result: object) -> NoReturn:
+        self._leave(result, failed=False)
+
+    def fail_json(self, **result: object) -> NoReturn:
+        self._leave(result, failed=True)
+
+    def _leave(self, result: dict[str, Any], *, failed: bool) -> NoReturn:
+        assert self.failed is None, "a module leaves once"
+        self.failed, self.result = failed, result
+        raise Left
+
+
+@dataclass
+class Operation:
+    """Does as it was told, and remembers what it was asked to do."""
+
+    decision: Plan | BaseException = CHANGE
+    outcome: Mapping[str, Any] | BaseException = field(default_factory=lambda: DEED)
+    log: list[str] = field(default_factory=list)
+
+    def plan(self) -> Plan:
+        self.log.append("plan")
+        if isinstance(self.decision, BaseException):
+            raise self.decision
+        return self.decision
+
+    def execute(self, plan: Plan, /) -> Mapping[str, Any]:
+        self.log.append("execute")
+        assert plan is self.decision
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome
+
+    def close(self) -> None:
+        self.log.append("close")
+
+
+def run(module: Module, build: Callable[[Mapping[str, Any]], Any]) -> Module:
+    with pytest.raises(Left):
+        edge.run(module, build)  # type: ignore[arg-type]
+    return module
+
+
+def performed(operation: Operation, *, check_mode: bool = False) -> Module:
+    return run(Module(check_mode), lambda _params: operation)
+
+
+def test_a_change() -> None:
+    operation = Operation()
+    module = performed(operation)
+    assert operation.log == ["plan", "execute", "close"]
+    assert not module.failed
+    assert module.result["changed"] is True
+    assert module.result["seen"] == "after", "what the deed tells is newer than the plan"
+    assert module.result["attached"] == ["disk"]
+    assert module.result["diff"] == {"before": dict(CHANGE.before), "after": dict(CHANGE.after)}
+    assert module.warnings == ["On one host."]
+
+
+@pytest.mark.parametrize("plan", [CHANGE, NOTHING, WAITS])
+def test_check_mode_executes_nothing_and_tells_the_same(plan: Plan) -> None:
+    checked, real = Operation(plan), Operation(plan)
+    said, done = performed(checked, check_mode=True), performed(real)
+    assert checked.log == ["plan", "close"]
+    assert said.result.keys() | set(DEED if plan.waits else ()) == done.result.keys()
+    for key in ("changed", "diff", "attached"):
+        assert said.result[key] == done.result[key]
+    assert said.warnings == done.warnings
+
+
+def test_nothing_to_do_is_not_executed() -> None:
+    operation = Operation(NOTHING)
+    module = performed(operation)
+    assert operation.log == ["plan", "close"]
+    assert module.result["changed"] is False
+
+
+def test_waiting_is_done_but_is_no_change() -> None:
+    operation = Operation(WAITS)
+    module = performed(operation)
+    assert operation.log == ["plan", "execute", "close"]
+    assert module.result["changed"] is False
+    assert module.result["seen"] == "after"
+
+
+ERRORS = [
+    (
+        EngineConflict("VM is locked.", reason="vm_locked", retryable=True, hint="Wait."),
+        {
+            "msg": "VM is locked. Wait.",
+            "error_code": "engine_conflict",
+            "hint": "Wait.",
+            "details": {"reason": "vm_locked"},
+        },
+    ),
+    (
+        WaitTimeout("Too long.", details={"waited_seconds": 3}),
+        {
+            "msg": "Too long.",
+            "error_code": "timeout",
+            "hint": "",
+            "details": {"waited_seconds": 3},
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("error", "keys"), ERRORS)
+@pytest.mark.parametrize("half", ["plan", "execute"])
+def test_an_error_has_its_keys_and_the_engine_is_left(
+    error: BackupError, keys: dict[str, Any], half: str
+) -> None:
+    operation = Operation(error) if half == "plan" else Operation(CHANGE, error)
+    module = performed(operation)
+    assert module.failed
+    assert module.result == keys
+    assert operation.log[-2:] == [half, "close"]
+    assert module.warnings == []
+
+
+@pytest.mark.parametrize("half", ["plan", "execute"])
+def test_an_unexpected_error_is_told_with_its_traceback(half: str) -> None:
+    error = KeyError("oops")
+    operation = Operation(error) if half == "plan" else Operation(CHANGE, error)
+    module = performed(operation)
+    assert module.failed
+    assert module.result["msg"] == "Unexpected error, please report it: KeyError('oops')"
+    assert module.result["error_code"] == "internal"
+    assert module.result["details"] == {}
+    assert "Traceback" in module.result["exception"]
+    assert "-vvv" in module.result["hint"]
+    assert operation.log[-1] == "close"
+
+
+def test_an_error_of_the_parameters_is_told_like_any_other() -> None:
+    def build(params: Mapping[str, Any]) -> Operation:
+        assert params == {"vm": "appliance"}
+        raise BackupError("No.", hint="Say yes.")
+
+    module = run(Module(), build)
+    assert module.failed
+    assert module.result["msg"] == "No. Say yes."
+
+
+def test_whoever_interrupts_is_not_answered_but_the_engine_is_left() -> None:
+    operation = Operation(CHANGE, KeyboardInterrupt())
+    module = Module()
+    with pytest.raises(KeyboardInterrupt):
+        edge.run(module, lambda _params: operation)  # type: ignore[arg-type]
+    assert module.failed is None
+    assert operation.log == ["plan", "execute", "close"]
+
+
+def test_an_operation_that_has_nothing_to_close() -> None:
+    class Open:
+        def plan(self) -> Plan:
+            return NOTHING
+
+        def execute(self, plan: Plan, /) -> Mapping[str, Any]:
+            raise AssertionError(plan)
+
+    result, warnings = edge.perform(Open(), check_mode=False)
+    assert (result["changed"], warnings) == (False, ())
+
+
+def test_the_plan_itself_is_not_changed_and_results_are_plain() -> None:
+    operation = Operation()
+    module = performed(operation)
+    assert CHANGE.result == {"attached": ["disk"], "seen": "before"}
+    json.dumps(module.result)
