@@ -275,6 +275,9 @@ seconds:
   sample: 0.05
 """
 
+from collections.abc import Mapping
+from typing import Any, Callable
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.backup_set import (
@@ -286,7 +289,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.module impo
     edge,
 )
 
-OPERATIONS = {
+OPERATIONS: dict[str, Callable[[Mapping[str, Any]], edge.Operation]] = {
     "prepared": lambda params: PrepareSet(appliance_args.prepare_request(params)),
     "present": lambda params: FinishSet(appliance_args.finish_request(params)),
 }
