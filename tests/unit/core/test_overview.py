@@ -15,13 +15,14 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     Attachment,
     Disk,
+    Location,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.overview import (
     ApplianceOverview,
     SourceOverview,
 )
 
-HERE = overview.Location("Default", "dc-1")
+HERE = Location("Default", "dc-1")
 SYSTEM = disk(DISKS[0], "system")
 DATA = disk(DISKS[1], "data")
 SHARED = disk(DISKS[2], "shared", shareable=True)
@@ -79,7 +80,7 @@ def test_a_disk_that_a_snapshot_cannot_include_is_left_out_and_said() -> None:
         ({"disks": pairs(SHARED)}, {}, "has no disk that a snapshot could include"),
         ({"disks": ()}, {}, "has no disk that a snapshot could include"),
         (
-            {"location": overview.Location("Other", "dc-2")},
+            {"location": Location("Other", "dc-2")},
             {},
             "is in another data centre than the appliance",
         ),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -207,7 +208,7 @@ def test_a_further_event_never_makes_a_warning_go_away(status: str, codes: list[
         ({"content_type": "iso"}, "its content is iso, not data"),
     ],
 )
-def test_left_out(properties: dict[str, object], reason: str | None) -> None:
+def test_left_out(properties: dict[str, Any], reason: str | None) -> None:
     found = snapshots.left_out(disk(**properties))
     if reason is None:
         assert found is None

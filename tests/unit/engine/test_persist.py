@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -24,6 +25,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.waiting import Deadline
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.persist import persist
+
+Failure = Callable[[], EngineError]
 
 
 def fault(status: int, reason: str = "unknown", *, retryable: bool = False) -> EngineFault:
@@ -45,8 +48,8 @@ def locked() -> EngineError:
     return fault(409, "object_locked", retryable=True)
 
 
-FOR_A_WHILE = (lost, crashed, locked)
-FOR_GOOD = (
+FOR_A_WHILE: tuple[Failure, ...] = (lost, crashed, locked)
+FOR_GOOD: tuple[Failure, ...] = (
     lambda: fault(409, "boot_in_use"),
     lambda: fault(400, "plug_failed"),
     lambda: fault(400),
@@ -54,7 +57,7 @@ FOR_GOOD = (
     lambda: fault(500, "disk_illegal"),
     lambda: EngineNotFound("gone"),
 )
-AT_ONCE = (
+AT_ONCE: tuple[Failure, ...] = (
     lambda: EngineUntrusted("who are you"),
     lambda: EngineLoginError("session gone"),
     lambda: EnginePermission("you may not"),
@@ -92,7 +95,7 @@ def test_an_order_that_is_taken_is_given_once_and_not_looked_after() -> None:
 
 
 @pytest.mark.parametrize("error", FOR_A_WHILE)
-def test_what_passes_is_tried_again_after_a_look(error: type[EngineError]) -> None:
+def test_what_passes_is_tried_again_after_a_look(error: Failure) -> None:
     engine = Engine([(False, error()), (False, error()), (True, None)])
     engine.run()
     assert engine.log == ["order", "read", "order", "read", "order"]
@@ -100,7 +103,7 @@ def test_what_passes_is_tried_again_after_a_look(error: type[EngineError]) -> No
 
 
 @pytest.mark.parametrize("error", [*FOR_A_WHILE, *FOR_GOOD])
-def test_an_effect_whose_answer_was_lost_is_found_by_reading(error: type[EngineError]) -> None:
+def test_an_effect_whose_answer_was_lost_is_found_by_reading(error: Failure) -> None:
     """Also a refusal may be of the SDK's own repetition of an order that was carried out."""
     engine = Engine([(True, error())])
     engine.run()
@@ -109,7 +112,7 @@ def test_an_effect_whose_answer_was_lost_is_found_by_reading(error: type[EngineE
 
 
 @pytest.mark.parametrize("error", FOR_GOOD)
-def test_a_refusal_for_good_is_raised_at_once(error: type[EngineError]) -> None:
+def test_a_refusal_for_good_is_raised_at_once(error: Failure) -> None:
     engine = Engine([(False, error())])
     with pytest.raises(type(error())) as caught:
         engine.run()
@@ -119,7 +122,7 @@ def test_a_refusal_for_good_is_raised_at_once(error: type[EngineError]) -> None:
 
 
 @pytest.mark.parametrize("error", AT_ONCE)
-def test_who_may_not_ask_does_not_ask_again(error: type[EngineError]) -> None:
+def test_who_may_not_ask_does_not_ask_again(error: Failure) -> None:
     engine = Engine([(False, error())])
     with pytest.raises(type(error())):
         engine.run()
@@ -127,7 +130,7 @@ def test_who_may_not_ask_does_not_ask_again(error: type[EngineError]) -> None:
 
 
 @pytest.mark.parametrize("error", FOR_A_WHILE)
-def test_when_the_time_is_up_the_last_refusal_is_raised(error: type[EngineError]) -> None:
+def test_when_the_time_is_up_the_last_refusal_is_raised(error: Failure) -> None:
     engine = Engine([(False, error()) for _ in range(100)])
     with pytest.raises(type(error())) as caught:
         engine.run(timeout=10)
@@ -164,9 +167,7 @@ answers = st.lists(
 
 
 @given(answers, st.floats(0, 20))
-def test_never_blindly_twice(
-    script: list[tuple[bool, type[EngineError] | None]], time: float
-) -> None:
+def test_never_blindly_twice(script: list[tuple[bool, Failure | None]], time: float) -> None:
     # An order that is taken without an error has had its effect.
     made = [(effect or error is None, error() if error else None) for effect, error in script]
     engine = Engine(list(made))
