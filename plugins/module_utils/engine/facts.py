@@ -134,8 +134,9 @@ def holding(engine: EnginePort, holder: Vm, attachment: Attachment) -> Holding:
 
 def attach_events(engine: EnginePort, holder: Vm) -> list[Event]:
     """Attach and detach events of one VM, newest first."""
-    codes = f"type = {evidence.EVENT_ATTACHED} or type = {evidence.EVENT_DETACHED}"
-    found = engine.events(codes)
+    codes = (evidence.EVENT_ATTACHED, evidence.EVENT_DETACHED)
+    # Without the VM in the search, the attachments of other VMs would crowd out older ones of this.
+    found = engine.events(" or ".join(f"type={x} and _event_vm_id={holder.id}" for x in codes))
     return [event for event in found if event.vm_id in (None, holder.id)]
 
 
