@@ -92,6 +92,9 @@ def _over(stronger: Mapping[str, Any], weaker: Mapping[str, Any]) -> dict[str, A
     if stronger.get("kerberos") or stronger.keys() & {"username", "password"}:
         # The SDK prefers a token to a user, so a weaker token would win.
         rest.pop("token", None)
+    elif "token" in stronger:
+        # The SDK would go on as the other user, without a word, once the token has expired.
+        rest = {key: value for key, value in rest.items() if key not in ("username", "password")}
     return {**rest, **stronger}
 
 

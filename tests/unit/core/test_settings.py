@@ -110,6 +110,12 @@ def test_a_user_of_the_task_is_not_overruled_by_a_token_of_the_environment(
     assert resolve(auth, environment).token == token
 
 
+def test_a_token_of_the_task_is_not_followed_by_a_user_of_the_environment() -> None:
+    """The SDK signs in as the user when the token has expired: as another one, without a word."""
+    settings = resolve({"token": "of-task"}, ENVIRONMENT)
+    assert (settings.token, settings.username, settings.password) == ("of-task", None, None)
+
+
 @pytest.mark.parametrize(
     ("auth", "value", "insecure"),
     [
