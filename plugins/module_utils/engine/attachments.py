@@ -133,16 +133,26 @@ class Attach(EngineOperation):
         """Carry out the steps; undo what was attached if a later one fails."""
         deadline = self.deadline()
         done: list[AttachStep] = []
+        detached: list[dict[str, Any]] = []
         try:
             for step in plan.steps:
                 if isinstance(step, DetachStep):
                     detach_one(self._engine, step, deadline)
+                    detached.append(
+                        {
+                            "disk_id": step.disk_id,
+                            "alias": step.alias,
+                            "snapshot_id": step.snapshot_id,
+                        }
+                    )
                     continue
                 # Counted before it is tried: a lost answer may hide a success.
                 done.append(step)
                 attach_one(self._engine, step, deadline)
         except BackupError as exc:
             exc.message = f"{_failed(step)} {exc.message}"
+            # What was replaced is not attached anew: another try is going to replace it again.
+            exc.details["detached"] = detached
             self._take_back(done, exc)
             raise
         return {}
