@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 from support.playbooks import Ansible
 from support.scene import Scene, engine_of
 
@@ -34,3 +35,11 @@ def scene(tmp_path: Path, ansible: Ansible) -> Iterator[Scene]:
             yield Scene(lab, lab.control(), engine, ansible)
         finally:
             engine.close()
+
+
+@pytest.fixture
+def foreign_ca(tmp_path: Path) -> str:
+    """A CA that no lab has its certificate from."""
+    path = tmp_path / "foreign.pem"
+    trustme.CA().cert_pem.write_to_path(str(path))
+    return str(path)
