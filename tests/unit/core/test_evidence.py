@@ -77,6 +77,7 @@ def test_an_event_tells_which_of_several() -> None:
         [event(1, 2017, correlation_id=Z1)],
         [event(1, ATTACHED, correlation_id=Z1), event(2, DETACHED)],
         [event(2, DETACHED), event(1, ATTACHED, correlation_id=Z1)],
+        [event(1, DETACHED), event(2, ATTACHED, correlation_id=Z1), event(3, DETACHED)],
         [
             event(1, ATTACHED, correlation_id=Z1),
             event(2, DETACHED),
