@@ -144,6 +144,11 @@ plans:
       elements: str
       returned: success
       sample: []
+seconds:
+  description: Seconds that the task took.
+  returned: success
+  type: float
+  sample: 0.21
 """
 
 from ansible.module_utils.basic import AnsibleModule

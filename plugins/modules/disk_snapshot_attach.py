@@ -81,6 +81,16 @@ options:
       - Detach what stands in the way first, if it is a snapshot of the same disk, and attach what was asked for.
     type: bool
     default: false
+  checkpoints:
+    description:
+      - What to do if a disk has checkpoints of incremental backup that the engine would clear at detach, as engines from
+        4.5.8 on do. Another backup product that works with them would have to begin anew.
+    type: str
+    choices:
+      - refuse
+      - warn
+      - allow
+    default: refuse
   timeout:
     description:
       - Seconds within which it has to be done. Refusals of the engine that pass by themselves are retried until then.
@@ -251,6 +261,11 @@ disks:
       returned: success
       sample:
         - /dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10
+seconds:
+  description: Seconds that the task took.
+  returned: success
+  type: float
+  sample: 0.21
 """
 
 from ansible.module_utils.basic import AnsibleModule

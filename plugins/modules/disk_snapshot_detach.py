@@ -117,6 +117,11 @@ detached:
       type: bool
       returned: success
       sample: true
+seconds:
+  description: Seconds that the task took.
+  returned: success
+  type: float
+  sample: 0.21
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -243,6 +243,11 @@ disks:
       returned: success
       sample:
         - /dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10
+seconds:
+  description: Seconds that the task took.
+  returned: success
+  type: float
+  sample: 0.21
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -96,6 +96,11 @@ ovf:
   returned: success
   type: str
   sample: <?xml version="1.0" encoding="UTF-8"?><ovf:Envelope ...
+seconds:
+  description: Seconds that the task took.
+  returned: success
+  type: float
+  sample: 0.21
 """
 
 from ansible.module_utils.basic import AnsibleModule

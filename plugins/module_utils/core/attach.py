@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Union
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules, serial
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import NOWHERE
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
         AttachSettings,
         DiskId,
+        Location,
         Snapshot,
         SnapshotDisk,
         SnapshotId,
@@ -63,6 +65,11 @@ class AttachSituation:
     settings: AttachSettings
     held: tuple[Holding, ...]
     replace: bool = False
+    places: tuple[Location, Location] = (NOWHERE, NOWHERE)
+    appliance_snapshots: tuple[Snapshot, ...] = ()
+    engine_version: str = ""
+    checkpointed: tuple[DiskId, ...] = ()
+    checkpoints: str = "refuse"
 
 
 def plan_attach(now: AttachSituation) -> Plan:
@@ -72,6 +79,8 @@ def plan_attach(now: AttachSituation) -> Plan:
     """
     by_disk = {holding.disk_id: holding for holding in now.held}
     violations = _general_violations(now)
+    if now.checkpoints == "refuse":
+        violations.extend(_checkpoints(now))
     steps: list[Step] = []
     for disk in now.disks:
         held = by_disk.get(disk.disk_id)
@@ -94,6 +103,7 @@ def plan_attach(now: AttachSituation) -> Plan:
         result=_result(now),
         before={"attached": {d.alias: _before(by_disk.get(d.disk_id)) for d in now.disks}},
         after={"attached": {d.alias: _after(now) for d in now.disks}},
+        warnings=_warnings(now),
     )
 
 
@@ -122,12 +132,24 @@ def device_facts(disk: SnapshotDisk, settings: AttachSettings) -> dict[str, Any]
 def _general_violations(now: AttachSituation) -> list[rules.Violation]:
     return [
         *rules.not_its_own(now.appliance, now.source),
+        *rules.same_data_center(now.appliance, now.source, now.places),
         *rules.appliance_ready(now.appliance),
+        *rules.not_in_preview(now.appliance, now.appliance_snapshots),
         *rules.snapshot_usable(now.snapshot),
         *rules.disks_healthy(now.disks),
         *rules.interface_fits(now.settings, now.appliance),
         *rules.bootable_alone(now.settings, now.disks, now.held),
     ]
+
+
+def _warnings(now: AttachSituation) -> tuple[str, ...]:
+    if now.checkpoints != "warn":
+        return ()
+    return tuple(violation.message for violation in _checkpoints(now))
+
+
+def _checkpoints(now: AttachSituation) -> list[rules.Violation]:
+    return rules.checkpoints_kept(now.engine_version, now.disks, now.checkpointed)
 
 
 def _is_wanted(held: Holding, now: AttachSituation) -> bool:

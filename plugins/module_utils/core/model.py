@@ -141,6 +141,7 @@ class Event:
     description: str
     correlation_id: str = ""
     vm_id: VmId | None = None
+    time: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class AttachRequest:
     disks: tuple[str, ...] = ()
     settings: AttachSettings = field(default_factory=AttachSettings)
     replace: bool = False
+    checkpoints: str = "refuse"
 
 
 @dataclass(frozen=True)
@@ -90,3 +91,12 @@ class OverviewRequest:
     run_id: str
     started: datetime
     lease_hours: float = 24.0
+
+
+@dataclass(frozen=True)
+class GuardRequest:
+    """May these operations be done to a VM now?"""
+
+    vm: str
+    operations: tuple[str, ...]
+    fail: bool = True

@@ -9,10 +9,15 @@ violations it finds. Whoever is about to change something asks here first.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import Refused
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    BackupError,
+    EngineFault,
+    Refused,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     )
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
         AttachSettings,
+        Location,
         Snapshot,
         SnapshotDisk,
         Vm,
@@ -99,6 +105,58 @@ DETACH_ONLY = Rule(
     "Nothing but a disk snapshot is ever detached, and no disk is ever deleted.",
     "An appliance's own disk, or a shared one, must stay where it is.",
     "Name disk snapshots only; disk_snapshot_info lists them.",
+)
+
+NO_EXPORT = Rule(
+    "no-export",
+    "A VM that holds a disk snapshot, plugged or not, is not exported.",
+    "The engine leaves the disk out of an export, to a domain or as OVA, without a word.",
+    "Detach the disk snapshots first; they are there again after the next attach.",
+)
+NO_TEMPLATE = Rule(
+    "no-template",
+    "A VM that holds a disk snapshot is neither made into a template nor cloned.",
+    "The engine leaves the disk out of a template or a clone without a word.",
+    "Detach the disk snapshots first.",
+)
+NOT_IN_SNAPSHOT = Rule(
+    "not-in-snapshot",
+    "No snapshot is taken of a VM that holds a disk snapshot.",
+    "The disk would not be part of it, even if it is named.",
+    "Detach the disk snapshots first.",
+)
+NO_MIGRATION = Rule(
+    "no-migration",
+    "A VM with a plugged disk snapshot is not migrated nor suspended, and its host not put into"
+    " maintenance.",
+    "The overlay lies on the local disk of the host. The engine refuses a migration and the"
+    " maintenance; a suspend it passes on to the host, which fails.",
+    "Wait until the backup has ended, or detach the disk snapshots. An attachment that is not"
+    " plugged does not stand in the way.",
+)
+SOURCE_FROZEN = Rule(
+    "source-frozen",
+    "While a disk snapshot of a VM is attached anywhere, plugged or not, none of its snapshots is"
+    " removed and no revert committed; the VM and its disks are not deleted, its disks not moved or"
+    " sparsified, and it is not exported as OVA.",
+    "The engine refuses some of it; the rest it begins and cannot end, which leaves a preview or an"
+    " automatic snapshot behind. With both VMs down it would even delete the disk.",
+    "Wait until the backup has ended, or detach the disk snapshots from the VMs that are named.",
+)
+CHECKPOINTS = Rule(
+    "checkpoints",
+    "A disk with checkpoints of incremental backup is not attached where the detach would clear"
+    " them.",
+    "Engines from 4.5.8 on clear the bitmaps and checkpoints of a disk at every detach, also that of"
+    " a snapshot; other backup products lose their chain.",
+    "Set checkpoints to warn or allow if the next incremental backup may be a full one; or use an"
+    " engine up to 4.5.7.",
+)
+SAME_DATA_CENTER = Rule(
+    "same-data-center",
+    "Appliance and source VM belong to one data centre.",
+    "The storage of another data centre cannot be reached from the appliance's host.",
+    "Use an appliance in the data centre of the source VM.",
 )
 
 ATTACH_STATES = ("up", "down")
@@ -193,6 +251,59 @@ def interface_fits(settings: AttachSettings, appliance: Vm) -> list[Violation]:
     return violations
 
 
+def same_data_center(
+    appliance: Vm, source: Vm, places: tuple[Location, Location]
+) -> list[Violation]:
+    """Refuse what the appliance's host could not reach."""
+    mine, theirs = places
+    if mine.data_center_id == theirs.data_center_id:
+        return []
+    message = (
+        f"The source VM {source.name!r} is in another data centre than the appliance"
+        f" {appliance.name!r}."
+    )
+    evidence = {"appliance": mine.data_center_id, "source_vm": theirs.data_center_id}
+    return [Violation(SAME_DATA_CENTER, message, evidence)]
+
+
+def not_in_preview(appliance: Vm, snapshots: Iterable[Snapshot]) -> list[Violation]:
+    """Refuse an appliance that previews a snapshot. One being made is waited for."""
+    return [
+        Violation(
+            APPLIANCE_READY,
+            f"The appliance {appliance.name!r} is previewing a snapshot.",
+            {"snapshot_id": snapshot.id, "status": snapshot.status},
+        )
+        for snapshot in snapshots
+        if snapshot.status == "in_preview"
+    ]
+
+
+def checkpoints_kept(
+    engine_version: str, disks: Iterable[SnapshotDisk], checkpointed: Iterable[str]
+) -> list[Violation]:
+    """Refuse disks whose checkpoints the engine would clear at detach (contract section 3)."""
+    if not clears_checkpoints(engine_version):
+        return []
+    marked = set(checkpointed)
+    return [
+        Violation(
+            CHECKPOINTS,
+            f"Disk {disk.alias!r} has checkpoints, which engine {engine_version} would clear when"
+            " its snapshot is detached.",
+            {"disk_id": disk.disk_id, "engine_version": engine_version},
+        )
+        for disk in disks
+        if disk.disk_id in marked
+    ]
+
+
+def clears_checkpoints(engine_version: str) -> bool:
+    """Whether a detach clears checkpoints: from 4.5.8 on, and where the version is unreadable."""
+    numbers = re.findall(r"\d+", engine_version)[:3]
+    return tuple(int(number) for number in numbers) >= (4, 5, 8) or not numbers
+
+
 def only_disk_snapshots(holdings: Iterable[Holding]) -> list[Violation]:
     """Refuse to detach what is not a disk snapshot."""
     return [
@@ -204,6 +315,37 @@ def only_disk_snapshots(holdings: Iterable[Holding]) -> list[Violation]:
         for holding in holdings
         if not holding.is_disk_snapshot
     ]
+
+
+BY_REASON: dict[str, Rule] = {
+    "already_attached": ONE_PER_DISK,
+    "other_data_center": SAME_DATA_CENTER,
+    "snapshot_not_regular": SNAPSHOT_REGULAR,
+    "snapshot_in_preview": SNAPSHOT_REGULAR,
+    "disk_illegal": DISK_HEALTHY,
+    "boot_in_use": BOOT,
+    "interface_no_hotplug": INTERFACE,
+    "interface_unsupported": INTERFACE,
+    "read_only_unsupported": INTERFACE,
+    "vm_status": APPLIANCE_READY,
+    "vm_in_preview": APPLIANCE_READY,
+    "no_free_slot": APPLIANCE_READY,
+    "virtio_scsi_disabled": APPLIANCE_READY,
+}
+"""The rule behind a refusal of the engine at attach or detach, by :attr:`Meaning.reason`."""
+
+
+def explain(fault: EngineFault) -> BackupError:
+    """Say with our words what the engine refused, if a rule of ours says the same."""
+    rule = BY_REASON.get(fault.reason)
+    if rule is None:
+        return fault
+    violation = Violation(rule, fault.message, {"reason": fault.reason})
+    return Refused(
+        f"{fault.message} [{rule.id}]",
+        hint=" ".join(dict.fromkeys(filter(None, (fault.hint, rule.remedy)))),
+        details={**fault.details, "violations": [violation.facts()]},
+    )
 
 
 def enforce(violations: Sequence[Violation]) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules
@@ -20,6 +21,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.detach
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     BackupError,
+    EngineFault,
     InvalidRequest,
     NotFound,
     OperationFailed,
@@ -36,7 +38,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.base
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.persist import persist
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import (
@@ -56,6 +58,18 @@ if TYPE_CHECKING:
 _STILL_ATTACHED = "STILL ATTACHED"
 
 
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Name the rule behind a refusal of the engine, where there is one."""
+    try:
+        yield
+    except EngineFault as exc:
+        explained = rules.explain(exc)
+        if explained is exc:
+            raise
+        raise explained from exc
+
+
 def attach_one(engine: EnginePort, step: AttachStep, deadline: Deadline) -> None:
     """Attach one disk snapshot and be sure of it.
 
@@ -69,11 +83,12 @@ def attach_one(engine: EnginePort, step: AttachStep, deadline: Deadline) -> None
             return False
         return facts.holding(engine, step.appliance, found).snapshot_id == disk.snapshot_id
 
-    persist(
-        lambda: engine.attach(step.appliance.id, disk.disk_id, disk.snapshot_id, step.settings),
-        attached,
-        deadline,
-    )
+    with _in_our_words():
+        persist(
+            lambda: engine.attach(step.appliance.id, disk.disk_id, disk.snapshot_id, step.settings),
+            attached,
+            deadline,
+        )
 
 
 def detach_one(engine: EnginePort, step: DetachStep, deadline: Deadline) -> None:
@@ -81,11 +96,12 @@ def detach_one(engine: EnginePort, step: DetachStep, deadline: Deadline) -> None
 
     :raises errors.EngineError: the engine refuses for good, or until the time is up.
     """
-    persist(
-        lambda: engine.detach(step.appliance.id, step.disk_id),
-        lambda: engine.attachment(step.appliance.id, step.disk_id) is None,
-        deadline,
-    )
+    with _in_our_words():
+        persist(
+            lambda: engine.detach(step.appliance.id, step.disk_id),
+            lambda: engine.attachment(step.appliance.id, step.disk_id) is None,
+            deadline,
+        )
 
 
 def _failed(step: AttachStep | DetachStep) -> str:
@@ -118,6 +134,9 @@ class Attach(EngineOperation):
                 f"Snapshot {snapshot.description!r} of {source.name!r} holds no disks.",
                 hint="The engine has no stored configuration of it, or it was made without disks.",
             )
+        version = engine.version()
+        asked = request.checkpoints != "allow" and rules.clears_checkpoints(version)
+        checkpointed = engine.checkpointed(source.id) if asked else []
         situation = AttachSituation(
             appliance=appliance,
             source=source,
@@ -126,6 +145,11 @@ class Attach(EngineOperation):
             settings=request.settings,
             held=facts.holdings(engine, appliance),
             replace=request.replace,
+            places=(engine.location(appliance), engine.location(source)),
+            appliance_snapshots=tuple(engine.snapshots(appliance.id)),
+            engine_version=version,
+            checkpointed=tuple(checkpointed),
+            checkpoints=request.checkpoints,
         )
         return plan_attach(situation)
 

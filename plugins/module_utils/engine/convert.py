@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     Attachment,
     Disk,
@@ -18,7 +20,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     Vm,
     VmId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.sdk import SdkObject
+
+if TYPE_CHECKING:
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.sdk import SdkObject
 
 
 def word(value: SdkObject) -> str:
@@ -125,6 +129,7 @@ def event(sdk: SdkObject) -> Event:
         description=sdk.description or "",
         correlation_id=sdk.correlation_id or "",
         vm_id=VmId(owner) if owner else None,
+        time=sdk.time,
     )
 
 

@@ -93,5 +93,14 @@ class EnginePort(Protocol):
     def ovf(self, vm_id: VmId, snapshot_id: SnapshotId | None) -> str | None:
         """The configuration of a VM now, or in a snapshot; None if the engine has none."""
 
+    def holders(self, disk_id: DiskId) -> list[VmId] | None:
+        """VMs that have the disk, by whatever attachment; None if the user may not know."""
+
+    def everybody(self) -> list[tuple[Vm, list[Attachment]]]:
+        """All VMs that the user may see, with their disks. One request, a long answer."""
+
+    def checkpointed(self, vm_id: VmId) -> list[DiskId]:
+        """Disks of a VM that have checkpoints of incremental backup."""
+
     def close(self) -> None:
         """Log out."""

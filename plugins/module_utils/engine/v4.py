@@ -9,7 +9,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import EngineError
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import Location
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    DiskId,
+    Location,
+    VmId,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import convert
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.faults import (
     translated,
@@ -26,14 +30,12 @@ if TYPE_CHECKING:
         Attachment,
         AttachSettings,
         Disk,
-        DiskId,
         Event,
         Layer,
         Snapshot,
         SnapshotDisk,
         SnapshotId,
         Vm,
-        VmId,
     )
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.settings import (
         EngineSettings,
@@ -197,6 +199,36 @@ class V4Engine:
         initialization = None if found is None else found.initialization
         configuration = None if initialization is None else initialization.configuration
         return None if configuration is None else configuration.data
+
+    def holders(self, disk_id: DiskId) -> list[VmId] | None:
+        """VMs that have the disk. The engine tells administrators only (contract section 2.1)."""
+        with translated(f"read who has disk {disk_id}"):
+            found = _or_none(lambda: self._disks.disk_service(disk_id).get(query=_CONTENT))
+        if found is None or found.vms is None:
+            return None
+        return [VmId(one.id) for one in found.vms]
+
+    def everybody(self) -> list[tuple[Vm, list[Attachment]]]:
+        """All VMs with their disks."""
+        with translated("list the VMs and their disks"):
+            found = self._vms.list(follow="disk_attachments")
+        return [
+            (
+                convert.vm(vm),
+                [convert.attachment(one, VmId(vm.id)) for one in vm.disk_attachments or ()],
+            )
+            for vm in found
+        ]
+
+    def checkpointed(self, vm_id: VmId) -> list[DiskId]:
+        """Disks with checkpoints; none on engines before 4.4, which know no checkpoints."""
+        service = self._vms.vm_service(vm_id).checkpoints_service()
+        disks: list[DiskId] = []
+        with translated(f"list the checkpoints of VM {vm_id}"):
+            for one in _or_none(service.list) or []:
+                held = service.checkpoint_service(one.id).disks_service().list()
+                disks.extend(DiskId(disk.id) for disk in held)
+        return list(dict.fromkeys(disks))
 
     def close(self) -> None:
         """End the connection; log out only from a session that this connection began.

@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     InvalidRequest,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.guard import OPERATIONS
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     INTERFACES,
     AttachSettings,
@@ -22,6 +23,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import (
     AttachRequest,
     DetachRequest,
+    GuardRequest,
     InfoRequest,
     OverviewRequest,
     OvfRequest,
@@ -57,15 +59,15 @@ _AUTH: Spec = {
 }
 
 
-def engine_spec(timeout: int | None = None, **options: Spec) -> Spec:
+def engine_spec(default_timeout: int | None = None, /, **options: Spec) -> Spec:
     """Options of a module, with what every module of the action group has.
 
-    :param timeout: Default of the option ``timeout`` in seconds; None for modules that only read.
+    :param default_timeout: Default of the option ``timeout`` in seconds; None for modules that only read.
     """
     spec: Spec = {"auth": dict(_AUTH), **options}
-    if timeout is not None:
+    if default_timeout is not None:
         spec["wait"] = {"type": "bool", "default": True}
-        spec["timeout"] = {"type": "int", "default": timeout}
+        spec["timeout"] = {"type": "int", "default": default_timeout}
         spec["poll_interval"] = {"type": "int", "default": 3}
     return spec
 
@@ -106,6 +108,7 @@ ATTACH: Spec = {
     "pass_discard": {"type": "bool", "default": False, "no_log": False},
     "active": {"type": "bool", "default": True},
     "replace": {"type": "bool", "default": False},
+    "checkpoints": {"type": "str", "choices": ["refuse", "warn", "allow"], "default": "refuse"},
 }
 
 
@@ -124,6 +127,7 @@ def attach_request(params: Params) -> AttachRequest:
             active=params["active"],
         ),
         replace=params["replace"],
+        checkpoints=params["checkpoints"],
     )
 
 
@@ -194,6 +198,28 @@ INFO: Spec = {
 def info_request(params: Params) -> InfoRequest:
     """Read the options of ``disk_snapshot_info``."""
     return InfoRequest(params["vm"], params["source_vm"], params["snapshot"])
+
+
+GUARD: Spec = {
+    "vm": {"type": "str", "required": True},
+    "operations": {
+        "type": "list",
+        "elements": "str",
+        "choices": list(OPERATIONS),
+        "required": True,
+    },
+    "fail": {"type": "bool", "default": True},
+    "wait": {"type": "bool", "default": False},
+    "timeout": {"type": "int", "default": 3600},
+    "poll_interval": {"type": "int", "default": 10},
+}
+
+
+def guard_request(params: Params) -> GuardRequest:
+    """Read the options of ``vm_guard``."""
+    if not params["operations"]:
+        raise InvalidRequest("The list of operations is empty.")
+    return GuardRequest(params["vm"], tuple(dict.fromkeys(params["operations"])), params["fail"])
 
 
 OVF: Spec = {
