@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -36,6 +37,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.evidence import Holding
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     AttachSettings,
+    Location,
 )
 
 SETTINGS = AttachSettings()
@@ -240,6 +242,36 @@ def test_every_rule_that_stands_against_it_is_named() -> None:
         "boot",
         "one-per-disk",
     ]
+
+
+CHECKPOINTED: dict[str, Any] = {"engine_version": "4.5.8", "checkpointed": (DISKS[1], DISKS[4])}
+
+
+def test_a_disk_with_checkpoints_is_refused_unless_it_is_allowed() -> None:
+    assert refusals(situation(**CHECKPOINTED)) == ["checkpoints"]
+    for engine_version, checkpoints, warned in [
+        ("4.5.8", "warn", True),
+        ("4.5.8", "allow", False),
+        ("4.5.7", "refuse", False),
+        ("4.5.7", "warn", False),
+    ]:
+        now = situation(**CHECKPOINTED)
+        plan = plan_attach(replace(now, engine_version=engine_version, checkpoints=checkpoints))
+        assert len(plan.steps) == 2
+        assert bool(plan.warnings) is warned
+
+
+def test_what_is_attached_already_is_not_refused_for_its_checkpoints() -> None:
+    now = situation(holding(DISKS[0]), holding(DISKS[1]), **CHECKPOINTED)
+    assert plan_attach(now).steps == ()
+
+
+def test_another_data_center_and_an_appliance_in_preview_are_refused() -> None:
+    now = situation(
+        places=(Location("a", "dc-1"), Location("b", "dc-2")),
+        appliance_snapshots=(snapshot(SNAPSHOTS[3], status="in_preview"),),
+    )
+    assert sorted(refusals(now)) == ["appliance-ready", "same-data-center"]
 
 
 def test_differences() -> None:

@@ -18,10 +18,14 @@ from unit.samples import (
     snapshot_disk,
 )
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import Refused
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import conflicts, rules
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    EngineConflict,
+    Refused,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     AttachSettings,
+    Location,
 )
 
 ALL = [value for value in vars(rules).values() if isinstance(value, rules.Rule)]
@@ -168,6 +172,67 @@ def test_only_disk_snapshots() -> None:
     assert [(one.rule, one.evidence) for one in found] == [
         (rules.DETACH_ONLY, {"disk_id": DISKS[1]})
     ]
+
+
+def test_same_data_center() -> None:
+    here, there = Location("Default", "dc-1"), Location("Other", "dc-2")
+    assert rules.same_data_center(APPLIANCE, SOURCE, (here, replace(here, cluster="b"))) == []
+    [found] = rules.same_data_center(APPLIANCE, SOURCE, (here, there))
+    assert found.rule is rules.SAME_DATA_CENTER
+    assert found.evidence == {"appliance": "dc-1", "source_vm": "dc-2"}
+
+
+def test_an_appliance_in_preview() -> None:
+    calm = [snapshot(SNAPSHOTS[0]), snapshot(SNAPSHOTS[1], status="locked")]
+    assert rules.not_in_preview(APPLIANCE, calm) == []
+    previewed = snapshot(SNAPSHOTS[2], status="in_preview")
+    [found] = rules.not_in_preview(APPLIANCE, [*calm, previewed])
+    assert found.rule is rules.APPLIANCE_READY
+    assert found.evidence == {"snapshot_id": SNAPSHOTS[2], "status": "in_preview"}
+
+
+@pytest.mark.parametrize(
+    ("version", "clears"),
+    [
+        ("4.3.10.4-1.el7", False),
+        ("4.4.10", False),
+        ("4.5.7-1.el9", False),
+        ("4.5.8-1.el9", True),
+        ("4.5.8_master", True),
+        ("4.5.10", True),
+        ("4.6.0", True),
+        ("5.0", True),
+        ("", True),
+        ("master", True),
+    ],
+)
+def test_checkpoints_are_cleared_by_newer_engines(version: str, clears: bool) -> None:
+    assert rules.clears_checkpoints(version) is clears
+    disks = [snapshot_disk(DISKS[0]), snapshot_disk(DISKS[1])]
+    found = rules.checkpoints_kept(version, disks, [DISKS[1], DISKS[2]])
+    assert [one.evidence["disk_id"] for one in found] == [DISKS[1]] * clears
+    assert rules.checkpoints_kept(version, disks, []) == []
+
+
+@pytest.mark.parametrize("reason", rules.BY_REASON)
+def test_a_refusal_of_the_engine_that_a_rule_foresaw_is_told_as_that_rule(reason: str) -> None:
+    [meaning] = [entry for entry in conflicts.TABLE if entry.reason == reason]
+    assert not meaning.retryable
+    fault = EngineConflict("No.", reason=reason, hint=meaning.hint, details={"status": 409})
+    error = rules.explain(fault)
+    rule = rules.BY_REASON[reason]
+    assert isinstance(error, Refused)
+    assert error.message == f"No. [{rule.id}]"
+    assert error.hint.endswith(rule.remedy)
+    assert meaning.hint in error.hint
+    assert (error.details["status"], error.details["reason"]) == (409, reason)
+    [violation] = error.details["violations"]
+    assert (violation["rule"], violation["evidence"]) == (rule.id, {"reason": reason})
+
+
+def test_other_refusals_stay_what_they_are() -> None:
+    fault = EngineConflict("No.", reason="domain_space")
+    assert rules.explain(fault) is fault
 
 
 def test_enforce() -> None:

@@ -22,6 +22,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import (
     AttachRequest,
     DetachRequest,
+    GuardRequest,
     InfoRequest,
     OvfRequest,
     Patience,
@@ -37,6 +38,7 @@ SPECS = {
     "info": engine_args.INFO,
     "ovf": engine_args.OVF,
     "plan": engine_args.PLAN,
+    "guard": engine_args.GUARD,
 }
 VARIABLES = (
     "OVIRT_URL",
@@ -222,6 +224,13 @@ def test_info_and_ovf_requests() -> None:
     assert engine_args.ovf_request(read(engine_args.OVF, vm="a", snapshot="c")) == OvfRequest(
         "a", "c"
     )
+
+
+def test_guard_request() -> None:
+    params = read(engine_args.GUARD, vm="a", operations=["export", "migrate", "export"], fail=False)
+    assert engine_args.guard_request(params) == GuardRequest("a", ("export", "migrate"), fail=False)
+    with pytest.raises(InvalidRequest, match="empty"):
+        engine_args.guard_request(read(engine_args.GUARD, vm="a", operations=[]))
 
 
 def test_plan_request() -> None:

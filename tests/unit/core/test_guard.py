@@ -1,0 +1,121 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What may be done to a VM that holds disk snapshots, or whose disk snapshots are held."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.samples import APPLIANCE, DISKS, SNAPSHOTS, SOURCE
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import guard, rules
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.guard import (
+    Loan,
+    Standing,
+)
+
+PLUGGED = Loan(
+    DISKS[0], "system", SNAPSHOTS[0], "event", APPLIANCE.id, "appliance", SOURCE.id, "web01", True
+)
+UNPLUGGED = replace(PLUGGED, disk_id=DISKS[1], alias="data", plugged=False)
+
+# Design section 5, contract section 4: operation, rule for the holder, rule for the source.
+TABLE = [
+    ("export", "no-export", None),
+    ("export_ova", "no-export", "source-frozen"),
+    ("template", "no-template", None),
+    ("clone", "no-template", None),
+    ("snapshot", "not-in-snapshot", None),
+    ("migrate", "no-migration", None),
+    ("host_maintenance", "no-migration", None),
+    ("suspend", "no-migration", None),
+    ("remove_snapshot", None, "source-frozen"),
+    ("revert", None, "source-frozen"),
+    ("remove", None, "source-frozen"),
+    ("remove_disk", None, "source-frozen"),
+    ("move_disk", None, "source-frozen"),
+    ("sparsify_disk", None, "source-frozen"),
+    ("start", None, None),
+    ("stop", None, None),
+]
+
+
+def broken(operation: str, standing: Standing) -> list[str]:
+    return [one.rule.id for one in guard.check([operation], standing)]
+
+
+def test_the_table_has_every_operation() -> None:
+    assert {operation for operation, _holder, _source in TABLE} == set(guard.OPERATIONS)
+
+
+@pytest.mark.parametrize(("operation", "holder", "source"), TABLE)
+def test_every_operation(operation: str, holder: str | None, source: str | None) -> None:
+    assert broken(operation, Standing(APPLIANCE, holds=(PLUGGED,))) == [holder] * bool(holder)
+    assert broken(operation, Standing(SOURCE, lent=(PLUGGED,))) == [source] * bool(source)
+    # Not plugged it is left out of exports all the same, but does not hold the VM to its host.
+    stays = holder not in (None, "no-migration")
+    assert broken(operation, Standing(APPLIANCE, holds=(UNPLUGGED,))) == [holder] * stays
+    assert broken(operation, Standing(SOURCE, lent=(UNPLUGGED,))) == [source] * bool(source)
+    assert broken(operation, Standing(SOURCE)) == []
+
+
+def test_each_loan_is_named() -> None:
+    since = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
+    standing = Standing(SOURCE, lent=(replace(PLUGGED, since=since), UNPLUGGED))
+    first, second = guard.check(["remove"], standing)
+    assert first.message == (
+        f"remove of 'web01': its disk 'system' as in snapshot {SNAPSHOTS[0]} is attached to"
+        " 'appliance' (plugged, since 2026-11-23T01:02:03+00:00)."
+    )
+    assert "'data'" in second.message
+    assert "(not plugged)" in second.message
+    assert first.evidence == {
+        "operation": "remove",
+        "part": "source",
+        "disk_id": DISKS[0],
+        "alias": "system",
+        "snapshot_id": SNAPSHOTS[0],
+        "evidence": "event",
+        "holder_id": APPLIANCE.id,
+        "holder_name": "appliance",
+        "source_vm_id": SOURCE.id,
+        "source_vm_name": "web01",
+        "plugged": True,
+        "since": "2026-11-23T01:02:03+00:00",
+    }
+    assert second.evidence["since"] is None
+
+
+@pytest.mark.parametrize(
+    ("loan", "text"),
+    [
+        (PLUGGED, f"holds disk 'system' of 'web01' as in snapshot {SNAPSHOTS[0]} (plugged)"),
+        (replace(PLUGGED, source_name=None), f"of '{SOURCE.id}'"),
+        (replace(PLUGGED, source_name=None, source_id=None), "of 'another VM'"),
+        (replace(PLUGGED, snapshot_id=None), "as in an unknown snapshot"),
+    ],
+)
+def test_what_a_holder_is_told(loan: Loan, text: str) -> None:
+    [found] = guard.check(["export"], Standing(APPLIANCE, holds=(loan,)))
+    assert text in found.message
+    assert found.rule is rules.NO_EXPORT
+
+
+loans = st.lists(st.sampled_from([PLUGGED, UNPLUGGED]), unique=True).map(tuple)
+
+
+@given(st.lists(st.sampled_from(guard.OPERATIONS), unique=True), loans, loans)
+def test_operations_are_judged_one_by_one(
+    operations: list[str], holds: tuple[Loan, ...], lent: tuple[Loan, ...]
+) -> None:
+    standing = Standing(APPLIANCE, holds, lent)
+    together = guard.check(operations, standing)
+    assert together == [one for name in operations for one in guard.check([name], standing)]
+    assert {one.evidence["operation"] for one in together} <= set(operations)
+    if not holds and not lent:
+        assert together == []
