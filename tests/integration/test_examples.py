@@ -1,0 +1,71 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The documentation is true: examples run as they stand, and results have the keys that RETURN names."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.scene import Scene
+
+Json = Any
+ROOT = Path(__file__).resolve().parents[2]
+CHANGES = {
+    "vm_snapshot": [True, True],
+    "disk_snapshot_attach": [True],
+    "disk_snapshot_detach": [True, False],
+    "disk_snapshot_info": [False, False],
+    "vm_ovf_info": [False],
+    "backup_plan_info": [False],
+}
+"""Whether each example changes something, one after the other."""
+
+
+def documents(module: str) -> dict[str, Json]:
+    """The documentation strings of a module, parsed."""
+    source = ROOT / "plugins/modules" / f"{module}.py"
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    return {
+        ast.unparse(node.targets[0]): yaml.safe_load(ast.literal_eval(node.value))
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+    }
+
+
+def engine_modules() -> list[str]:
+    """The modules of the action group."""
+    runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
+    return list(runtime["action_groups"]["engine"])
+
+
+def prepare(scene: Scene, module: str) -> None:
+    """Make what the examples take for granted."""
+    if module == "vm_snapshot":
+        return
+    night = scene.snapshot()
+    if module == "disk_snapshot_detach":
+        scene.attach("web01_data", night)
+        scene.attach("web01_system", night)
+
+
+@pytest.mark.parametrize("module", engine_modules())
+def test_examples(scene: Scene, tmp_path: Path, module: str) -> None:
+    prepare(scene, module)
+    known = documents(module)
+    play = {"hosts": "localhost", "gather_facts": False, "tasks": known["EXAMPLES"]}
+    playbook = tmp_path / "examples.json"
+    playbook.write_text(json.dumps([play]), encoding="utf-8")
+    run = scene.ansible.playbook(scene.lab, playbook)
+    assert run.status == 0, run.text
+    assert run.complaints == []
+    ours = [result for result in run.results if result.requests]
+    assert len(run.results) == len(known["EXAMPLES"])
+    assert [result.changed for result in ours] == CHANGES[module]
+    for result in ours:
+        assert result.keys - {"changed", "diff"} == set(known["RETURN"]), module
