@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -102,9 +102,25 @@ class Control:
         found: dict[str, Any] = self._call("POST", "/settings", values)
         return found
 
-    def add_user(self, name: str, password: str, grants: list[dict[str, str]]) -> None:
-        """Add an account; a grant is ``{"role": ..., "object_id": ...}``."""
-        self._call("POST", "/users", {"name": name, "password": password, "grants": grants})
+    def add_user(
+        self, name: str, password: str, grants: list[dict[str, str]], groups: Sequence[str] = ()
+    ) -> str:
+        """Add an account; a grant is ``{"role": ..., "object_id": ...}``, groups are ids. Its id."""
+        body = {"name": name, "password": password, "grants": grants, "groups": list(groups)}
+        return str(self._call("POST", "/users", body)["id"])
+
+    def add_group(self, name: str, grants: list[dict[str, str]]) -> str:
+        """Add a group of users; its id."""
+        return str(self._call("POST", "/groups", {"name": name, "grants": grants})["id"])
+
+    def add_role(self, name: str, permits: Sequence[str]) -> str:
+        """Add a role with permits (``attach_disk``); an administrator's if one of them is. Its id."""
+        return str(self._call("POST", "/roles", {"name": name, "permits": list(permits)})["id"])
+
+    def add_domain(self, name: str, kind: str = "data", data_centre: str = "Default") -> str:
+        """Add a storage domain, ``data`` or ``export``; its id."""
+        body = {"name": name, "type": kind, "data_centre": data_centre}
+        return str(self._call("POST", "/domains", body)["id"])
 
     def expire_tokens(self) -> None:
         """End all tokens."""

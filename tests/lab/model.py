@@ -16,6 +16,9 @@ from datetime import UTC, datetime
 
 API = "/ovirt-engine/api"
 SYSTEM = "system"
+# The built-in group that every user belongs to.
+EVERYONE = "eee00000-0000-0000-0000-123456789eee"
+NEWEST_KEEPING = (4, 5, 7)
 
 VM_STATUS_WORDS = {
     "up": "Up",
@@ -71,7 +74,10 @@ class Host:
 
 @dataclass
 class Domain:
-    """A storage domain; ``backup`` is the flag that forbids running VMs on it."""
+    """A storage domain; ``backup`` is the flag that forbids running VMs on it.
+
+    ``type`` is ``data`` or ``export``.
+    """
 
     id: str
     name: str
@@ -79,6 +85,7 @@ class Domain:
     status: str = "active"
     backup: bool = False
     low_space: bool = False
+    type: str = "data"
 
 
 @dataclass
@@ -96,7 +103,11 @@ class Volume:
 
 @dataclass
 class Disk:
-    """An image group; ``active_volume_id`` is the layer that its owner writes to."""
+    """An image group; ``active_volume_id`` is the layer that its owner writes to.
+
+    ``storage_type`` is ``image`` or ``lun``: a direct LUN, which has no snapshots and no domain, and one
+    volume here only because a guest needs something to read. ``bitmaps`` are those of its checkpoints.
+    """
 
     id: str
     alias: str
@@ -110,6 +121,8 @@ class Disk:
     description: str = ""
     backup: str = "none"
     hosted_engine_lun: bool = False
+    storage_type: str = "image"
+    bitmaps: list[str] = field(default_factory=list)
     created: datetime = field(default_factory=now)
 
 
@@ -181,27 +194,87 @@ class Vm:
     mac: str = "56:6f:1a:2b:00:01"
     tags: list[str] = field(default_factory=list)
     checkpoints: list[str] = field(default_factory=list)
+    checkpoint_disks: dict[str, list[str]] = field(default_factory=dict)
     fqdn: str | None = None
     created: datetime = field(default_factory=now)
     origin: str = "ovirt"
 
 
+@dataclass
+class Role:
+    """A set of permits (names of action groups); an administrator's role opens unfiltered reads.
+
+    ``viewing``: whoever has it on an object sees what is below (``allows_viewing_children``).
+    """
+
+    name: str
+    permits: set[str] = field(default_factory=set)
+    admin: bool = False
+    viewing: bool = False
+    description: str = ""
+    mutable: bool = True
+    id: str = field(default_factory=new_id)
+
+
 @dataclass(frozen=True)
 class Grant:
-    """A role on an object (or ``system``). Filtered reads see user roles alone."""
+    """A permission: a role, by name, on an object (or ``system``). Filtered reads see user roles alone."""
 
     role: str
     object_id: str = SYSTEM
+    id: str = field(default_factory=new_id)
 
 
 @dataclass
 class User:
-    """An account; ``name`` carries its profile, as in ``admin@internal``."""
+    """An account; ``name`` carries its profile, as in ``admin@internal``. ``groups`` are ids."""
 
     name: str
     password: str
     grants: list[Grant] = field(default_factory=list)
     id: str = field(default_factory=new_id)
+    groups: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Group:
+    """A group of users of the directory, with what it was granted."""
+
+    name: str
+    grants: list[Grant] = field(default_factory=list)
+    id: str = field(default_factory=new_id)
+
+
+@dataclass
+class Template:
+    """A template; ``disks`` are its own, ``sources`` the disks of the VM that they were made of."""
+
+    id: str
+    name: str
+    vm_id: str
+    cluster_id: str
+    status: str = "locked"
+    description: str = ""
+    disks: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Export:
+    """What an export wrote: ``kind`` is ``ova``, ``domain`` or ``clone``, ``disks`` the disks that are in it.
+
+    ``target`` is a path on a host, an export domain's id, or the clone's id; ``leftover`` the automatic
+    snapshot that could not be removed.
+    """
+
+    kind: str
+    vm_id: str
+    vm_name: str
+    target: str
+    disks: tuple[str, ...]
+    host_id: str | None = None
+    leftover: str | None = None
+    time: datetime = field(default_factory=now)
 
 
 @dataclass(frozen=True)
@@ -229,7 +302,11 @@ class Job:
 
 @dataclass
 class Settings:
-    """Switches of the whole engine; the control API changes them by name."""
+    """Switches of the whole engine; the control API changes them by name.
+
+    ``version`` is what the engine announces. Those after 4.5.7 clear a disk's checkpoints at any detach;
+    ``detach_clears_checkpoints`` makes the engine such a one.
+    """
 
     snapshot_polls: int = 1
     removal_polls: int = 1
@@ -238,6 +315,19 @@ class Settings:
     detach_clears_checkpoints: bool = False
     maintenance: bool = False
     token_seconds: float = 1800.0
+    version: str = "4.5.7"
+
+    def announced(self) -> tuple[int, int, int]:
+        """Major, minor and build of the engine's version."""
+        major, minor, build = (int(part) for part in self.version.split(".")[:3])
+        version = (major, minor, build)
+        if self.detach_clears_checkpoints and version <= NEWEST_KEEPING:
+            return (*NEWEST_KEEPING[:2], NEWEST_KEEPING[2] + 1)
+        return version
+
+    def clears(self) -> bool:
+        """Whether a detach takes the disk's checkpoints away."""
+        return self.announced() > NEWEST_KEEPING
 
 
 @dataclass
@@ -255,6 +345,10 @@ class World:
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
     attachments: dict[tuple[str, str], Attachment] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
+    roles: dict[str, Role] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    templates: dict[str, Template] = field(default_factory=dict)
+    exports: list[Export] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     jobs: dict[str, Job] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)

@@ -11,14 +11,19 @@ from typing import Any
 
 from lab.engine.commands import base, disks
 from lab.engine.core import Engine
+from lab.engine.roles import predefined, shows_below
 from lab.model import (
+    EVERYONE,
+    SYSTEM,
     Attachment,
     Cluster,
     DataCentre,
     Disk,
     Domain,
     Grant,
+    Group,
     Host,
+    Role,
     Snapshot,
     User,
     Vm,
@@ -27,14 +32,20 @@ from lab.model import (
 )
 
 MIB = 1 << 20
+BLANK = disks.NO_SNAPSHOT
 ADMIN = ("admin@internal", "admin-secret")
 BACKUP = ("backup@internal", "backup-secret")
 GUEST = ("guest@internal", "guest-secret")
+# The least that a backup needs: no predefined role is that small.
+LEAST = {"CONFIGURE_VM_STORAGE", "ATTACH_DISK", "MANIPULATE_VM_SNAPSHOTS", "LOGIN"}
 
 
 @dataclass(frozen=True)
 class DiskSpec:
-    """A disk to make: ``fill`` is ``pattern``, ``ext4`` or None; the size is in bytes."""
+    """A disk to make: ``fill`` is ``pattern``, ``ext4`` or None; the size is in bytes.
+
+    ``lun`` makes a direct LUN of it.
+    """
 
     alias: str
     size: int = 64 * MIB
@@ -46,6 +57,7 @@ class DiskSpec:
     shareable: bool = False
     active: bool = True
     domain: str | None = None
+    lun: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,9 +125,37 @@ def furnish(world: World) -> None:
             host = Host(new_id(), host_name, cluster.id)
             world.hosts[host.id] = host
     world.tags[new_id()] = "backup"
+    _roles(world)
     roles = {ADMIN: "SuperUser", BACKUP: "BackupRole", GUEST: "LoginOnly"}
     for (name, password), role in roles.items():
         world.users[name] = User(name, password, [Grant(role)])
+
+
+def _roles(world: World) -> None:
+    """The predefined roles, the lab's two own ones, and what the built-in group has everywhere."""
+    own = [
+        Role("BackupRole", set(LEAST), viewing=shows_below(LEAST)),
+        Role("LoginOnly", {"LOGIN"}),
+    ]
+    for role in [*predefined(), *own]:
+        world.roles[role.name] = role
+    # Both are there after an engine's installation: users see grants of a group they never heard of.
+    grants = [Grant("UserProfileEditor", SYSTEM), Grant("UserTemplateBasedVm", BLANK)]
+    world.groups[EVERYONE] = Group("Everyone", grants, EVERYONE)
+
+
+def add_domain(world: World, name: str, kind: str, data_centre: str = "Default") -> Domain:
+    """Another storage domain, ``data`` or ``export``. Hold the lock.
+
+    :raises ValueError: for a kind, a name or a data centre that cannot be.
+    """
+    centre = next((c for c in world.data_centres.values() if c.name == data_centre), None)
+    taken = any(one.name == name for one in world.domains.values())
+    if centre is None or taken or kind not in {"data", "export"}:
+        raise ValueError(f"no storage domain {name} of type {kind} in {data_centre}")
+    domain = Domain(new_id(), name, centre.id, type=kind)
+    world.domains[domain.id] = domain
+    return domain
 
 
 def clear(world: World) -> None:
@@ -134,6 +174,10 @@ def clear(world: World) -> None:
         world.events,
         world.jobs,
         world.tags,
+        world.roles,
+        world.groups,
+        world.templates,
+        world.exports,
     )
     for table in tables:
         table.clear()
@@ -191,14 +235,25 @@ def add_vm(engine: Engine, spec: VmSpec) -> Vm:
             row = Attachment(vm.id, disk.id, disk_spec.interface, disk_spec.active)
             row.bootable = disk_spec.bootable
             world.attachments[(vm.id, disk.id)] = row
+        _bitmaps(vm, [disk for disk in made if disk.storage_type == "image"])
     return vm
 
 
+def _bitmaps(vm: Vm, disks: Sequence[Disk]) -> None:
+    """Each checkpoint covers all disks of its VM, with a bitmap in each qcow2 of them."""
+    for checkpoint in vm.checkpoints:
+        vm.checkpoint_disks[checkpoint] = [disk.id for disk in disks]
+        for disk in disks:
+            if disk.fmt == "qcow2":
+                disk.bitmaps.append(checkpoint)
+
+
 def _make_disk(engine: Engine, spec: DiskSpec, domain_id: str, active: Snapshot) -> Disk:
-    fmt = "raw" if spec.fmt == "raw" else "cow"
+    fmt = "raw" if spec.lun or spec.fmt == "raw" else "cow"
     wanted = disks.Wanted(spec.alias, domain_id, spec.size, fmt, shareable=spec.shareable)
     disk, volume = disks.rows(wanted)
-    volume.snapshot_id = active.id
+    volume.snapshot_id = disks.NO_SNAPSHOT if spec.lun else active.id
+    disk.storage_type = "lun" if spec.lun else "image"
     engine.host.create_disk(base.image_of(disk, volume), spec.fill, spec.seed)
     with engine.world.lock:
         engine.world.disks[disk.id], engine.world.volumes[volume.id] = disk, volume

@@ -17,9 +17,10 @@ from lab.engine.faults import Fault
 from lab.engine.host import HostFailure
 from lab.engine.http import JSON, Request, Response
 from lab.engine.locks import Want
-from lab.engine.permissions import ROLES
+from lab.engine.permissions import all_held
+from lab.engine.roles import PERMITS, shows_below
 from lab.engine.texts import MESSAGES, Refusal, Said
-from lab.model import VM_STATUS_WORDS, Grant, User, Vm
+from lab.model import VM_STATUS_WORDS, Grant, Group, Role, User, Vm
 
 if TYPE_CHECKING:
     from lab.lab import Lab
@@ -55,6 +56,9 @@ class ControlApi:
             ("DELETE", "/locks", self._clear_locks),
             ("POST", "/settings", self._settings),
             ("POST", "/users", self._add_user),
+            ("POST", "/groups", self._add_group),
+            ("POST", "/roles", self._add_role),
+            ("POST", "/domains", self._add_domain),
             ("POST", "/tokens/expire", self._expire),
             ("POST", "/engine", self._engine),
             ("POST", "/reset", self._reset),
@@ -122,14 +126,42 @@ class ControlApi:
         return asdict(settings)
 
     def _add_user(self, body: Mapping[str, Any]) -> Json:
-        grants = [Grant(**grant) for grant in body.get("grants", ())]
-        for grant in grants:
-            if grant.role not in ROLES:
-                raise ValueError(f"no role {grant.role}")
-        user = User(str(body["name"]), str(body["password"]), grants)
+        user = User(str(body["name"]), str(body["password"]), self._grants(body))
+        user.groups = [str(one) for one in body.get("groups", ())]
         with self._lab.world.lock:
+            if set(user.groups) - set(self._lab.world.groups):
+                raise ValueError(f"no groups {user.groups}")
             self._lab.world.users[user.name] = user
         return {"name": user.name, "id": user.id}
+
+    def _grants(self, body: Mapping[str, Any]) -> list[Grant]:
+        grants = [Grant(**grant) for grant in body.get("grants", ())]
+        for grant in grants:
+            if grant.role not in self._lab.world.roles:
+                raise ValueError(f"no role {grant.role}")
+        return grants
+
+    def _add_group(self, body: Mapping[str, Any]) -> Json:
+        group = Group(str(body["name"]), self._grants(body))
+        with self._lab.world.lock:
+            self._lab.world.groups[group.id] = group
+        return {"name": group.name, "id": group.id}
+
+    def _add_role(self, body: Mapping[str, Any]) -> Json:
+        permits = {str(one).upper() for one in body["permits"]}
+        if permits - set(PERMITS):
+            raise ValueError(f"no permits {sorted(permits - set(PERMITS))}")
+        admin = any(PERMITS[name].admin for name in permits)
+        role = Role(str(body["name"]), permits, admin, shows_below(permits))
+        with self._lab.world.lock:
+            self._lab.world.roles[role.name] = role
+        return {"name": role.name, "id": role.id}
+
+    def _add_domain(self, body: Mapping[str, Any]) -> Json:
+        name, kind = str(body["name"]), str(body.get("type", "data"))
+        with self._lab.world.lock:
+            centre = str(body.get("data_centre", "Default"))
+            return asdict(worlds.add_domain(self._lab.world, name, kind, centre))
 
     def _expire(self, _body: Json) -> Json:
         self._lab.app.sso.expire_all()
@@ -206,6 +238,15 @@ class ControlApi:
             shown["attachments"] = [asdict(row) for row in world.attachments.values()]
             shown["events"] = [asdict(row) for row in world.events]
             shown["jobs"] = [asdict(row) for row in world.jobs.values()]
+            shown["templates"] = [asdict(row) for row in world.templates.values()]
+            shown["exports"] = [asdict(row) for row in world.exports]
+            shown["roles"] = [
+                {**asdict(r), "permits": sorted(r.permits)} for r in world.roles.values()
+            ]
+            shown["permissions"] = [
+                {**asdict(held.grant), "holder_id": held.holder.id, "holder": held.holder.name}
+                for held in all_held(world)
+            ]
             chains = {d: [v.id for v in world.chain(d)] for d in world.disks}
             extra = {"chains": chains, "settings": asdict(world.settings)}
         host = dict(self._lab.engine.host.describe())

@@ -143,7 +143,7 @@ class Call:
     @property
     def admin(self) -> bool:
         """Whether unfiltered reads are allowed."""
-        return is_admin(self.user)
+        return is_admin(self.world, self.user)
 
     @property
     def filtered(self) -> bool:

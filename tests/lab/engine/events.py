@@ -97,6 +97,62 @@ _TEXTS: dict[int, tuple[str, str]] = {
         "Migration started (VM: ${vm}, Source: ${host}, Destination: ${other}, User: ${user}). ",
     ),
     521: (ERROR, "Failed to complete suspending of VM ${vm}."),
+    46: (NORMAL, "Snapshot-Preview ${snapshot} for VM ${vm} was initiated by ${user}."),
+    71: (NORMAL, "Snapshot-Preview ${snapshot} for VM ${vm} has been completed."),
+    94: (NORMAL, "Committing a Snapshot-Preview for VM ${vm} was initialized by ${user}."),
+    95: (NORMAL, "Committing a Snapshot-Preview for VM ${vm} has been completed."),
+    650: (NORMAL, "Undoing a Snapshot-Preview for VM ${vm} was initialized by ${user}."),
+    651: (NORMAL, "Undoing a Snapshot-Preview for VM ${vm} has been completed."),
+    48: (NORMAL, "Creation of Template ${template} from VM ${vm} was initiated by ${user}."),
+    51: (NORMAL, "Creation of Template ${template} from VM ${vm} has been completed."),
+    1162: (NORMAL, "Starting export Vm ${vm} to ${domain}"),
+    1150: (NORMAL, "Vm ${vm} was exported successfully to ${domain}"),
+    1223: (NORMAL, "Starting to export Vm ${vm} as a Virtual Appliance"),
+    1224: (
+        NORMAL,
+        "Vm ${vm} was exported successfully as a Virtual Appliance to path ${path} on Host ${host}",
+    ),
+    1225: (
+        ERROR,
+        "Failed to export Vm ${vm} as a Virtual Appliance to path ${path} on Host ${host}",
+    ),
+    373: (
+        NORMAL,
+        "Disk '${disk}' from Snapshot(s) '${snapshot}' of VM '${vm}' deletion was initiated by "
+        "${user}.",
+    ),
+    375: (
+        NORMAL,
+        "Disk '${disk}' from Snapshot(s) '${snapshot}' of VM '${vm}' deletion has been completed "
+        "(User: ${user}).",
+    ),
+    376: (
+        ERROR,
+        "Failed to complete deletion of Disk '${disk}' from snapshot(s) '${snapshot}' of VM '${vm}' "
+        "(User: ${user}).",
+    ),
+    2008: (NORMAL, "User ${user} moving disk ${disk} to domain ${domain}."),
+    2010: (NORMAL, "User ${user} finished moving disk ${disk} to domain ${domain}."),
+    2052: (
+        WARNING,
+        "Failed to perform live merge, disk ${disk} migration to storage domain ${domain} was "
+        "successful.",
+    ),
+    501: (NORMAL, "Suspending VM ${vm} was initiated by User ${user} (Host: ${host})."),
+    503: (NORMAL, "VM ${vm} on Host ${host} is suspended."),
+    130: (ERROR, "Failed to complete suspending of VM ${vm}, will try again."),
+    600: (NORMAL, "Host ${host} was switched to Maintenance mode by ${user}."),
+    850: (
+        NORMAL,
+        "User/Group ${subject}, Namespace *, Authorization provider: ${authz} was granted permission "
+        "for Role ${role} on ${kind} ${name}, by ${user}.",
+    ),
+    852: (
+        NORMAL,
+        "User/Group ${subject} Role ${role} permission was removed from ${kind} ${name} by ${user}",
+    ),
+    858: (NORMAL, "Role ${role} removed from ${user}"),
+    864: (NORMAL, "Role ${role} was added by ${user}"),
     113: (NORMAL, "VM ${vm} was successfully removed by ${user}."),
     2020: (NORMAL, "Add-Disk operation of '${disk}' was initiated by ${user}."),
     2021: (NORMAL, "The disk '${disk}' was successfully added."),

@@ -55,6 +55,12 @@ class HostAgent(Protocol):
         """Delete a disk with all of its volumes."""
         ...
 
+    def move_disk(
+        self, running_vm: str | None, domain_id: str, disk_id: str, target_id: str
+    ) -> None:
+        """Move a disk with all of its volumes to another domain."""
+        ...
+
     def start_vm(self, vm_id: str, plugs: Sequence[Plug]) -> None:
         """Start a VM with these disks."""
         ...
@@ -123,6 +129,11 @@ class NoHost:
         """Nod."""
 
     def remove_disk(self, domain_id: str, disk_id: str) -> None:
+        """Nod."""
+
+    def move_disk(
+        self, running_vm: str | None, domain_id: str, disk_id: str, target_id: str
+    ) -> None:
         """Nod."""
 
     def start_vm(self, vm_id: str, plugs: Sequence[Plug]) -> None:

@@ -56,8 +56,8 @@ def own_disks(world: World, vm: Vm, size_of: Callable[[Volume], int]) -> list[Ov
     """
     found = []
     for attachment in world.attachments_of(vm.id):
-        if attachment.snapshot_id is None:
-            disk = world.disks[attachment.disk_id]
+        disk = world.disks[attachment.disk_id]
+        if attachment.snapshot_id is None and disk.storage_type == "image":
             volume = world.volumes[disk.active_volume_id]
             found.append(OvfDisk(disk, attachment, volume, size_of(volume)))
     return found

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from ovirtsdk4 import types
@@ -14,6 +14,8 @@ from lab.engine.codec import Entity, ref
 from lab.engine.core import Call
 from lab.engine.host import Image
 from lab.engine.ovf import GIB, gib
+from lab.engine.permissions import Held
+from lab.engine.roles import PERMITS, Permit
 from lab.model import (
     API,
     Attachment,
@@ -22,10 +24,13 @@ from lab.model import (
     Disk,
     Domain,
     Event,
+    Group,
     Host,
     Job,
+    Role,
     Snapshot,
     SnapshotDisk,
+    Template,
     User,
     Vm,
     Volume,
@@ -54,7 +59,10 @@ VM_LINKS = (
     "tags",
     "watchdogs",
 )
-VM_ACTIONS = ("start", "stop", "shutdown", "suspend", "migrate", "detach", "reboot")
+VM_ACTIONS = (
+    *("start", "stop", "shutdown", "suspend", "migrate", "detach", "reboot"),
+    *("clone", "commitsnapshot", "export", "previewsnapshot", "undosnapshot"),
+)
 DISK_LINKS = ("permissions", "statistics", "disksnapshots")
 DISK_ACTIONS = ("copy", "move", "reduce", "refreshlun", "sparsify", "export")
 FORMATS = {"qcow2": types.DiskFormat.COW, "raw": types.DiskFormat.RAW}
@@ -135,6 +143,8 @@ def disk_status(call: Call, row: Disk) -> types.DiskStatus:
 
 def disk(call: Call, row: Disk, vms: bool = False) -> Entity:
     """A disk with its active volume. No snapshot is ever named here."""
+    if row.storage_type == "lun":
+        return _direct_lun(call, row, vms)
     world, host = call.world, call.engine.host
     active = world.volumes[row.active_volume_id]
     sizes = [host.actual_size(image(row, v)) for v in world.chain(row.id)]
@@ -162,6 +172,26 @@ def disk(call: Call, row: Disk, vms: bool = False) -> Entity:
         value.qcow_version = types.QcowVersion.QCOW2_V3
     if vms:
         value.vms = [ref(types.Vm, "vms", h.vm_id) for h in world.holders(row.id)]
+    return Entity(_at(value, f"disks/{row.id}"), DISK_LINKS, DISK_ACTIONS)
+
+
+def _direct_lun(call: Call, row: Disk, vms: bool) -> Entity:
+    """A direct LUN: no format, no size of its own, no storage domain."""
+    unit = types.LogicalUnit(id=row.id.replace("-", ""), lun_mapping=0, size=row.virtual_size)
+    value = types.Disk(
+        id=row.id,
+        name=row.alias,
+        alias=row.alias,
+        description=row.description,
+        shareable=row.shareable,
+        content_type=types.DiskContentType.DATA,
+        storage_type=types.DiskStorageType.LUN,
+        lun_storage=types.HostStorage(type=types.StorageType.ISCSI, logical_units=[unit]),
+        propagate_errors=False,
+        wipe_after_delete=False,
+    )
+    if vms:
+        value.vms = [ref(types.Vm, "vms", h.vm_id) for h in call.world.holders(row.id)]
     return Entity(_at(value, f"disks/{row.id}"), DISK_LINKS, DISK_ACTIONS)
 
 
@@ -292,7 +322,9 @@ def data_centre(row: DataCentre) -> Entity:
         status=types.DataCenterStatus.UP,
         version=types.Version(major=4, minor=7),
     )
-    return Entity(_at(value, f"datacenters/{row.id}"), ("clusters", "storagedomains"))
+    return Entity(
+        _at(value, f"datacenters/{row.id}"), ("clusters", "permissions", "storagedomains")
+    )
 
 
 def host(row: Host) -> Entity:
@@ -305,7 +337,11 @@ def host(row: Host) -> Entity:
         type=types.HostType.OVIRT_NODE,
         cluster=ref(types.Cluster, "clusters", row.cluster_id),
     )
-    return Entity(_at(value, f"hosts/{row.id}"), ("nics", "storage"), ("activate", "deactivate"))
+    return Entity(
+        _at(value, f"hosts/{row.id}"),
+        ("nics", "permissions", "storage"),
+        ("activate", "deactivate"),
+    )
 
 
 def domain(row: Domain, attached_to: Sequence[str]) -> Entity:
@@ -313,9 +349,9 @@ def domain(row: Domain, attached_to: Sequence[str]) -> Entity:
     value = types.StorageDomain(
         id=row.id,
         name=row.name,
-        type=types.StorageDomainType.DATA,
+        type=types.StorageDomainType(row.type),
         external_status=types.ExternalStatus.OK,
-        master=True,
+        master=row.type == "data",
         backup=row.backup,
         available=100 * GIB,
         used=10 * GIB,
@@ -323,7 +359,9 @@ def domain(row: Domain, attached_to: Sequence[str]) -> Entity:
         storage=types.HostStorage(type=types.StorageType.NFS, address="storage", path="/export"),
         data_centers=[ref(types.DataCenter, "datacenters", one) for one in attached_to],
     )
-    return Entity(_at(value, f"storagedomains/{row.id}"), ("disks", "disksnapshots"))
+    return Entity(
+        _at(value, f"storagedomains/{row.id}"), ("disks", "disksnapshots", "permissions", "vms")
+    )
 
 
 def user(row: User) -> Entity:
@@ -340,7 +378,86 @@ def user(row: User) -> Entity:
     return Entity(_at(value, f"users/{row.id}"), ("permissions", "roles", "tags"))
 
 
-def template() -> Entity:
-    """The Blank template, which every VM of the lab came from."""
-    value = types.Template(id=BLANK, name="Blank", status=types.TemplateStatus.OK)
-    return Entity(_at(value, f"templates/{BLANK}"), ("permissions", "tags"))
+def template(row: Template) -> Entity:
+    """A template."""
+    value = types.Template(
+        id=row.id,
+        name=row.name,
+        description=row.description,
+        status=types.TemplateStatus(row.status),
+    )
+    if row.cluster_id:
+        value.cluster = ref(types.Cluster, "clusters", row.cluster_id)
+    links = ("diskattachments", "nics", "permissions", "tags")
+    return Entity(_at(value, f"templates/{row.id}"), links, ("export",))
+
+
+def exported(row: tuple[str, str, str]) -> Entity:
+    """A VM on an export domain: domain, VM, name."""
+    domain_id, vm_id, name = row
+    value = types.Vm(id=vm_id, name=name, status=types.VmStatus.DOWN)
+    value.storage_domain = ref(types.StorageDomain, "storagedomains", domain_id)
+    return Entity(_at(value, f"storagedomains/{domain_id}/vms/{vm_id}"))
+
+
+def role(row: Role) -> Entity:
+    """A role, its permits one link away."""
+    value = types.Role(
+        id=row.id,
+        name=row.name,
+        description=row.description,
+        administrative=row.admin,
+        mutable=row.mutable,
+    )
+    return Entity(_at(value, f"roles/{row.id}"), ("permits",))
+
+
+def _permit(one: Permit) -> types.Permit:
+    return types.Permit(id=str(one.id), name=one.name.lower(), administrative=one.admin)
+
+
+def permit(one: Permit, of_role: Role) -> Entity:
+    """A permit of a role; names are in lower case."""
+    value = _permit(one)
+    value.role = ref(types.Role, "roles", of_role.id)
+    return Entity(_at(value, f"roles/{of_role.id}/permits/{one.id}"))
+
+
+def cluster_level(version: str) -> Entity:
+    """A cluster level: the place where the API lists all permits."""
+    value = types.ClusterLevel(id=version, permits=[_permit(one) for one in PERMITS.values()])
+    return Entity(_at(value, f"clusterlevels/{version}"), ("clusterfeatures",))
+
+
+KINDS: Mapping[str, tuple[Any, str]] = {
+    "vm": (types.Vm, "vms"),
+    "disk": (types.Disk, "disks"),
+    "cluster": (types.Cluster, "clusters"),
+    "data_center": (types.DataCenter, "datacenters"),
+    "storage_domain": (types.StorageDomain, "storagedomains"),
+    "host": (types.Host, "hosts"),
+    "template": (types.Template, "templates"),
+}
+
+
+def permission(call: Call, held: Held, kind: str, path: str, object_id: str) -> Entity:
+    """A permission: a role, a user or a group, and the object unless that is the system."""
+    value = types.Permission(
+        id=held.grant.id,
+        role=ref(types.Role, "roles", call.world.roles[held.grant.role].id),
+    )
+    if isinstance(held.holder, Group):
+        value.group = ref(types.Group, "groups", held.holder.id)
+    else:
+        value.user = ref(types.User, "users", held.holder.id)
+    if kind:
+        struct, collection = KINDS[kind]
+        setattr(value, kind, ref(struct, collection, object_id))
+    return Entity(_at(value, f"{path}/{held.grant.id}"))
+
+
+def group(row: Group) -> Entity:
+    """A group of the directory."""
+    value = types.Group(id=row.id, name=row.name, namespace="*")
+    value.domain = types.Domain(name="internal-authz")
+    return Entity(_at(value, f"groups/{row.id}"), ("permissions", "roles", "tags"))

@@ -17,8 +17,9 @@ BAD = 400
 CONFLICT = 409
 INTERNAL = 500
 FORBIDDEN = 403
+UNAUTHENTICATED = 401
 # With several messages the first kind of this row that occurs decides.
-PRECEDENCE = (BAD, CONFLICT, INTERNAL, FORBIDDEN)
+PRECEDENCE = (BAD, CONFLICT, INTERNAL, FORBIDDEN, UNAUTHENTICATED)
 
 DOT = "Cannot ${action} ${type}. "
 COLON = "Cannot ${action} ${type}: "
@@ -242,6 +243,115 @@ _ROWS = (
     ),
     Message("VM_BEING_EXPORTED", CONFLICT, DOT + "VM ${VmName} is being exported."),
     Message("VM_BEING_CLONED", CONFLICT, DOT + "VM is being cloned."),
+    Message("VM_NOT_UP", CONFLICT, DOT + "VM is not up."),
+    Message(
+        "TEMPLATE_VM_NOT_DOWN",
+        CONFLICT,
+        DOT + "VM is locked or still running, try again once VM is in the Down state.",
+    ),
+    Message("TEMPLATE_NOT_EXIST", BAD, DOT + "The relevant Template doesn't exist."),
+    Message(
+        "NAME_USED",
+        CONFLICT,
+        DOT + "The ${type} name is already in use, please choose a unique name and try again.",
+    ),
+    Message(
+        "NOT_EXPORT_DOMAIN",
+        BAD,
+        DOT + "The specified domain '${storageDomainName}' is not an export domain.",
+    ),
+    Message("NO_PROXY_HOST", BAD, DOT + "No host specified to serve as proxy."),
+    Message(
+        "HOST_STATUS",
+        CONFLICT,
+        DOT + "Operation can be performed only when Host status is ${hostStatus}.",
+    ),
+    Message(
+        "PROXY_HOST_ELSEWHERE",
+        CONFLICT,
+        DOT + "Proxy host and virtual machine do not reside at the same data center.",
+    ),
+    Message(
+        "NOT_IN_PREVIEW",
+        CONFLICT,
+        DOT[:-2] + " to a Snapshot that is not being previewed. Please select the correct Snapshot "
+        "to restore to: Either the one being previewed, or the one before the preview.",
+    ),
+    Message(
+        "DISK_PLUGGED_TO_NON_DOWN",
+        CONFLICT,
+        DOT + "The disk ${DiskName} is plugged to non-Down VMs: ${VmList}",
+    ),
+    Message(
+        "SOURCE_AND_TARGET_SAME",
+        BAD,
+        DOT + "The source and target storage domains are the same.",
+    ),
+    Message(
+        "DISK_SNAPSHOTS_NOT_EXIST",
+        BAD,
+        DOT + "The following disk snapshot(s) ID(s) does not exist: ${diskSnapshotIds}.",
+    ),
+    Message(
+        "DISK_SNAPSHOTS_ACTIVE",
+        BAD,
+        DOT + "The following disk snapshot(s) is active: ${diskSnapshotIds}.",
+    ),
+    Message(
+        "HOST_IN_MAINTENANCE",
+        CONFLICT,
+        "Cannot switch Host to Maintenance mode. Host is already in Maintenance mode.",
+    ),
+    Message("ROLE_READ_ONLY", CONFLICT, DOT + "The Role is Read-Only."),
+    Message("ACTION_LIST_EMPTY", BAD, "Actions list cannot be empty."),
+    Message("ROLE_TYPE_EMPTY", BAD, "Invalid Role Type."),
+    Message(
+        "ADMIN_PERMIT_IN_USER_ROLE",
+        CONFLICT,
+        "Cannot add administrator's action group to a User Role.",
+    ),
+    Message(
+        "PERMIT_ATTACHED",
+        CONFLICT,
+        "Cannot attach action group to Role. This action group is already attached to Role.",
+    ),
+    Message(
+        "PERMIT_NOT_ATTACHED",
+        BAD,
+        "Cannot detach action group from Role. This action group is not attached to this Role.",
+    ),
+    Message(
+        "ROLE_IN_USE",
+        CONFLICT,
+        "One or more Permissions is still associated with Role.\n- Please remove all Permissions "
+        "first.",
+    ),
+    Message("ROLE_TYPE_CHANGED", BAD, "Cannot ${action} Role. Changing Role type is not allowed."),
+    Message("PERMISSION_NO_ROLE", BAD, "Cannot add permission, invalid Role id"),
+    Message("PERMISSION_NO_OBJECT", BAD, "Cannot add permission, invalid object ID or type"),
+    Message(
+        "PERMISSION_ADMIN_ROLE",
+        FORBIDDEN,
+        "Cannot add permission, only system super user can give permissions with admin Role",
+    ),
+    Message(
+        "PERMISSION_REMOVE_ADMIN_ROLE",
+        FORBIDDEN,
+        "Cannot remove permission, only system super user can remove permissions with admin Role",
+    ),
+    Message(
+        "LAST_SUPER_USER",
+        CONFLICT,
+        DOT + "The system must have at least one Super User Role defined.",
+    ),
+    Message(
+        "EVERYONE_SYSTEM",
+        CONFLICT,
+        "It's not allowed to remove system permissions assigned to built-in Everyone group",
+    ),
+    Message("INHERITED_PERMISSION", CONFLICT, "Cannot remove inherited permission"),
+    Message("USER_NOT_IN_DB", UNAUTHENTICATED, "User must exist in Database."),
+    Message("USER_REMOVES_HIMSELF", CONFLICT, DOT + "User is currently logged in."),
     Message("NOT_AUTHORIZED", FORBIDDEN, "User is not authorized to perform this action."),
     Message(
         "HOSTED_ENGINE_SUPERUSER",

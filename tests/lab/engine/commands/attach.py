@@ -104,11 +104,11 @@ def attach(call: Call, wanted: Wanted) -> Attachment:
 def _permissions(call: Call, wanted: Wanted) -> None:
     vm, disk = call.world.vms.get(wanted.vm_id), call.world.disks.get(wanted.disk_id)
     if vm is not None:
-        may.require(call.user, may.CONFIGURE_VM_STORAGE, may.vm_scopes(call.world, vm))
+        may.require(call, may.CONFIGURE_VM_STORAGE, may.vm_scopes(call.world, vm))
         if vm.hosted_engine and not call.admin:
             raise refuse("HOSTED_ENGINE_SUPERUSER")
     if disk is not None:
-        may.require(call.user, may.ATTACH_DISK, may.disk_scopes(call.world, disk))
+        may.require(call, may.ATTACH_DISK, may.disk_scopes(call.world, disk))
 
 
 def _locks(world: World, wanted: Wanted) -> list[Want]:
@@ -139,7 +139,9 @@ def validate(case: Case) -> None:
 
 
 def _disk_exists(case: Case) -> None:
-    lun = case.disk is not None and case.disk.hosted_engine_lun and case.wanted.snapshot_id
+    direct = case.disk is not None and case.disk.storage_type == "lun"
+    hosted = case.disk is not None and case.disk.hosted_engine_lun
+    lun = (direct or hosted) and case.wanted.snapshot_id
     if case.disk is None or case.volume is None or lun:
         raise refuse("DISK_NOT_EXIST")
 
@@ -214,6 +216,8 @@ def _already(case: Case) -> None:
 
 def _domain(case: Case) -> None:
     disk, vm = case.known_disk(), case.known_vm()
+    if disk.storage_type == "lun":
+        return
     domain = case.world.domains.get(disk.domain_id)
     if domain is None or domain.data_centre_id != case.world.data_centre_of(vm):
         raise refuse("POOL_NOT_MATCH")

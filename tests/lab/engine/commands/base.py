@@ -94,15 +94,24 @@ def has_locked_snapshot(world: World, vm_id: str) -> bool:
     return any(s.status == "locked" for s in world.snapshots_of(vm_id))
 
 
+def settled(world: World, vm: Vm) -> None:
+    """Refuse while a snapshot of the VM is made, removed or previewed."""
+    if has_locked_snapshot(world, vm.id):
+        raise refuse("VM_DURING_SNAPSHOT")
+    if vm.in_preview:
+        raise refuse("VM_IN_PREVIEW")
+
+
 def snapshots_attached_elsewhere(world: World, vm_id: str) -> list[Attachment]:
     """Attachments of snapshots of this VM, wherever they are, plugged or not."""
     ids = {s.id for s in world.snapshots_of(vm_id)}
     return [a for a in world.attachments.values() if a.snapshot_id in ids]
 
 
-def refuse_attached(world: World, vm_id: str) -> None:
-    """Refuse while a disk snapshot of the VM is attached anywhere (4.2 of the contract)."""
+def refuse_attached(world: World, vm_id: str, disk_id: str | None = None) -> None:
+    """Refuse while a disk snapshot of the VM, or of one disk, is attached anywhere (4.2)."""
     found = snapshots_attached_elsewhere(world, vm_id)
+    found = [one for one in found if disk_id in (None, one.disk_id)]
     if not found:
         return
     lines = []

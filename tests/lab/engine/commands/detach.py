@@ -30,7 +30,7 @@ def detach(call: Call, vm_id: str, disk_id: str) -> None:
         with world.lock:
             known = world.vms.get(vm_id)
             if known is not None:
-                may.require(call.user, may.CONFIGURE_VM_STORAGE, may.vm_scopes(world, known))
+                may.require(call, may.CONFIGURE_VM_STORAGE, may.vm_scopes(world, known))
             vm, row = validate(world, vm_id, disk_id)
             alias = world.disks[disk_id].alias
             plugged = row.active and vm.status == "up"
@@ -70,8 +70,18 @@ def validate(world: World, vm_id: str, disk_id: str) -> tuple[Vm, Attachment]:
 def _clear_checkpoints(world: World, disk_id: str) -> None:
     """Engines after 4.5.7 take the source's checkpoints away with any detach of its disk."""
     owner = world.owner(disk_id)
-    if world.settings.detach_clears_checkpoints and owner is not None:
-        owner.checkpoints.clear()
+    if not world.settings.clears():
+        return
+    world.disks[disk_id].bitmaps.clear()
+    if owner is None:
+        return
+    # The checkpoints lose this disk; those that cover no other one go altogether.
+    for checkpoint in list(owner.checkpoints):
+        covered = owner.checkpoint_disks.get(checkpoint, [disk_id])
+        owner.checkpoint_disks[checkpoint] = [one for one in covered if one != disk_id]
+        if not owner.checkpoint_disks[checkpoint]:
+            owner.checkpoints.remove(checkpoint)
+            del owner.checkpoint_disks[checkpoint]
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,7 @@ def _set_plugged(call: Call, row: Attachment, active: bool) -> None:
     with command(engine, PLUG if active else UNPLUG):
         with world.lock:
             vm, disk = world.vms[row.vm_id], world.disks[row.disk_id]
-            may.require(call.user, may.CONFIGURE_VM_STORAGE, may.vm_scopes(world, vm))
+            may.require(call, may.CONFIGURE_VM_STORAGE, may.vm_scopes(world, vm))
         wants = [
             Want("disk", disk.id, Said("DISKS_LOCKED", {"diskAliases": disk.alias})),
             Want("vm", vm.id, Said("VM_IS_LOCKED"), exclusive=False),
@@ -141,7 +151,7 @@ def _update_disk(call: Call, row: Attachment, change: Change) -> None:
     with command(engine, EDIT):
         with world.lock:
             disk = world.disks[row.disk_id]
-            may.require(call.user, may.EDIT_DISK, may.disk_scopes(world, disk))
+            may.require(call, may.EDIT_DISK, may.disk_scopes(world, disk))
             # The engine forgets the alias here: the variable stays in the text.
             wants = [Want("disk", disk.id, Said("DISKS_LOCKED"))]
             plugged = [holder.vm_id for holder in world.holders(disk.id) if holder.active]

@@ -15,7 +15,7 @@ from lab.engine.events import record
 from lab.engine.host import HostFailure
 from lab.engine.locks import Want
 from lab.engine.texts import Said, refuse
-from lab.model import Disk, Snapshot, Volume, World, new_id
+from lab.model import SYSTEM, Disk, Snapshot, Volume, World, new_id
 
 ADD = Wording("add", "Virtual Disk")
 REMOVE = Wording("remove", "Virtual Disk")
@@ -42,8 +42,8 @@ def create(call: Call, wanted: Wanted) -> Disk:
     with command(engine, ADD):
         with world.lock:
             domain = world.domains.get(wanted.domain_id)
-            scopes = {domain.id, domain.data_centre_id, "system"} if domain else {"system"}
-            may.require(call.user, may.CREATE_DISK, scopes)
+            scopes = may.domain_scopes(domain) if domain else {SYSTEM}
+            may.require(call, may.CREATE_DISK, scopes)
             base.domain_ready(world, wanted.domain_id)
             disk, volume = rows(wanted)
         try:
@@ -84,7 +84,7 @@ def remove(call: Call, disk_id: str) -> None:
         with world.lock:
             disk = world.disks.get(disk_id)
             if disk is not None:
-                may.require(call.user, may.DELETE_DISK, may.disk_scopes(world, disk))
+                may.require(call, may.DELETE_DISK, may.disk_scopes(world, disk))
         removed = Said("DISK_BEING_REMOVED", {"DiskName": disk.alias if disk else ""})
         with engine.locks.holding([Want("disk", disk_id, removed)]):
             with world.lock:
@@ -106,12 +106,10 @@ def validate_remove(world: World, disk_id: str) -> Disk:
             raise refuse("VM_NOT_DOWN")
     if any(v.status == "locked" for v in world.chain(disk_id)):
         raise refuse("DISKS_LOCKED", diskAliases=disk.alias)
-    base.domain_ready(world, disk.domain_id)
+    if disk.storage_type != "lun":
+        base.domain_ready(world, disk.domain_id)
     for holder in world.holders(disk_id):
-        if base.has_locked_snapshot(world, holder.vm_id):
-            raise refuse("VM_DURING_SNAPSHOT")
-        if world.vms[holder.vm_id].in_preview:
-            raise refuse("VM_IN_PREVIEW")
+        base.settled(world, world.vms[holder.vm_id])
     return disk
 
 
@@ -138,6 +136,7 @@ def drop_rows(world: World, disk: Disk) -> None:
     for volume in [v for v in world.volumes.values() if v.disk_id == disk.id]:
         world.volumes.pop(volume.id)
     world.disks.pop(disk.id, None)
+    may.forget(world, disk.id)
 
 
 def adopt(world: World, disk: Disk, active: Snapshot) -> None:

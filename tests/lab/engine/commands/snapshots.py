@@ -68,20 +68,20 @@ def create(call: Call, wanted: Wanted) -> Snapshot:
         with world.lock:
             vm = world.vms.get(wanted.vm_id)
             if vm is not None:
-                may.require(call.user, may.SNAPSHOTS, may.vm_scopes(world, vm))
+                may.require(call, may.SNAPSHOTS, may.vm_scopes(world, vm))
             taken = Said("SNAPSHOT_BEING_TAKEN", {"VmName": vm.name if vm else ""})
         held = engine.locks.acquire([Want("vm", wanted.vm_id, taken)])
         try:
             with world.lock:
                 vm = validate_create(world, wanted)
-                making = _rows(call, vm, wanted, held)
+                making = prepare(call, vm, wanted, held)
         except BaseException:
             engine.locks.release(held)
             raise
         stuck = engine.faults.take("stick_snapshot", vm=vm.id) is not None
         polls = world.settings.snapshot_polls
-        engine.watch(making.snapshot.id, polls, lambda: _finish_create(making), stuck)
-        engine.tasks.run(lambda: _make(making), f"snapshot {making.snapshot.id}")
+        engine.watch(making.snapshot.id, polls, lambda: finish_create(making), stuck)
+        engine.tasks.run(lambda: make(making), f"snapshot {making.snapshot.id}")
         return making.snapshot
 
 
@@ -108,7 +108,7 @@ def _selected(world: World, vm: Vm, ids: Sequence[str] | None) -> list[Disk]:
     if missing:
         raise refuse("DISKS_NOT_EXIST", ids=", ".join(missing))
     chosen = [world.disks[i] for i in ids]
-    shared = [d.alias for d in chosen if d.shareable]
+    shared = [d.alias for d in chosen if d.shareable or d.storage_type == "lun"]
     if shared:
         raise refuse("DISK_SNAPSHOT_NOT_SUPPORTED", diskAliases=", ".join(shared))
     foreign = [d.alias for d in chosen if (vm.id, d.id) not in world.attachments]
@@ -121,7 +121,7 @@ def _selected(world: World, vm: Vm, ids: Sequence[str] | None) -> list[Disk]:
 def _own(world: World, vm: Vm) -> list[Disk]:
     rows = world.attachments_of(vm.id)
     disks = [world.disks[a.disk_id] for a in rows if a.snapshot_id is None]
-    return [d for d in disks if not d.shareable]
+    return [d for d in disks if not d.shareable and d.storage_type == "image"]
 
 
 def _vm_can_be_frozen(world: World, vm: Vm) -> None:
@@ -148,7 +148,7 @@ def _disks_can_be_frozen(world: World, disks: Sequence[Disk]) -> None:
             raise refuse("LOW_SPACE", storageName=world.domains[domain_id].name)
 
 
-def _rows(call: Call, vm: Vm, wanted: Wanted, held: Held) -> Making:
+def prepare(call: Call, vm: Vm, wanted: Wanted, held: Held) -> Making:
     """Insert the rows: the new snapshot takes the id that the ACTIVE entry had."""
     engine, world = call.engine, call.world
     disks = _selected(world, vm, wanted.disks)
@@ -218,7 +218,7 @@ def _job(world: World, who: Actor, description: str) -> Job:
     return job
 
 
-def _make(making: Making) -> None:
+def make(making: Making) -> None:
     """The host's part, outside of the world's lock."""
     engine, vm = making.engine, making.vm
     layers = [Layer(base.image_of(d, frozen), layer.id) for d, frozen, layer in making.pairs]
@@ -245,7 +245,8 @@ def _witness(making: Making) -> None:
         engine.host.witness(base.image_of(disk, frozen), folder / f"{disk.id}.raw")
 
 
-def _finish_create(making: Making) -> None:
+def finish_create(making: Making) -> None:
+    """The snapshot is there: unlock it and say so. Hold the lock."""
     world = making.engine.world
     _unlock(making)
     making.snapshot.status = "ok"
@@ -306,14 +307,14 @@ def remove(call: Call, vm_id: str, snapshot_id: str) -> Job:
         with world.lock:
             vm = world.vms.get(vm_id)
             if vm is not None:
-                may.require(call.user, may.SNAPSHOTS, may.vm_scopes(world, vm))
+                may.require(call, may.SNAPSHOTS, may.vm_scopes(world, vm))
         with engine.locks.holding([Want("vm", vm_id)]), world.lock:
             vm = validate_remove(world, vm_id, snapshot_id)
-            removing = _lock_rows(call, vm, world.snapshots[snapshot_id])
+            removing = lock_rows(call, vm, world.snapshots[snapshot_id])
         stuck = engine.faults.take("stick_removal", vm=vm.id) is not None
         polls = world.settings.removal_polls
-        engine.watch(snapshot_id, polls, lambda: _finish_remove(removing), stuck)
-        engine.tasks.run(lambda: _merge(removing), f"remove {snapshot_id}")
+        engine.watch(snapshot_id, polls, lambda: finish_remove(removing), stuck)
+        engine.tasks.run(lambda: merge(removing), f"remove {snapshot_id}")
         return removing.job
 
 
@@ -378,21 +379,25 @@ def _plugged(row: Attachment | None) -> bool:
     return row is not None and row.active
 
 
-def _lock_rows(call: Call, vm: Vm, snapshot: Snapshot) -> Removing:
+def lock_rows(call: Call, vm: Vm, snapshot: Snapshot, disk_id: str | None = None) -> Removing:
+    """Lock what a removal merges: all of the snapshot, or one disk of it. Hold the lock."""
     world = call.world
     snapshot.status = "locked"
     pairs = []
     for frozen in [v for v in world.volumes.values() if v.snapshot_id == snapshot.id]:
+        if disk_id not in (None, frozen.disk_id):
+            continue
         top = next((v for v in world.volumes.values() if v.parent_id == frozen.id), None)
         if top is not None:
             frozen.status = top.status = "locked"
             pairs.append((world.disks[frozen.disk_id], frozen, top))
     job = _job(world, call.who, f"Removing Snapshot {snapshot.description} of VM {vm.name}")
-    record(world, 342, call.who, vm.id, snapshot=snapshot.description)
+    if disk_id is None:
+        record(world, 342, call.who, vm.id, snapshot=snapshot.description)
     return Removing(call.engine, call.who, vm, snapshot, tuple(pairs), job, [])
 
 
-def _merge(removing: Removing) -> None:
+def merge(removing: Removing) -> None:
     """Disk by disk: the layer above goes into the frozen volume, which remains."""
     engine, vm = removing.engine, removing.vm
     running = vm.id if vm.status in base.RUNNING else None
@@ -434,7 +439,8 @@ def _rename_volume(snapshot: Snapshot, old: str, new: str) -> None:
     ]
 
 
-def _finish_remove(removing: Removing) -> None:
+def finish_remove(removing: Removing) -> None:
+    """The snapshot is gone: unlock what is left and say so. Hold the lock."""
     world = removing.engine.world
     for _, frozen, _top in removing.pairs:
         frozen.status = "ok"

@@ -15,7 +15,7 @@ from lab.engine.events import record
 from lab.engine.host import HostFailure
 from lab.engine.locks import Want
 from lab.engine.texts import refuse
-from lab.model import SYSTEM, Attachment, Host, Vm, World
+from lab.model import Attachment, Host, Vm, World
 
 RUN = Wording("run", "VM")
 STOP = Wording("stop", "VM")
@@ -23,7 +23,8 @@ SHUTDOWN = Wording("shutdown", "VM")
 SUSPEND = Wording("hibernate", "VM")
 MIGRATE = Wording("migrate", "VM")
 REMOVE = Wording("remove", "VM")
-MAINTENANCE = Wording("switch", "Host")
+ACTIVATE = Wording("activate", "Host")
+MAINTENANCE = Wording("maintenance", "Host")
 
 
 def _known(world: World, vm_id: str) -> Vm:
@@ -39,7 +40,7 @@ def start(call: Call, vm_id: str) -> None:
     with command(engine, RUN):
         with world.lock:
             vm = _known(world, vm_id)
-            may.require(call.user, may.RUN_VM, may.vm_scopes(world, vm))
+            may.require(call, may.RUN_VM, may.vm_scopes(world, vm))
         with engine.locks.holding([Want("vm", vm_id)]):
             with world.lock:
                 plugs = _startable(world, vm)
@@ -71,8 +72,8 @@ def _startable(world: World, vm: Vm) -> list[Attachment]:
 
 
 def _a_host(world: World, vm: Vm, other_than: str | None = None) -> str | None:
-    hosts = [h.id for h in world.hosts.values() if h.cluster_id == vm.cluster_id]
-    return next((h for h in hosts if h != other_than), None)
+    hosts = [h for h in world.hosts.values() if h.cluster_id == vm.cluster_id]
+    return next((h.id for h in hosts if h.id != other_than and h.status == "up"), None)
 
 
 def stop(call: Call, vm_id: str, gently: bool) -> None:
@@ -81,7 +82,8 @@ def stop(call: Call, vm_id: str, gently: bool) -> None:
     with command(engine, SHUTDOWN if gently else STOP):
         with world.lock:
             vm = _known(world, vm_id)
-            may.require(call.user, may.RUN_VM, may.vm_scopes(world, vm))
+            permit = may.SHUT_DOWN_VM if gently else may.STOP_VM
+            may.require(call, permit, may.vm_scopes(world, vm))
             if vm.status not in base.RUNNING:
                 raise refuse("VM_NOT_RUNNING")
             vm.status = "powering_down"
@@ -103,32 +105,47 @@ def plugged_snapshots(world: World, vm: Vm) -> list[str]:
 
 
 def suspend(call: Call, vm_id: str) -> None:
-    """The engine does not look for disk snapshots, but the host refuses: the VM runs on."""
+    """The engine does not look for disk snapshots, but the host refuses: the VM runs on.
+
+    The answer is 200 in either case: the command makes disks for the memory first, and asks the host only
+    when these are there (``HibernateVmCommand.endSuccessfully``). What failed is told by event 130 alone.
+    """
     world = call.world
     with command(call.engine, SUSPEND), world.lock:
         vm = _known(world, vm_id)
-        may.require(call.user, may.RUN_VM, may.vm_scopes(world, vm))
-        if vm.status != "up":
+        may.require(call, may.SUSPEND_VM, may.vm_scopes(world, vm))
+        if vm.status in {"wait_for_launch", "not_responding"}:
             raise base.vm_status(vm)
+        if vm.status != "up":
+            raise refuse("VM_NOT_UP")
+        if vm.in_preview:
+            raise refuse("VM_IN_PREVIEW")
+        host = world.hosts[vm.host_id].name if vm.host_id else ""
+        record(world, 501, call.who, vm_id, host=host)
         if plugged_snapshots(world, vm):
-            record(world, 521, call.who, vm_id)
+            record(world, 130, call.who, vm_id)
             return
-        vm.status = "suspended"
+        vm.status, vm.host_id = "suspended", None
+        record(world, 503, None, vm_id, host=host)
+        call.engine.host.stop_vm(vm_id)
 
 
-def migrate(call: Call, vm_id: str) -> None:
-    """Refused while a disk snapshot is plugged; an unplugged one does not matter."""
+def migrate(call: Call, vm_id: str, host_id: str | None = None) -> None:
+    """Refused while a disk snapshot is plugged; an unplugged one does not matter.
+
+    ``host_id`` is where to, if the caller says so.
+    """
     world = call.world
     with command(call.engine, MIGRATE), world.lock:
         vm = _known(world, vm_id)
-        may.require(call.user, may.MIGRATE, may.vm_scopes(world, vm))
+        may.require(call, may.MIGRATE, may.vm_scopes(world, vm))
         aliases = plugged_snapshots(world, vm)
         if aliases:
             raise refuse("HAS_PLUGGED_SNAPSHOT", disksInfo=f"{vm.name} / {','.join(aliases)}")
         if vm.status not in base.RUNNING:
             raise refuse("VM_NOT_RUNNING")
         former = vm.host_id or ""
-        vm.host_id = _a_host(world, vm, other_than=vm.host_id) or vm.host_id
+        vm.host_id = host_id or _a_host(world, vm, other_than=vm.host_id) or vm.host_id
         names = [world.hosts[one].name for one in (former, vm.host_id) if one in world.hosts]
         record(world, 62, call.who, vm_id, host=names[0], other=names[-1])
 
@@ -139,7 +156,7 @@ def remove(call: Call, vm_id: str, detach_only: bool) -> None:
     with command(engine, REMOVE), engine.locks.holding([Want("vm", vm_id)]):
         with world.lock:
             vm = _known(world, vm_id)
-            may.require(call.user, may.DELETE_VM, may.vm_scopes(world, vm))
+            may.require(call, may.DELETE_VM, may.vm_scopes(world, vm))
             own = _removable(world, vm, detach_only)
         if not detach_only:
             for row in own:
@@ -171,13 +188,19 @@ def _drop(world: World, vm: Vm, own: Sequence[Attachment]) -> None:
     for snapshot in world.snapshots_of(vm.id):
         world.snapshots.pop(snapshot.id)
     world.vms.pop(vm.id)
+    may.forget(world, vm.id)
 
 
 def maintenance(call: Call, host: Host) -> None:
-    """Put a host into maintenance: refused while one of its VMs has a disk snapshot plugged."""
+    """Put a host into maintenance: refused while one of its VMs has a disk snapshot plugged.
+
+    A VM that finds no other host keeps it in ``preparing_for_maintenance``.
+    """
     world = call.world
     with command(call.engine, MAINTENANCE), world.lock:
-        may.require(call.user, may.HOSTS, {host.id, host.cluster_id, SYSTEM})
+        may.require(call, may.HOSTS, may.host_scopes(world, host))
+        if host.status == "maintenance":
+            raise refuse("HOST_IN_MAINTENANCE")
         stuck = []
         for vm in world.vms.values():
             aliases = plugged_snapshots(world, vm) if vm.host_id == host.id else []
@@ -189,5 +212,14 @@ def maintenance(call: Call, host: Host) -> None:
             )
         for vm in world.vms.values():
             if vm.host_id == host.id:
-                vm.host_id = _a_host(world, vm, other_than=host.id)
-        host.status = "maintenance"
+                vm.host_id = _a_host(world, vm, other_than=host.id) or host.id
+        stays = any(vm.host_id == host.id for vm in world.vms.values())
+        host.status = "preparing_for_maintenance" if stays else "maintenance"
+        record(world, 600, call.who, host=host.name)
+
+
+def activate(call: Call, host: Host) -> None:
+    """Take a host back."""
+    with command(call.engine, ACTIVATE), call.world.lock:
+        may.require(call, may.HOSTS, may.host_scopes(call.world, host))
+        host.status = "up"

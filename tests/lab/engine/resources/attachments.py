@@ -26,7 +26,7 @@ INTERFACES = frozenset(one.value for one in types.DiskInterface)
 
 def _see(call: Call, vm_id: str) -> bool:
     vm = call.world.vms.get(vm_id)
-    return vm is not None and may.visible(call.user, may.vm_scopes(call.world, vm), call.filtered)
+    return vm is not None and may.View(call).vm(vm)
 
 
 def list_attachments(call: Call, vm_id: str) -> Response:

@@ -55,7 +55,7 @@ def removed(call: Call, job_id: str | None = None) -> Response:
 def see_vm(call: Call, vm_id: str) -> Vm:
     """A VM that the caller may see; 404 otherwise."""
     vm = call.world.vms.get(vm_id)
-    if vm is None or not may.visible(call.user, may.vm_scopes(call.world, vm), call.filtered):
+    if vm is None or not may.View(call).vm(vm):
         raise not_found()
     return vm
 
@@ -63,35 +63,29 @@ def see_vm(call: Call, vm_id: str) -> Vm:
 def visible_vms(call: Call) -> list[Vm]:
     """The VMs that the caller may see, by name."""
     world = call.world
-    seen = [
-        vm
-        for vm in world.vms.values()
-        if may.visible(call.user, may.vm_scopes(world, vm), call.filtered)
-    ]
+    view = may.View(call)
+    seen = [vm for vm in world.vms.values() if view.vm(vm)]
     return sorted(seen, key=lambda vm: vm.name)
 
 
 def see_disk(call: Call, disk_id: str) -> Disk:
     """A disk that the caller may see; 404 otherwise."""
     disk = call.world.disks.get(disk_id)
-    if disk is None or not _sees(call, disk):
+    if disk is None or not may.View(call).disk(disk):
         raise not_found()
     return disk
 
 
 def visible_disks(call: Call) -> list[Disk]:
     """The disks that the caller may see, by alias."""
-    seen: Sequence[Disk] = [d for d in call.world.disks.values() if _sees(call, d)]
+    view = may.View(call)
+    seen: Sequence[Disk] = [d for d in call.world.disks.values() if view.disk(d)]
     return sorted(seen, key=lambda d: (d.alias, d.id))
 
 
-def _sees(call: Call, disk: Disk) -> bool:
-    return may.visible(call.user, may.disk_scopes(call.world, disk), call.filtered)
-
-
 def admins_only(call: Call) -> None:
-    """An administrator's query: 400 for everybody else, not 403."""
-    if not call.admin:
+    """An administrator's query: 400 for everybody else and whenever filtered, not 403."""
+    if call.filtered:
         raise query_fault(400, NOT_PERMITTED)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from ovirtsdk4 import types
 
 from lab.engine import codec, present
+from lab.engine import permissions as may
 from lab.engine.codec import Entity, incomplete
 from lab.engine.commands import disks as commands
 from lab.engine.core import Call
@@ -51,7 +52,7 @@ def _fields(call: Call) -> Fields[Disk]:
 
 def _shown(call: Call, row: Disk) -> Entity:
     """``vms`` is an administrator's query: silently missing for everybody else."""
-    return present.disk(call, row, vms=call.request.all_content() and call.admin)
+    return present.disk(call, row, vms=call.request.all_content() and not call.filtered)
 
 
 def list_disks(call: Call) -> Response:
@@ -162,7 +163,9 @@ def list_domains(call: Call) -> Response:
     """GET /storagedomains."""
     fields: Fields[Domain] = {"name": lambda d: d.name, "id": lambda d: d.id}
     with call.world.lock:
-        found = search(list(call.world.domains.values()), fields, query_of(call))
+        view = may.View(call)
+        rows = [row for row in call.world.domains.values() if view.domain(row)]
+        found = rows if call.filtered else search(rows, fields, query_of(call))
         return listing("storage_domains", [_domain(row) for row in found])
 
 
@@ -170,7 +173,7 @@ def get_domain(call: Call, domain_id: str) -> Response:
     """GET /storagedomains/{id}."""
     with call.world.lock:
         row = call.world.domains.get(domain_id)
-        if row is None:
+        if row is None or not may.View(call).domain(row):
             raise not_found()
         return ok(_domain(row))
 
@@ -178,9 +181,9 @@ def get_domain(call: Call, domain_id: str) -> Response:
 def list_attached(call: Call, data_centre_id: str) -> Response:
     """GET /datacenters/{id}/storagedomains: here the status is shown."""
     with call.world.lock:
-        shown = []
+        shown, view = [], may.View(call)
         for row in call.world.domains.values():
-            if row.data_centre_id == data_centre_id:
+            if row.data_centre_id == data_centre_id and view.domain(row):
                 entity = _domain(row)
                 entity.value.status = types.StorageDomainStatus(row.status)
                 shown.append(entity)
@@ -188,7 +191,7 @@ def list_attached(call: Call, data_centre_id: str) -> Response:
 
 
 def list_nothing(call: Call, disk_id: str) -> Response:
-    """GET of permissions or statistics of a disk: the lab keeps none."""
+    """GET of a disk's statistics: the lab keeps none."""
     with call.world.lock:
         see_disk(call, disk_id)
         return empty(call.request.path.rsplit("/", 1)[-1])
@@ -201,7 +204,6 @@ ROUTES = (
     Route("DELETE", "disks/{}", delete_disk),
     Route("GET", "disks/{}/disksnapshots", list_of_disk),
     Route("GET", "disks/{}/disksnapshots/{}", get_of_disk),
-    Route("GET", "disks/{}/permissions", list_nothing),
     Route("GET", "disks/{}/statistics", list_nothing),
     Route("GET", "storagedomains", list_domains),
     Route("GET", "storagedomains/{}", get_domain),

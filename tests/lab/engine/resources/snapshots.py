@@ -21,7 +21,7 @@ from lab.model import Snapshot
 
 def _visible(call: Call, vm_id: str) -> bool:
     vm = call.world.vms.get(vm_id)
-    return vm is not None and may.visible(call.user, may.vm_scopes(call.world, vm), call.filtered)
+    return vm is not None and may.View(call).vm(vm)
 
 
 def list_snapshots(call: Call, vm_id: str) -> Response:

@@ -12,49 +12,61 @@ from typing import Any
 from ovirtsdk4 import types
 
 from lab.engine import codec, present
+from lab.engine import permissions as may
 from lab.engine.codec import Entity, ref
 from lab.engine.commands import vms as commands
 from lab.engine.core import Call
 from lab.engine.http import Response, not_found
-from lab.engine.resources.common import empty, listing, ok, query_of, visible_vms
+from lab.engine.resources.common import (
+    admins_only,
+    empty,
+    listing,
+    ok,
+    query_of,
+    visible_vms,
+)
 from lab.engine.router import Route
 from lab.engine.search import Fields, search
 from lab.model import API, Event, Job, now
 
 COLLECTIONS = (
+    "clusterlevels",
     "clusters",
     "datacenters",
     "disks",
     "events",
+    "groups",
     "hosts",
     "jobs",
+    "permissions",
+    "roles",
     "storagedomains",
     "tags",
     "templates",
     "users",
     "vms",
 )
-REVISION_PLAIN, REVISION_HEAD = 7, 8
 
 
 def get_api(call: Call) -> Response:
     """GET /: who is there, which version, and the way to everything."""
     world = call.world
     with world.lock:
-        revision = REVISION_HEAD if world.settings.detach_clears_checkpoints else REVISION_PLAIN
-        full = f"4.5.{revision}-1.el8"
+        major, minor, build = world.settings.announced()
+        full = f"{major}.{minor}.{build}-1.el8"
         value = types.Api(
             product_info=types.ProductInfo(
                 name="oVirt Engine",
                 vendor="ovirt.org",
                 version=types.Version(
-                    major=4, minor=5, build=revision, revision=0, full_version=full
+                    major=major, minor=minor, build=build, revision=0, full_version=full
                 ),
             ),
             special_objects=types.SpecialObjects(
                 blank_template=ref(types.Template, "templates", present.BLANK)
             ),
-            summary=_summary(call),
+            # Not for who reads filtered.
+            summary=None if call.filtered else _summary(call),
             time=now(),
             authenticated_user=ref(types.User, "users", call.user.id),
             effective_user=ref(types.User, "users", call.user.id),
@@ -112,8 +124,9 @@ def list_events(call: Call) -> Response:
 
 
 def get_event(call: Call, index: str) -> Response:
-    """GET /events/{id}."""
+    """GET /events/{id}: an administrator's query."""
     with call.world.lock:
+        admins_only(call)
         for row in call.world.events:
             if str(row.index) == index:
                 return ok(present.event(call, row))
@@ -121,7 +134,7 @@ def get_event(call: Call, index: str) -> Response:
 
 
 def list_jobs(call: Call) -> Response:
-    """GET /jobs."""
+    """GET /jobs: an administrator's query, though each job may be looked at by its id."""
     fields: Fields[Job] = {
         "correlation_id": lambda j: j.correlation_id,
         "status": lambda j: j.status,
@@ -129,9 +142,8 @@ def list_jobs(call: Call) -> Response:
         "description": lambda j: j.description,
     }
     with call.world.lock:
-        mine = [j for j in call.world.jobs.values() if call.admin or j.user == call.user.name]
-        # A filtered view of jobs does not look at the search at all.
-        found = mine[::-1] if call.filtered else search(mine[::-1], fields, query_of(call))
+        admins_only(call)
+        found = search(list(call.world.jobs.values())[::-1], fields, query_of(call))
         return listing("jobs", [present.job(row) for row in found])
 
 
@@ -144,40 +156,30 @@ def get_job(call: Call, job_id: str) -> Response:
         return ok(present.job(row))
 
 
-def list_users(call: Call) -> Response:
-    """GET /users."""
-    fields: Fields[Any] = {"usrname": lambda u: u.name, "name": lambda u: u.name.split("@")[0]}
-    with call.world.lock:
-        rows = [u for u in call.world.users.values() if call.admin or u is call.user]
-        found = search(rows, fields, query_of(call))
-        return listing("users", [present.user(row) for row in found])
-
-
-def get_user(call: Call, user_id: str) -> Response:
-    """GET /users/{id}."""
-    with call.world.lock:
-        for row in call.world.users.values():
-            if row.id == user_id:
-                return ok(present.user(row))
-        raise not_found()
-
-
 def _rows(call: Call, table: str) -> Mapping[str, Any]:
     rows: Mapping[str, Any] = getattr(call.world, table)
     return rows
 
 
+def _sees(call: Call, table: str, row: Any) -> bool:  # noqa: ANN401  a row of that table
+    return bool(getattr(may.View(call), VIEWS[table])(row))
+
+
 def _list(table: str, tag: str, call: Call) -> Response:
     with call.world.lock:
         fields: Fields[Any] = {"name": lambda row: row.name, "id": lambda row: row.id}
-        found = search(list(_rows(call, table).values()), fields, query_of(call))
+        rows = [row for row in _rows(call, table).values() if _sees(call, table, row)]
+        # Filtered collections take no search (``SearchType`` is for administrators).
+        found = rows if call.filtered else search(rows, fields, query_of(call))
         return listing(tag, [SHOW[table](row) for row in found])
 
 
 def _get(table: str, call: Call, row_id: str) -> Response:
     with call.world.lock:
+        if table == "hosts":
+            admins_only(call)
         row = _rows(call, table).get(row_id)
-        if row is None:
+        if row is None or not _sees(call, table, row):
             raise not_found()
         return ok(SHOW[table](row))
 
@@ -189,27 +191,19 @@ SHOW: Mapping[str, Any] = {
 }
 
 
+VIEWS = {"clusters": "cluster", "data_centres": "data_centre", "hosts": "host"}
+
+
 def list_tags(call: Call) -> Response:
-    """GET /tags."""
+    """GET /tags: an administrator's query."""
     with call.world.lock:
+        admins_only(call)
         shown = []
         for tag_id, name in call.world.tags.items():
             value = types.Tag(id=tag_id, name=name)
             value.href = f"{API}/tags/{tag_id}"
             shown.append(Entity(value))
         return listing("tags", shown)
-
-
-def list_templates(_call: Call) -> Response:
-    """GET /templates."""
-    return listing("templates", [present.template()])
-
-
-def get_template(_call: Call, template_id: str) -> Response:
-    """GET /templates/{id}."""
-    if template_id != present.BLANK:
-        raise not_found()
-    return ok(present.template())
 
 
 def deactivate_host(call: Call, host_id: str) -> Response:
@@ -228,7 +222,7 @@ def activate_host(call: Call, host_id: str) -> Response:
         row = call.world.hosts.get(host_id)
         if row is None:
             raise not_found()
-        row.status = "up"
+    commands.activate(call, row)
     return codec.complete_action()
 
 
@@ -243,8 +237,6 @@ ROUTES = (
     Route("GET", "jobs", list_jobs),
     Route("GET", "jobs/{}", get_job),
     Route("GET", "jobs/{}/steps", partial(_nothing, "steps")),
-    Route("GET", "users", list_users),
-    Route("GET", "users/{}", get_user),
     Route("GET", "clusters", partial(_list, "clusters", "clusters")),
     Route("GET", "clusters/{}", partial(_get, "clusters")),
     Route("GET", "clusters/{}/affinitygroups", partial(_nothing, "affinity_groups")),
@@ -255,6 +247,4 @@ ROUTES = (
     Route("POST", "hosts/{}/activate", activate_host),
     Route("POST", "hosts/{}/deactivate", deactivate_host),
     Route("GET", "tags", list_tags),
-    Route("GET", "templates", list_templates),
-    Route("GET", "templates/{}", get_template),
 )

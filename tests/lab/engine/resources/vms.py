@@ -17,11 +17,13 @@ from lab.engine.commands import vms as commands
 from lab.engine.core import Call
 from lab.engine.http import Response, not_found
 from lab.engine.resources.common import (
+    admins_only,
     empty,
     listing,
     ok,
     query_of,
     removed,
+    see_disk,
     see_vm,
     visible_vms,
 )
@@ -39,7 +41,6 @@ EMPTY = {
     "katelloerrata": "katello_errata",
     "mediateddevices": "vm_mediated_devices",
     "numanodes": "vm_numa_nodes",
-    "permissions": "permissions",
     "sessions": "sessions",
     "watchdogs": "watchdogs",
 }
@@ -139,8 +140,9 @@ def list_nics(call: Call, vm_id: str) -> Response:
 
 
 def list_tags(call: Call, vm_id: str) -> Response:
-    """GET /vms/{id}/tags."""
+    """GET /vms/{id}/tags: an administrator's query."""
     with call.world.lock:
+        admins_only(call)
         vm = see_vm(call, vm_id)
         tags = {name: key for key, name in call.world.tags.items()}
         shown = []
@@ -210,27 +212,55 @@ def get_cdrom(call: Call, vm_id: str, cdrom_id: str) -> Response:
 
 
 def _checkpoint(vm: Vm, checkpoint_id: str) -> Entity:
+    position = vm.checkpoints.index(checkpoint_id)
     value = types.Checkpoint(
-        id=checkpoint_id, creation_date=vm.created, vm=ref(types.Vm, "vms", vm.id)
+        id=checkpoint_id,
+        creation_date=vm.created,
+        parent_id=vm.checkpoints[position - 1] if position else None,
+        state=types.CheckpointState.CREATED,
+        vm=ref(types.Vm, "vms", vm.id),
     )
     value.href = f"{API}/vms/{vm.id}/checkpoints/{checkpoint_id}"
-    return Entity(value)
+    return Entity(value, ("disks",))
 
 
 def list_checkpoints(call: Call, vm_id: str) -> Response:
-    """GET /vms/{id}/checkpoints."""
+    """GET /vms/{id}/checkpoints: an administrator's query; an unknown VM has none."""
     with call.world.lock:
-        vm = see_vm(call, vm_id)
-        return listing("checkpoints", [_checkpoint(vm, one) for one in vm.checkpoints])
+        admins_only(call)
+        vm = call.world.vms.get(vm_id)
+        rows = [_checkpoint(vm, one) for one in vm.checkpoints] if vm is not None else []
+        return listing("checkpoints", rows)
 
 
-def get_checkpoint(call: Call, vm_id: str, checkpoint_id: str) -> Response:
+def _with_checkpoint(call: Call, checkpoint_id: str) -> Vm:
+    """The VM of a checkpoint, whichever the path names: an administrator's query."""
+    admins_only(call)
+    for vm in call.world.vms.values():
+        if checkpoint_id in vm.checkpoints:
+            return vm
+    raise not_found()
+
+
+def get_checkpoint(call: Call, _vm_id: str, checkpoint_id: str) -> Response:
     """GET /vms/{id}/checkpoints/{id}."""
     with call.world.lock:
-        vm = see_vm(call, vm_id)
-        if checkpoint_id not in vm.checkpoints:
-            raise not_found()
-        return ok(_checkpoint(vm, checkpoint_id))
+        return ok(_checkpoint(_with_checkpoint(call, checkpoint_id), checkpoint_id))
+
+
+def list_checkpoint_disks(call: Call, _vm_id: str, checkpoint_id: str) -> Response:
+    """GET /vms/{id}/checkpoints/{id}/disks."""
+    with call.world.lock:
+        vm = _with_checkpoint(call, checkpoint_id)
+        ids = vm.checkpoint_disks.get(checkpoint_id, [])
+        rows = [call.world.disks[one] for one in ids if one in call.world.disks]
+        return listing("disks", [present.disk(call, row) for row in rows])
+
+
+def get_checkpoint_disk(call: Call, _vm_id: str, _checkpoint_id: str, disk_id: str) -> Response:
+    """GET /vms/{id}/checkpoints/{id}/disks/{id}: any disk."""
+    with call.world.lock:
+        return ok(present.disk(call, see_disk(call, disk_id)))
 
 
 def _nothing(tag: str, call: Call, vm_id: str) -> Response:
@@ -247,7 +277,6 @@ ROUTES = (
     Route("POST", "vms/{}/stop", partial(_action, partial(commands.stop, gently=False))),
     Route("POST", "vms/{}/shutdown", partial(_action, partial(commands.stop, gently=True))),
     Route("POST", "vms/{}/suspend", partial(_action, commands.suspend)),
-    Route("POST", "vms/{}/migrate", partial(_action, commands.migrate)),
     Route("GET", "vms/{}/nics", list_nics),
     Route("GET", "vms/{}/tags", list_tags),
     Route("GET", "vms/{}/reporteddevices", list_devices),
@@ -256,5 +285,7 @@ ROUTES = (
     Route("GET", "vms/{}/cdroms/{}", get_cdrom),
     Route("GET", "vms/{}/checkpoints", list_checkpoints),
     Route("GET", "vms/{}/checkpoints/{}", get_checkpoint),
+    Route("GET", "vms/{}/checkpoints/{}/disks", list_checkpoint_disks),
+    Route("GET", "vms/{}/checkpoints/{}/disks/{}", get_checkpoint_disk),
     *(Route("GET", f"vms/{{}}/{rel}", partial(_nothing, tag)) for rel, tag in EMPTY.items()),
 )

@@ -1,0 +1,165 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preview a snapshot, take that back, or commit it (section 4.2 of the contract).
+
+A preview and its undoing do not look for attached disk snapshots, a commit does. Layers that a commit or
+an undoing leaves over stay on the storage of a lab with a host until their disk goes.
+"""
+
+from __future__ import annotations
+
+from lab.engine import permissions as may
+from lab.engine.commands import base, exports
+from lab.engine.commands.base import Wording, command
+from lab.engine.core import Call
+from lab.engine.events import record
+from lab.engine.host import HostFailure, Image, Layer
+from lab.engine.locks import Want
+from lab.engine.texts import refuse
+from lab.model import Job, Snapshot, Vm, Volume, World, new_id
+
+PREVIEW = Wording("preview", "Snapshot")
+REVERT = Wording("revert to", "Snapshot")
+BEFORE = "Active VM before the preview"
+
+
+def _known(call: Call, vm_id: str) -> Vm:
+    vm = call.world.vms.get(vm_id)
+    if vm is None:
+        raise refuse("VM_NOT_FOUND")
+    may.require(call, may.SNAPSHOTS, may.vm_scopes(call.world, vm))
+    return vm
+
+
+def preview(call: Call, vm_id: str, snapshot_id: str) -> Job:
+    """Put the VM on a snapshot, for a look."""
+    engine, world = call.engine, call.world
+    with command(engine, PREVIEW):
+        with world.lock:
+            vm = _known(call, vm_id)
+        with engine.locks.holding([Want("vm", vm.id)]), world.lock:
+            snapshot = _previewable(world, vm, snapshot_id)
+            frozen = [v for v in world.volumes.values() if v.snapshot_id == snapshot.id]
+            layers = {v.id: new_id() for v in frozen}
+            made = [Layer(_image(world, v), layers[v.id]) for v in frozen]
+            try:
+                engine.host.snapshot(None, made)
+            except HostFailure as failure:
+                raise refuse("EXEC_UNEXPECTED") from failure
+            _enter(world, vm, snapshot, layers)
+            record(world, 46, call.who, vm.id, snapshot=snapshot.description)
+            record(world, 71, call.who, vm.id, snapshot=snapshot.description)
+            return _done(call, f"Preview VM {vm.name} Snapshot {snapshot.description}")
+
+
+def _done(call: Call, description: str) -> Job:
+    job = exports.job_of(call, description)
+    exports.end(job)
+    return job
+
+
+def _image(world: World, volume: Volume) -> Image:
+    return base.image_of(world.disks[volume.disk_id], volume)
+
+
+def _previewable(world: World, vm: Vm, snapshot_id: str) -> Snapshot:
+    if vm.status != "down":
+        raise refuse("VM_NOT_DOWN")
+    snapshot = world.snapshots.get(snapshot_id)
+    if snapshot is None or snapshot.vm_id != vm.id:
+        raise refuse("SNAPSHOT_NOT_EXIST")
+    base.settled(world, vm)
+    for row in exports.active_disks(world, vm):
+        if world.volumes[row.active_volume_id].status == "locked":
+            raise refuse("DISKS_LOCKED", diskAliases=row.alias)
+        base.domain_ready(world, row.domain_id)
+    return snapshot
+
+
+def _enter(world: World, vm: Vm, snapshot: Snapshot, layers: dict[str, str]) -> None:
+    """The present becomes the entry ``preview``; a new ACTIVE entry writes over the snapshot."""
+    former = world.active_snapshot(vm.id)
+    former.type, former.description = "preview", BEFORE
+    active = Snapshot(new_id(), vm.id, "Active VM", "active")
+    world.snapshots[active.id] = active
+    for frozen_id, layer_id in layers.items():
+        frozen = world.volumes[frozen_id]
+        disk = world.disks[frozen.disk_id]
+        size = frozen.virtual_size
+        world.volumes[layer_id] = Volume(layer_id, disk.id, active.id, frozen_id, "qcow2", size)
+        disk.active_volume_id = layer_id
+    snapshot.status, vm.in_preview = "in_preview", True
+
+
+def _previewed(world: World, vm: Vm) -> tuple[Snapshot, Snapshot]:
+    """The snapshot in preview, and the entry of before."""
+    rows = world.snapshots_of(vm.id)
+    shown = next((s for s in rows if s.status == "in_preview"), None)
+    before = next((s for s in rows if s.type == "preview"), None)
+    if shown is None or before is None:
+        raise refuse("NOT_IN_PREVIEW")
+    return shown, before
+
+
+def commit(call: Call, vm_id: str) -> Job:
+    """Stay on the snapshot: what came after it goes. Refused while anything of the VM is attached."""
+    engine, world = call.engine, call.world
+    with command(engine, REVERT):
+        with world.lock:
+            vm = _known(call, vm_id)
+        with engine.locks.holding([Want("vm", vm.id)]), world.lock:
+            shown, before = _previewed(world, vm)
+            if vm.status != "down":
+                raise base.vm_status(vm)
+            base.refuse_attached(world, vm.id)
+            record(world, 94, call.who, vm.id)
+            _keep(world, vm, {v.id for v in _reachable(world, vm)})
+            later = [s for s in world.snapshots_of(vm.id) if s.type == "regular"]
+            for one in [before, *(s for s in later if s.date > shown.date)]:
+                world.snapshots.pop(one.id)
+            shown.status, vm.in_preview = "ok", False
+            record(world, 95, call.who, vm.id)
+            return _done(call, f"Committing Snapshot {shown.description} of VM {vm.name}")
+
+
+def undo(call: Call, vm_id: str) -> Job:
+    """Go back to where the VM was. Attached disk snapshots do not matter."""
+    engine, world = call.engine, call.world
+    with command(engine, REVERT):
+        with world.lock:
+            vm = _known(call, vm_id)
+        with engine.locks.holding([Want("vm", vm.id)]), world.lock:
+            shown, before = _previewed(world, vm)
+            if vm.status != "down":
+                raise base.vm_status(vm)
+            record(world, 650, call.who, vm.id)
+            active = world.active_snapshot(vm.id)
+            tops = [v for v in world.volumes.values() if v.snapshot_id == before.id]
+            for top in tops:
+                world.disks[top.disk_id].active_volume_id = top.id
+            for gone in [v for v in world.volumes.values() if v.snapshot_id == active.id]:
+                world.volumes.pop(gone.id)
+            world.snapshots.pop(active.id)
+            before.type, before.description = "active", "Active VM"
+            shown.status, vm.in_preview = "ok", False
+            record(world, 651, call.who, vm.id)
+            return _done(call, f"Undoing Snapshot {shown.description} of VM {vm.name}")
+
+
+def _own(world: World, vm: Vm) -> list[str]:
+    return [disk.id for disk in exports.active_disks(world, vm)]
+
+
+def _reachable(world: World, vm: Vm) -> list[Volume]:
+    return [volume for disk_id in _own(world, vm) for volume in world.chain(disk_id)]
+
+
+def _keep(world: World, vm: Vm, kept: set[str]) -> None:
+    """Only these volumes stay; one that the snapshot knows nothing of belongs to the present now."""
+    own, active = set(_own(world, vm)), world.active_snapshot(vm.id)
+    for volume in list(world.volumes.values()):
+        if volume.disk_id in own and volume.id not in kept:
+            world.volumes.pop(volume.id)
+        elif volume.disk_id in own and world.snapshots[volume.snapshot_id].type == "preview":
+            volume.snapshot_id = active.id
