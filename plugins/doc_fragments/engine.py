@@ -10,7 +10,7 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 requirements:
-  - ovirt-engine-sdk-python >= 4.5
+  - ovirt-engine-sdk-python >= 4.6.0
 notes:
   - Runs where the engine can be reached and the SDK is installed, usually the controller or an execution environment.
     In a play over other hosts, delegate it to C(localhost).

@@ -42,6 +42,16 @@ options:
       - Hours for which what the run makes may stand. What is found later was left behind by a run that died.
     type: float
     default: 24.0
+  checkpoints:
+    description:
+      - Whether checkpoints of incremental backup that the engine would clear stand against it, as
+        O(ovirt_community.backup.disk_snapshot_attach#module:checkpoints). Only V(refuse) makes them a problem.
+    type: str
+    choices:
+      - refuse
+      - warn
+      - allow
+    default: refuse
 extends_documentation_fragment:
   - ovirt_community.backup.attributes.info_module
   - ovirt_community.backup.attributes.action_group

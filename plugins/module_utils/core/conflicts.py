@@ -56,6 +56,8 @@ TABLE: tuple[Meaning, ...] = (
     _entry("vm_during_backup", "during a backup operation", True),
     _entry("migration_in_progress", "[Mm]igration is in progress|VM .* is being migrated", True),
     _entry("vm_saving_restoring", "VM is in saving/restoring state", True),
+    # Said of a VM on its way between states, too; the text does not tell which.
+    _entry("vm_not_down_or_up", "must be in status Down, Up or Paused", True),
     _entry("vm_status_passing", f"because the VM is in (?:{_PASSING}) status", True),
     _entry("engine_maintenance", "Engine is running in Maintenance mode", True),
     _entry(

@@ -83,7 +83,10 @@ class Ambiguous(BackupError):
 
 
 class Refused(BackupError):
-    """A rule forbids it; ``details["violations"]`` lists every rule that was broken."""
+    """A rule, or a check, forbids it.
+
+    ``details`` lists everything that stands against it, under ``violations`` or ``problems``.
+    """
 
     code = "refused"
 

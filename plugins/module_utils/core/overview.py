@@ -33,6 +33,7 @@ class SourceOverview:
     disks: tuple[tuple[Attachment, Disk], ...] = ()
     problems: tuple[str, ...] = ()
     location: Location = NOWHERE
+    checkpointed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class ApplianceOverview:
 
     vm: Vm
     location: Location
+    engine_version: str = ""
     held_disk_ids: tuple[str, ...] = field(default=())
 
 
@@ -62,18 +64,14 @@ def problems(source: SourceOverview, appliance: ApplianceOverview, disk_count: i
     """Why this VM cannot be backed up through this appliance."""
     if source.vm is None:
         return []
-    found = [
-        violation.message
-        for violation in (
-            *rules.not_its_own(appliance.vm, source.vm),
-            *rules.appliance_ready(appliance.vm),
-        )
-    ]
-    if source.location.data_center_id != appliance.location.data_center_id:
-        found.append(
-            f"{source.vm.name!r} is in another data centre than the appliance"
-            f" {appliance.vm.name!r}; only disks of its own can be attached."
-        )
+    places = (appliance.location, source.location)
+    broken = (
+        *rules.not_its_own(appliance.vm, source.vm),
+        *rules.appliance_ready(appliance.vm),
+        *rules.same_data_center(appliance.vm, source.vm, places),
+        *rules.checkpoints_kept(appliance.engine_version, _named(source), source.checkpointed),
+    )
+    found = [f"{violation.message} {violation.rule.remedy}" for violation in broken]
     if not disk_count:
         found.append(f"{source.vm.name!r} has no disk that a snapshot could include.")
     found.extend(
@@ -84,6 +82,10 @@ def problems(source: SourceOverview, appliance: ApplianceOverview, disk_count: i
         and snapshots.left_out(disk) is None
     )
     return found
+
+
+def _named(source: SourceOverview) -> list[rules.NamedDisk]:
+    return [rules.NamedDisk(disk.id, disk.alias) for _attachment, disk in source.disks]
 
 
 def warnings(source: SourceOverview, appliance: ApplianceOverview) -> list[str]:

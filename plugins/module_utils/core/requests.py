@@ -91,6 +91,7 @@ class OverviewRequest:
     run_id: str
     started: datetime
     lease_hours: float = 24.0
+    checkpoints: str = "refuse"
 
 
 @dataclass(frozen=True)

@@ -71,9 +71,15 @@ APPLIANCE_READY = Rule(
 )
 ONE_PER_DISK = Rule(
     "one-per-disk",
-    "An appliance holds at most one snapshot of a disk, and none of its own disks.",
+    "An appliance holds at most one snapshot of a disk.",
     "The engine keeps one attachment per disk and VM, whatever the snapshot.",
     "Detach the other snapshot first, use another appliance, or ask for replace.",
+)
+NOT_ITS_OWN = Rule(
+    "not-its-own",
+    "An appliance is never the source VM of its own backup.",
+    "The engine attaches no snapshot of a disk to the VM that owns the disk.",
+    "Back the appliance up through another appliance.",
 )
 SNAPSHOT_REGULAR = Rule(
     "snapshot-regular",
@@ -111,7 +117,7 @@ NO_EXPORT = Rule(
     "no-export",
     "A VM that holds a disk snapshot, plugged or not, is not exported.",
     "The engine leaves the disk out of an export, to a domain or as OVA, without a word.",
-    "Detach the disk snapshots first; they are there again after the next attach.",
+    "Detach the disk snapshots first.",
 )
 NO_TEMPLATE = Rule(
     "no-template",
@@ -212,7 +218,7 @@ def not_its_own(appliance: Vm, source: Vm) -> list[Violation]:
     if appliance.id != source.id:
         return []
     message = f"{source.name!r} cannot be both the source VM and the appliance."
-    return [Violation(ONE_PER_DISK, message, {"vm_id": source.id})]
+    return [Violation(NOT_ITS_OWN, message, {"vm_id": source.id})]
 
 
 def bootable_alone(
@@ -279,8 +285,16 @@ def not_in_preview(appliance: Vm, snapshots: Iterable[Snapshot]) -> list[Violati
     ]
 
 
+@dataclass(frozen=True)
+class NamedDisk:
+    """As much of a disk as a message needs."""
+
+    disk_id: str
+    alias: str
+
+
 def checkpoints_kept(
-    engine_version: str, disks: Iterable[SnapshotDisk], checkpointed: Iterable[str]
+    engine_version: str, disks: Iterable[SnapshotDisk | NamedDisk], checkpointed: Iterable[str]
 ) -> list[Violation]:
     """Refuse disks whose checkpoints the engine would clear at detach (contract section 3)."""
     if not clears_checkpoints(engine_version):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     InvalidRequest,
+    NotFound,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.lookup import the_one
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
@@ -20,6 +21,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     Snapshot,
     SnapshotId,
     Vm,
+    is_uuid,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
 
@@ -90,6 +92,12 @@ def _plan_present(now: SnapshotSituation, found: Snapshot | None, before: dict[s
     if found is not None:
         rules.enforce(rules.snapshot_usable(found))
         return Plan(result=_result(now.vm, found), before=before, after=before, waits=True)
+    if is_uuid(now.snapshot):
+        raise NotFound(
+            f"VM {now.vm.name!r} has no snapshot {now.snapshot}.",
+            hint="An id finds a snapshot; to have one made, give it a description.",
+            details={"vm_id": now.vm.id, "snapshot": now.snapshot},
+        )
     if not now.snapshot.strip():
         raise InvalidRequest("A snapshot needs a description.")
     wanted = Snapshot(SnapshotId(""), now.snapshot, "absent", "regular", memory=now.memory)

@@ -199,21 +199,23 @@ class Attach(EngineOperation):
         for step in reversed(steps):
             back = DetachStep(step.appliance, step.disk.disk_id, step.disk.alias)
             try:
-                if self._is_ours(step):
-                    detach_one(self._engine, back, self.deadline())
-                    outcome[step.disk.disk_id] = "detached"
-                else:
-                    outcome[step.disk.disk_id] = "not attached"
+                outcome[step.disk.disk_id] = self._undo_one(step, back)
             except BackupError as exc:
                 outcome[step.disk.disk_id] = f"{_STILL_ATTACHED}: {exc.message}"
         return outcome
 
-    def _is_ours(self, step: AttachStep) -> bool:
+    def _undo_one(self, step: AttachStep, back: DetachStep) -> str:
+        """Detach what is certainly ours; what another snapshot may have put there stays."""
         found = self._engine.attachment(step.appliance.id, step.disk.disk_id)
         if found is None:
-            return False
+            return "not attached"
         held = facts.holding(self._engine, step.appliance, found)
-        return held.snapshot_id == step.disk.snapshot_id
+        if held.snapshot_id is None:
+            return f"{_STILL_ATTACHED}: nothing tells with which snapshot."
+        if held.snapshot_id != step.disk.snapshot_id:
+            return "not attached"
+        detach_one(self._engine, back, self.deadline())
+        return "detached"
 
 
 class Detach(EngineOperation):

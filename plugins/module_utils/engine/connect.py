@@ -34,7 +34,7 @@ def connect(settings: EngineSettings) -> EnginePort:
     if sdk.MISSING is not None:
         raise MissingDependency(
             f"The oVirt SDK cannot be imported by {sys.executable}: {sdk.MISSING}.",
-            hint="Install ovirt-engine-sdk-python (at least 4.5) and libxml2 there.",
+            hint="Install ovirt-engine-sdk-python (at least 4.6.0) and libxml2 there.",
         )
     if settings.ca_file and not settings.insecure and not os.access(settings.ca_file, os.R_OK):
         raise EngineUntrusted(

@@ -26,7 +26,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.sdk 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CERTIFICATE = re.compile(r"certificate|SSL peer|self.signed|CA cert", re.IGNORECASE)
+_CERTIFICATE = re.compile(r"certificate|SSL peer|self.signed|CA cert|CAfile", re.IGNORECASE)
 _TRANSPORT = re.compile(
     r"Error while sending HTTP request|Failed to read response|certificate", re.IGNORECASE
 )
@@ -92,7 +92,7 @@ def _permission(exc: ovirtsdk4.Error, action: str) -> EnginePermission:
     words = conflicts.clean(exc.fault.detail)
     return EnginePermission(
         f"The user may not {action}: {words}",
-        hint="docs/permissions lists the permits that each call needs.",
+        hint="docs/permissions.md lists the permits that each call needs.",
         details=_details(exc),
     )
 

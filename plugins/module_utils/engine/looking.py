@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
     overview,
+    rules,
     stamp,
     version,
 )
@@ -177,12 +178,14 @@ class BackupPlan(Look):
         request = self._request
         vm = facts.find_vm(self._engine, request.appliance)
         held = self._engine.attachments(vm.id)
+        version_now = self._engine.version()
         appliance = ApplianceOverview(
             vm=vm,
             location=self._engine.location(vm),
+            engine_version=version_now,
             held_disk_ids=tuple(one.disk_id for one in held),
         )
-        sources = [self._source(word) for word in dict.fromkeys(request.sources)]
+        sources = [self._source(word, version_now) for word in dict.fromkeys(request.sources)]
         plans = [overview.source_facts(source, appliance) for source in sources]
         expires = request.started + timedelta(hours=request.lease_hours)
         mark = stamp.make(request.owner, request.run_id, expires)
@@ -191,7 +194,7 @@ class BackupPlan(Look):
                 "run_id": request.run_id,
                 "started": request.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "description": mark.text(),
-                "engine_version": self._engine.version(),
+                "engine_version": version_now,
                 "collection_version": version.VERSION,
                 "appliance": overview.appliance_facts(appliance),
                 "plans": plans,
@@ -200,14 +203,16 @@ class BackupPlan(Look):
             warnings=tuple(text for plan in plans for text in plan["warnings"]),
         )
 
-    def _source(self, word: str) -> SourceOverview:
+    def _source(self, word: str, engine_version: str) -> SourceOverview:
         try:
             vm = facts.find_vm(self._engine, word)
         except (NotFound, Ambiguous, InvalidRequest) as exc:
             return SourceOverview(word, problems=(f"{exc.message} {exc.hint}".strip(),))
+        asked = self._request.checkpoints == "refuse" and rules.clears_checkpoints(engine_version)
         return SourceOverview(
             word,
             vm,
             tuple(facts.vm_disks(self._engine, vm)),
+            checkpointed=tuple(self._engine.checkpointed(vm.id)) if asked else (),
             location=self._engine.location(vm),
         )

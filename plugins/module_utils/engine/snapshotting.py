@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import snapshots
@@ -129,7 +130,8 @@ class VmSnapshot(EngineOperation):
         snapshot = facts.find_snapshot(self._engine, vm, plan.result["snapshot"]["id"])
         if self._patience.wait:
             snapshot = self._await_usable(vm, snapshot, deadline)
-        return self._facts(vm, snapshot)
+        # What the VM does now says nothing of the moment when the snapshot was made.
+        return self._facts(replace(vm, status="unknown"), snapshot)
 
     def _await_usable(self, vm: Vm, snapshot: Snapshot, deadline: Deadline) -> Snapshot:
         """Wait until the snapshot is ok and its disks are no longer locked (contract 6.2).

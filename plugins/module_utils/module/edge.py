@@ -64,11 +64,17 @@ def perform(operation: Operation, *, check_mode: bool) -> tuple[dict[str, Any], 
     return result, plan.warnings
 
 
+def _sentences(message: str, hint: str) -> str:
+    """The engine ends some of its sentences without a dot, and the hint follows."""
+    end = "" if not hint or message.endswith((".", "!", "?", "]")) else "."
+    return f"{message}{end} {hint}".strip()
+
+
 def failure(exc: Exception) -> dict[str, Any]:
     """The result keys of a failure: ``msg``, ``error_code``, ``hint``, ``details``."""
     if isinstance(exc, BackupError):
         return {
-            "msg": f"{exc.message} {exc.hint}".strip(),
+            "msg": _sentences(exc.message, exc.hint),
             "error_code": exc.code,
             "hint": exc.hint,
             "details": exc.details,

@@ -239,6 +239,7 @@ PLAN: Spec = {
     "owner": {"type": "str", "default": "default"},
     "run_id": {"type": "str"},
     "lease_hours": {"type": "float", "default": 24.0},
+    "checkpoints": {"type": "str", "choices": ["refuse", "warn", "allow"], "default": "refuse"},
 }
 
 
@@ -258,4 +259,5 @@ def plan_request(params: Params) -> OverviewRequest:
         run_id=params["run_id"] or uuid.uuid4().hex[:12],
         started=datetime.now(timezone.utc).replace(microsecond=0),
         lease_hours=params["lease_hours"],
+        checkpoints=params["checkpoints"],
     )

@@ -233,7 +233,7 @@ def test_every_rule_that_stands_against_it_is_named() -> None:
         settings=AttachSettings(interface="ide", bootable=True),
     )
     assert refusals(now) == [
-        "one-per-disk",
+        "not-its-own",
         "appliance-ready",
         "snapshot-regular",
         "disk-healthy",

@@ -48,6 +48,7 @@ PASSES = [
     (f"{REMOVE}. The VM is during a backup operation.", "vm_during_backup"),
     (f"{CREATE}. VM migration is in progress", "migration_in_progress"),
     (f"{CREATE}. VM web01 is being migrated.", "migration_in_progress"),
+    (f"{REMOVE}. VM web01 must be in status Down, Up or Paused.", "vm_not_down_or_up"),
     (
         f"{CREATE}. VM is in saving/restoring state.\n-Please try again when the VM is either up or"
         " down.",
@@ -183,7 +184,6 @@ STAYS = [
     ),
     (f"{CREATE}. Low disk space on Storage Domain data.", "domain_space"),
     ("query execution failed due to insufficient permissions.", "insufficient_query"),
-    (f"{REMOVE}. VM web01 must be in status Down, Up or Paused.", "unknown"),
     (f"{CREATE}. The following disk(s) ID(s) does not exist: 1, 2.", "unknown"),
     (f"{CREATE}. VM's Image might be corrupted.", "unknown"),
     (f"{ATTACH}. Managed Block database is required.", "unknown"),

@@ -46,6 +46,7 @@ def test_rules_are_complete_and_their_ids_are_stable_names() -> None:
         "no-migration",
         "no-template",
         "not-in-snapshot",
+        "not-its-own",
         "one-per-disk",
         "same-data-center",
         "snapshot-regular",
@@ -116,7 +117,7 @@ def test_disks_healthy() -> None:
 def test_a_vm_is_not_its_own_appliance() -> None:
     assert rules.not_its_own(APPLIANCE, SOURCE) == []
     again = replace(APPLIANCE, name="by another name")
-    assert [one.rule for one in rules.not_its_own(APPLIANCE, again)] == [rules.ONE_PER_DISK]
+    assert [one.rule for one in rules.not_its_own(APPLIANCE, again)] == [rules.NOT_ITS_OWN]
 
 
 def test_nothing_bootable_was_asked_for() -> None:
@@ -248,10 +249,10 @@ def test_enforce() -> None:
     assert error.message == (
         "Snapshot 'first' is of type active, not regular. [snapshot-regular]"
         " Snapshot 'second' is in preview. [snapshot-regular]"
-        " 'appliance' cannot be both the source VM and the appliance. [one-per-disk]"
+        " 'appliance' cannot be both the source VM and the appliance. [not-its-own]"
     )
     assert error.hint.count(rules.SNAPSHOT_REGULAR.remedy) == 1, "each remedy is named once"
-    assert error.hint.count(rules.ONE_PER_DISK.remedy) == 1
+    assert error.hint.count(rules.NOT_ITS_OWN.remedy) == 1
     assert error.details["violations"][1] == {
         "rule": "snapshot-regular",
         "message": "Snapshot 'second' is in preview.",
