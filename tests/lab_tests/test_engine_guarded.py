@@ -71,6 +71,10 @@ class Scene:
         """What is in something."""
         return {self.world.disks[one].alias for one in ids}
 
+    def previews(self) -> bool:
+        """Whether the source is in preview."""
+        return self.source.in_preview
+
     def plug(self, plugged: bool) -> None:
         """Plug the disk snapshot, or leave it attached but unplugged."""
         self.world.attachments[(self.holder.id, self.disk("source_data"))].active = plugged
@@ -312,7 +316,7 @@ def test_a_restore_stops_half_way_and_leaves_the_source_in_preview(scene: Scene)
     before = {d.id: d.active_volume_id for d in scene.world.disks.values()}
     reply = scene.do(f"{path}/restore")
     assert (reply.status, reply.detail) == (409, attached("revert to", "Snapshot"))
-    assert scene.source.in_preview
+    assert scene.previews()
     shown = scene.api.get(path).xml()
     assert shown.findtext("snapshot_status") == "in_preview"
     kinds = [
@@ -321,7 +325,7 @@ def test_a_restore_stops_half_way_and_leaves_the_source_in_preview(scene: Scene)
     assert sorted(filter(None, kinds)) == ["active", "preview", "regular"]
     assert scene.do(f"vms/{scene.source.id}/commitsnapshot").status == 409
     assert scene.do(f"vms/{scene.source.id}/undosnapshot").status == 200
-    assert not scene.source.in_preview
+    assert not scene.previews()
     assert {d.id: d.active_volume_id for d in scene.world.disks.values()} == before
     assert scene.api.get(path).xml().findtext("snapshot_status") == "ok"
 

@@ -336,7 +336,12 @@ def host(row: Host) -> Entity:
         status=types.HostStatus(row.status),
         type=types.HostType.OVIRT_NODE,
         cluster=ref(types.Cluster, "clusters", row.cluster_id),
+        comment="",
+        vgpu_placement=types.VgpuPlacement.CONSOLIDATED,
+        power_management=types.PowerManagement(enabled=False, kdump_detection=True),
+        spm=types.Spm(priority=5, status=types.SpmStatus.NONE),
     )
+    value.os = types.OperatingSystem(type="RHEL", custom_kernel_cmdline="crashkernel=auto")
     return Entity(
         _at(value, f"hosts/{row.id}"),
         ("nics", "permissions", "storage"),

@@ -1,0 +1,125 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checkpoints of incremental backups, and the engines that clear them at a detach (section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from lab.engine.client import ApiClient
+from lab.lab import Lab
+from lab.model import Settings, Vm
+from lab.world import ADMIN, BACKUP, DiskSpec, VmSpec
+
+SOURCE = VmSpec(
+    "source",
+    disks=(DiskSpec("first"), DiskSpec("second"), DiskSpec("third", fmt="raw")),
+    checkpoints=2,
+)
+UNKNOWN = "11111111-2222-4333-8444-555555555555"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """source with two checkpoints and a snapshot."""
+
+    lab: Lab
+    api: ApiClient
+    source: Vm
+    snapshot_id: str
+
+    def disk(self, alias: str) -> str:
+        """The id of a disk."""
+        return next(d.id for d in self.lab.world.disks.values() if d.alias == alias)
+
+    def attach_and_detach(self, alias: str) -> None:
+        """A disk snapshot comes and goes."""
+        path = f"vms/{self.lab.vm('backup01').id}/diskattachments"
+        disk = f'<disk id="{self.disk(alias)}"><snapshot id="{self.snapshot_id}"/></disk>'
+        body = f"<disk_attachment><interface>virtio_scsi</interface>{disk}</disk_attachment>"
+        assert self.api.post(path, body).status == 201
+        assert self.api.delete(f"{path}/{self.disk(alias)}").status == 200
+
+    def covered(self) -> list[set[str]]:
+        """The aliases that each checkpoint covers, as the API tells it."""
+        path = f"vms/{self.source.id}/checkpoints"
+        found = [one.get("id") for one in self.api.get(path).xml()]
+        shown = [self.api.get(f"{path}/{one}/disks").xml() for one in found]
+        return [{disk.findtext("alias", "") for disk in disks} for disks in shown]
+
+    def version(self) -> tuple[int, int, int]:
+        """What the engine says it is."""
+        found = self.api.get("").xml().find("product_info/version")
+        assert found is not None
+        major, minor, build = (int(found.findtext(n, "")) for n in ("major", "minor", "build"))
+        return major, minor, build
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    root = tmp_path_factory.mktemp("lab")
+    with Lab(root, host=False, vms=(SOURCE,), settings=Settings(snapshot_polls=0)) as running:
+        yield running
+
+
+@pytest.fixture
+def scene(lab: Lab) -> Iterator[Scene]:
+    lab.reset()
+    source = lab.vm("source")
+    with ApiClient(lab.url, str(lab.identity.ca_file), *ADMIN) as api:
+        body = "<snapshot><description>nightly</description></snapshot>"
+        made = api.post(f"vms/{source.id}/snapshots", body).xml()
+        lab.engine.tasks.drain(10)
+        yield Scene(lab, api, source, made.get("id") or "")
+
+
+def test_checkpoints_form_a_line_and_name_their_disks(scene: Scene) -> None:
+    path = f"vms/{scene.source.id}/checkpoints"
+    first, second = scene.api.get(path).xml()
+    assert first.findtext("parent_id") is None
+    assert second.findtext("parent_id") == first.get("id")
+    assert scene.covered() == [{"first", "second", "third"}] * 2
+    assert scene.api.get(f"{path}/{UNKNOWN}").status == 404
+    assert list(scene.api.get(f"vms/{UNKNOWN}/checkpoints").xml()) == []
+
+
+def test_only_administrators_are_told(scene: Scene) -> None:
+    path = f"vms/{scene.source.id}/checkpoints"
+    account = (str(scene.lab.identity.ca_file), *BACKUP)
+    with ApiClient(scene.lab.url, *account) as api:
+        reply = api.get(path)
+        assert reply.status == 400
+        assert reply.detail == "query execution failed due to insufficient permissions."
+        assert api.get(f"{path}/{scene.source.checkpoints[0]}/disks").status == 400
+        # What is left: whether the disk is meant for incremental backup at all.
+        assert api.get(f"disks/{scene.disk('first')}").xml().findtext("backup") == "none"
+
+
+@pytest.mark.parametrize("version", ["4.4.10", "4.5.6", "4.5.7"])
+def test_engines_up_to_457_leave_them(scene: Scene, version: str) -> None:
+    scene.lab.control().settings(version=version)
+    assert ".".join(str(part) for part in scene.version()) == version
+    scene.attach_and_detach("first")
+    assert scene.covered() == [{"first", "second", "third"}] * 2
+
+
+@pytest.mark.parametrize("settings", [{"version": "4.5.8"}, {"detach_clears_checkpoints": True}])
+def test_later_ones_clear_those_of_the_disk_that_goes(
+    scene: Scene, settings: dict[str, str | bool]
+) -> None:
+    scene.lab.control().settings(**settings)
+    assert scene.version() == (4, 5, 8)
+    disks = scene.lab.world.disks
+    assert len(disks[scene.disk("first")].bitmaps) == 2
+    assert disks[scene.disk("third")].bitmaps == [], "a raw disk has no room for any"
+    scene.attach_and_detach("first")
+    assert scene.covered() == [{"second", "third"}] * 2
+    assert disks[scene.disk("first")].bitmaps == []
+    assert len(disks[scene.disk("second")].bitmaps) == 2
+    scene.attach_and_detach("second")
+    scene.attach_and_detach("third")
+    assert scene.covered() == [], "a checkpoint without a disk goes"
