@@ -55,6 +55,10 @@ class HostAgent(Protocol):
         """Delete a disk with all of its volumes."""
         ...
 
+    def remove_volume(self, image: Image) -> None:
+        """Delete one layer that nothing is based on."""
+        ...
+
     def move_disk(
         self, running_vm: str | None, domain_id: str, disk_id: str, target_id: str
     ) -> None:
@@ -129,6 +133,9 @@ class NoHost:
         """Nod."""
 
     def remove_disk(self, domain_id: str, disk_id: str) -> None:
+        """Nod."""
+
+    def remove_volume(self, image: Image) -> None:
         """Nod."""
 
     def move_disk(

@@ -60,6 +60,11 @@ class RealHost:
         with _host_words():
             self.storage.remove_disk(domain_id, disk_id)
 
+    def remove_volume(self, image: Image) -> None:
+        """Delete one layer that nothing is based on."""
+        with _host_words():
+            self.storage.remove_volume(image.domain_id, image.disk_id, image.volume_id)
+
     def move_disk(
         self, running_vm: str | None, domain_id: str, disk_id: str, target_id: str
     ) -> None:

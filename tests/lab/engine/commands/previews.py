@@ -3,11 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Preview a snapshot, take that back, or commit it (section 4.2 of the contract).
 
-A preview and its undoing do not look for attached disk snapshots, a commit does. Layers that a commit or
-an undoing leaves over stay on the storage of a lab with a host until their disk goes.
+A preview and its undoing do not look for attached disk snapshots, a commit does.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from lab.engine import permissions as may
 from lab.engine.commands import base, exports
@@ -114,7 +115,7 @@ def commit(call: Call, vm_id: str) -> Job:
                 raise base.vm_status(vm)
             base.refuse_attached(world, vm.id)
             record(world, 94, call.who, vm.id)
-            _keep(world, vm, {v.id for v in _reachable(world, vm)})
+            _keep(call, vm, {v.id for v in _reachable(world, vm)})
             later = [s for s in world.snapshots_of(vm.id) if s.type == "regular"]
             for one in [before, *(s for s in later if s.date > shown.date)]:
                 world.snapshots.pop(one.id)
@@ -138,8 +139,7 @@ def undo(call: Call, vm_id: str) -> Job:
             tops = [v for v in world.volumes.values() if v.snapshot_id == before.id]
             for top in tops:
                 world.disks[top.disk_id].active_volume_id = top.id
-            for gone in [v for v in world.volumes.values() if v.snapshot_id == active.id]:
-                world.volumes.pop(gone.id)
+            _drop(call, [v for v in world.volumes.values() if v.snapshot_id == active.id])
             world.snapshots.pop(active.id)
             before.type, before.description = "active", "Active VM"
             shown.status, vm.in_preview = "ok", False
@@ -155,11 +155,23 @@ def _reachable(world: World, vm: Vm) -> list[Volume]:
     return [volume for disk_id in _own(world, vm) for volume in world.chain(disk_id)]
 
 
-def _keep(world: World, vm: Vm, kept: set[str]) -> None:
+def _drop(call: Call, gone: Sequence[Volume]) -> None:
+    """Layers go, the last one first."""
+    parents = {volume.parent_id for volume in gone}
+    for volume in sorted(gone, key=lambda one: one.id in parents):
+        call.world.volumes.pop(volume.id)
+        try:
+            call.engine.host.remove_volume(_image(call.world, volume))
+        except HostFailure as failure:
+            raise refuse("EXEC_UNEXPECTED") from failure
+
+
+def _keep(call: Call, vm: Vm, kept: set[str]) -> None:
     """Only these volumes stay; one that the snapshot knows nothing of belongs to the present now."""
+    world = call.world
     own, active = set(_own(world, vm)), world.active_snapshot(vm.id)
-    for volume in list(world.volumes.values()):
-        if volume.disk_id in own and volume.id not in kept:
-            world.volumes.pop(volume.id)
-        elif volume.disk_id in own and world.snapshots[volume.snapshot_id].type == "preview":
+    mine = [volume for volume in world.volumes.values() if volume.disk_id in own]
+    _drop(call, [volume for volume in mine if volume.id not in kept])
+    for volume in mine:
+        if volume.id in kept and world.snapshots[volume.snapshot_id].type == "preview":
             volume.snapshot_id = active.id
