@@ -90,7 +90,9 @@ TABLE: tuple[Meaning, ...] = (
     _entry("snapshot_missing", "VM's Snapshot does not exist", False),
     _entry("snapshot_not_regular", "only allowed for regular snapshots", False),
     _entry("snapshot_in_preview", "The snapshot is in IN_PREVIEW status", False),
-    _entry("vm_in_preview", "VM is previewing a Snapshot", False),
+    _entry(
+        "vm_in_preview", "VM is previewing a Snapshot", False, "End the preview of the VM first."
+    ),
     _entry(
         "vm_status",
         "because the VM is in [A-Z][A-Za-z ]* status",
@@ -98,7 +100,12 @@ TABLE: tuple[Meaning, ...] = (
         "Bring the VM into a state that allows it (Up or Down).",
     ),
     _entry("boot_in_use", "is already marked as boot", False, "Leave bootable at false."),
-    _entry("no_free_slot", "Maximum (?:PCI|IDE|SATA|VirtIO SCSI|sPAPR VSCSI) devices", False),
+    _entry(
+        "no_free_slot",
+        "Maximum (?:PCI|IDE|SATA|VirtIO SCSI|sPAPR VSCSI) devices",
+        False,
+        "Detach disks from the appliance, or attach with another interface.",
+    ),
     _entry(
         "virtio_scsi_disabled",
         "VirtIO-SCSI is disabled for the VM",

@@ -357,7 +357,8 @@ def explain(fault: EngineFault) -> BackupError:
     violation = Violation(rule, fault.message, {"reason": fault.reason})
     return Refused(
         f"{fault.message} [{rule.id}]",
-        hint=" ".join(dict.fromkeys(filter(None, (fault.hint, rule.remedy)))),
+        # What the table of refusals advises is closer to the case than a rule for many cases.
+        hint=fault.hint or rule.remedy,
         details={**fault.details, "violations": [violation.facts()]},
     )
 
