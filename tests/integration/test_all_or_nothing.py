@@ -19,7 +19,7 @@ ATTACH = {
     "vm": "backup01",
     "source_vm": "three",
     "snapshot": "night",
-    "timeout": 2,
+    "timeout": 1,
     "poll_interval": 1,
 }
 
@@ -99,10 +99,10 @@ def test_an_unplug_that_is_refused_once(scene: Scene, disks: Mapping[str, str]) 
 def test_an_unplug_that_is_refused_for_good(scene: Scene, disks: Mapping[str, str]) -> None:
     assert scene.one("disk_snapshot_attach", ATTACH).changed
     scene.control.add_fault("fail_unplug", disk=disks["second"], times=-1)
-    options = {"vm": "backup01", "all": True, "timeout": 2, "poll_interval": 1}
+    options = {"vm": "backup01", "all": True, "timeout": 1, "poll_interval": 1}
     result = scene.one("disk_snapshot_detach", options)
     assert result.failed
-    words = ("'second'", "'backup01'", "Failed to hot-unplug disk", "Waited 2 s", "unmount")
+    words = ("'second'", "'backup01'", "Failed to hot-unplug disk", "Waited 1 s", "unmount")
     assert [word for word in words if word not in result.message] == []
     [left] = result["details"]["still_attached"]
     assert (left["disk_id"], left["alias"]) == (disks["second"], "second")
@@ -112,7 +112,7 @@ def test_an_unplug_that_is_refused_for_good(scene: Scene, disks: Mapping[str, st
 def test_a_detach_that_fails_for_several(scene: Scene, disks: Mapping[str, str]) -> None:
     assert scene.one("disk_snapshot_attach", ATTACH).changed
     scene.control.add_fault("fail_unplug", times=-1)
-    options = {"vm": "backup01", "disks": ["first", "second"], "timeout": 2, "poll_interval": 1}
+    options = {"vm": "backup01", "disks": ["first", "second"], "timeout": 1, "poll_interval": 1}
     result = scene.one("disk_snapshot_detach", options)
     assert result["error_code"] == "operation_failed"
     assert "2 of 2 disk snapshots" in result.message

@@ -21,6 +21,7 @@ CHANGES = {
     "disk_snapshot_attach": [True],
     "disk_snapshot_detach": [True, False],
     "disk_snapshot_info": [False, False],
+    "vm_guard": [False, False],
     "vm_ovf_info": [False],
     "backup_plan_info": [False],
 }

@@ -15,7 +15,7 @@ from support.scene import Scene, attached, state
 
 Json = Any
 SOURCE = {"source_vm": "web01", "snapshot": "nightly backup"}
-INFO = ("disk_snapshot_info", "vm_ovf_info", "backup_plan_info")
+INFO = ("disk_snapshot_info", "vm_ovf_info", "vm_guard", "backup_plan_info")
 
 
 def thrice(scene: Scene, module: str, options: Mapping[str, Json]) -> tuple[Result, Result, Result]:
@@ -222,6 +222,8 @@ def test_looking_changes_nothing(scene: Scene, module: str) -> None:
     options: dict[str, Json] = {"vm": "web01", "snapshot": "nightly backup"}
     if module == "disk_snapshot_info":
         options = {"vm": "backup01", **SOURCE}
+    if module == "vm_guard":
+        options = {"vm": "web01", "operations": ["remove_snapshot"], "fail": False}
     if module == "backup_plan_info":
         options = {"vms": ["db01"], "appliance": "backup01"}
     check, real, _again = thrice(scene, module, options)

@@ -27,6 +27,7 @@ ADDRESSED: dict[str, dict[str, Json]] = {  # how each module names a VM
     "disk_snapshot_attach": {"vm": "backup01", "source_vm": "{}", "snapshot": "x"},
     "disk_snapshot_detach": {"vm": "{}", "all": True},
     "disk_snapshot_info": {"vm": "{}"},
+    "vm_guard": {"vm": "{}", "operations": ["migrate"]},
     "vm_ovf_info": {"vm": "{}"},
     "backup_plan_info": {"vms": ["web01"], "appliance": "{}"},
 }
@@ -196,14 +197,14 @@ def test_an_appliance_cannot_be_its_own_source(scene: Scene) -> None:
 def test_an_appliance_of_another_data_centre(scene: Scene) -> None:
     scene.control.add_vm("far", data_centre="Second")
     scene.snapshot()
-    scene.refused("disk_snapshot_attach", {**ATTACH, "vm": "far"}, "engine_conflict", "data centre")
+    scene.refused("disk_snapshot_attach", {**ATTACH, "vm": "far"}, "refused", "data centre")
 
 
 def test_an_appliance_that_starts_is_waited_for(scene: Scene) -> None:
     scene.snapshot()
     scene.control.status("backup01", "powering_up")
-    options = {**ATTACH, "timeout": 2, "poll_interval": 1}
-    scene.refused("disk_snapshot_attach", options, "engine_conflict", "Powering Up", "Waited 2 s")
+    options = {**ATTACH, "timeout": 1, "poll_interval": 1}
+    scene.refused("disk_snapshot_attach", options, "engine_conflict", "Powering Up", "Waited 1 s")
 
 
 @dataclass(frozen=True)
@@ -239,7 +240,9 @@ def test_virtio_scsi_that_is_disabled(scene: Scene) -> None:
     scene.control.add_vm("plain", virtio_scsi=False)
     scene.snapshot()
     options = {**ATTACH, "vm": "plain"}
-    scene.refused("disk_snapshot_attach", options, "engine_conflict", "VirtIO-SCSI", "virtio")
+    words = ("VirtIO-SCSI is disabled", "attach with interface virtio")
+    refused = scene.refused("disk_snapshot_attach", options, "refused", *words)
+    assert "Resume" not in refused.message, "that is no remedy here"
     assert scene.one("disk_snapshot_attach", {**options, "interface": "virtio"}).changed
 
 
@@ -248,7 +251,7 @@ def test_an_illegal_image(scene: Scene) -> None:
     disk = scene.disk_ids("web01")["web01_data"]
     active = scene.lab.world.disks[disk].active_volume_id
     scene.control.patch("volumes", active, status="illegal")
-    scene.refused("disk_snapshot_attach", ATTACH, "engine_fault", "illegal")
+    scene.refused("disk_snapshot_attach", ATTACH, "refused", "illegal", "disk-healthy")
 
 
 # ----- what is attached already -----------------------------------------------------------------
@@ -326,20 +329,33 @@ def test_attached_disk_snapshots_keep_their_snapshot(scene: Scene) -> None:
     scene.refused("vm_snapshot", options, "engine_conflict", *words)
 
 
+def test_a_guard_speaks_for_both_sides(scene: Scene) -> None:
+    """Asked before anything is tried: what the engine would refuse, or do without a word."""
+    scene.attach("web01_data", scene.snapshot())
+    source = {"vm": "web01", "operations": ["remove_snapshot"]}
+    words = ("web01_data", "backup01")
+    assert scene.refused("vm_guard", source, "refused", *words).writes == []
+    appliance = {"vm": "backup01", "operations": ["migrate", "export_ova"]}
+    result = scene.refused("vm_guard", appliance, "refused", "web01_data")
+    rules = {one["rule"] for one in result["details"]["violations"]}
+    assert rules == {"no-migration", "no-export"}
+    assert not scene.one("vm_guard", {"vm": "db01", "operations": ["remove_snapshot"]}).failed
+
+
 # ----- snapshots that are not ready -------------------------------------------------------------
 
 
 def test_a_snapshot_that_stays_locked(scene: Scene) -> None:
     scene.control.add_fault("stick_snapshot")
     scene.snapshot(settle=False)
-    hurry = {"timeout": 2, "poll_interval": 1}
+    hurry = {"timeout": 1, "poll_interval": 1}
     scene.refused(
-        "disk_snapshot_attach", {**ATTACH, **hurry}, "engine_conflict", "LOCKED", "Waited 2 s"
+        "disk_snapshot_attach", {**ATTACH, **hurry}, "engine_conflict", "LOCKED", "Waited 1 s"
     )
     options = {"vm": "web01", "snapshot": "nightly backup", **hurry}
-    result = scene.refused("vm_snapshot", options, "timeout", "snapshot locked", "2 s", "timeout")
+    result = scene.refused("vm_snapshot", options, "timeout", "snapshot locked", "1 s", "timeout")
     assert result["details"]["last_state"] == "snapshot locked"
-    assert result["details"]["waited_seconds"] >= 2
+    assert result["details"]["waited_seconds"] >= 1
     assert result.writes == []
 
 
@@ -361,8 +377,8 @@ def test_a_lock_that_is_released(scene: Scene) -> None:
     scene.snapshot()
     disk = scene.disk_ids("web01")["web01_data"]
     scene.control.lock("disk", disk)
-    options = {**ATTACH, "disks": ["web01_data"], "timeout": 2, "poll_interval": 1}
-    words = ("Related operation is currently in progress", "Waited 2 s")
+    options = {**ATTACH, "disks": ["web01_data"], "timeout": 1, "poll_interval": 1}
+    words = ("Related operation is currently in progress", "Waited 1 s")
     result = scene.refused("disk_snapshot_attach", options, "engine_conflict", *words)
     assert len(result.sent("POST", "diskattachments")) > 2
     scene.control.unlock()
@@ -481,7 +497,8 @@ def test_a_user_who_may_not(scene: Scene, case: Role) -> None:
     if case.module == "disk_snapshot_detach":
         scene.attach("web01_data", night)
     name = f"{uuid.uuid4().hex}@internal"
-    grants = [{"role": case.role, "object_id": "system"}]
+    places = ("system", scene.vm_id("web01"), scene.vm_id("backup01"))
+    grants = [{"role": case.role, "object_id": place} for place in places]
     scene.control.add_user(name, "secret", grants)
     auth = {**scene.lab.auth(), "username": name, "password": "secret"}
     options = {**case.options, "auth": auth}

@@ -9,13 +9,25 @@ Ansible's own command line class; the exit status is printed. Ends when its inpu
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
 import traceback
+import warnings
 from typing import Any, NoReturn
 
 from ansible.cli.playbook import PlaybookCLI
+from ansible.plugins.loader import (
+    callback_loader,
+    connection_loader,
+    init_plugin_loader,
+    shell_loader,
+    strategy_loader,
+    vars_loader,
+)
+
+REDIRECTIONS = "ansible_collections.ansible.builtin"
 
 
 def perform(order: dict[str, Any]) -> NoReturn:
@@ -39,8 +51,18 @@ def perform(order: dict[str, Any]) -> NoReturn:
         os._exit(status)
 
 
+def warm_up() -> None:
+    """Load what every run needs, for most of its start is that. The runs find it loaded."""
+    init_plugin_loader()
+    warnings.filterwarnings("ignore", "AnsibleCollectionFinder has already been configured")
+    importlib.import_module(REDIRECTIONS)
+    for loader in (callback_loader, connection_loader, shell_loader, strategy_loader, vars_loader):
+        list(loader.all(class_only=True))
+
+
 def main() -> None:
     """Serve."""
+    warm_up()
     for line in sys.stdin:
         child = os.fork()
         if not child:

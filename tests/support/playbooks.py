@@ -211,7 +211,7 @@ class Ansible:
         source, sink = _pipes(self._server)
         source.write(json.dumps(order) + "\n")
         source.flush()
-        ready, _, _ = select.select([sink], [], [], SECONDS)
+        ready, _unused, _unused = select.select([sink], [], [], SECONDS)
         answer = sink.readline() if ready else ""
         if not answer:
             self.close()
