@@ -90,7 +90,7 @@ class Filled:
     """A set whose images are copied from real devices, not finished yet."""
 
     def __init__(self, appliance: LoopAppliance, repository: Path, fmt: str) -> None:
-        self.contents = {str(uuid.uuid4()): os.urandom(MIB) + bytes(MIB) for _ in range(2)}
+        self.contents = {str(uuid.uuid4()): os.urandom(MIB) + bytes(MIB) for _unused in range(2)}
         self.disks = [disk(serial, 2 * MIB) for serial in self.contents]
         self.disks[0]["source_bootable"] = True
         for serial, content in self.contents.items():

@@ -445,7 +445,7 @@ def test_publishing_never_replaces(repository: Path) -> None:
 def test_one_failure_stops_the_rest_and_tells_what_is_done(
     appliance: LoopAppliance, repository: Path
 ) -> None:
-    ids = [str(uuid.uuid4()) for _ in range(4)]
+    ids = [str(uuid.uuid4()) for _unused in range(4)]
     for serial in ids:
         appliance.plug(serial.encode(), MIB, serial)
     copy(appliance, (ids[0], MIB, repository / "0"))

@@ -43,7 +43,7 @@ def fill(path: Path, mebibytes: int) -> None:
             if kind == 0:
                 file.write(os.urandom(length))
             elif kind == 1:
-                text = "".join(secrets.choice(words) for _ in range(length // 24)).encode()
+                text = "".join(secrets.choice(words) for _unused in range(length // 24)).encode()
                 file.write((text + bytes(length))[:length])
         file.truncate(mebibytes * MIB)
         os.fsync(file.fileno())

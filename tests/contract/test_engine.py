@@ -206,7 +206,7 @@ def test_configuration_of_now_and_of_a_snapshot(bench: Bench) -> None:
 def test_an_attachment_does_not_say_what_it_is(bench: Bench) -> None:
     """Sections 1 and 2: it is there, as asked for, and only the event knows the snapshot."""
     snapshot_id = bench.snapshot()
-    [disk, *_] = bench.disks(snapshot_id)
+    [disk, *_disks] = bench.disks(snapshot_id)
     bench.attach(disk.disk_id, snapshot_id, active=False)
     held = bench.engine.attachment(bench.appliance.id, disk.disk_id)
     assert held is not None
@@ -214,19 +214,19 @@ def test_an_attachment_does_not_say_what_it_is(bench: Bench) -> None:
     assert (held.read_only, held.pass_discard) == (True, False)
     assert snapshot_id not in repr(held)
     assert held in bench.engine.attachments(bench.appliance.id)
-    [event, *_] = bench.engine.events(f"type = {EVENT_ATTACHED}")
+    [event, *_events] = bench.engine.events(f"type = {EVENT_ATTACHED}")
     assert (event.correlation_id, event.vm_id) == (snapshot_id, bench.appliance.id)
     assert disk.alias in event.description
     bench.engine.detach(bench.appliance.id, disk.disk_id)
     assert bench.engine.attachment(bench.appliance.id, disk.disk_id) is None
-    [event, *_] = bench.engine.events(f"type = {EVENT_DETACHED}")
+    [event, *_events] = bench.engine.events(f"type = {EVENT_DETACHED}")
     assert event.vm_id == bench.appliance.id
     assert bench.engine.disk(disk.disk_id) is not None
 
 
 def test_a_plugged_disk_is_unplugged_by_detach(bench: Bench) -> None:
     snapshot_id = bench.snapshot()
-    [disk, *_] = bench.disks(snapshot_id)
+    [disk, *_disks] = bench.disks(snapshot_id)
     bench.attach(disk.disk_id, snapshot_id)
     held = bench.engine.attachment(bench.appliance.id, disk.disk_id)
     assert held is not None

@@ -144,7 +144,7 @@ def test_answers_of_every_kind(
     bench.control.add_fault("respond", path="/vms$", **answer)
     with pytest.raises(kind) as caught:
         bench.engine.vms_named("web01")
-    assert type(caught.value) is kind
+    assert caught.value.__class__ is kind
     assert words in str(caught.value)
 
 

@@ -99,11 +99,9 @@ class Hypervisor(Protocol):
 
     def running(self) -> set[str]:
         """Ids of the VMs that run, paused ones included."""
-        ...
 
     def overlays(self) -> list[Path]:
         """Overlay files on the host, in use or leaked."""
-        ...
 
     def close(self) -> None:
         """Power everything off and leave nothing on the machine."""

@@ -93,6 +93,6 @@ class QmpClient:
             if not data:
                 raise QmpGoneError(what, "the daemon is gone")
             self._buffer += data
-        line, _, self._buffer = self._buffer.partition(b"\n")
+        line, _unused, self._buffer = self._buffer.partition(b"\n")
         message: Message = json.loads(line)
         return message

@@ -196,7 +196,7 @@ def _vm_row(world: World, spec: VmSpec) -> Vm:
         appliance=spec.appliance,
         mac=f"56:6f:1a:2b:{number >> 8:02x}:{number & 255:02x}",
         tags=list(spec.tags),
-        checkpoints=[new_id() for _ in range(spec.checkpoints)],
+        checkpoints=[new_id() for _unused in range(spec.checkpoints)],
     )
     for name, value in spec.fields.items():
         if not hasattr(vm, name):

@@ -128,7 +128,7 @@ def test_a_token_expires_after_some_requests(
 ) -> None:
     connection.authenticate()
     control.add_fault("expire_token", path="snapshots", after=2)
-    for _ in range(4):
+    for _unused in range(4):
         snapshots(connection, lab).list()
     codes = [entry.status for entry in control.requests() if entry.path.endswith("/snapshots")]
     assert codes == [200, 200, 401, 200, 200]

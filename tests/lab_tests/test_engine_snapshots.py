@@ -93,7 +93,7 @@ def test_locked_lasts_as_many_polls_as_asked_for(lab: Lab, api: ApiClient) -> No
     vm = lab.vm("web01")
     snapshot_id = create(api, vm).xml().get("id") or ""
     lab.engine.tasks.drain(10)
-    seen = [status_of(api, vm, snapshot_id) for _ in range(5)]
+    seen = [status_of(api, vm, snapshot_id) for _unused in range(5)]
     assert seen == ["locked", "locked", "locked", "ok", "ok"]
 
 
@@ -318,7 +318,7 @@ def test_locked_forever(lab: Lab, api: ApiClient) -> None:
     vm = lab.vm("web01")
     snapshot_id = create(api, vm).xml().get("id") or ""
     lab.engine.tasks.drain(10)
-    assert {status_of(api, vm, snapshot_id) for _ in range(10)} == {"locked"}
+    assert {status_of(api, vm, snapshot_id) for _unused in range(10)} == {"locked"}
 
 
 def test_removal_is_locked_then_404(lab: Lab, api: ApiClient) -> None:
@@ -330,7 +330,7 @@ def test_removal_is_locked_then_404(lab: Lab, api: ApiClient) -> None:
     job = reply.xml().find("job")
     assert job is not None
     lab.engine.tasks.drain(10)
-    seen = [status_of(api, vm, snapshot_id) for _ in range(3)]
+    seen = [status_of(api, vm, snapshot_id) for _unused in range(3)]
     assert seen == ["locked", "locked", "404"]
     assert codes(lab)[-2:] == [342, 356]
     assert api.get(f"jobs/{job.get('id')}").xml().findtext("status") == "finished"

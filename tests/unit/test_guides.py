@@ -77,7 +77,7 @@ def module_options(module: str) -> frozenset[str]:
     own = yaml.safe_load(literal(ROOT / f"plugins/modules/{module}.py", "DOCUMENTATION"))
     parts = [own]
     for fragment in own.get("extends_documentation_fragment", []):
-        plugin, _, part = fragment.removeprefix(f"{NAME}.").partition(".")
+        plugin, _unused, part = fragment.removeprefix(f"{NAME}.").partition(".")
         path = ROOT / f"plugins/doc_fragments/{plugin}.py"
         parts.append(yaml.safe_load(literal(path, (part or "documentation").upper())))
     options = [part.get("options", {}) for part in parts]
@@ -102,7 +102,7 @@ def test_links_lead_somewhere(guide: Path) -> None:
     links = _LINK.findall(_FENCE.sub("", text_of(guide)))
     for link in links:
         assert not link.startswith(("http:", "https:")), f"{link} leads out of the repository"
-        path, _, anchor = link.partition("#")
+        path, _unused, anchor = link.partition("#")
         target = (guide.parent / path).resolve() if path else guide
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link

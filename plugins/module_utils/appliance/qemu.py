@@ -59,12 +59,13 @@ class Proof:
     file_sha256: str
 
 
-def locate(environment: Mapping[str, str] = os.environ) -> str:
+def locate(environment: Mapping[str, str] | None = None) -> str:
     """Path of qemu-img.
 
     :raises MissingDependency: It is not installed.
     """
-    found = shutil.which("qemu-img", path=f"{environment.get('PATH', '')}:{_PATH}")
+    known = os.environ if environment is None else environment
+    found = shutil.which("qemu-img", path=f"{known.get('PATH', '')}:{_PATH}")
     if not found:
         raise images.no_qemu_img()
     return found

@@ -107,7 +107,7 @@ def choose(devices: Iterable[BlockDevice], wanted: str) -> BlockDevice | None:
     :raises DeviceAmbiguous: Several different devices match equally well.
     """
     lengths = [(match_length(device, wanted), device) for device in devices]
-    best = max((length for length, _ in lengths), default=0)
+    best = max((length for length, _unused in lengths), default=0)
     if best == 0:
         return None
     matches = [device for length, device in lengths if length == best]

@@ -62,9 +62,10 @@ class Deadline:
         The last look is taken when the time is up, not before.
         """
         yield self.waited
-        lengths = pauses(self._poll_interval)
-        while (left := self._timeout - self.waited) > 0:
-            pause = next(lengths)
+        for pause in pauses(self._poll_interval):
+            left = self._timeout - self.waited
+            if left <= 0:
+                return
             self._clock.sleep(min(pause, left))
             yield self.waited
             if pause >= left:

@@ -159,7 +159,7 @@ class Application:
         return replace(response, body=codec.dump(root))
 
     def _fetch(self, call: Call, href: str) -> ET.Element | None:
-        path, _, query = href.partition("?")
+        path, _unused, query = href.partition("?")
         inner = replace(call.request, path=path, query=parse_query(query))
         try:
             response = self.router.dispatch(replace(call, request=inner))

@@ -49,81 +49,62 @@ class HostAgent(Protocol):
 
     def create_disk(self, image: Image, fill: str | None, seed: int) -> None:
         """Make the first volume of a disk; ``fill`` is ``pattern``, ``ext4`` or nothing."""
-        ...
 
     def remove_disk(self, domain_id: str, disk_id: str) -> None:
         """Delete a disk with all of its volumes."""
-        ...
 
     def remove_volume(self, image: Image) -> None:
         """Delete one layer that nothing is based on."""
-        ...
 
     def move_disk(
         self, running_vm: str | None, domain_id: str, disk_id: str, target_id: str
     ) -> None:
         """Move a disk with all of its volumes to another domain."""
-        ...
 
     def start_vm(self, vm_id: str, plugs: Sequence[Plug]) -> None:
         """Start a VM with these disks."""
-        ...
 
     def stop_vm(self, vm_id: str) -> None:
         """Power a VM off; its overlays go."""
-        ...
 
     def pause_vm(self, vm_id: str) -> None:
         """Pause a running VM."""
-        ...
 
     def resume_vm(self, vm_id: str) -> None:
         """Let a paused VM run on."""
-        ...
 
     def plug(self, vm_id: str, plug: Plug) -> None:
         """Hot plug a disk."""
-        ...
 
     def unplug(self, vm_id: str, disk_id: str) -> None:
         """Hot unplug a disk and drop its overlay."""
-        ...
 
     def leak_next_plug(self) -> None:
         """Let the next plug fail and leave its overlay, as vdsm does when libvirt refuses."""
-        ...
 
     def harm(self, vm_id: str, what: Mapping[str, Any]) -> None:
         """Harm a running VM's storage: ``kill``, ``slow`` (bytes a second), ``read_error``."""
-        ...
 
     def snapshot(self, running_vm: str | None, layers: Sequence[Layer]) -> None:
         """Make the new layers and, where the VM runs, let it write to them from one moment on."""
-        ...
 
     def merge(self, running_vm: str | None, top: Image, base: Image) -> None:
         """Commit ``top`` into ``base``; ``base`` remains."""
-        ...
 
     def actual_size(self, image: Image) -> int:
         """The bytes that a volume takes on the storage."""
-        ...
 
     def witness(self, image: Image, dest: Path) -> None:
         """Write the guest-visible bytes of a frozen volume to a raw file."""
-        ...
 
     def writer(self, vm_id: str, disk_id: str, seed: int, run: bool) -> None:
         """Start or stop a guest's writing to one of its disks."""
-        ...
 
     def describe(self) -> Mapping[str, object]:
         """Overlays, devices and what else there is to see."""
-        ...
 
     def close(self) -> None:
         """Stop everything."""
-        ...
 
 
 class NoHost:

@@ -189,7 +189,7 @@ class View:
             for held in held_by(world, call.user)
             if not role_of(world, held.grant).admin
         ]
-        self._on = {object_id for object_id, _ in user_roles}
+        self._on = {object_id for object_id, _unused in user_roles}
         self._below = {object_id for object_id, viewing in user_roles if viewing}
 
     def vm(self, vm: Vm) -> bool:

@@ -371,7 +371,7 @@ def domain(row: Domain, attached_to: Sequence[str]) -> Entity:
 
 def user(row: User) -> Entity:
     """A user."""
-    name, _, profile = row.name.partition("@")
+    name, _unused, profile = row.name.partition("@")
     value = types.User(
         id=row.id,
         name=name,

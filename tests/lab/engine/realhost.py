@@ -237,5 +237,5 @@ class RealHost:
 def _files(seed: int) -> dict[str, bytes]:
     """A small tree for a file system, the same for the same seed."""
     lines = "".join(f"{seed} {number}: all is well\n" for number in range(4096))
-    binary = b"".join(data for _, data in pattern(seed, 1 << 20))
+    binary = b"".join(data for _unused, data in pattern(seed, 1 << 20))
     return {"README": b"test data\n", "var/log/messages": lines.encode(), "srv/data.bin": binary}

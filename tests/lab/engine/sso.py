@@ -67,7 +67,7 @@ class Sso:
 
         :raises Unauthorized: without a living token, or valid basic credentials.
         """
-        scheme, _, value = request.headers.get("authorization", "").partition(" ")
+        scheme, _unused, value = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return self._bearer(value.strip())
         if scheme.lower() == "basic":
@@ -83,7 +83,7 @@ class Sso:
 
     def _basic(self, value: str) -> User:
         try:
-            name, _, password = base64.b64decode(value).decode("utf-8").partition(":")
+            name, _unused, password = base64.b64decode(value).decode("utf-8").partition(":")
         except (binascii.Error, UnicodeDecodeError) as problem:
             raise Unauthorized from problem
         user = self._world.users.get(name)

@@ -158,7 +158,7 @@ SPACE = {"free": 4096, "size": 8192}
 )  # fmt: skip
 def test_what_a_failed_convert_means(code: int, said: str, error: type[BackupError]) -> None:
     fault = images.convert_fault(Outcome(code, said), DEVICE, "/r/a", SPACE)
-    assert type(fault) is error
+    assert fault.__class__ is error
 
 
 def test_no_space_has_the_numbers() -> None:
@@ -181,7 +181,8 @@ def test_a_signal_is_told() -> None:
     ],
 )
 def test_what_a_failed_compare_means(said: str, error: type[BackupError]) -> None:
-    assert type(images.compare_fault(Outcome(4, said), DEVICE)) is error
+    fault = images.compare_fault(Outcome(4, said), DEVICE)
+    assert fault.__class__ is error
 
 
 @pytest.mark.parametrize(

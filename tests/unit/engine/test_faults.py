@@ -78,7 +78,7 @@ def raised(
 )
 def test_each_has_its_own_class(error: ovirtsdk4.Error, kind: type[errors.EngineError]) -> None:
     found = convert(error, DEED)
-    assert type(found) is kind
+    assert found.__class__ is kind
     assert found.details["status"] == error.code
     assert found.message
     json.dumps(found.details)

@@ -131,7 +131,7 @@ def test_who_may_not_ask_does_not_ask_again(error: Failure) -> None:
 
 @pytest.mark.parametrize("error", FOR_A_WHILE)
 def test_when_the_time_is_up_the_last_refusal_is_raised(error: Failure) -> None:
-    engine = Engine([(False, error()) for _ in range(100)])
+    engine = Engine([(False, error()) for _unused in range(100)])
     with pytest.raises(type(error())) as caught:
         engine.run(timeout=10)
     assert caught.value.message.startswith(error().message)

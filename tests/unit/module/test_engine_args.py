@@ -203,7 +203,7 @@ def test_snapshot_request() -> None:
 
 def test_a_snapshot_request_has_a_mark_of_its_own_and_no_memory() -> None:
     params = read(engine_args.SNAPSHOT, vm="a", snapshot="nightly")
-    first, second = (engine_args.snapshot_request(params) for _ in range(2))
+    first, second = (engine_args.snapshot_request(params) for _unused in range(2))
     assert (first.present, first.memory, first.disks) == (True, False, ())
     assert re.fullmatch(r"[0-9a-f-]{36}", first.correlation_id)
     assert first.correlation_id != second.correlation_id
@@ -249,7 +249,7 @@ def test_plan_request() -> None:
 
 def test_a_run_without_a_name_gets_one() -> None:
     params = read(engine_args.PLAN, vms=["a"], appliance="c")
-    first, second = (engine_args.plan_request(params) for _ in range(2))
+    first, second = (engine_args.plan_request(params) for _unused in range(2))
     assert re.fullmatch(r"[0-9a-f]{12}", first.run_id)
     assert first.run_id != second.run_id
 

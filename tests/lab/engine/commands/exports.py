@@ -244,7 +244,7 @@ def _cloned(call: Call, vm: Vm, name: str, pairs: list[tuple[Disk, Disk]]) -> Jo
         disks.adopt(world, copy, active)
     if call.filtered:
         call.user.grants.append(Grant("UserVmManager", made.id))
-    chosen = tuple(source.id for source, _ in pairs)
+    chosen = tuple(source.id for source, _unused in pairs)
     world.exports.append(Export("clone", vm.id, vm.name, made.id, chosen))
     job = job_of(call, f"Cloning VM {name}")
     end(job)

@@ -181,7 +181,7 @@ def _lock(call: Call, vm: Vm, disk: Disk, snapshot: Snapshot) -> snapshots.Remov
 def _finish(removing: snapshots.Removing) -> None:
     """The snapshot remains, without that disk."""
     world, snapshot = removing.engine.world, removing.snapshot
-    for disk, frozen, _ in removing.pairs:
+    for disk, frozen, _unused in removing.pairs:
         frozen.status = "ok"
         snapshot.disks = [one for one in snapshot.disks if one.disk_id != disk.id]
         names = {"disk": disk.alias, "snapshot": snapshot.description}

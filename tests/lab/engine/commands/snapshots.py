@@ -241,7 +241,7 @@ def _witness(making: Making) -> None:
         return
     folder = engine.witness_root / making.snapshot.id
     folder.mkdir(parents=True, exist_ok=True)
-    for disk, frozen, _ in making.pairs:
+    for disk, frozen, _unused in making.pairs:
         engine.host.witness(base.image_of(disk, frozen), folder / f"{disk.id}.raw")
 
 
@@ -260,7 +260,7 @@ def finish_create(making: Making) -> None:
 
 
 def _unlock(making: Making) -> None:
-    for _, frozen, layer in making.pairs:
+    for _unused, frozen, layer in making.pairs:
         frozen.status = layer.status = "ok"
     if making.vm.status == "image_locked":
         making.vm.status = making.former_status
@@ -442,7 +442,7 @@ def _rename_volume(snapshot: Snapshot, old: str, new: str) -> None:
 def finish_remove(removing: Removing) -> None:
     """The snapshot is gone: unlock what is left and say so. Hold the lock."""
     world = removing.engine.world
-    for _, frozen, _top in removing.pairs:
+    for _unused, frozen, _top in removing.pairs:
         frozen.status = "ok"
     world.snapshots.pop(removing.snapshot.id, None)
     name = removing.snapshot.description
@@ -456,7 +456,7 @@ def _failed_remove(removing: Removing) -> None:
     with world.lock:
         removing.engine.polls.pop(removing.snapshot.id, None)
         gone = {top.disk_id for top in removing.merged}
-        for _, frozen, top in removing.pairs:
+        for _unused, frozen, top in removing.pairs:
             frozen.status = top.status = "ok"
         snapshot = removing.snapshot
         snapshot.disks = [d for d in snapshot.disks if d.disk_id not in gone]

@@ -169,7 +169,7 @@ def _shown(call: Call, held: Held, kind: str, parent: str, object_id: str) -> En
 def _kind(call: Call, object_id: str) -> str:
     """The element that names an object in a permission; none for the system."""
     tables = {"data_centres": "data_center", "domains": "storage_domain"}
-    for table, _ in commands.KINDS:
+    for table, _unused in commands.KINDS:
         if object_id in getattr(call.world, table):
             return tables.get(table, table.removesuffix("s"))
     return ""
