@@ -412,3 +412,12 @@ def test_grants_go_with_their_object(scene: Scene) -> None:
     scene.user(("BackupRole", vm.id))
     assert scene.admin.delete(f"vms/{vm.id}").status == 200
     assert scene.lab.world.users["somebody@internal"].grants == []
+
+
+def test_filtered_reads_are_searched_all_the_same(scene: Scene) -> None:
+    api = scene.sign_in(*BACKUP)
+    assert names(api.get("clusters?search=name%3DSecond")) == {"Second"}
+    assert names(api.get("storagedomains?search=name%3Ddata2")) == {"data2"}
+    assert ids(api.get("users?search=usrname%3Dadmin%40internal-authz")) == set()
+    mine = ids(api.get("users?search=usrname%3Dbackup%40internal-authz"))
+    assert mine == {scene.id_of(BACKUP[0])}

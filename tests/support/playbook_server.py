@@ -67,7 +67,7 @@ def main() -> None:
         child = os.fork()
         if not child:
             perform(json.loads(line))
-        _, raw = os.waitpid(child, 0)
+        _unused, raw = os.waitpid(child, 0)
         sys.stdout.write(f"{os.waitstatus_to_exitcode(raw)}\n")
         sys.stdout.flush()
 
