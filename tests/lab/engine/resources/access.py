@@ -300,9 +300,7 @@ def list_users(call: Call) -> Response:
     """GET /users: who is no administrator sees himself."""
     world = call.world
     with world.lock:
-        if call.filtered:
-            rows = [u for u in world.users.values() if call.admin or u is call.user]
-            return listing("users", [present.user(row) for row in rows])
+        seen = [u for u in world.users.values() if call.admin or u is call.user]
         # A name with its profile, or with the directory behind it, as the API shows it.
         found: dict[str, User] = {}
         for suffix in ("", "-authz"):
@@ -311,7 +309,7 @@ def list_users(call: Call) -> Response:
                 "name": lambda u: u.name.split("@")[0],
                 "id": lambda u: u.id,
             }
-            rows = search(list(world.users.values()), fields, query_of(call))
+            rows = search(seen, fields, query_of(call))
             found.update({row.id: row for row in rows})
         return listing("users", [present.user(row) for row in found.values()])
 

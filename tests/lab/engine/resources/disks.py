@@ -165,7 +165,7 @@ def list_domains(call: Call) -> Response:
     with call.world.lock:
         view = may.View(call)
         rows = [row for row in call.world.domains.values() if view.domain(row)]
-        found = rows if call.filtered else search(rows, fields, query_of(call))
+        found = search(rows, fields, query_of(call))
         return listing("storage_domains", [_domain(row) for row in found])
 
 

@@ -169,8 +169,7 @@ def _list(table: str, tag: str, call: Call) -> Response:
     with call.world.lock:
         fields: Fields[Any] = {"name": lambda row: row.name, "id": lambda row: row.id}
         rows = [row for row in _rows(call, table).values() if _sees(call, table, row)]
-        # Filtered collections take no search (``SearchType`` is for administrators).
-        found = rows if call.filtered else search(rows, fields, query_of(call))
+        found = search(rows, fields, query_of(call))
         return listing(tag, [SHOW[table](row) for row in found])
 
 
