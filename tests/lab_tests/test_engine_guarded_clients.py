@@ -86,6 +86,7 @@ def play(lab: Lab, root: Path, *tasks: tuple[str, dict[str, Json]]) -> list[Json
         capture_output=True,
         text=True,
         timeout=180,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     lab.engine.tasks.drain(10)
