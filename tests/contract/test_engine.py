@@ -9,7 +9,7 @@ import re
 import uuid
 
 import pytest
-from contract.conftest import Bench
+from contract.bench import Bench
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     EngineConflict,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from contract.conftest import Bench
+from contract.bench import Bench
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     EngineConflict,

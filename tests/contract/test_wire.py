@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import trustme
-from contract.conftest import Bench, Site
+from contract.bench import Bench, Site
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     EngineFault,

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,11 +166,6 @@ def attached(world: Mapping[str, Json], vm_id: str) -> dict[str, str | None]:
     return {alias[row["disk_id"]]: row["snapshot_id"] for row in rows}
 
 
-def patience(seconds: float = 20.0) -> Deadline:
+def patience(seconds: float = 20.0, interval: float = 0.02) -> Deadline:
     """Time for something that takes an instant."""
-    return Deadline(SystemClock(), seconds, 0.2)
-
-
-def eventually(holds: Callable[[], bool], what: str) -> None:
-    """Wait until something holds that happens beside the test."""
-    patience().wait_for(holds, bool, what=what)
+    return Deadline(SystemClock(), seconds, interval)
