@@ -153,6 +153,7 @@ def test_no_secret_is_printed(scene: Scene, percent: str, failing: bool) -> None
         args=["-vvv", "--diff"],
     )
     assert [result.failed for result in run.results] == [failing] * 3
+    assert all("module_args" in result["invocation"] for result in run.results)
     for secret in (PASSWORD, token):
         assert secret not in run.text
         assert all(secret not in str(result.result) for result in run.results)

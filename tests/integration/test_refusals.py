@@ -486,7 +486,7 @@ class Role:
 @pytest.mark.parametrize(
     "case",
     [
-        Role("UserVmRunTimeManager", "vm_snapshot", {"vm": "web01", "snapshot": "x"}),
+        Role("UserRole", "vm_snapshot", {"vm": "web01", "snapshot": "x"}),
         Role("DiskOperator", "disk_snapshot_attach", ATTACH),
         Role("DiskOperator", "disk_snapshot_detach", {"vm": "backup01", "all": True}),
     ],

@@ -138,6 +138,7 @@ class Ansible:
             **env,
             "ANSIBLE_CALLBACKS_ENABLED": "tape",
             "ANSIBLE_CALLBACK_PLUGINS": str(SUPPORT / "plugins/callback"),
+            "ANSIBLE_INJECT_INVOCATION": "1",  # else newer cores hide what may hold a secret
             "ANSIBLE_CONFIG": str(self._root / "ansible.cfg"),
             "ANSIBLE_LOCALHOST_WARNING": "0",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
