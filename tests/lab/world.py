@@ -244,6 +244,8 @@ def _bitmaps(vm: Vm, disks: Sequence[Disk]) -> None:
     for checkpoint in vm.checkpoints:
         vm.checkpoint_disks[checkpoint] = [disk.id for disk in disks]
         for disk in disks:
+            # Nothing gets a checkpoint that was not enabled for it (raw disks through a scratch disk).
+            disk.backup = "incremental"
             if disk.fmt == "qcow2":
                 disk.bitmaps.append(checkpoint)
 

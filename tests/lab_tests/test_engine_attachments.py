@@ -660,7 +660,9 @@ def test_rights_inherited_through_a_vm_become_arbitrary(scene: Scene) -> None:
     control.add_user("owner@internal", "x", grants)
     lowest = min(scene.source.id, scene.appliance.id)
     with ApiClient(scene.lab.url, str(scene.lab.identity.ca_file), "owner@internal", "x") as owner:
-        assert owner.get(f"disks/{scene.disk_id}").status == 200
+        path, body = f"vms/{scene.source.id}/diskattachments/{scene.disk_id}", "<disk_attachment/>"
+        assert owner.put(path, body).status == 200
         _attach_first()(scene)
-        wanted = 200 if lowest == scene.source.id else 404
-        assert owner.get(f"disks/{scene.disk_id}").status == wanted
+        assert owner.get(f"disks/{scene.disk_id}").status == 200, "it shows through any holder"
+        wanted = 200 if lowest == scene.source.id else 403
+        assert owner.put(path, body).status == wanted

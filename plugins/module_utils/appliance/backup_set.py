@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import files
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import manifest, sets
@@ -19,6 +18,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.naming import MANIFEST
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _MODE = 0o600
 

@@ -10,12 +10,11 @@ import fcntl
 import os
 import stat
 import struct
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import scan
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Host
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.devices import (
     BlockDevice,
     check_size,
@@ -30,6 +29,11 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images
     ImageRequest,
     device_lost,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Host
 
 # linux/fs.h
 _BLKROSET = 0x125D

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from threading import Event
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from threading import Event
 
 _CHUNK = 1024 * 1024
 

@@ -9,9 +9,9 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     ImageBusy,
@@ -22,6 +22,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images
     no_space,
     part_of,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _OPEN_ATTEMPTS = 5

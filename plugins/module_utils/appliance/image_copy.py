@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
     device,
@@ -24,6 +23,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     InvalidRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Result = dict[str, Any]
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import qemu
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Host
@@ -31,6 +30,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.naming
     split_vm_directory,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 _PROBE_SECONDS = 60
 _LEFTOVERS_LIMIT = 1000

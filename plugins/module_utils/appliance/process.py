@@ -9,9 +9,12 @@ import ctypes
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
+from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import digest
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.device import Claim
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.files import (
     Part,
     space_for,
@@ -28,6 +28,11 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     ImageError,
     ImageMismatch,
 )
+
+if TYPE_CHECKING:
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.device import (
+        Claim,
+    )
 
 _PATH = "/usr/bin:/bin:/usr/local/bin:/usr/libexec"
 """Searched after the task's PATH, which may be that of a login-less session."""

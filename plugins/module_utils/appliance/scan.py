@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Paths
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.devices import (
     BlockDevice,
     link_serial,
@@ -17,6 +16,11 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.device
     udev_serials,
     vpd_serial,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Paths
 
 _SERIAL_FILES = ("serial", "device/serial")
 

@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Union
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules, serial
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import NOWHERE
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    NO_CHECKPOINTS,
+    NOWHERE,
+    Checkpointed,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
 
 if TYPE_CHECKING:
@@ -68,7 +72,7 @@ class AttachSituation:
     places: tuple[Location, Location] = (NOWHERE, NOWHERE)
     appliance_snapshots: tuple[Snapshot, ...] = ()
     engine_version: str = ""
-    checkpointed: tuple[DiskId, ...] = ()
+    checkpointed: Checkpointed = NO_CHECKPOINTS
     checkpoints: str = "refuse"
 
 

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     DeviceAmbiguous,
@@ -18,6 +18,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.serial import (
     VIRTIO_SERIAL_LENGTH,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 _PREFIX = re.compile(r"^(?:virtio-|(?:scsi-)?[0S]QEMU_QEMU_HARDDISK_|(?:ata-)?QEMU_HARDDISK_)")
 _PARTITION_LINK = re.compile(r"-part[0-9]+$")

@@ -16,17 +16,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
-    Attachment,
-    DiskId,
-    Event,
-    Layer,
-    SnapshotId,
-    VmId,
-)
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+        Attachment,
+        DiskId,
+        Event,
+        Layer,
+        SnapshotId,
+        VmId,
+    )
 
 EVENT_ATTACHED = 2016
 EVENT_DETACHED = 2018

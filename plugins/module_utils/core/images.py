@@ -8,9 +8,8 @@ from __future__ import annotations
 import posixpath
 import re
 import struct
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     BackupError,
@@ -21,6 +20,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     NoSpace,
     ToolFailed,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FORMATS = ("qcow2", "raw")
 COMPRESSIONS = ("zstd", "none")

@@ -165,7 +165,7 @@ def from_dict(data: object) -> Manifest:
             hint="Use a release of the collection that knows this version.",
             details={"version": version if isinstance(version, int) else None},
         )
-    manifest = cast(Manifest, _MANIFEST(root, ""))
+    manifest = cast("Manifest", _MANIFEST(root, ""))
     _check_files(manifest)
     return manifest
 

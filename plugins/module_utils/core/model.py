@@ -116,6 +116,7 @@ class Disk:
     content_type: str = "data"
     storage_type: str = "image"
     shareable: bool = False
+    incremental: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,17 @@ class Event:
     correlation_id: str = ""
     vm_id: VmId | None = None
     time: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Checkpointed:
+    """Disks with checkpoints of incremental backup; not ``certain`` if they only may have some."""
+
+    disk_ids: tuple[DiskId, ...] = ()
+    certain: bool = True
+
+
+NO_CHECKPOINTS = Checkpointed()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules, snapshots
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    NO_CHECKPOINTS,
     NOWHERE,
+    Checkpointed,
     Location,
 )
 
@@ -33,7 +35,7 @@ class SourceOverview:
     disks: tuple[tuple[Attachment, Disk], ...] = ()
     problems: tuple[str, ...] = ()
     location: Location = NOWHERE
-    checkpointed: tuple[str, ...] = ()
+    checkpointed: Checkpointed = NO_CHECKPOINTS
 
 
 @dataclass(frozen=True)

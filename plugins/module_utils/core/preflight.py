@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PYTHON_FLOOR = (3, 9)
 

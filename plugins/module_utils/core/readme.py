@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import shlex
+from typing import TYPE_CHECKING
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.manifest import (
-    Disk,
-    Manifest,
-)
+if TYPE_CHECKING:
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.manifest import (
+        Disk,
+        Manifest,
+    )
 
 _INTERFACES = {
     "virtio_scsi": "VirtIO-SCSI",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
         AttachSettings,
+        Checkpointed,
         Location,
         Snapshot,
         SnapshotDisk,
@@ -285,6 +286,11 @@ def not_in_preview(appliance: Vm, snapshots: Iterable[Snapshot]) -> list[Violati
     ]
 
 
+_MAY_HAVE = (
+    "is enabled for incremental backup, so it may have checkpoints (this user may not see them)"
+)
+
+
 @dataclass(frozen=True)
 class NamedDisk:
     """As much of a disk as a message needs."""
@@ -294,21 +300,25 @@ class NamedDisk:
 
 
 def checkpoints_kept(
-    engine_version: str, disks: Iterable[SnapshotDisk | NamedDisk], checkpointed: Iterable[str]
+    engine_version: str, disks: Iterable[SnapshotDisk | NamedDisk], checkpointed: Checkpointed
 ) -> list[Violation]:
     """Refuse disks whose checkpoints the engine would clear at detach (contract section 3)."""
     if not clears_checkpoints(engine_version):
         return []
-    marked = set(checkpointed)
+    what = "has checkpoints" if checkpointed.certain else _MAY_HAVE
     return [
         Violation(
             CHECKPOINTS,
-            f"Disk {disk.alias!r} has checkpoints, which engine {engine_version} would clear when"
-            " its snapshot is detached.",
-            {"disk_id": disk.disk_id, "engine_version": engine_version},
+            f"Disk {disk.alias!r} {what}, which engine {engine_version} would clear when its"
+            " snapshot is detached.",
+            {
+                "disk_id": disk.disk_id,
+                "engine_version": engine_version,
+                "certain": checkpointed.certain,
+            },
         )
         for disk in disks
-        if disk.disk_id in marked
+        if disk.disk_id in checkpointed.disk_ids
     ]
 
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import naming
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
@@ -34,6 +33,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.readme
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.serial import (
     serial_forms,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _COPIED = (
     "format",

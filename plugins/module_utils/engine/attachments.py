@@ -28,6 +28,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.lookup import select_disks
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    NO_CHECKPOINTS,
     SnapshotId,
     Vm,
 )
@@ -136,7 +137,7 @@ class Attach(EngineOperation):
             )
         version = engine.version()
         asked = request.checkpoints != "allow" and rules.clears_checkpoints(version)
-        checkpointed = engine.checkpointed(source.id) if asked else []
+        checkpointed = facts.checkpointed(engine, source) if asked else NO_CHECKPOINTS
         situation = AttachSituation(
             appliance=appliance,
             source=source,
@@ -148,7 +149,7 @@ class Attach(EngineOperation):
             places=(engine.location(appliance), engine.location(source)),
             appliance_snapshots=tuple(engine.snapshots(appliance.id)),
             engine_version=version,
-            checkpointed=tuple(checkpointed),
+            checkpointed=checkpointed,
             checkpoints=request.checkpoints,
         )
         return plan_attach(situation)

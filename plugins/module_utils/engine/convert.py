@@ -72,6 +72,7 @@ def disk(sdk: SdkObject) -> Disk:
         content_type=word(sdk.content_type) or "data",
         storage_type=word(sdk.storage_type) or "image",
         shareable=bool(sdk.shareable),
+        incremental=word(sdk.backup) == "incremental",
     )
 
 

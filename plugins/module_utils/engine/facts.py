@@ -16,6 +16,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import NotFound
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     Attachment,
+    Checkpointed,
     Disk,
     Event,
     Layer,
@@ -138,6 +139,18 @@ def attach_events(engine: EnginePort, holder: Vm) -> list[Event]:
     # Without the VM in the search, the attachments of other VMs would crowd out older ones of this.
     found = engine.events(" or ".join(f"type={x} and _event_vm_id={holder.id}" for x in codes))
     return [event for event in found if event.vm_id in (None, holder.id)]
+
+
+def checkpointed(engine: EnginePort, vm: Vm) -> Checkpointed:
+    """Disks of a VM that have checkpoints, or may have: not every user may see checkpoints.
+
+    Without incremental backup enabled on a disk it cannot get any; that everybody may see.
+    """
+    told = engine.checkpointed(vm.id)
+    if told is not None:
+        return Checkpointed(tuple(told))
+    enabled = [disk.id for _attachment, disk in vm_disks(engine, vm) if disk.incremental]
+    return Checkpointed(tuple(enabled), certain=False)
 
 
 def vm_disks(engine: EnginePort, vm: Vm) -> list[tuple[Attachment, Disk]]:

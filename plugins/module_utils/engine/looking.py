@@ -21,6 +21,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     NotFound,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    NO_CHECKPOINTS,
     AttachSettings,
     Snapshot,
     Vm,
@@ -213,6 +214,6 @@ class BackupPlan(Look):
             word,
             vm,
             tuple(facts.vm_disks(self._engine, vm)),
-            checkpointed=tuple(self._engine.checkpointed(vm.id)) if asked else (),
+            checkpointed=facts.checkpointed(self._engine, vm) if asked else NO_CHECKPOINTS,
             location=self._engine.location(vm),
         )

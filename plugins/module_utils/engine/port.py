@@ -99,8 +99,8 @@ class EnginePort(Protocol):
     def everybody(self) -> list[tuple[Vm, list[Attachment]]]:
         """All VMs that the user may see, with their disks. One request, a long answer."""
 
-    def checkpointed(self, vm_id: VmId) -> list[DiskId]:
-        """Disks of a VM that have checkpoints of incremental backup."""
+    def checkpointed(self, vm_id: VmId) -> list[DiskId] | None:
+        """Disks of a VM that have checkpoints of incremental backup; None if nobody may know."""
 
     def close(self) -> None:
         """Log out."""

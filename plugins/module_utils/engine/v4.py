@@ -8,7 +8,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import EngineError
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    EngineError,
+    EnginePermission,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     DiskId,
     Location,
@@ -220,14 +223,20 @@ class V4Engine:
             for vm in found
         ]
 
-    def checkpointed(self, vm_id: VmId) -> list[DiskId]:
-        """Disks with checkpoints; none on engines before 4.4, which know no checkpoints."""
+    def checkpointed(self, vm_id: VmId) -> list[DiskId] | None:
+        """Disks with checkpoints; none on engines before 4.4, which know no checkpoints.
+
+        Queries about checkpoints are for administrators (QueryType.java); others get None.
+        """
         service = self._vms.vm_service(vm_id).checkpoints_service()
         disks: list[DiskId] = []
-        with translated(f"list the checkpoints of VM {vm_id}"):
-            for one in _or_none(service.list) or []:
-                held = service.checkpoint_service(one.id).disks_service().list()
-                disks.extend(DiskId(disk.id) for disk in held)
+        try:
+            with translated(f"list the checkpoints of VM {vm_id}"):
+                for one in _or_none(service.list) or []:
+                    held = service.checkpoint_service(one.id).disks_service().list()
+                    disks.extend(DiskId(disk.id) for disk in held)
+        except EnginePermission:
+            return None
         return list(dict.fromkeys(disks))
 
     def close(self) -> None:

@@ -37,6 +37,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.evidence import Holding
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     AttachSettings,
+    Checkpointed,
     Location,
 )
 
@@ -244,7 +245,10 @@ def test_every_rule_that_stands_against_it_is_named() -> None:
     ]
 
 
-CHECKPOINTED: dict[str, Any] = {"engine_version": "4.5.8", "checkpointed": (DISKS[1], DISKS[4])}
+CHECKPOINTED: dict[str, Any] = {
+    "engine_version": "4.5.8",
+    "checkpointed": Checkpointed((DISKS[1], DISKS[4])),
+}
 
 
 def test_a_disk_with_checkpoints_is_refused_unless_it_is_allowed() -> None:

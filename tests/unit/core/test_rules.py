@@ -24,7 +24,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     Refused,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    NO_CHECKPOINTS,
     AttachSettings,
+    Checkpointed,
     Location,
 )
 
@@ -210,9 +212,9 @@ def test_an_appliance_in_preview() -> None:
 def test_checkpoints_are_cleared_by_newer_engines(version: str, clears: bool) -> None:
     assert rules.clears_checkpoints(version) is clears
     disks = [snapshot_disk(DISKS[0]), snapshot_disk(DISKS[1])]
-    found = rules.checkpoints_kept(version, disks, [DISKS[1], DISKS[2]])
+    found = rules.checkpoints_kept(version, disks, Checkpointed((DISKS[1], DISKS[2])))
     assert [one.evidence["disk_id"] for one in found] == [DISKS[1]] * clears
-    assert rules.checkpoints_kept(version, disks, []) == []
+    assert rules.checkpoints_kept(version, disks, NO_CHECKPOINTS) == []
 
 
 @pytest.mark.parametrize("reason", rules.BY_REASON)
@@ -261,3 +263,10 @@ def test_enforce() -> None:
         "remedy": rules.SNAPSHOT_REGULAR.remedy,
         "evidence": {"snapshot_id": SNAPSHOTS[1], "type": "regular", "status": "in_preview"},
     }
+
+
+def test_checkpoints_that_nobody_may_see_are_taken_for_possible() -> None:
+    disks = [snapshot_disk(DISKS[1])]
+    (found,) = rules.checkpoints_kept("4.5.8", disks, Checkpointed((DISKS[1],), certain=False))
+    assert "may have checkpoints" in found.message
+    assert found.evidence["certain"] is False
