@@ -37,9 +37,9 @@ TABLE = [
     ("remove_snapshot", None, "source-frozen"),
     ("revert", None, "source-frozen"),
     ("remove", None, "source-frozen"),
-    ("remove_disk", None, "source-frozen"),
-    ("move_disk", None, "source-frozen"),
-    ("sparsify_disk", None, "source-frozen"),
+    ("remove_disk", "source-frozen", "source-frozen"),
+    ("move_disk", "source-frozen", "source-frozen"),
+    ("sparsify_disk", "source-frozen", "source-frozen"),
     ("start", None, None),
     ("stop", None, None),
 ]
