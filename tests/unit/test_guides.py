@@ -230,10 +230,13 @@ def test_error_codes_exist() -> None:
     assert named <= codes
 
 
-def test_the_page_of_error_codes_is_of_today() -> None:
-    tool = ROOT / "tools/error_docs.py"
+@pytest.mark.parametrize("tool", ["error_docs.py", "rule_docs.py"])
+def test_generated_pages_are_of_today(tool: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-B", tool, "--check"], capture_output=True, text=True, check=False
+        [sys.executable, "-B", ROOT / "tools" / tool, "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 

@@ -67,7 +67,7 @@ class Violation:
 APPLIANCE_READY = Rule(
     "appliance-ready",
     "The appliance is Up or Down, and on its way nowhere.",
-    "The engine attaches to a paused VM but cannot detach from it (contract section 3).",
+    "The engine attaches to a paused VM but cannot detach from it.",
     "Resume, start or stop the appliance, then try again.",
 )
 ONE_PER_DISK = Rule(
@@ -355,8 +355,41 @@ BY_REASON: dict[str, Rule] = {
     "vm_in_preview": APPLIANCE_READY,
     "no_free_slot": APPLIANCE_READY,
     "virtio_scsi_disabled": APPLIANCE_READY,
+    "disk_snapshot_attached": SOURCE_FROZEN,
+    "plugged_disk_snapshot": NO_MIGRATION,
+    "disk_configured_in_snapshot": DETACH_ONLY,
 }
-"""The rule behind a refusal of the engine at attach or detach, by :attr:`Meaning.reason`."""
+"""The rule behind a refusal of the engine, by :attr:`conflicts.Meaning.reason`."""
+
+NO_RULE: dict[str, str] = {
+    "not_attached": "Wanted already: a detach reads back and is content.",
+    "already_detached": "Wanted already: a detach reads back and is content.",
+    "disk_not_in_snapshot": "The modules pick disks from the snapshot's own list; it would have to"
+    " vanish in between.",
+    "snapshot_missing": "Looked up before; it would have to vanish in between.",
+    "vm_missing": "Looked up before; it would have to vanish in between.",
+    "plug_failed": "Only the host knows whether it can plug a disk.",
+    "unplug_failed": "Only the guest knows whether it lets go; asked again until the time is up.",
+    "host_unreachable": "Passes, or the host is lost; asked again until the time is up.",
+    "pass_discard_unsupported": "Off unless asked for; the engine knows the storage, and refuses"
+    " before anything happens.",
+    "domain_status": "The storage is somebody else's concern; the engine refuses before anything"
+    " happens.",
+    "domain_space": "The storage is somebody else's concern; the engine refuses before anything"
+    " happens.",
+    "backup_domain": "The storage is somebody else's concern; the engine refuses before anything"
+    " happens.",
+    "hosted_engine_disk": "The hosted engine has its own backup; the engine refuses before"
+    " anything happens.",
+    "content_type": "Snapshots include data disks only; others are named as left out by"
+    " backup_plan_info.",
+    "disks_unplugged": "A state of the source VM at the removal of its snapshot, which nothing here"
+    " changes.",
+    "vm_external": "The engine does not manage it, and refuses before anything happens.",
+    "insufficient_query": "A matter of permissions, told as such.",
+}
+"""Final refusals of the engine that need no rule, and why. Those that pass by themselves are
+waited for instead."""
 
 
 def explain(fault: EngineFault) -> BackupError:

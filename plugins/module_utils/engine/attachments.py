@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules
@@ -21,7 +20,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.detach
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     BackupError,
-    EngineFault,
     InvalidRequest,
     NotFound,
     OperationFailed,
@@ -36,10 +34,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.engine impo
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.base import (
     EngineOperation,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.persist import persist
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.persist import (
+    in_our_words,
+    persist,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import (
@@ -59,18 +60,6 @@ if TYPE_CHECKING:
 _STILL_ATTACHED = "STILL ATTACHED"
 
 
-@contextmanager
-def _in_our_words() -> Iterator[None]:
-    """Name the rule behind a refusal of the engine, where there is one."""
-    try:
-        yield
-    except EngineFault as exc:
-        explained = rules.explain(exc)
-        if explained is exc:
-            raise
-        raise explained from exc
-
-
 def attach_one(engine: EnginePort, step: AttachStep, deadline: Deadline) -> None:
     """Attach one disk snapshot and be sure of it.
 
@@ -84,7 +73,7 @@ def attach_one(engine: EnginePort, step: AttachStep, deadline: Deadline) -> None
             return False
         return facts.holding(engine, step.appliance, found).snapshot_id == disk.snapshot_id
 
-    with _in_our_words():
+    with in_our_words():
         persist(
             lambda: engine.attach(step.appliance.id, disk.disk_id, disk.snapshot_id, step.settings),
             attached,
@@ -97,7 +86,7 @@ def detach_one(engine: EnginePort, step: DetachStep, deadline: Deadline) -> None
 
     :raises errors.EngineError: the engine refuses for good, or until the time is up.
     """
-    with _in_our_words():
+    with in_our_words():
         persist(
             lambda: engine.detach(step.appliance.id, step.disk_id),
             lambda: engine.attachment(step.appliance.id, step.disk_id) is None,

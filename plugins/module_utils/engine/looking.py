@@ -151,7 +151,7 @@ class VmOvf(Look):
             raise NotFound(
                 f"The engine gave no configuration of {vm.name!r}.",
                 hint="It has none while an image or the VM is locked, and none of a snapshot"
-                " whose configuration it lost (contract: section 7). Try again later.",
+                " whose configuration it lost. Try again later.",
             )
         return Plan(
             result={

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Callable
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.conflicts import UNKNOWN
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     EngineError,
@@ -17,6 +19,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.waiting import (
         Deadline,
     )
@@ -70,3 +74,15 @@ def _may_pass(exc: EngineFault | EngineNotFound) -> bool:
     # Some refusals that are final come with status 500 (illegal disks: contract section 6.4).
     is_open = int(exc.details.get("status") or 0) >= UNCERTAIN_STATUS
     return exc.retryable or (is_open and exc.reason == UNKNOWN.reason)
+
+
+@contextmanager
+def in_our_words() -> Iterator[None]:
+    """Name the rule behind a refusal of the engine, where there is one."""
+    try:
+        yield
+    except EngineFault as exc:
+        explained = rules.explain(exc)
+        if explained is exc:
+            raise
+        raise explained from exc

@@ -30,7 +30,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.engine impo
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.base import (
     EngineOperation,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.persist import persist
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.persist import (
+    in_our_words,
+    persist,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -173,11 +176,14 @@ class VmSnapshot(EngineOperation):
                 return True
             return bool(self._events((snapshots.REMOVAL_BEGUN,)))
 
-        persist(
-            lambda: self._engine.remove_snapshot(vm.id, snapshot.id, self._request.correlation_id),
-            begun,
-            deadline,
-        )
+        with in_our_words():
+            persist(
+                lambda: self._engine.remove_snapshot(
+                    vm.id, snapshot.id, self._request.correlation_id
+                ),
+                begun,
+                deadline,
+            )
         if not self._patience.wait:
             return
 

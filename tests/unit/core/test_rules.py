@@ -270,3 +270,12 @@ def test_checkpoints_that_nobody_may_see_are_taken_for_possible() -> None:
     (found,) = rules.checkpoints_kept("4.5.8", disks, Checkpointed((DISKS[1],), certain=False))
     assert "may have checkpoints" in found.message
     assert found.evidence["certain"] is False
+
+
+def test_every_final_refusal_of_the_engine_has_a_rule_or_a_sentence_why_not() -> None:
+    final = {one.reason for one in conflicts.TABLE if not one.retryable}
+    passing = {one.reason for one in conflicts.TABLE} - final
+    assert final <= set(rules.BY_REASON) | set(rules.NO_RULE)
+    assert not set(rules.BY_REASON) & set(rules.NO_RULE)
+    assert set(rules.BY_REASON) | set(rules.NO_RULE) <= final | passing
+    assert all(why.endswith(".") for why in rules.NO_RULE.values())
