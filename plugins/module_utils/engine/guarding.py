@@ -50,7 +50,7 @@ _ONLY_VISIBLE = (
 def standing(engine: EnginePort, vm: Vm) -> Standing:
     """Find what a VM holds of others, and what others hold of it."""
     holds, hidden_sources = _held_by(engine, vm)
-    lent, hidden_holders = _lent_by(engine, vm)
+    lent, hidden_holders = _lent_by(engine, vm, {loan.disk_id for loan in holds})
     return Standing(vm, tuple(holds), tuple(lent), tuple([*hidden_sources, *hidden_holders]))
 
 
@@ -66,9 +66,13 @@ def _held_by(engine: EnginePort, vm: Vm) -> tuple[list[Loan], list[str]]:
     return loans, unseen
 
 
-def _lent_by(engine: EnginePort, vm: Vm) -> tuple[list[Loan], list[str]]:
-    """Only disks that are in snapshots can be attached elsewhere as disk snapshots."""
-    own = [one.disk_id for one in engine.attachments(vm.id) if engine.layers(one.disk_id)]
+def _lent_by(engine: EnginePort, vm: Vm, held: set[DiskId]) -> tuple[list[Loan], list[str]]:
+    """Only disks that are in snapshots can be attached elsewhere as disk snapshots.
+
+    :param held: Disks of others, which are not this VM's to lend.
+    """
+    disks = [one.disk_id for one in engine.attachments(vm.id) if one.disk_id not in held]
+    own = [disk for disk in disks if engine.layers(disk)]
     if not own:
         return [], []
     holders, unseen = _holders(engine, vm, own)

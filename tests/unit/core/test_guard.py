@@ -11,6 +11,10 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.guarded import ATTACHED, CASES, HOLDER, NONE, Case
+from support.guarded import PLUGGED as PLUGGED_WORD
+from support.guarded import SOURCE as SOURCE_PART
+from support.guarded import UNPLUGGED as UNPLUGGED_WORD
 from unit.samples import APPLIANCE, DISKS, SNAPSHOTS, SOURCE
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import guard, rules
@@ -24,44 +28,25 @@ PLUGGED = Loan(
 )
 UNPLUGGED = replace(PLUGGED, disk_id=DISKS[1], alias="data", plugged=False)
 
-# Design section 5, contract section 4: operation, rule for the holder, rule for the source.
-TABLE = [
-    ("export", "no-export", None),
-    ("export_ova", "no-export", "source-frozen"),
-    ("template", "no-template", None),
-    ("clone", "no-template", None),
-    ("snapshot", "not-in-snapshot", None),
-    ("migrate", "no-migration", None),
-    ("host_maintenance", "no-migration", None),
-    ("suspend", "no-migration", None),
-    ("remove_snapshot", None, "source-frozen"),
-    ("revert", None, "source-frozen"),
-    ("remove", None, "source-frozen"),
-    ("remove_disk", "source-frozen", "source-frozen"),
-    ("move_disk", "source-frozen", "source-frozen"),
-    ("sparsify_disk", "source-frozen", "source-frozen"),
-    ("start", None, None),
-    ("stop", None, None),
-]
-
 
 def broken(operation: str, standing: Standing) -> list[str]:
     return [one.rule.id for one in guard.check([operation], standing)]
 
 
-def test_the_table_has_every_operation() -> None:
-    assert {operation for operation, _holder, _source in TABLE} == set(guard.OPERATIONS)
+def test_the_table_has_every_operation_in_both_parts() -> None:
+    asked = {(case.operation, case.part) for case in CASES}
+    assert asked == {(name, part) for name in guard.OPERATIONS for part in (HOLDER, SOURCE_PART)}
+    assert len(asked) == len(CASES)
 
 
-@pytest.mark.parametrize(("operation", "holder", "source"), TABLE)
-def test_every_operation(operation: str, holder: str | None, source: str | None) -> None:
-    assert broken(operation, Standing(APPLIANCE, holds=(PLUGGED,))) == [holder] * bool(holder)
-    assert broken(operation, Standing(SOURCE, lent=(PLUGGED,))) == [source] * bool(source)
-    # Not plugged it is left out of exports all the same, but does not hold the VM to its host.
-    stays = holder not in (None, "no-migration")
-    assert broken(operation, Standing(APPLIANCE, holds=(UNPLUGGED,))) == [holder] * stays
-    assert broken(operation, Standing(SOURCE, lent=(UNPLUGGED,))) == [source] * bool(source)
-    assert broken(operation, Standing(SOURCE)) == []
+@pytest.mark.parametrize("attached", ATTACHED)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.operation}-{case.part}")
+def test_every_operation(case: Case, attached: str) -> None:
+    loans = {PLUGGED_WORD: (PLUGGED,), UNPLUGGED_WORD: (UNPLUGGED,), NONE: ()}[attached]
+    vm = APPLIANCE if case.part == HOLDER else SOURCE
+    standing = Standing(vm, holds=loans) if case.part == HOLDER else Standing(vm, lent=loans)
+    rule = case.rule[attached]
+    assert broken(case.operation, standing) == ([rule] if rule else [])
 
 
 def test_each_loan_is_named() -> None:
