@@ -325,8 +325,8 @@ def test_attached_disk_snapshots_keep_their_snapshot(scene: Scene) -> None:
     night = scene.snapshot()
     scene.attach("web01_data", night)
     options = {"vm": "web01", "snapshot": "nightly backup", "state": "absent"}
-    words = ("web01_data", "backup01", "Detach")
-    scene.refused("vm_snapshot", options, "engine_conflict", *words)
+    words = ("web01_data", "backup01", "Detach", "[source-frozen]")
+    scene.refused("vm_snapshot", options, "refused", *words)
 
 
 def test_a_guard_speaks_for_both_sides(scene: Scene) -> None:

@@ -168,7 +168,6 @@ class VmSnapshot(EngineOperation):
 
     def _remove(self, step: RemoveStep, deadline: Deadline) -> None:
         vm, snapshot = step.vm, step.snapshot
-        seen_locked = [False]
 
         def begun() -> bool:
             # Locked alone proves nothing: the snapshot may still be in the making.
@@ -184,8 +183,15 @@ class VmSnapshot(EngineOperation):
                 begun,
                 deadline,
             )
-        if not self._patience.wait:
-            return
+        if self._patience.wait:
+            self._await_gone(vm, snapshot, deadline)
+
+    def _await_gone(self, vm: Vm, snapshot: Snapshot, deadline: Deadline) -> None:
+        """Wait for the end of the merge.
+
+        :raises OperationFailed: the snapshot is usable again, which is how a failed removal ends.
+        """
+        seen_locked = [False]
 
         def gone(found: Snapshot | None) -> bool:
             if found is None:
