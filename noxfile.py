@@ -6,7 +6,8 @@
 `make test` sets everything up and runs them all in two lanes (tools/checks.py); after that, `.venv/bin/nox -s NAME` runs
 one. Sessions share the environments that tools/bootstrap makes: making one per session would cost minutes.
 
-Tags: `static` reads the tree, `lab` starts things (one such session at a time), `last` looks at what others left.
+Tags: `lab` makes devices and mounts, or has the long run of Ansible (one such session at a time); `light` disturbs nobody: it
+reads the tree, or asks a lab whose disks are rows only; `last` looks at what others left.
 """
 
 from __future__ import annotations
@@ -49,6 +50,15 @@ nox.options.envdir = str(CACHE / "nox")
 nox.options.stop_on_first_error = False
 
 both_cores = nox.parametrize("core", [nox.param(core, id=core) for core in CORES])
+
+# What these test lies below Ansible, so the newest core is enough; everything else runs on both.
+BELOW_ANSIBLE = (
+    "test_all_or_nothing.py",
+    "test_guard.py",
+    "test_lost_answers.py",
+    "test_refusals.py",
+    "test_snapshots.py",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +153,7 @@ def output_of(session: nox.Session, *argv: str, core: str, **extra: str) -> str:
 # ----- reading the tree -----------------------------------------------------------------------------------------------
 
 
-@nox.session(tags=["static"])
+@nox.session(tags=["light"])
 def lint(session: nox.Session) -> None:
     """Format and lint of Python and YAML, and the rules of this house."""
     run(session, "ruff", "format", "--check", "--diff", ".")
@@ -153,33 +163,33 @@ def lint(session: nox.Session) -> None:
         run(session, "yamllint", "--strict", ".")
 
 
-@nox.session(tags=["static"])
+@nox.session(tags=["light"])
 def types(session: nox.Session) -> None:
     """mypy, strict, over everything that is Python."""
     trees = [str(CACHE / "ws" / COLLECTION / "plugins"), "tests", "tools", "noxfile.py"]
     run(session, "mypy", *trees)
 
 
-@nox.session(tags=["static"])
+@nox.session(tags=["light"])
 def layers(session: nox.Session) -> None:
     """modules -> module | engine | appliance -> core."""
     run(session, "lint-imports", "--config", "pyproject.toml", "--no-cache")
 
 
-@nox.session(tags=["static"])
+@nox.session(tags=["light"])
 def license(session: nox.Session) -> None:  # noqa: A001 - the name people type
     """Every file says its licence."""
     run(session, "reuse", "--root", str(stage(session, "license")), "lint")
 
 
-@nox.session(tags=["static"])
+@nox.session(tags=["light"])
 def changelog(session: nox.Session) -> None:
     """Changelog fragments."""
     with session.chdir(stage(session, "changelog")):
         run(session, "antsibull-changelog", "lint")
 
 
-@nox.session(tags=["static"])
+@nox.session(tags=["light"])
 def docs(session: nox.Session) -> None:
     """Documentation of modules and roles, and the references in it."""
     with session.chdir(stage(session, "docs")):
@@ -190,14 +200,14 @@ def docs(session: nox.Session) -> None:
         )
 
 
-@nox.session(tags=["static"])
+@nox.session(tags=["light"])
 def ansible_lint(session: nox.Session) -> None:
     """ansible-lint, profile production."""
     with session.chdir(stage(session, "ansible-lint")):
         run(session, "ansible-lint", "--strict", "--offline", "--nocolor")
 
 
-@nox.session(tags=["static"])
+@nox.session(tags=["light"])
 def importer(session: nox.Session) -> None:
     """Build the artefact; install and verify it offline; import it as a Galaxy server would."""
     dist = CACHE / "dist"
@@ -230,7 +240,7 @@ def importer(session: nox.Session) -> None:
         run(session, "python", "-m", "galaxy_importer.main", artefact.name, **importing)
 
 
-@nox.session(tags=["static"])
+@nox.session(tags=["light"])
 @both_cores
 def sanity(session: nox.Session, core: str) -> None:
     """ansible-test sanity without a container; no ignore files."""
@@ -258,7 +268,7 @@ def sanity(session: nox.Session, core: str) -> None:
 # ----- running things -------------------------------------------------------------------------------------------------
 
 
-def pytest(session: nox.Session, suite: str, core: str) -> None:
+def pytest(session: nox.Session, suite: str, core: str, *options: str) -> None:
     """Run one directory of tests, with coverage."""
     directory = ROOT / "tests" / suite
     if not any(directory.rglob("test_*.py")):
@@ -268,13 +278,14 @@ def pytest(session: nox.Session, suite: str, core: str) -> None:
         session,
         *("python", "-B", "-m", "pytest", f"tests/{suite}", "--cov", "--cov-report="),
         *([f"--junit-xml={JUNIT}"] if JUNIT else []),
+        *options,
         *session.posargs,
         core=core,
         COVERAGE_FILE=str(CACHE / "coverage" / f".coverage.{suite}-{core}"),
     )
 
 
-@nox.session(tags=["lab"])
+@nox.session(tags=["light"])
 @both_cores
 def units(session: nox.Session, core: str) -> None:
     """Rules, plans and conversions by tables and properties."""
@@ -293,17 +304,25 @@ def lab(session: nox.Session) -> None:
     pytest(session, "lab_tests", setup(session).newest)
 
 
-@nox.session(tags=["lab"])
+@nox.session(tags=["light"])
 def contract(session: nox.Session) -> None:
     """The engine port, through the real SDK, against the lab."""
     pytest(session, "contract", setup(session).newest)
 
 
-@nox.session(tags=["lab"])
-@both_cores
+@nox.session
+@nox.parametrize(
+    "core",
+    [
+        nox.param(CORES[0], id=CORES[0], tags=["lab"]),
+        *(nox.param(core, id=core, tags=["light"]) for core in CORES[1:]),
+    ],
+)
 def modules(session: nox.Session, core: str) -> None:
     """Modules and playbooks, run by the real Ansible against the lab."""
-    pytest(session, "integration", core)
+    below = () if core == CORES[0] else BELOW_ANSIBLE
+    options = [f"--ignore=tests/integration/{name}" for name in below]
+    pytest(session, "integration", core, *options)
 
 
 @nox.session(tags=["lab"])
