@@ -52,6 +52,15 @@ options:
       - warn
       - allow
     default: refuse
+  check_permissions:
+    description:
+      - Whether to look what the user of O(auth) may do. A permit that a backup needs and the user lacks is then a problem of
+        each VM concerned, with the object, the call that needs it, and where to grant it.
+      - A right on a disk that comes through a VM alone is a warning. While a disk is attached to two VMs the engine asks any
+        one of them.
+      - Where the engine does not tell the user what they may do, a warning says so.
+    type: bool
+    default: true
 extends_documentation_fragment:
   - ovirt_community.backup.attributes.info_module
   - ovirt_community.backup.attributes.action_group

@@ -230,7 +230,7 @@ def test_error_codes_exist() -> None:
     assert named <= codes
 
 
-@pytest.mark.parametrize("tool", ["error_docs.py", "rule_docs.py"])
+@pytest.mark.parametrize("tool", ["error_docs.py", "permission_docs.py", "rule_docs.py"])
 def test_generated_pages_are_of_today(tool: str) -> None:
     done = subprocess.run(
         [sys.executable, "-B", ROOT / "tools" / tool, "--check"],

@@ -105,7 +105,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk as it is now. ``virtual_size`` and ``total_size`` are exact bytes."""
+    """A disk as it is now. ``virtual_size`` and ``total_size`` are exact bytes.
+
+    A direct LUN is in no storage domain.
+    """
 
     id: DiskId
     alias: str
@@ -116,6 +119,7 @@ class Disk:
     content_type: str = "data"
     storage_type: str = "image"
     shareable: bool = False
+    storage_domain_id: str = ""
     incremental: bool = False
 
 

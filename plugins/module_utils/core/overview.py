@@ -8,7 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules, snapshots
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    permissions,
+    rules,
+    snapshots,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     NO_CHECKPOINTS,
     NOWHERE,
@@ -40,12 +44,16 @@ class SourceOverview:
 
 @dataclass(frozen=True)
 class ApplianceOverview:
-    """The appliance as it stands."""
+    """The appliance as it stands.
+
+    ``grants`` is what the user may do, None where nobody looked.
+    """
 
     vm: Vm
     location: Location
     engine_version: str = ""
     held_disk_ids: tuple[str, ...] = field(default=())
+    grants: tuple[permissions.Grant, ...] | None = None
 
 
 def source_facts(source: SourceOverview, appliance: ApplianceOverview) -> dict[str, Any]:
@@ -76,6 +84,7 @@ def problems(source: SourceOverview, appliance: ApplianceOverview, disk_count: i
     found = [f"{violation.message} {violation.rule.remedy}" for violation in broken]
     if not disk_count:
         found.append(f"{source.vm.name!r} has no disk that a snapshot could include.")
+    found.extend(permissions.problems(missing_permits(source, appliance)))
     found.extend(
         f"The appliance holds disk {disk.alias!r} of {source.vm.name!r} already."
         for _attachment, disk in source.disks
@@ -84,6 +93,25 @@ def problems(source: SourceOverview, appliance: ApplianceOverview, disk_count: i
         and snapshots.left_out(disk) is None
     )
     return found
+
+
+def missing_permits(
+    source: SourceOverview, appliance: ApplianceOverview
+) -> tuple[permissions.Missing, ...]:
+    """Permits that this backup needs and the user lacks; a disk that is left out needs none."""
+    if source.vm is None or appliance.grants is None:
+        return ()
+    places = [
+        permissions.EVERYWHERE,
+        permissions.vm_place(permissions.SOURCE, source.vm, source.location),
+        permissions.vm_place(permissions.APPLIANCE, appliance.vm, appliance.location),
+    ]
+    places += [
+        permissions.disk_place(disk, source.vm, source.location)
+        for _attachment, disk in source.disks
+        if snapshots.left_out(disk) is None
+    ]
+    return permissions.missing(permissions.NEEDS, appliance.grants, places)
 
 
 def _named(source: SourceOverview) -> list[rules.NamedDisk]:
@@ -98,6 +126,7 @@ def warnings(source: SourceOverview, appliance: ApplianceOverview) -> list[str]:
         f"Disk {entry['alias']!r} of {source.vm.name!r} will not be in the set: {entry['reason']}."
         for entry in left_out(source.disks)
     ]
+    found.extend(permissions.warnings(missing_permits(source, appliance)))
     if source.vm.host_id and source.vm.host_id == appliance.vm.host_id:
         found.append(
             f"{source.vm.name!r} and the appliance run on one host; detaching may disturb the"

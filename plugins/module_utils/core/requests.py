@@ -92,6 +92,7 @@ class OverviewRequest:
     started: datetime
     lease_hours: float = 24.0
     checkpoints: str = "refuse"
+    check_permissions: bool = True
 
 
 @dataclass(frozen=True)

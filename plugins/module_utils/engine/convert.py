@@ -20,9 +20,25 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     Vm,
     VmId,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.permissions import (
+    SYSTEM,
+    Permission,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.sdk import SdkObject
+
+_OBJECTS = (
+    "vm",
+    "disk",
+    "storage_domain",
+    "cluster",
+    "data_center",
+    "host",
+    "template",
+    "vm_pool",
+)
+"""Attributes of a permission that name the object that it is on."""
 
 
 def word(value: SdkObject) -> str:
@@ -72,6 +88,7 @@ def disk(sdk: SdkObject) -> Disk:
         content_type=word(sdk.content_type) or "data",
         storage_type=word(sdk.storage_type) or "image",
         shareable=bool(sdk.shareable),
+        storage_domain_id=next((id_of(one) for one in sdk.storage_domains or ()), ""),
         incremental=word(sdk.backup) == "incremental",
     )
 
@@ -132,6 +149,12 @@ def event(sdk: SdkObject) -> Event:
         vm_id=VmId(owner) if owner else None,
         time=sdk.time,
     )
+
+
+def permission(sdk: SdkObject) -> Permission:
+    """Convert a ``types.Permission``: one that names no object is on the system."""
+    links = (getattr(sdk, kind) for kind in _OBJECTS)
+    return Permission(id_of(sdk.role), next((id_of(one) for one in links if one), SYSTEM))
 
 
 def _format(sdk: SdkObject) -> str:

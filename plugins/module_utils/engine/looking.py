@@ -34,7 +34,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan i
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.snapshots import (
     snapshot_facts,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import facts
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import facts, granting
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.base import (
     EngineOperation,
 )
@@ -180,11 +180,13 @@ class BackupPlan(Look):
         vm = facts.find_vm(self._engine, request.appliance)
         held = self._engine.attachments(vm.id)
         version_now = self._engine.version()
+        given, unread = granting.look(self._engine) if request.check_permissions else (None, ())
         appliance = ApplianceOverview(
             vm=vm,
             location=self._engine.location(vm),
             engine_version=version_now,
             held_disk_ids=tuple(one.disk_id for one in held),
+            grants=given,
         )
         sources = [self._source(word, version_now) for word in dict.fromkeys(request.sources)]
         plans = [overview.source_facts(source, appliance) for source in sources]
@@ -201,7 +203,7 @@ class BackupPlan(Look):
                 "plans": plans,
                 "required_bytes": sum(plan["required_bytes"] for plan in plans),
             },
-            warnings=tuple(text for plan in plans for text in plan["warnings"]),
+            warnings=(*unread, *(text for plan in plans for text in plan["warnings"])),
         )
 
     def _source(self, word: str, engine_version: str) -> SourceOverview:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
         Vm,
         VmId,
     )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.permissions import (
+        Permission,
+    )
 
 
 class EnginePort(Protocol):
@@ -101,6 +104,12 @@ class EnginePort(Protocol):
 
     def checkpointed(self, vm_id: VmId) -> list[DiskId] | None:
         """Disks of a VM that have checkpoints of incremental backup; None if nobody may know."""
+
+    def own_permissions(self) -> list[Permission] | None:
+        """Roles that count for this user, where; None if the engine does not say who it is."""
+
+    def permits(self, role_id: str) -> list[str]:
+        """Names of the permits of a role, in lower case."""
 
     def close(self) -> None:
         """Log out."""

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
         SnapshotId,
         Vm,
     )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.permissions import (
+        Permission,
+    )
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.settings import (
         EngineSettings,
     )
@@ -238,6 +241,23 @@ class V4Engine:
         except EnginePermission:
             return None
         return list(dict.fromkeys(disks))
+
+    def own_permissions(self) -> list[Permission] | None:
+        """Own grants, those of one's groups and everybody's (contract section 8)."""
+        with translated("read the permissions of this user"):
+            myself = self._system.get().authenticated_user
+            if not convert.id_of(myself):
+                return None
+            service = self._system.users_service().user_service(myself.id)
+            found = service.permissions_service().list()
+        return [convert.permission(one) for one in found]
+
+    def permits(self, role_id: str) -> list[str]:
+        """Permits of a role, whether of this user or not."""
+        with translated(f"read the permits of role {role_id}"):
+            role = self._system.roles_service().role_service(role_id)
+            found = role.permits_service().list()
+        return [str(one.name or "").lower() for one in found]
 
     def close(self) -> None:
         """End the connection; log out only from a session that this connection began.

@@ -240,6 +240,7 @@ PLAN: Spec = {
     "run_id": {"type": "str"},
     "lease_hours": {"type": "float", "default": 24.0},
     "checkpoints": {"type": "str", "choices": ["refuse", "warn", "allow"], "default": "refuse"},
+    "check_permissions": {"type": "bool", "default": True},
 }
 
 
@@ -260,4 +261,5 @@ def plan_request(params: Params) -> OverviewRequest:
         started=datetime.now(timezone.utc).replace(microsecond=0),
         lease_hours=params["lease_hours"],
         checkpoints=params["checkpoints"],
+        check_permissions=params["check_permissions"],
     )

@@ -1,0 +1,225 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user needs to be permitted for a backup, and what of it is missing (contract section 8).
+
+A right reaches an object from the object itself and from what lies above it. A disk is also reached
+from a VM that holds it, but the engine asks one of them alone: with two holders the choice is
+arbitrary, and while its snapshot is attached a disk has two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+        Disk,
+        Location,
+        Vm,
+    )
+
+SYSTEM = "system"
+"""In place of an object's id: the whole engine."""
+
+ANYTHING = "any object"
+SOURCE = "source VM"
+APPLIANCE = "appliance"
+DISK = "disk"
+
+MISSING = "missing"
+UNCERTAIN = "uncertain: comes through a VM only"
+
+PLAYBOOK = "ovirt_community.backup.permissions"
+
+
+@dataclass(frozen=True)
+class Need:
+    """A permit, the kind of object that it is needed on, the calls that ask for it, and why.
+
+    ``grant_on`` says where a role with it may be granted.
+    """
+
+    permit: str
+    kind: str
+    calls: tuple[str, ...]
+    sentence: str
+    grant_on: str
+
+
+NEEDS: tuple[Need, ...] = (
+    Need(
+        "login",
+        ANYTHING,
+        ("POST sso/oauth/token",),
+        "The engine lets nobody in who may not log in.",
+        "any object",
+    ),
+    Need(
+        "manipulate_vm_snapshots",
+        SOURCE,
+        ("POST vms/SOURCE/snapshots", "DELETE vms/SOURCE/snapshots/SNAPSHOT"),
+        "The snapshot of the source VM is made, and removed after the backup.",
+        "the source VM, its cluster or its data centre",
+    ),
+    Need(
+        "configure_vm_storage",
+        APPLIANCE,
+        ("POST vms/APPLIANCE/diskattachments", "DELETE vms/APPLIANCE/diskattachments/DISK"),
+        "Disk snapshots are attached to the appliance, and detached after the copy.",
+        "the appliance, its cluster or its data centre",
+    ),
+    Need(
+        "attach_disk",
+        DISK,
+        ("POST vms/APPLIANCE/diskattachments",),
+        "A snapshot of each disk of the source VM is attached.",
+        "the disk, its storage domain or its data centre",
+    ),
+)
+"""Everything that a backup needs. Docs and playbooks/permissions.yml are compared with it."""
+
+READING = (
+    "None of its own: VMs, disks, snapshots, events and the configuration (OVF) are shown to who has"
+    " a role with one of these permits on the object or above it."
+)
+
+PERMITS: tuple[str, ...] = tuple(need.permit for need in NEEDS)
+
+
+@dataclass(frozen=True)
+class Permission:
+    """A role that counts for a user on an object, or on ``SYSTEM``."""
+
+    role_id: str
+    object_id: str
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a user may do on an object and on all that it reaches."""
+
+    object_id: str
+    permits: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Place:
+    """An object that permits are needed on, and the objects from which a right reaches it.
+
+    ``through`` are those that reach it only as long as the engine asks the VM that they belong to.
+    """
+
+    kind: str
+    id: str
+    name: str
+    reach: frozenset[str]
+    through: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A permit that was not found, or not surely: :data:`MISSING` or :data:`UNCERTAIN`."""
+
+    need: Need
+    place: Place
+    certainty: str = MISSING
+
+
+EVERYWHERE = Place(ANYTHING, "", "", frozenset())
+"""Where :data:`ANYTHING` is asked for."""
+
+
+def grants(
+    permissions: Iterable[Permission], permits: Mapping[str, Iterable[str]]
+) -> tuple[Grant, ...]:
+    """Join a user's permissions with the permits of their roles, by role id."""
+    return tuple(
+        Grant(one.object_id, frozenset(permits.get(one.role_id, ()))) for one in permissions
+    )
+
+
+def vm_place(kind: str, vm: Vm, location: Location) -> Place:
+    """A VM: reached from itself, its cluster, its data centre and the system."""
+    above = (vm.id, vm.cluster_id, location.data_center_id)
+    return Place(kind, vm.id, vm.name, _ids(*above))
+
+
+def disk_place(disk: Disk, holder: Vm, location: Location) -> Place:
+    """A disk: reached from itself, its storage domain, its data centre and the system.
+
+    A direct LUN has no storage domain, and the engine finds nothing above it but the system.
+    """
+    if disk.storage_type == "lun":
+        return Place(DISK, disk.id, disk.alias, _ids(disk.id))
+    above = (disk.id, disk.storage_domain_id, location.data_center_id)
+    through = frozenset((holder.id, holder.cluster_id)) - {""}
+    return Place(DISK, disk.id, disk.alias, _ids(*above), through)
+
+
+def _ids(*objects: str) -> frozenset[str]:
+    return frozenset((*objects, SYSTEM)) - {""}
+
+
+def missing(
+    needs: Iterable[Need], given: Sequence[Grant], places: Sequence[Place]
+) -> tuple[Missing, ...]:
+    """Find the permits that are needed on these places and were not granted."""
+    return tuple(
+        Missing(need, place, certainty)
+        for need in needs
+        for place in places
+        if place.kind == need.kind
+        for certainty in _certainty(need, given, place)
+    )
+
+
+def _certainty(need: Need, given: Sequence[Grant], place: Place) -> tuple[str, ...]:
+    """What stands against it: nothing, or one word."""
+    where = {grant.object_id for grant in given if need.permit in grant.permits}
+    if where & place.reach or (where and need.kind == ANYTHING):
+        return ()
+    return (UNCERTAIN,) if where & place.through else (MISSING,)
+
+
+def problems(found: Iterable[Missing]) -> list[str]:
+    """Say what is surely missing, and what to grant where."""
+    return [
+        f"The user lacks the permit {need.permit} on {_named(need, places)}. {need.sentence}"
+        f" It is needed for {' and '.join(need.calls)}. {_remedy(need)}"
+        for need, places in _by_need(found, MISSING).items()
+    ]
+
+
+def warnings(found: Iterable[Missing]) -> list[str]:
+    """Say which rights may be lost while a disk is attached to two VMs."""
+    return [
+        f"The user has the permit {need.permit} on {_named(need, places)} through a VM only. While"
+        " a disk is attached to two VMs the engine asks an arbitrary one of them, and"
+        f" {' and '.join(need.calls)} may be refused. {_remedy(need)}"
+        for need, places in _by_need(found, UNCERTAIN).items()
+    ]
+
+
+def _by_need(found: Iterable[Missing], certainty: str) -> dict[Need, list[Place]]:
+    grouped: dict[Need, list[Place]] = {}
+    for one in found:
+        if one.certainty == certainty:
+            grouped.setdefault(one.need, []).append(one.place)
+    return grouped
+
+
+def _named(need: Need, places: Sequence[Place]) -> str:
+    if need.kind == ANYTHING:
+        return need.kind
+    return f"{need.kind} " + ", ".join(f"{place.name!r} ({place.id})" for place in places)
+
+
+def _remedy(need: Need) -> str:
+    return (
+        f"Grant a role with {need.permit} on {need.grant_on}; the playbook {PLAYBOOK} makes a role"
+        " that suffices and grants it."
+    )

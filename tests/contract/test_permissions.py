@@ -1,0 +1,149 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user can find out about their own rights, and whether we judge them as the engine does: section 8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from contract.bench import Bench
+from support.scene import engine_of
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import permissions
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    EngineUnavailable,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.permissions import (
+    MISSING,
+    PERMITS,
+    SYSTEM,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import granting
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.connect import connect
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
+from lab.engine import permissions as lab_permissions
+from lab.engine.roles import PERMITS as OF_THE_ENGINE
+from lab.model import EVERYONE
+from lab.world import ADMIN, BACKUP, GUEST
+
+
+@contextmanager
+def signed_in(bench: Bench, user: tuple[str, str]) -> Iterator[EnginePort]:
+    """A connection of another user."""
+    engine = engine_of(bench.lab, user)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+@contextmanager
+def granted(bench: Bench, *objects: str) -> Iterator[EnginePort]:
+    """A connection of a user with the least role on some objects."""
+    grants = [{"role": "BackupRole", "object_id": one} for one in objects]
+    bench.control.add_user("somebody@internal", "secret", grants)
+    settings = replace(bench.site.settings, username="somebody@internal", password="secret")
+    engine = connect(settings)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def test_a_user_may_read_their_own_rights(bench: Bench) -> None:
+    """On a live engine, too."""
+    given, warnings = granting.look(bench.engine)
+    assert warnings == ()
+    assert given
+
+
+@pytest.mark.parametrize(
+    ("user", "held"), [(ADMIN, set(PERMITS)), (BACKUP, set(PERMITS)), (GUEST, {"login"})]
+)
+def test_what_each_user_may_do(bench: Bench, user: tuple[str, str], held: set[str]) -> None:
+    with signed_in(bench, user) as engine:
+        given, warnings = granting.look(engine)
+    assert warnings == ()
+    assert given is not None
+    system = [one for one in given if one.object_id == SYSTEM]
+    assert {permit for one in system for permit in one.permits} & set(PERMITS) == held
+
+
+def test_grants_of_a_group_count(bench: Bench) -> None:
+    grants = [{"role": "BackupRole", "object_id": bench.source.id}]
+    group = bench.control.add_group("operators", grants)
+    with granted(bench) as engine:
+        with bench.lab.world.lock:
+            bench.lab.world.users["somebody@internal"].groups.append(group)
+        mine = engine.own_permissions()
+    assert mine is not None
+    assert bench.source.id in {one.object_id for one in mine}
+    everybody = bench.lab.world.groups[EVERYONE].grants
+    assert len(mine) == 1 + len(everybody)
+
+
+def test_no_permit_is_an_administrators() -> None:
+    assert [name for name in PERMITS if OF_THE_ENGINE[name.upper()].admin] == []
+
+
+WHERE = ("source", "appliance", "cluster", "centre", "domain", "disk", "system", "other")
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_we_judge_as_the_engine_does(bench: Bench, where: str) -> None:
+    """What is missing is refused, what is granted is not; of the rest nobody can say."""
+    world, source, box = bench.lab.world, bench.source, bench.appliance
+    disk_id = bench.engine.attachments(source.id)[0].disk_id
+    disk = bench.engine.disk(disk_id)
+    assert disk is not None
+    place = bench.engine.location(source)
+    second = next(one.id for one in world.clusters.values() if one.name == "Second")
+    object_id = {
+        "source": source.id,
+        "appliance": box.id,
+        "cluster": source.cluster_id,
+        "centre": place.data_center_id,
+        "domain": disk.storage_domain_id,
+        "disk": disk.id,
+        "system": SYSTEM,
+        "other": second,
+    }[where]
+    with granted(bench, object_id) as engine:
+        given, _warnings = granting.look(engine)
+    assert given is not None
+    places = (
+        permissions.vm_place(permissions.SOURCE, source, place),
+        permissions.vm_place(permissions.APPLIANCE, box, bench.engine.location(box)),
+        permissions.disk_place(disk, source, place),
+    )
+    found = permissions.missing(permissions.NEEDS, given, places)
+    judged = {(one.need.permit, one.place.id): one.certainty for one in found}
+    user = world.users["somebody@internal"]
+    for need in permissions.NEEDS:
+        for one in places:
+            if one.kind != need.kind:
+                continue
+            scopes = lab_permissions.scopes_of(world, one.id)
+            allowed = lab_permissions.permitted(world, user, need.permit.upper(), scopes)
+            word = judged.get((need.permit, one.id))
+            assert (word == MISSING) == (not allowed), (need.permit, one.name, word)
+
+
+@pytest.mark.parametrize("path", ["/users/[^/]+/permissions", "/roles/[^/]+/permits"])
+@pytest.mark.parametrize("status", [400, 403, 404, 500])
+def test_an_engine_that_does_not_tell_is_a_warning(bench: Bench, path: str, status: int) -> None:
+    bench.control.add_fault("respond", method="GET", path=path, status=status, detail="no")
+    given, warnings = granting.look(bench.engine)
+    assert given is None
+    [warning] = warnings
+    assert "could not be read" in warning
+
+
+def test_an_engine_that_is_gone_is_no_warning(bench: Bench) -> None:
+    bench.control.add_fault("drop_before", method="GET", path="/users/[^/]+/permissions", times=-1)
+    with pytest.raises(EngineUnavailable):
+        granting.look(bench.engine)
