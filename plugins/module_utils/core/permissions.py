@@ -84,7 +84,7 @@ NEEDS: tuple[Need, ...] = (
 
 READING = (
     "None of its own: VMs, disks, snapshots, events and the configuration (OVF) are shown to who has"
-    " a role with one of these permits on the object or above it."
+    " a role with one of these permits, not login alone, on the object or above it."
 )
 
 PERMITS: tuple[str, ...] = tuple(need.permit for need in NEEDS)
