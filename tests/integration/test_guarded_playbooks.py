@@ -33,6 +33,8 @@ def held(scene: Scene) -> DiskId:
         row = world.attachments.pop((made["id"], made["disks"]["appliance_disk"]))
         row.vm_id = appliance
         world.attachments[(appliance, row.disk_id)] = row
+        active = world.volumes[world.disks[row.disk_id].active_volume_id]
+        active.snapshot_id = world.active_snapshot(appliance).id
     return scene.attach("web01_data", scene.snapshot())
 
 
