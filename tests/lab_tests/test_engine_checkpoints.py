@@ -96,7 +96,7 @@ def test_only_administrators_are_told(scene: Scene) -> None:
         assert reply.detail == "query execution failed due to insufficient permissions."
         assert api.get(f"{path}/{scene.source.checkpoints[0]}/disks").status == 400
         # What is left: whether the disk is meant for incremental backup at all.
-        assert api.get(f"disks/{scene.disk('first')}").xml().findtext("backup") == "none"
+        assert api.get(f"disks/{scene.disk('first')}").xml().findtext("backup") == "incremental"
 
 
 @pytest.mark.parametrize("version", ["4.4.10", "4.5.6", "4.5.7"])

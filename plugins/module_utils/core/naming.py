@@ -10,6 +10,7 @@ the file system unescaped, and the ids alone make every name unique.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -80,13 +81,8 @@ def escape(name: str) -> str:
 def _cut(parts: list[str]) -> str:
     """As many whole characters as leave room for the digest."""
     room = _ESCAPED_LIMIT - len(_CUT) - _DIGEST
-    kept = []
-    for part in parts:
-        room -= len(part)
-        if room < 0:
-            break
-        kept.append(part)
-    return "".join(kept)
+    ends = itertools.accumulate(len(part) for part in parts)
+    return "".join(part for part, end in zip(parts, ends) if end <= room)
 
 
 def unescape(escaped: str) -> str | None:

@@ -111,7 +111,7 @@ def plain_path(what: str, path: str) -> str:
     :raises InvalidRequest: It is none.
     """
     plain = path.rstrip("/") or "/"
-    if not plain.startswith("/") or posixpath.normpath(plain) != plain or "\0" in plain:
+    if not path.startswith("/") or posixpath.normpath(plain) != plain or "\0" in plain:
         raise InvalidRequest(f"{what} must be an absolute, plain path, not {path!r}.")
     return plain
 

@@ -62,7 +62,7 @@ class Deadline:
         The last look is taken when the time is up, not before.
         """
         yield self.waited
-        for pause in pauses(self._poll_interval):
+        for pause in pauses(self._poll_interval):  # pragma: no branch  (they never end)
             left = self._timeout - self.waited
             if left <= 0:
                 return
