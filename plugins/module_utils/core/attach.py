@@ -107,7 +107,7 @@ def plan_attach(now: AttachSituation) -> Plan:
         result=_result(now),
         before={"attached": {d.alias: _before(by_disk.get(d.disk_id)) for d in now.disks}},
         after={"attached": {d.alias: _after(now) for d in now.disks}},
-        warnings=_warnings(now),
+        warnings=_warnings(now) if steps else (),
     )
 
 
@@ -147,9 +147,10 @@ def _general_violations(now: AttachSituation) -> list[rules.Violation]:
 
 
 def _warnings(now: AttachSituation) -> tuple[str, ...]:
-    if now.checkpoints != "warn":
-        return ()
-    return tuple(violation.message for violation in _checkpoints(now))
+    found = rules.same_host(now.appliance, now.source)
+    if now.checkpoints == "warn":
+        found.extend(_checkpoints(now))
+    return tuple(f"{one.message} {one.rule.reason}" for one in found)
 
 
 def _checkpoints(now: AttachSituation) -> list[rules.Violation]:

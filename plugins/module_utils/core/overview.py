@@ -127,11 +127,10 @@ def warnings(source: SourceOverview, appliance: ApplianceOverview) -> list[str]:
         for entry in left_out(source.disks)
     ]
     found.extend(permissions.warnings(missing_permits(source, appliance)))
-    if source.vm.host_id and source.vm.host_id == appliance.vm.host_id:
-        found.append(
-            f"{source.vm.name!r} and the appliance run on one host; detaching may disturb the"
-            " paths of the source VM's disks there. Keep them apart (anti-affinity)."
-        )
+    found.extend(
+        f"{one.message} {one.rule.reason} {one.rule.remedy}"
+        for one in rules.same_host(appliance.vm, source.vm)
+    )
     return found
 
 

@@ -166,6 +166,14 @@ SAME_DATA_CENTER = Rule(
     "Use an appliance in the data centre of the source VM.",
 )
 
+SAME_HOST = Rule(
+    "same-host",
+    "Appliance and source VM run on different hosts. A warning, no refusal.",
+    "The teardown after a detach may take away paths of the source VM's disks on that host"
+    " (deduced from the sources of vdsm, never seen).",
+    "Keep them apart with an affinity rule, or migrate one of them before the backup.",
+)
+
 ATTACH_STATES = ("up", "down")
 PASSING_STATES = (
     "powering_up",
@@ -328,6 +336,14 @@ def clears_checkpoints(engine_version: str) -> bool:
     return tuple(int(number) for number in numbers) >= (4, 5, 8) or not numbers
 
 
+def same_host(appliance: Vm, source: Vm) -> list[Violation]:
+    """Warn of a source VM whose paths the detach could disturb."""
+    if not source.host_id or source.host_id != appliance.host_id:
+        return []
+    message = f"{source.name!r} and the appliance {appliance.name!r} run on one host."
+    return [Violation(SAME_HOST, message, {"host_id": source.host_id})]
+
+
 def only_disk_snapshots(holdings: Iterable[Holding]) -> list[Violation]:
     """Refuse to detach what is not a disk snapshot."""
     return [
@@ -386,6 +402,11 @@ NO_RULE: dict[str, str] = {
     "disks_unplugged": "A state of the source VM at the removal of its snapshot, which nothing here"
     " changes.",
     "vm_external": "The engine does not manage it, and refuses before anything happens.",
+    "managed_block": "The storage is somebody else's concern; the engine refuses before anything"
+    " happens.",
+    "already_activated": "No module plugs or unplugs an attachment in place.",
+    "already_deactivated": "No module plugs or unplugs an attachment in place.",
+    "disk_snapshot_resize": "No module changes the size of a disk.",
     "insufficient_query": "A matter of permissions, told as such.",
 }
 """Final refusals of the engine that need no rule, and why. Those that pass by themselves are

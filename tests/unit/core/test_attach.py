@@ -369,3 +369,13 @@ def test_a_change_breaks_no_rule(now: AttachSituation) -> None:
         assert not rules.disks_healthy(now.disks)
         assert not rules.interface_fits(now.settings, now.appliance)
         assert not rules.bootable_alone(now.settings, now.disks, now.held)
+
+
+def test_one_host_is_warned_of_while_there_is_something_to_attach() -> None:
+    together = {
+        "appliance": replace(APPLIANCE, host_id="h1"),
+        "source": replace(SOURCE, host_id="h1"),
+    }
+    (warning,) = plan_attach(situation(**together)).warnings
+    assert "run on one host" in warning
+    assert plan_attach(situation()).warnings == ()

@@ -51,6 +51,7 @@ def test_rules_are_complete_and_their_ids_are_stable_names() -> None:
         "not-its-own",
         "one-per-disk",
         "same-data-center",
+        "same-host",
         "snapshot-regular",
         "source-frozen",
     }
