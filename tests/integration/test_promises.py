@@ -293,3 +293,12 @@ def test_a_plan_tells_what_stands_against_it(scene: Scene) -> None:
     needed = [sum(disk["total_size"] for disk in plan["disks"]) for plan in result["plans"]]
     assert [plan["required_bytes"] for plan in result["plans"]] == needed
     assert result["required_bytes"] == sum(needed)
+
+
+def test_one_host_is_warned_of(scene: Scene) -> None:
+    scene.control.add_vm("neighbour")
+    scene.snapshot()
+    options = {"vm": "neighbour", "source_vm": "web01", "snapshot": "nightly backup"}
+    run = scene.run(Step("disk_snapshot_attach", options))
+    assert run.results[0].changed
+    assert any("run on one host" in complaint for complaint in run.complaints)

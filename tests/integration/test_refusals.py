@@ -238,6 +238,7 @@ def test_what_no_bus_can_do(scene: Scene, case: Asked) -> None:
 
 def test_virtio_scsi_that_is_disabled(scene: Scene) -> None:
     scene.control.add_vm("plain", virtio_scsi=False)
+    scene.keep_apart("plain")
     scene.snapshot()
     options = {**ATTACH, "vm": "plain"}
     words = ("VirtIO-SCSI is disabled", "attach with interface virtio")
@@ -304,6 +305,7 @@ def test_the_same_snapshot_with_other_settings(scene: Scene) -> None:
 
 def test_an_ordinary_disk_is_never_detached(scene: Scene) -> None:
     scene.control.add_vm("backup02", disks=[{"alias": "container"}])
+    scene.keep_apart("backup02")
     detach = {"vm": "backup02", "disks": ["container"]}
     words = ("container", "no disk snapshot", "detach-only")
     assert scene.refused("disk_snapshot_detach", detach, "refused", *words).writes == []

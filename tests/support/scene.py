@@ -97,6 +97,11 @@ class Scene:
         )
         return disk_id
 
+    def keep_apart(self, vm: str) -> None:
+        """Put a VM on the appliance's host, away from the source VMs: else there is a warning."""
+        host = self.lab.vm("backup01").host_id
+        self.control.patch("vms", self.vm_id(vm), host_id=host)
+
     def forget_events(self) -> None:
         """As after thirty days: the engine has no event left."""
         with self.lab.world.lock:
