@@ -164,10 +164,11 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session(tags=["light"])
-def types(session: nox.Session) -> None:
+@both_cores
+def types(session: nox.Session, core: str) -> None:
     """mypy, strict, over everything that is Python."""
     trees = [str(CACHE / "ws" / COLLECTION / "plugins"), "tests", "tools", "noxfile.py"]
-    run(session, "mypy", *trees)
+    run(session, "mypy", f"--cache-dir={CACHE / f'mypy-{core}'}", *trees, core=core)
 
 
 @nox.session(tags=["light"])
@@ -190,27 +191,31 @@ def changelog(session: nox.Session) -> None:
 
 
 @nox.session(tags=["light"])
-def docs(session: nox.Session) -> None:
+@both_cores
+def docs(session: nox.Session, core: str) -> None:
     """Documentation of modules and roles, and the references in it."""
-    with session.chdir(stage(session, "docs")):
+    with session.chdir(stage(session, f"docs-{core}")):
         run(
             session,
             *("antsibull-docs", "lint-collection-docs", "--plugin-docs"),
             *("--validate-collection-refs", "all", "."),
+            core=core,
         )
 
 
 @nox.session(tags=["light"])
-def ansible_lint(session: nox.Session) -> None:
+@both_cores
+def ansible_lint(session: nox.Session, core: str) -> None:
     """ansible-lint, profile production."""
-    with session.chdir(stage(session, "ansible-lint")):
-        run(session, "ansible-lint", "--strict", "--offline", "--nocolor")
+    with session.chdir(stage(session, f"ansible-lint-{core}")):
+        run(session, "ansible-lint", "--strict", "--offline", "--nocolor", core=core)
 
 
 @nox.session(tags=["light"])
-def importer(session: nox.Session) -> None:
+@both_cores
+def importer(session: nox.Session, core: str) -> None:
     """Build the artefact; install and verify it offline; import it as a Galaxy server would."""
-    dist = CACHE / "dist"
+    dist = CACHE / f"dist-{core}"
     shutil.rmtree(dist, ignore_errors=True)
     dist.mkdir(parents=True)
     config = dist / "importer.cfg"
@@ -219,8 +224,8 @@ def importer(session: nox.Session) -> None:
         encoding="ascii",
     )
     galaxy = ("ansible-galaxy", "collection")
-    with session.chdir(stage(session, "importer")):
-        run(session, *galaxy, "build", "--force", "--output-path", str(dist))
+    with session.chdir(stage(session, f"importer-{core}")):
+        run(session, *galaxy, "build", "--force", "--output-path", str(dist), core=core)
     [artefact] = dist.glob("ovirt_community-backup-*.tar.gz")
     with session.chdir(dist):
         installed = {"ANSIBLE_COLLECTIONS_PATH": str(dist / "installed"), "PYTHONPATH": ""}
@@ -233,11 +238,20 @@ def importer(session: nox.Session) -> None:
             "installed",
             "--offline",
             "--force",
+            core=core,
             **installed,
         )
-        run(session, *galaxy, "verify", "--offline", "ovirt_community.backup", **installed)
+        run(
+            session,
+            *galaxy,
+            "verify",
+            "--offline",
+            "ovirt_community.backup",
+            core=core,
+            **installed,
+        )
         importing = {"GALAXY_IMPORTER_CONFIG": str(config), "PYTHONPATH": ""}
-        run(session, "python", "-m", "galaxy_importer.main", artefact.name, **importing)
+        run(session, "python", "-m", "galaxy_importer.main", artefact.name, core=core, **importing)
 
 
 @nox.session(tags=["light"])

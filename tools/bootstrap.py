@@ -271,7 +271,7 @@ def set_up(level: str) -> None:
         Environment(ROOT / ".venv", main, ("test", "dev") if level == "dev" else ("test",))
     ]
     if old:
-        environments.append(Environment(ROOT / ".venv-219", old, ("test",)))
+        environments.append(Environment(ROOT / ".venv-219", old, ("test", "dev")))
     make_workspace()
     for environment in environments:
         make_environment(environment, main)
