@@ -125,11 +125,17 @@ def holdings(engine: EnginePort, holder: Vm) -> tuple[Holding, ...]:
     )
 
 
-def holding(engine: EnginePort, holder: Vm, attachment: Attachment) -> Holding:
-    """Look at one attachment anew."""
+def holding(
+    engine: EnginePort, holder: Vm, attachment: Attachment, events: Sequence[Event] | None = None
+) -> Holding:
+    """Look at one attachment anew.
+
+    :param events: Attach and detach events of the holder, if the caller has read them already.
+    """
     own = [snapshot.id for snapshot in engine.snapshots(holder.id)]
     layers = engine.layers(attachment.disk_id)
-    events = attach_events(engine, holder)
+    if events is None:
+        events = attach_events(engine, holder)
     return evidence.make_holding(attachment, _alias(engine, attachment), layers, own, events)
 
 

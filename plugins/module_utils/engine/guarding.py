@@ -111,13 +111,12 @@ def _visible(engine: EnginePort, vm_id: VmId) -> Vm:
 
 
 def _loan(engine: EnginePort, holder: Vm, attachment: Attachment) -> Loan | None:
-    held = facts.holding(engine, holder, attachment)
+    events = facts.attach_events(engine, holder)
+    held = facts.holding(engine, holder, attachment, events)
     if not held.is_disk_snapshot:
         return None
     source_id, source_name = _source(engine, holder, held)
-    events = evidence.attach_events(
-        facts.attach_events(engine, holder), attachment.vm_id, held.alias
-    )
+    standing_events = evidence.attach_events(events, attachment.vm_id, held.alias)
     return Loan(
         disk_id=held.disk_id,
         alias=held.alias,
@@ -128,7 +127,7 @@ def _loan(engine: EnginePort, holder: Vm, attachment: Attachment) -> Loan | None
         source_id=source_id,
         source_name=source_name,
         plugged=attachment.active,
-        since=_since(events, held.snapshot_id),
+        since=_since(standing_events, held.snapshot_id),
     )
 
 
