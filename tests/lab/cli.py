@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     root = Path(options.dir).resolve()
     if options.command == "down":
         return down(root)
-    return up(root, appliance=not options.no_appliance, writer=options.writer)
+    return up(root, options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,13 +49,19 @@ def _parser() -> argparse.ArgumentParser:
     start = commands.add_parser("up", help="start a lab and hold it until SIGINT or SIGTERM")
     start.add_argument("--dir", required=True, help="where everything of the lab is kept")
     start.add_argument("--no-appliance", action="store_true", help="leave backup01 out")
+    start.add_argument(
+        "--tier",
+        choices=("local", "guest"),
+        default="local",
+        help="what the hosts run: devices of this machine (root), or Linux guests under QEMU",
+    )
     start.add_argument("--writer", action="store_true", help="let web01 write to its raw disk")
     stop = commands.add_parser("down", help="end a lab, and clean up after a killed one")
     stop.add_argument("--dir", required=True, help="the directory given to up")
     return parser
 
 
-def up(root: Path, *, appliance: bool, writer: bool) -> int:
+def up(root: Path, options: argparse.Namespace) -> int:
     """Start a lab, say how to reach it, hold it until a signal."""
     try:
         _clean(root)
@@ -65,9 +71,16 @@ def up(root: Path, *, appliance: bool, writer: bool) -> int:
     for name in FRESH:
         shutil.rmtree(root / name, ignore_errors=True)
     exit_on_signals()
+    lab = Lab(
+        root,
+        appliance=not options.no_appliance,
+        vms=worlds.GUEST_VMS if options.tier == "guest" else worlds.DEFAULT_VMS,
+        settings=Settings(witness=True),
+        tier=options.tier,
+    )
     try:
-        with Lab(root, appliance=appliance, settings=Settings(witness=True)) as lab:
-            if writer:
+        with lab:
+            if options.writer:
                 lab.control().writer("web01", disk="web01_data")
             facts = describe(lab)
             _write_files(root, facts)
@@ -141,6 +154,7 @@ def describe(lab: Lab) -> dict[str, Any]:
             )
         },
         "control": lab.control_url,
+        "tier": lab.tier,
         "process": {"pid": mine.pid, "start": mine.start},
         "vms": vms,
         "storage": str(lab.root / "storage"),
@@ -157,6 +171,10 @@ def describe(lab: Lab) -> dict[str, Any]:
             "ssh_command": shlex.join(appliance.ssh_command()),
             "directory": str(appliance.directory),
         }
+    facts["guests"] = {
+        guest.name: {"ssh_vars": guest.ssh_vars(), "ssh_command": shlex.join(guest.ssh_command())}
+        for guest in lab.guests.values()
+    }
     return facts
 
 

@@ -9,9 +9,11 @@ appliance gets each drive as a block device too, under the names that udev would
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lab import loop
 from lab.appliance import Appliance
@@ -110,6 +112,14 @@ class LocalHypervisor(BaseHypervisor[_Vm, _Shown]):
     def guest_file(self, vm_id: str, disk_id: str) -> Path:
         """The file that is the disk as the guest sees it; raises HostError "plug"."""
         return find(self._vm("plug", vm_id), "plug", disk_id).shown.export.file
+
+    def writer(self, vm_id: str, disk_id: str, seed: int) -> GuestWriter:
+        """Somebody who writes to a disk as its guest would; `start` begins."""
+        return GuestWriter(self, vm_id, disk_id, seed)
+
+    def harm(self, vm_id: str, what: Mapping[str, Any]) -> None:
+        """There is no guest's kernel to harm here; raises HostError."""
+        raise HostError("start", f"tier local cannot do this to {vm_id}: {sorted(what)}")
 
     def kill(self, vm_id: str) -> None:
         """SIGKILL the VM's storage: its devices answer with EIO. `stop` cleans up."""

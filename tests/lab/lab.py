@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from lab import world as worlds
 from lab.appliance import Appliance
@@ -21,10 +21,15 @@ from lab.engine.host import HostAgent, NoHost
 from lab.engine.realhost import RealHost
 from lab.engine.server import HttpServer
 from lab.engine.tls import make_identity
+from lab.guest import image
+from lab.guest.hypervisor import GuestHypervisor
+from lab.guest.linux import Linux
 from lab.hypervisor import LocalHypervisor
 from lab.model import Settings, Vm, World
 from lab.storage import Storage
 from lab.world import DEFAULT_VMS, VmSpec
+
+Tier = Literal["local", "guest"]
 
 
 class Lab:
@@ -32,6 +37,8 @@ class Lab:
 
     ``host=False`` leaves storage and VMs out: API tests that need no bits, no root and no programs.
     ``appliance`` adds ``backup01``: with a host it is a real guest, reachable by SSH.
+    ``tier`` says what a host runs: ``local``, block devices and namespaces of this machine, or
+    ``guest``, Linux guests under QEMU, which takes no root.
     """
 
     def __init__(
@@ -42,14 +49,18 @@ class Lab:
         appliance: bool = True,
         vms: Sequence[VmSpec] = DEFAULT_VMS,
         settings: Settings | None = None,
+        tier: Tier = "local",
     ) -> None:
         """Prepare a lab below ``root``; nothing runs before ``start``."""
         self.root = root
-        self.appliances: dict[str, Appliance] = {}
+        self.tier = tier
+        self.appliances: dict[str, Appliance | Linux] = {}
+        self.guests: dict[str, Linux] = {}
         self._vms = [*vms, *([worlds.APPLIANCE] if appliance else [])]
         self._settings = replace(settings or Settings())
         self._with_host = host
         self._real: RealHost | None = None
+        self._hypervisor: LocalHypervisor | GuestHypervisor | None = None
         self._started = False
 
     def __enter__(self) -> Lab:
@@ -89,7 +100,11 @@ class Lab:
             return NoHost()
         storage = Storage(self.root / "storage")
         storage.root.mkdir(parents=True, exist_ok=True)
-        self._real = RealHost(storage, LocalHypervisor(self.root / "host"))
+        host = self.root / "host"
+        self._hypervisor = (
+            GuestHypervisor(host, image.ensure()) if self.tier == "guest" else LocalHypervisor(host)
+        )
+        self._real = RealHost(storage, self._hypervisor)
         return self._real
 
     @property
@@ -108,17 +123,27 @@ class Lab:
 
     def add_vm(self, spec: VmSpec) -> Vm:
         """Make a VM with disks, and start it if it is to be up."""
-        vm = worlds.add_vm(self.engine, spec)
-        if spec.appliance and self._real is not None:
-            self._register(vm, spec)
+        guest = isinstance(self._hypervisor, GuestHypervisor)
+        vm = worlds.add_vm(self.engine, worlds.with_repository(spec) if guest else spec)
+        self._register(vm, spec)
         if spec.status != "down":
             worlds.set_status(self.engine, vm, spec.status)
         return vm
 
     def _register(self, vm: Vm, spec: VmSpec) -> None:
-        appliance = Appliance(self.root / "appliances", vm.name, spec.repository_size)
-        self.appliances[vm.id] = appliance
-        self.real.register_appliance(vm.id, appliance)
+        """Give the VM something to run, as the tier has it."""
+        if isinstance(self._hypervisor, LocalHypervisor) and spec.appliance:
+            appliance = Appliance(self.root / "appliances", vm.name, spec.repository_size)
+            self.appliances[vm.id] = appliance
+            self._hypervisor.register_appliance(vm.id, appliance)
+        if isinstance(self._hypervisor, GuestHypervisor) and (spec.appliance or spec.guest):
+            directory = self.root / "appliances" / vm.name
+            linux = Linux(vm.name, self._hypervisor.image, directory)
+            linux.repository = spec.appliance and spec.repository_mounted
+            self.guests[vm.id] = linux
+            if spec.appliance:
+                self.appliances[vm.id] = linux
+            self._hypervisor.register_guest(vm.id, linux)
 
     def reset(self) -> None:
         """Throw the world away and make it anew; addresses, CA and accounts stay."""
@@ -140,6 +165,7 @@ class Lab:
         engine.locks.clear()
         self.app.log.clear()
         self.appliances.clear()
+        self.guests.clear()
 
     def close(self) -> None:
         """Stop everything; nothing is left on the machine but the directory."""

@@ -42,12 +42,12 @@ class QmpClient:
             pass
         self.execute("qmp_capabilities")
 
-    def execute(self, command: str, **arguments: object) -> object:
+    def execute(self, command: str, exact: Message | None = None, /, **arguments: object) -> object:
         """Send a command (underscores in argument names become hyphens); its return value.
 
-        Raises QmpError, or QmpGoneError if no answer can come.
+        exact: arguments by their very names. Raises QmpError, or QmpGoneError if no answer can come.
         """
-        named = {name.replace("_", "-"): value for name, value in arguments.items()}
+        named = {name.replace("_", "-"): value for name, value in arguments.items()} | (exact or {})
         request = json.dumps({"execute": command, "arguments": named}).encode()
         deadline = time.monotonic() + self._timeout
         try:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lab.engine.commands import base, disks
@@ -62,7 +62,11 @@ class DiskSpec:
 
 @dataclass(frozen=True)
 class VmSpec:
-    """A VM to make. An appliance gets a real guest with a repository of that many bytes."""
+    """A VM to make. An appliance gets a real guest with a repository of that many bytes.
+
+    Tier guest alone: ``guest`` runs a Linux in a VM that is no appliance; an appliance whose
+    repository is not mounted has a blank disk instead.
+    """
 
     name: str
     status: str = "up"
@@ -70,6 +74,8 @@ class VmSpec:
     disks: tuple[DiskSpec, ...] = ()
     appliance: bool = False
     repository_size: int | None = 512 * MIB
+    repository_mounted: bool = True
+    guest: bool = False
     checkpoints: int = 0
     virtio_scsi: bool = True
     description: str = ""
@@ -108,7 +114,19 @@ DEFAULT_VMS = (
     ),
     VmSpec("files01", status="down", disks=(DiskSpec("files01_system", 64 * MIB, seed=31),)),
 )
+# Tier guest: web01 is a Linux that runs and writes; a guest costs half a GiB, so nothing runs in db01.
+GUEST_VMS = (replace(DEFAULT_VMS[0], guest=True), *DEFAULT_VMS[1:])
 APPLIANCE = VmSpec("backup01", appliance=True, fields={"fqdn": "backup01.example.org"})
+
+
+def with_repository(spec: VmSpec) -> VmSpec:
+    """An appliance whose container disk is a disk that the engine knows."""
+    if not spec.appliance or spec.repository_size is None:
+        return spec
+    fill = "repository" if spec.repository_mounted else None
+    alias = f"{spec.name}_repository"
+    disk = DiskSpec(alias, spec.repository_size, fmt="raw", fill=fill)
+    return replace(spec, disks=(*spec.disks, disk))
 
 
 def furnish(world: World) -> None:

@@ -11,14 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lab.appliance import Appliance
 from lab.engine.host import HostFailure, Image, Layer, Plug
+from lab.guest.hypervisor import GuestHypervisor
+from lab.guest.linux import RemoteWriter
 from lab.host import Drive, HostError
 from lab.hypervisor import LocalHypervisor
 from lab.processes import CommandError
 from lab.qmp import QmpError
 from lab.storage import Storage, StorageError, filesystem, pattern
 from lab.writer import GuestWriter
+
+_HARMS = {"kill", "slow", "read_error"}
 
 
 @contextmanager
@@ -33,15 +36,11 @@ def _host_words() -> Iterator[None]:
 class RealHost:
     """A host agent over `lab.storage` and `lab.hypervisor`."""
 
-    def __init__(self, storage: Storage, hypervisor: LocalHypervisor) -> None:
+    def __init__(self, storage: Storage, hypervisor: LocalHypervisor | GuestHypervisor) -> None:
         self.storage = storage
         self.hypervisor = hypervisor
         self._mutex = threading.Lock()
-        self._writers: dict[tuple[str, str], GuestWriter] = {}
-
-    def register_appliance(self, vm_id: str, appliance: Appliance) -> None:
-        """Make an appliance the guest of a VM."""
-        self.hypervisor.register_appliance(vm_id, appliance)
+        self._writers: dict[tuple[str, str], GuestWriter | RemoteWriter] = {}
 
     def create_disk(self, image: Image, fill: str | None, seed: int) -> None:
         """Make the first volume of a disk and write its test data."""
@@ -54,6 +53,8 @@ class RealHost:
             elif fill == "ext4":
                 chunks = filesystem(image.virtual_size, _files(seed), f"lab{seed}")
                 self.storage.fill(path, image.fmt, chunks)
+            elif fill == "repository":
+                self.storage.fill(path, image.fmt, filesystem(image.virtual_size, {}, "backup"))
 
     def remove_disk(self, domain_id: str, disk_id: str) -> None:
         """Delete a disk with all of its volumes."""
@@ -132,7 +133,10 @@ class RealHost:
         self.hypervisor.fail_next_plug("libvirt refuses", leak_overlay=True)
 
     def harm(self, vm_id: str, what: Mapping[str, Any]) -> None:
-        """Kill the VM's storage, slow its disk snapshots down, or spoil a sector from its next plug on."""
+        """Kill the VM's storage, slow its disk snapshots down, or spoil a sector from its next plug on.
+
+        What else there is to do to it, the hypervisor knows.
+        """
         with _host_words():
             if what.get("kill"):
                 self.hypervisor.kill(vm_id)
@@ -141,6 +145,9 @@ class RealHost:
             if "read_error" in what:
                 spoiled = what["read_error"]
                 self.hypervisor.read_error(vm_id, str(spoiled["disk"]), spoiled["offset"])
+            more = {key: value for key, value in what.items() if key not in _HARMS}
+            if more:
+                self.hypervisor.harm(vm_id, more)
 
     def snapshot(self, running_vm: str | None, layers: Sequence[Layer]) -> None:
         """Make the layers; on failure none of them is left."""
@@ -195,7 +202,7 @@ class RealHost:
             if present is not None:
                 present.stop()
             if run:
-                fresh = GuestWriter(self.hypervisor, vm_id, disk_id, seed)
+                fresh = self.hypervisor.writer(vm_id, disk_id, seed)
                 fresh.start()
                 self._writers[(vm_id, disk_id)] = fresh
 
