@@ -297,7 +297,11 @@ class BaseHypervisor(ABC, Generic[VmT, ShownT]):
             self._overlays_in_use.add(Path(name))
         os.fchmod(descriptor, 0o660)
         os.close(descriptor)
-        create_overlay(Path(name), drive.path, drive.fmt, drive.virtual_size)
+        try:
+            create_overlay(Path(name), drive.path, drive.fmt, drive.virtual_size)
+        except CommandError:
+            self._remove_overlay(Path(name))
+            raise
         return Path(name)
 
     def _remove_overlay(self, overlay: Path) -> None:

@@ -150,7 +150,9 @@ class Control:
 
     def harm(self, vm: str, **what: Json) -> dict[str, Any]:
         """Harm a VM's storage: ``kill=True``, ``slow=bytes a second`` (0 lifts it), or
-        ``read_error={"disk": id, "offset": byte}``, which is met from the disk's next plug on.
+        ``read_error={"disk": id, "offset": byte}``, which is met from the disk's next plug on;
+        ``host_room=bytes`` limits what overlays may take on the host (0 lifts it), ``host_full=True``
+        leaves none of it.
         """
         found: dict[str, Any] = self._call("POST", f"/vms/{vm}/host", what)
         return found

@@ -9,8 +9,9 @@ appliance gets each drive as a block device too, under the names that udev would
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,11 @@ from lab.appliance import Appliance
 from lab.basehost import BaseHypervisor, Plugged, RunningVm, find
 from lab.daemon import Export, StorageDaemon
 from lab.host import Drive, GuestName, HostError, Hypervisor, guest_name
+from lab.processes import run
 from lab.writer import GuestWriter
+
+_FILLING = "filling"
+_PAGE = 4096
 
 __all__ = ["Drive", "GuestWriter", "HostError", "Hypervisor", "LocalHypervisor"]
 
@@ -118,8 +123,43 @@ class LocalHypervisor(BaseHypervisor[_Vm, _Shown]):
         return GuestWriter(self, vm_id, disk_id, seed)
 
     def harm(self, vm_id: str, what: Mapping[str, Any]) -> None:
-        """There is no guest's kernel to harm here; raises HostError."""
-        raise HostError("start", f"tier local cannot do this to {vm_id}: {sorted(what)}")
+        """Limit the room for overlays (`host_room`: bytes, 0 lifts it), fill it or make room again
+        (`host_full`); raises HostError.
+        """
+        if set(what) - {"host_room", "host_full"}:
+            raise HostError("start", f"tier local cannot do this to {vm_id}: {sorted(what)}")
+        if "host_room" in what:
+            self.limit(int(what["host_room"]))
+        if "host_full" in what:
+            self.fill(full=bool(what["host_full"]))
+
+    def limit(self, room: int) -> None:
+        """Give overlays a file system of their own, of so many bytes, or (0) the host's again.
+
+        Raises HostError if there are overlays now: they would be hidden.
+        """
+        if self.overlays():
+            raise HostError("start", "there are overlays")
+        if os.path.ismount(self.transient):
+            run(["umount", "-n", self.transient])
+        if room:
+            size = f"size={room},mode=755"
+            run(["mount", "-n", "-t", "tmpfs", "-o", size, "overlays", self.transient])
+
+    def fill(self, *, full: bool) -> None:
+        """Leave no byte for overlays, or take the filling away; only what has a limit is filled."""
+        filling = self.transient / _FILLING
+        filling.unlink(missing_ok=True)
+        if full and not os.path.ismount(self.transient):
+            raise HostError("start", "the room for overlays has no limit: use host_room")
+        if full:
+            with filling.open("wb", buffering=0) as file, suppress(OSError):
+                while file.write(bytes(_PAGE)):
+                    pass
+
+    def overlays(self) -> list[Path]:
+        """Overlay files, in use or leaked; the filling is none."""
+        return [path for path in super().overlays() if path.name != _FILLING]
 
     def kill(self, vm_id: str) -> None:
         """SIGKILL the VM's storage: its devices answer with EIO. `stop` cleans up."""

@@ -574,6 +574,40 @@ def test_a_failed_plug_leaves_nothing_or_leaks_as_vdsm_does(house: House) -> Non
     assert hypervisor.overlays() == []
 
 
+def test_a_host_without_room_makes_no_overlay(house: House) -> None:
+    hypervisor, disk = house.hypervisor, house.disk("raw")
+    house.appliance()
+    with pytest.raises(HostError, match="has no limit"):
+        hypervisor.harm("B", {"host_full": True})
+    hypervisor.harm("B", {"host_room": 2**20, "host_full": True})
+    with pytest.raises(HostError, match="No space left on device"):
+        hypervisor.plug("B", house.transient(disk))
+    assert hypervisor.overlays() == []
+    assert [path.name for path in hypervisor.transient.iterdir()] == ["filling"]
+    assert hypervisor.plugged("B") == {}
+    hypervisor.harm("B", {"host_full": False})
+    hypervisor.plug("B", house.transient(disk))
+    with pytest.raises(HostError, match="there are overlays"):
+        hypervisor.harm("B", {"host_room": 0})
+    hypervisor.unplug("B", disk.disk_id)
+    hypervisor.harm("B", {"host_room": 0})
+    assert mounts_below(house.root / "host" / "transient") == []
+    with pytest.raises(HostError, match="cannot do this"):
+        hypervisor.harm("B", {"earthquake": True})
+
+
+def test_reading_leaves_an_overlay_as_small_as_it_was_made(house: House) -> None:
+    hypervisor, disk = house.hypervisor, house.disk("raw", 16 * 2**20)
+    appliance = house.appliance()
+    hypervisor.plug("B", house.transient(disk, read_only=True))
+    [overlay] = hypervisor.overlays()
+    made = (overlay.stat().st_blocks, overlay.stat().st_size)
+    device = hypervisor.device("B", disk.disk_id)
+    appliance.run(["dd", f"if={device}", "of=/dev/null", "bs=1M", "iflag=direct"])
+    assert (overlay.stat().st_blocks, overlay.stat().st_size) == made
+    assert made[0] * 512 < 512 * 1024
+
+
 def test_a_plug_of_a_missing_image_is_an_error(house: House) -> None:
     house.appliance()
     lost = Drive("d", house.root / "lost", "raw", 512, transient=True)
