@@ -16,6 +16,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
         default="local",
         help="what the hosts run: devices of this machine (root), or Linux guests under QEMU",
     )
+    start.add_argument(
+        "--blank", action="store_true", help="give backup01 a blank disk instead of a repository"
+    )
     start.add_argument("--writer", action="store_true", help="let web01 write to its raw disk")
     stop = commands.add_parser("down", help="end a lab, and clean up after a killed one")
     stop.add_argument("--dir", required=True, help="the directory given to up")
@@ -71,12 +75,13 @@ def up(root: Path, options: argparse.Namespace) -> int:
     for name in FRESH:
         shutil.rmtree(root / name, ignore_errors=True)
     exit_on_signals()
+    appliance = replace(worlds.APPLIANCE, repository_mounted=not options.blank)
     lab = Lab(
         root,
-        appliance=not options.no_appliance,
+        host="guest" if options.tier == "guest" else True,
+        appliance=False if options.no_appliance else appliance,
         vms=worlds.GUEST_VMS if options.tier == "guest" else worlds.DEFAULT_VMS,
         settings=Settings(witness=True),
-        tier=options.tier,
     )
     try:
         with lab:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -36,29 +37,29 @@ class Lab:
     """A running lab; a context manager.
 
     ``host=False`` leaves storage and VMs out: API tests that need no bits, no root and no programs.
-    ``appliance`` adds ``backup01``: with a host it is a real guest, reachable by SSH.
-    ``tier`` says what a host runs: ``local``, block devices and namespaces of this machine, or
-    ``guest``, Linux guests under QEMU, which takes no root.
+    ``appliance`` adds ``backup01``, or the VM it describes: with a host it is reachable by SSH.
+    ``host="guest"`` is tier guest: the VMs are Linux guests under QEMU, not devices and namespaces
+    of this machine, and no root is needed.
     """
 
     def __init__(
         self,
         root: Path,
         *,
-        host: bool = True,
-        appliance: bool = True,
+        host: bool | Literal["guest"] = True,
+        appliance: bool | VmSpec = True,
         vms: Sequence[VmSpec] = DEFAULT_VMS,
         settings: Settings | None = None,
-        tier: Tier = "local",
     ) -> None:
         """Prepare a lab below ``root``; nothing runs before ``start``."""
         self.root = root
-        self.tier = tier
+        self.tier: Tier = "guest" if host == "guest" else "local"
         self.appliances: dict[str, Appliance | Linux] = {}
         self.guests: dict[str, Linux] = {}
-        self._vms = [*vms, *([worlds.APPLIANCE] if appliance else [])]
+        mine = appliance if isinstance(appliance, VmSpec) else worlds.APPLIANCE
+        self._vms = [*vms, *([mine] if appliance else [])]
         self._settings = replace(settings or Settings())
-        self._with_host = host
+        self._with_host = bool(host)
         self._real: RealHost | None = None
         self._hypervisor: LocalHypervisor | GuestHypervisor | None = None
         self._started = False
@@ -118,17 +119,25 @@ class Lab:
         """Make the world that the lab starts with."""
         with self.world.lock:
             worlds.furnish(self.world)
-        for spec in self._vms:
-            self.add_vm(spec)
+        made = [(self._make_vm(spec), spec) for spec in self._vms]
+        with ThreadPoolExecutor() as pool:  # a guest takes seconds, and most of them it waits
+            list(pool.map(lambda one: self._start_vm(*one), made))
 
     def add_vm(self, spec: VmSpec) -> Vm:
         """Make a VM with disks, and start it if it is to be up."""
+        vm = self._make_vm(spec)
+        self._start_vm(vm, spec)
+        return vm
+
+    def _make_vm(self, spec: VmSpec) -> Vm:
         guest = isinstance(self._hypervisor, GuestHypervisor)
         vm = worlds.add_vm(self.engine, worlds.with_repository(spec) if guest else spec)
         self._register(vm, spec)
+        return vm
+
+    def _start_vm(self, vm: Vm, spec: VmSpec) -> None:
         if spec.status != "down":
             worlds.set_status(self.engine, vm, spec.status)
-        return vm
 
     def _register(self, vm: Vm, spec: VmSpec) -> None:
         """Give the VM something to run, as the tier has it."""

@@ -193,7 +193,7 @@ class ControlApi:
             rows = world.attachments_of(vm.id)
             disks = {world.disks[row.disk_id].alias: row.disk_id for row in rows}
             shown = {"id": vm.id, "name": vm.name, "status": vm.status, "disks": disks}
-        guest = self._lab.appliances.get(vm.id)
+        guest = self._lab.appliances.get(vm.id) or self._lab.guests.get(vm.id)
         return {**shown, "ssh_vars": guest.ssh_vars()} if guest is not None else shown
 
     def _status(self, name: str, body: Mapping[str, Any]) -> Json:
