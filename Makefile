@@ -2,25 +2,31 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# make demo   starts the lab, backs up a running virtual machine and shows the backup set
-# make test   runs every check and test
+# make demo         starts the lab, backs up a running virtual machine and shows the backup set
+# make demo-guest   the same with Linux guests under QEMU: slower, closer to life, and without root
+# make test         runs every check and test
 # Both set up what they need first. Recipes are single commands, so that a signal reaches them and not a shell.
 
-# Switches for tools/checks.py, such as CHECKS="--strict", or names of sessions: CHECKS="lint units-2.21"
+# Switches for tools/checks.py, such as CHECKS="--strict" or CHECKS="--without guest", or names of sessions:
+# CHECKS="lint units-2.21"
 CHECKS =
 
-.PHONY: help demo test lab lint units setup pins clean
+.PHONY: help demo demo-guest test lab lint units setup pins clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
-demo lab: export PYTHONPATH = $(CURDIR)/.cache/ws:$(CURDIR)/tests
-demo lab: export ANSIBLE_COLLECTIONS_PATH = $(CURDIR)/.cache/ws
-demo lab: export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
+demo demo-guest lab: export PYTHONPATH = $(CURDIR)/.cache/ws:$(CURDIR)/tests
+demo demo-guest lab: export ANSIBLE_COLLECTIONS_PATH = $(CURDIR)/.cache/ws
+demo demo-guest lab: export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 
 demo:
 	@tools/bootstrap run
 	@.venv/bin/python tools/demo.py
+
+demo-guest:
+	@tools/bootstrap guest
+	@.venv/bin/python tools/demo.py --tier guest
 
 lab:
 	@tools/bootstrap run

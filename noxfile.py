@@ -344,7 +344,23 @@ def molecule(session: nox.Session) -> None:
     """Roles from end to end."""
     if not (ROOT / "extensions/molecule").is_dir():
         not_run(session, "there is no extensions/molecule")
-    run(session, "molecule", "test", "--all", "--report", "--no-command-borders")
+    run(
+        session,
+        *("molecule", "test", "--all", "--exclude", "guest", "--report", "--no-command-borders"),
+    )
+
+
+@nox.session(tags=["lab"])
+def guest(session: nox.Session) -> None:
+    """The lab's tier of Linux guests under QEMU, and the roles from end to end on it."""
+    if not shutil.which("qemu-system-x86_64"):
+        not_run(session, "qemu-system-x86_64 is not installed")
+    pytest(session, "guest_tests", setup(session).newest)
+    run(
+        session,
+        *("molecule", "test", "-s", "guest", "--report", "--no-command-borders"),
+        LAB_UP="--tier guest --blank",
+    )
 
 
 @nox.session(tags=["last"])

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Set up what `make demo`, `make lab` and `make test` need; quick when there is nothing to do.
 
-Levels: `run` is enough for the lab and the demo, `dev` is everything the checks need. Standard library only: it runs
-before anything is installed. What is set up:
+Levels: `run` is enough for the lab and the demo, `guest` for the lab of Linux guests, which needs no root, and `dev` is
+everything the checks need. Standard library only: it runs before anything is installed. What is set up:
 
   .venv              the newest ansible-core that constraints.txt has for the Python found
   .venv-219          the older ansible-core on Python 3.11, where 3.11 is not what .venv has (dev)
@@ -36,20 +36,28 @@ OLDEST_PYTHON = (3, 9)  # the appliance's: modules are compiled and imported wit
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 # What must be on the machine, as (Debian package, program or file that shows it is there).
-SYSTEM = (
+ALWAYS = (
     ("qemu-utils", "qemu-img"),
-    ("qemu-system-common", "qemu-storage-daemon"),
-    ("fuse3", "fusermount3"),
-    ("openssh-server", "sshd"),
     ("openssh-client", "ssh"),
     ("e2fsprogs", "mkfs.ext4"),
-    ("util-linux", "nsenter"),
-    ("mount", "losetup"),
-    ("rsync", "rsync"),
     ("git", "git"),
     ("gcc", "gcc"),
     ("libxml2-dev", "/usr/include/libxml2/libxml/parser.h"),
 )
+TIER_LOCAL = (
+    ("qemu-system-common", "qemu-storage-daemon"),
+    ("fuse3", "fusermount3"),
+    ("openssh-server", "sshd"),
+    ("util-linux", "nsenter"),
+    ("mount", "losetup"),
+)
+TIER_GUEST = (
+    ("qemu-system-common", "qemu-storage-daemon"),
+    ("qemu-system-x86", "qemu-system-x86_64"),
+    ("mmdebstrap", "mmdebstrap"),
+)
+UNPRIVILEGED = (("uidmap", "newuidmap"), ("fakeroot", "fakeroot"))
+CHECKS = (("rsync", "rsync"),)
 
 PROBE = """
 import importlib.util, json, os, sys, sysconfig
@@ -144,12 +152,22 @@ def find_main_python() -> Python:
     raise SetupError("no Python of 3.11 or newer was found")
 
 
-def missing_packages(pythons: list[Python]) -> list[str]:
+def wanted_packages(level: str) -> list[tuple[str, str]]:
+    """Debian packages that a level takes, each with its sign; one that two parts want comes once."""
+    parts = {
+        "run": (*ALWAYS, *TIER_LOCAL),
+        "guest": (*ALWAYS, *TIER_GUEST, *(() if os.geteuid() == 0 else UNPRIVILEGED)),
+        "dev": (*ALWAYS, *TIER_LOCAL, *TIER_GUEST, *UNPRIVILEGED, *CHECKS),
+    }
+    return list(dict.fromkeys(parts[level]))
+
+
+def missing_packages(level: str, pythons: list[Python]) -> list[str]:
     """Debian packages that this machine lacks."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *SBIN])
     lacking = [
         package
-        for package, sign in SYSTEM
+        for package, sign in wanted_packages(level)
         if not (os.path.exists(sign) if sign.startswith("/") else shutil.which(sign, path=path))
     ]
     for python in pythons:
@@ -262,7 +280,7 @@ def set_up(level: str) -> None:
         find_python(OLD_CORE_PYTHON) if level == "dev" and main.version != OLD_CORE_PYTHON else None
     )
     oldest = find_python(OLDEST_PYTHON) if level == "dev" else None
-    packages = missing_packages([python for python in (main, old) if python])
+    packages = missing_packages(level, [python for python in (main, old) if python])
     if packages:
         install_packages(packages)
         main = find_main_python()
@@ -288,7 +306,7 @@ def set_up(level: str) -> None:
 def main() -> int:
     """Run the set-up under a lock, so that two commands started together do not meet."""
     parser = argparse.ArgumentParser(description="Set up this checkout.")
-    parser.add_argument("level", choices=("run", "dev"))
+    parser.add_argument("level", choices=("run", "guest", "dev"))
     level = parser.parse_args().level
     CACHE.mkdir(exist_ok=True)
     with (CACHE / "setup.lock").open("w") as lock:

@@ -197,14 +197,18 @@ def known_sessions() -> list[Session]:
     return [Session(one["session"], tuple(one["tags"])) for one in json.loads(done.stdout)]
 
 
-def choose(names: list[str]) -> list[Session]:
-    """The sessions of these names, or all: `units` means units(2.21) and units(2.19), `units-2.21` the first."""
+def choose(names: list[str], without: list[str]) -> list[Session]:
+    """The sessions of these names, or all, but for those left out.
+
+    `units` means units(2.21) and units(2.19), `units-2.21` the first.
+    """
     sessions = known_sessions()
     aliases = {one.name: {one.name, one.log.stem, one.name.partition("(")[0]} for one in sessions}
-    for name in names:
+    for name in (*names, *without):
         if not any(name in known for known in aliases.values()):
             sys.exit(f"checks: no session {name}; there are: {' '.join(aliases)}")
-    return [one for one in sessions if not names or aliases[one.name].intersection(names)]
+    wanted = [one for one in sessions if not names or aliases[one.name].intersection(names)]
+    return [one for one in wanted if not aliases[one.name].intersection(without)]
 
 
 def count_tests(session: Session, passed: bool) -> Count:
@@ -393,9 +397,12 @@ def main() -> int:
     parser.add_argument(
         "--strict", action="store_true", help="a part that cannot run here is an error"
     )
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="SESSION", help="leave one out"
+    )
     parser.add_argument("sessions", nargs="*", help="names; all by default")
     arguments = parser.parse_args()
-    sessions = choose(arguments.sessions)
+    sessions = choose(arguments.sessions, arguments.without)
     for directory in (LOGS, REPORTS, CACHE / "coverage"):
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
