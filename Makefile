@@ -11,6 +11,9 @@
 # CHECKS="lint units-2.21"
 CHECKS =
 
+# What `make lab` starts: local, or guest.
+TIER = local
+
 .PHONY: help demo demo-guest test lab lint units setup pins clean
 
 help:
@@ -29,8 +32,8 @@ demo-guest:
 	@.venv/bin/python tools/demo.py --tier guest
 
 lab:
-	@tools/bootstrap run
-	@.venv/bin/python -m lab up --dir .lab
+	@tools/bootstrap $(if $(filter guest,$(TIER)),guest,run)
+	@.venv/bin/python -m lab up --dir .lab --tier $(TIER)
 
 setup:
 	@tools/bootstrap dev
