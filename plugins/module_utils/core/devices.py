@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     DeviceAmbiguous,
     DeviceBusy,
+    DeviceLost,
     DeviceMismatch,
     DeviceNotFound,
 )
@@ -20,7 +22,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.serial
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _PREFIX = re.compile(r"^(?:virtio-|(?:scsi-)?[0S]QEMU_QEMU_HARDDISK_|(?:ata-)?QEMU_HARDDISK_)")
 _PARTITION_LINK = re.compile(r"-part[0-9]+$")
@@ -42,6 +44,7 @@ class BlockDevice:
     :param serials: Every serial number that a source gave, without QEMU's prefix.
     :param partitions: ``(path, number)`` of each partition.
     :param holders: Kernel names of the devices built on the disk or on a partition of it.
+    :param slaves: Kernel names of the devices that this one is built on; a disk has none.
     """
 
     name: str
@@ -50,6 +53,7 @@ class BlockDevice:
     serials: tuple[str, ...] = ()
     partitions: tuple[tuple[str, str], ...] = ()
     holders: tuple[str, ...] = ()
+    slaves: tuple[str, ...] = ()
 
     @property
     def nodes(self) -> tuple[tuple[str, str], ...]:
@@ -102,18 +106,59 @@ def match_length(device: BlockDevice, wanted: str) -> int:
     return len(short) if all(serial == short for serial in alike) else 0
 
 
-def choose(devices: Iterable[BlockDevice], wanted: str) -> BlockDevice | None:
+@dataclass(frozen=True)
+class Fault:
+    """Why a device cannot be read now.
+
+    :param said: The kernel's words.
+    :param dead: Proven to have nothing behind it any more; else it may only not be ready.
+    """
+
+    said: str
+    dead: bool
+
+
+_DEAD_STATES = frozenset({"cancel", "deleted", "offline", "transport-offline"})
+_WAITING_STATES = frozenset({"blocked", "created", "created-block", "quiesce"})
+_DEAD_ERRNOS = frozenset({errno.EIO, errno.ENODEV, errno.ENXIO})
+
+
+def state_fault(state: str) -> Fault | None:
+    """What the state that Linux keeps of a SCSI device says against reading it."""
+    if state in _DEAD_STATES | _WAITING_STATES:
+        return Fault(f"its state is {state}", state in _DEAD_STATES)
+    return None
+
+
+def read_fault(number: int, said: str) -> Fault:
+    """What an error number says of a device whose first sector could not be read."""
+    return Fault(said, number in _DEAD_ERRNOS)
+
+
+def candidates(devices: Iterable[BlockDevice], wanted: str) -> tuple[BlockDevice, ...]:
+    """Every disk that may be the one with this serial, dead ones included.
+
+    What is built on other devices is no disk: multipath shows the serial of its paths.
+    """
+    return tuple(one for one in devices if not one.slaves and match_length(one, wanted))
+
+
+def choose(
+    devices: Iterable[BlockDevice], wanted: str, faults: Mapping[str, Fault] | None = None
+) -> BlockDevice | None:
     """The one device with this serial, or None if there is none.
 
-    A device that shows the whole serial beats one that shows only its first 20 characters.
+    A device that shows the whole serial beats one that shows only its first 20 characters. What is
+    proven dead does not count: after a bad unplug Linux may keep a SCSI device whose disk is gone,
+    and the same disk is plugged again the next night.
 
+    :param faults: By kernel name, why a device cannot be read.
     :raises DeviceAmbiguous: Several different devices match equally well.
     """
-    lengths = [(match_length(device, wanted), device) for device in devices]
-    best = max((length for length, _unused in lengths), default=0)
-    if best == 0:
-        return None
-    matches = [device for length, device in lengths if length == best]
+    dead = {name for name, fault in (faults or {}).items() if fault.dead}
+    able = [one for one in candidates(devices, wanted) if one.name not in dead]
+    best = max((match_length(one, wanted) for one in able), default=0)
+    matches = [one for one in able if match_length(one, wanted) == best]
     if len(matches) > 1:
         raise DeviceAmbiguous(
             f"{len(matches)} devices have the serial {wanted}: "
@@ -122,7 +167,23 @@ def choose(devices: Iterable[BlockDevice], wanted: str) -> BlockDevice | None:
             hint="Detach what is not the disk snapshot, or give all 36 characters of the disk id.",
             details={"serial": wanted, "matches": [describe(device) for device in matches]},
         )
-    return matches[0]
+    return matches[0] if matches else None
+
+
+def ignored(
+    devices: Sequence[BlockDevice],
+    chosen: Mapping[str, BlockDevice],
+    faults: Mapping[str, Fault],
+) -> tuple[str, ...]:
+    """A warning for each dead device beside the one that was chosen for its serial."""
+    return tuple(
+        f"{one.path} has the serial {serial} too, but is dead ({faults[one.name].said}): it was "
+        f"ignored, {device.path} is the disk. disk_device_release removes it with state=absent "
+        "after the disk is detached."
+        for serial, device in chosen.items()
+        for one in candidates(devices, serial)
+        if one.name in faults and one.name != device.name
+    )
 
 
 def describe(device: BlockDevice) -> dict[str, object]:
@@ -141,6 +202,37 @@ def not_found(
         f"Serials seen: {shown or 'none'}.",
         hint="Is the disk snapshot attached to this appliance and active (plugged)?",
         details={"missing": list(missing), "seen": seen, "waited": round(waited, 3)},
+    )
+
+
+def missing(
+    serials: Sequence[str],
+    devices: Sequence[BlockDevice],
+    faults: Mapping[str, Fault],
+    waited: float,
+) -> DeviceNotFound | DeviceLost:
+    """The error for serials that no device has, or only one that cannot be read."""
+    broken = [
+        (serial, one, faults[one.name])
+        for serial in serials
+        for one in candidates(devices, serial)
+        if one.name in faults
+    ]
+    if {serial for serial, _one, _fault in broken} != set(serials):
+        return not_found(serials, devices, waited)
+    told = [f"{one.path} (serial {serial}): {fault.said}" for serial, one, fault in broken]
+    return DeviceLost(
+        f"Devices are there but could not be read for {waited:.1f} s: {'; '.join(told)}.",
+        hint="Is it left over from an earlier attachment, or is the overlay lost? See the "
+        "appliance's kernel log and the engine's events; detach and attach the disk snapshot anew.",
+        details={
+            "missing": list(serials),
+            "unreadable": [
+                {**describe(one), "serial": serial, "said": fault.said, "dead": fault.dead}
+                for serial, one, fault in broken
+            ],
+            "waited": round(waited, 3),
+        },
     )
 
 
@@ -217,9 +309,14 @@ def check_unused(device: BlockDevice, serial: str, uses: Sequence[str]) -> None:
     :raises DeviceBusy: ``uses`` is not empty.
     """
     if uses:
-        raise DeviceBusy(
-            f"{device.path} (serial {serial}) is in use: {'; '.join(uses)}.",
-            hint="Unmount it, deactivate what holds it, and keep LVM, MD and multipath of the "
-            "appliance away from attached disks.",
-            details={"serial": serial, "device": device.path, "uses": list(uses)},
-        )
+        raise in_use(device, serial, uses)
+
+
+def in_use(device: BlockDevice, serial: str, uses: Sequence[str]) -> DeviceBusy:
+    """The error for a device that something on the appliance uses."""
+    return DeviceBusy(
+        f"{device.path} (serial {serial}) is in use: {'; '.join(uses)}.",
+        hint="Unmount it, deactivate what holds it, and keep LVM, MD and multipath of the "
+        "appliance away from attached disks.",
+        details={"serial": serial, "device": device.path, "uses": list(uses)},
+    )

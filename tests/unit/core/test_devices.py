@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,14 +15,20 @@ from hypothesis import strategies as st
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.devices import (
     BlockDevice,
+    Fault,
     bare_serial,
+    candidates,
     check_size,
     check_unused,
     choose,
+    ignored,
     link_serial,
     match_length,
+    missing,
     mount_uses,
     not_found,
+    read_fault,
+    state_fault,
     swap_uses,
     udev_serials,
     vpd_serial,
@@ -28,7 +36,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.device
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     DeviceAmbiguous,
     DeviceBusy,
+    DeviceLost,
     DeviceMismatch,
+    DeviceNotFound,
 )
 
 DISK = "b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10"
@@ -148,6 +158,99 @@ def test_every_disk_is_found_whatever_form_the_guest_shows(
     for index, disk in enumerate(disks):
         for wanted in (disk, disk[:20]):
             assert choose(devices, wanted) is devices[index]
+
+
+DEAD = Fault("its state is offline", dead=True)
+WAITING = Fault("No such file or directory", dead=False)
+
+
+@pytest.mark.parametrize(
+    ("state", "fault"),
+    [
+        ("running", None),
+        ("", None),
+        ("live", None),
+        ("offline", True),
+        ("transport-offline", True),
+        ("deleted", True),
+        ("cancel", True),
+        ("blocked", False),
+        ("created", False),
+        ("quiesce", False),
+    ],
+)
+def test_state_fault(state: str, fault: bool | None) -> None:
+    found = state_fault(state)
+    assert (found and found.dead) == fault
+    assert found is None or state in found.said
+
+
+@pytest.mark.parametrize(
+    ("number", "dead"),
+    [(errno.EIO, True), (errno.ENODEV, True), (errno.ENXIO, True), (errno.ENOENT, False)],
+)
+def test_read_fault(number: int, dead: bool) -> None:
+    assert read_fault(number, "said") == Fault("said", dead)
+
+
+def test_a_dead_twin_is_told_apart_and_named() -> None:
+    old, new = device("sdb", DISK), device("sdc", DISK, number="8:32")
+    for order in itertools.permutations((old, new)):
+        assert choose(order, DISK, {"sdb": DEAD}) is new
+    [said] = ignored([old, new], {DISK: new}, {"sdb": DEAD})
+    assert said.startswith(
+        f"/dev/sdb has the serial {DISK} too, but is dead (its state is offline)"
+    )
+    assert "/dev/sdc is the disk" in said
+    assert ignored([old, new], {DISK: new}, {}) == ()
+
+
+def test_a_dead_twin_counts_for_nothing_whatever_it_shows() -> None:
+    """The old one shows the whole serial, the new one on another bus only its beginning."""
+    old, new = device("sdb", DISK), device("vdb", SHORT)
+    assert choose([old, new], DISK, {"sdb": DEAD}) is new
+
+
+def test_what_is_not_proven_dead_is_ambiguous() -> None:
+    devices = [device("sdb", DISK), device("sdc", DISK)]
+    with pytest.raises(DeviceAmbiguous):
+        choose(devices, DISK, {"sdb": WAITING})
+
+
+def test_what_is_built_on_a_disk_is_not_the_disk() -> None:
+    disk, path = device("sdb", DISK), replace(device("dm-0", DISK), slaves=("sdb",))
+    assert choose([path, disk], DISK) is disk
+    assert candidates([path], DISK) == ()
+
+
+@given(st.lists(st.sampled_from(["live", "dead", "waiting", "built", "other"]), max_size=6))
+def test_the_live_one_is_found_among_any_others_or_none_is(kinds: list[str]) -> None:
+    devices = [
+        replace(
+            device(f"sd{number}", OTHER if kind == "other" else DISK),
+            slaves=("sdz",) if kind == "built" else (),
+        )
+        for number, kind in enumerate(kinds)
+    ]
+    known = {"dead": DEAD, "waiting": WAITING}
+    faults = {f"sd{number}": known[kind] for number, kind in enumerate(kinds) if kind in known}
+    able = [one for one, kind in zip(devices, kinds, strict=True) if kind in ("live", "waiting")]
+    if len(able) > 1:
+        with pytest.raises(DeviceAmbiguous):
+            choose(devices, DISK, faults)
+    else:
+        assert choose(devices, DISK, faults) is (able[0] if able else None)
+
+
+def test_what_cannot_be_read_is_another_error_than_what_is_not_there() -> None:
+    devices = [device("sdb", DISK)]
+    lost = missing([DISK], devices, {"sdb": DEAD}, 3.0)
+    assert isinstance(lost, DeviceLost)
+    assert "/dev/sdb" in lost.message
+    assert "its state is offline" in lost.message
+    assert lost.details["unreadable"][0]["dead"]
+    assert isinstance(missing([DISK, OTHER], devices, {"sdb": DEAD}, 3.0), DeviceNotFound)
+    assert isinstance(missing([OTHER], devices, {}, 3.0), DeviceNotFound)
 
 
 MOUNTINFO = (
