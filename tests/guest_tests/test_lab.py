@@ -19,7 +19,7 @@ from lab.lab import Lab
 from lab.model import Settings, Vm
 from lab.processes import CommandError, run, wait_until
 from lab.storage import compare
-from lab.world import ADMIN, MIB, DiskSpec, VmSpec
+from lab.world import ADMIN, MIB, SHELF, DiskSpec, VmSpec
 
 pytestmark = pytest.mark.skipif(bool(missing_packages()), reason="QEMU's guest is not installed")
 
@@ -31,11 +31,6 @@ SOURCE = VmSpec(
         DiskSpec("source_system", 16 * MIB, fmt="qcow2", seed=1),
         DiskSpec("source_data", 48 * MIB, fmt="raw", interface="virtio", fill=None),
     ),
-)
-SHELF = VmSpec(
-    "shelf",
-    status="down",
-    disks=tuple(DiskSpec(f"shelf_{number:02}", MIB, seed=number) for number in range(20)),
 )
 
 
@@ -205,7 +200,7 @@ def test_a_running_source_is_frozen_copied_and_merged(house: House, tmp_path: Pa
 
 
 def test_twenty_disks_on_one_bus(house: House) -> None:
-    shelf = house.lab.vm("shelf")
+    shelf = house.lab.vm("shelf01")
     snapshot_id = house.freeze(shelf)
     ids = [d.disk_id for d in house.lab.world.snapshots[snapshot_id].disks]
     assert [house.attach(disk_id, snapshot_id) for disk_id in ids] == [201] * 20
@@ -216,7 +211,7 @@ def test_twenty_disks_on_one_bus(house: House) -> None:
 
 
 def test_there_are_as_many_ports_as_the_engine_reserves(house: House) -> None:
-    shelf = house.lab.vm("shelf")
+    shelf = house.lab.vm("shelf01")
     snapshot_id = house.freeze(shelf)
     ids = [d.disk_id for d in house.lab.world.snapshots[snapshot_id].disks]
     answers = [house.attach(disk_id, snapshot_id, "virtio") for disk_id in ids[:17]]

@@ -16,7 +16,6 @@ import shutil
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,9 @@ def _parser() -> argparse.ArgumentParser:
         help="what the hosts run: devices of this machine (root), or Linux guests under QEMU",
     )
     start.add_argument(
-        "--blank", action="store_true", help="give backup01 a blank disk instead of a repository"
+        "--blank",
+        action="store_true",
+        help="tier guest: give backup01 two blank disks instead of a repository",
     )
     start.add_argument("--writer", action="store_true", help="let web01 write to its raw disk")
     stop = commands.add_parser("down", help="end a lab, and clean up after a killed one")
@@ -75,7 +76,7 @@ def up(root: Path, options: argparse.Namespace) -> int:
     for name in FRESH:
         shutil.rmtree(root / name, ignore_errors=True)
     exit_on_signals()
-    appliance = replace(worlds.APPLIANCE, repository_mounted=not options.blank)
+    appliance = worlds.BLANK_APPLIANCE if options.blank else worlds.APPLIANCE
     lab = Lab(
         root,
         host="guest" if options.tier == "guest" else True,

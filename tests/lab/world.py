@@ -114,9 +114,22 @@ DEFAULT_VMS = (
     ),
     VmSpec("files01", status="down", disks=(DiskSpec("files01_system", 64 * MIB, seed=31),)),
 )
-# Tier guest: web01 is a Linux that runs and writes; a guest costs half a GiB, so nothing runs in db01.
-GUEST_VMS = (replace(DEFAULT_VMS[0], guest=True), *DEFAULT_VMS[1:])
+# Twenty small disks, more than there are ports for virtio-blk.
+SHELF = VmSpec(
+    "shelf01",
+    status="down",
+    disks=tuple(DiskSpec(f"shelf01_{number:02}", MIB, seed=40 + number) for number in range(20)),
+)
 APPLIANCE = VmSpec("backup01", appliance=True, fields={"fqdn": "backup01.example.org"})
+# For a role to make an appliance of: a disk for the repository, and one for something of its own.
+BLANK_APPLIANCE = replace(
+    APPLIANCE,
+    repository_mounted=False,
+    disks=(DiskSpec("backup01_own", 32 * MIB, fmt="raw", fill=None),),
+)
+
+# Tier guest: web01 is a Linux that runs and writes; a guest costs half a GiB, so nothing runs in db01.
+GUEST_VMS = (replace(DEFAULT_VMS[0], guest=True), *DEFAULT_VMS[1:], SHELF)
 
 
 def with_repository(spec: VmSpec) -> VmSpec:
