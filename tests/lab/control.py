@@ -122,6 +122,11 @@ class Control:
         body = {"name": name, "type": kind, "data_centre": data_centre}
         return str(self._call("POST", "/domains", body)["id"])
 
+    def add_profile(self, network: str, name: str = "", data_centre: str = "Default") -> str:
+        """Add a vNIC profile of a network, named after it unless it has a name; its id."""
+        body = {"network": network, "name": name or network, "data_centre": data_centre}
+        return str(self._call("POST", "/profiles", body)["id"])
+
     def expire_tokens(self) -> None:
         """End all tokens."""
         self._call("POST", "/tokens/expire", {})

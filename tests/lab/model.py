@@ -76,7 +76,7 @@ class Host:
 class Domain:
     """A storage domain; ``backup`` is the flag that forbids running VMs on it.
 
-    ``type`` is ``data`` or ``export``.
+    ``type`` is ``data`` or ``export``; ``available`` is in bytes.
     """
 
     id: str
@@ -86,6 +86,17 @@ class Domain:
     backup: bool = False
     low_space: bool = False
     type: str = "data"
+    available: int = 100 << 30
+
+
+@dataclass(frozen=True)
+class VnicProfile:
+    """What a network card is connected by: a profile of a network of a data centre."""
+
+    id: str
+    name: str
+    network: str
+    data_centre_id: str
 
 
 @dataclass
@@ -192,6 +203,8 @@ class Vm:
     delete_protected: bool = False
     appliance: bool = False
     mac: str = "56:6f:1a:2b:00:01"
+    network: str | None = "ovirtmgmt"
+    profile: str | None = "ovirtmgmt"
     tags: list[str] = field(default_factory=list)
     checkpoints: list[str] = field(default_factory=list)
     checkpoint_disks: dict[str, list[str]] = field(default_factory=dict)
@@ -304,12 +317,15 @@ class Job:
 class Settings:
     """Switches of the whole engine; the control API changes them by name.
 
+    ``free_macs`` are left in the pool; ``disk_polls`` is how often a new disk is seen locked.
     ``version`` is what the engine announces. Those after 4.5.7 clear a disk's checkpoints at any detach;
     ``detach_clears_checkpoints`` makes the engine such a one.
     """
 
     snapshot_polls: int = 1
     removal_polls: int = 1
+    disk_polls: int = 1
+    free_macs: int = 1000
     linger: float = 1.0
     witness: bool = False
     detach_clears_checkpoints: bool = False
@@ -349,6 +365,7 @@ class World:
     groups: dict[str, Group] = field(default_factory=dict)
     templates: dict[str, Template] = field(default_factory=dict)
     exports: list[Export] = field(default_factory=list)
+    profiles: dict[str, VnicProfile] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     jobs: dict[str, Job] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)

@@ -19,7 +19,16 @@ from lab.engine.faults import Fault
 from lab.engine.follow import follow
 from lab.engine.http import Answer, Dropped, Request, Response, Unauthorized, not_found, parse_query
 from lab.engine.log import Entry, RequestLog
-from lab.engine.resources import access, attachments, disks, guarded, snapshots, system, vms
+from lab.engine.resources import (
+    access,
+    attachments,
+    disks,
+    guarded,
+    imports,
+    snapshots,
+    system,
+    vms,
+)
 from lab.engine.resources.common import NOT_PERMITTED
 from lab.engine.router import Router
 from lab.engine.sso import LOGOUT_PATH, TOKEN_PATHS, Sso
@@ -32,7 +41,7 @@ _NO = frozenset({"false", "f", "no", "n", "0"})
 
 def api_router() -> Router:
     """The routes of the whole API."""
-    modules = (system, access, vms, attachments, snapshots, disks, guarded)
+    modules = (system, access, vms, imports, attachments, snapshots, disks, guarded)
     return Router([route for module in modules for route in module.ROUTES])
 
 

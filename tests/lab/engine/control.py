@@ -20,7 +20,7 @@ from lab.engine.locks import Want
 from lab.engine.permissions import all_held
 from lab.engine.roles import PERMITS, shows_below
 from lab.engine.texts import MESSAGES, Refusal, Said
-from lab.model import VM_STATUS_WORDS, Grant, Group, Role, User, Vm
+from lab.model import VM_STATUS_WORDS, Grant, Group, Role, User, Vm, VnicProfile, new_id
 
 if TYPE_CHECKING:
     from lab.lab import Lab
@@ -59,6 +59,7 @@ class ControlApi:
             ("POST", "/groups", self._add_group),
             ("POST", "/roles", self._add_role),
             ("POST", "/domains", self._add_domain),
+            ("POST", "/profiles", self._add_profile),
             ("POST", "/tokens/expire", self._expire),
             ("POST", "/engine", self._engine),
             ("POST", "/reset", self._reset),
@@ -162,6 +163,16 @@ class ControlApi:
         with self._lab.world.lock:
             centre = str(body.get("data_centre", "Default"))
             return asdict(worlds.add_domain(self._lab.world, name, kind, centre))
+
+    def _add_profile(self, body: Mapping[str, Any]) -> Json:
+        """A vNIC profile of a network; it is named after the network unless it has a name."""
+        world, network = self._lab.world, str(body["network"])
+        with world.lock:
+            named = str(body.get("data_centre", "Default"))
+            centre = next(c.id for c in world.data_centres.values() if c.name == named)
+            profile = VnicProfile(new_id(), str(body.get("name", network)), network, centre)
+            world.profiles[profile.id] = profile
+        return asdict(profile)
 
     def _expire(self, _body: Json) -> Json:
         self._lab.app.sso.expire_all()

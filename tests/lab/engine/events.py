@@ -154,6 +154,22 @@ _TEXTS: dict[int, tuple[str, str]] = {
     858: (NORMAL, "Role ${role} removed from ${user}"),
     864: (NORMAL, "Role ${role} was added by ${user}"),
     113: (NORMAL, "VM ${vm} was successfully removed by ${user}."),
+    1165: (
+        NORMAL,
+        "Starting to import Vm ${vm} to Data Center ${data_centre}, Cluster ${cluster}",
+    ),
+    174: (NORMAL, "VM ${vm} has been successfully imported from the given configuration."),
+    175: (
+        WARNING,
+        "VM ${vm} has been imported from the given configuration but the following disk(s) failed to "
+        "attach: ${disks}.",
+    ),
+    9600: (
+        WARNING,
+        "While importing VM ${vm}, the Network/s ${networks} were found to be Non-VM Networks or do not "
+        "exist in Cluster or are missing a suitable VM network interface profile. Network Name was not "
+        "set in the Interface/s ${nics}.",
+    ),
     2020: (NORMAL, "Add-Disk operation of '${disk}' was initiated by ${user}."),
     2021: (NORMAL, "The disk '${disk}' was successfully added."),
 }

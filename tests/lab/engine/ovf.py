@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -67,10 +67,110 @@ def write(world: World, vm: Vm, disks: Sequence[OvfDisk]) -> str:
     """The OVF text of a VM with these disks."""
     root = ET.Element(_q(OVF, "Envelope"), {_q(OVF, "version"): "4.4.0.0"})
     _references(root, vm, disks)
-    _network_section(root)
+    _network_section(root, vm)
     _disk_section(root, disks)
     _content(root, world, vm, disks)
     return '<?xml version="1.0" encoding="UTF-8"?>' + ET.tostring(root, encoding="unicode")
+
+
+@dataclass(frozen=True)
+class ReadDisk:
+    """A disk that an OVF names, by the id of its image group."""
+
+    disk_id: str
+    interface: str
+    bootable: bool
+    read_only: bool
+    pass_discard: bool
+    plugged: bool
+    alias: str
+
+
+@dataclass(frozen=True)
+class Read:
+    """What an import takes from an OVF; sizes in bytes."""
+
+    id: str
+    name: str
+    description: str
+    comment: str
+    memory: int
+    cores: int
+    os: str
+    chipset: str
+    stateless: bool
+    delete_protected: bool
+    mac: str
+    network: str
+    profile: str
+    disks: tuple[ReadDisk, ...]
+
+
+def read(text: str) -> Read:
+    """Read an OVF as the engine's import does.
+
+    :raises ValueError: for what is none.
+    """
+    try:
+        root = ET.fromstring(text)  # noqa: S314  whoever sends it may do worse
+    except ET.ParseError as problem:
+        raise ValueError(str(problem)) from problem
+    content = root.find("Content")
+    sections = {} if content is None else {s.get(_q(XSI, "type")): s for s in content}
+    system = sections.get("ovf:OperatingSystemSection_Type")
+    hardware = sections.get("ovf:VirtualHardwareSection_Type")
+    if content is None or system is None or hardware is None:
+        raise ValueError("this is no configuration of a VM")
+    items: dict[str, list[ET.Element]] = {}
+    for item in hardware.findall("Item"):
+        items.setdefault(item.findtext(_q(RASD, "ResourceType"), ""), []).append(item)
+    nic = next(iter(items.get("10", [])), ET.Element("Item"))
+
+    def first(kind: str, name: str) -> int:
+        found = items.get(kind, [ET.Element("Item")])[0]
+        return int(found.findtext(_q(RASD, name), "1"))
+
+    return Read(
+        id=system.get(_q(OVF, "id"), ""),
+        name=content.findtext("Name", ""),
+        description=content.findtext("Description", ""),
+        comment=content.findtext("Comment", ""),
+        memory=first("4", "VirtualQuantity") << 20,
+        cores=first("3", "num_of_sockets"),
+        os=system.findtext("Description", ""),
+        chipset="q35_sea_bios" if content.findtext("BiosType") == "2" else "i440fx_sea_bios",
+        stateless=content.findtext("IsStateless") == "true",
+        delete_protected=content.findtext("DeleteProtected") == "true",
+        mac=nic.findtext(_q(RASD, "MACAddress"), ""),
+        network=nic.findtext(_q(RASD, "Connection"), ""),
+        profile=nic.findtext(_q(RASD, "OtherResourceType"), ""),
+        disks=tuple(_read_disks(root, items.get("17", []))),
+    )
+
+
+def _read_disks(root: ET.Element, items: Sequence[ET.Element]) -> Iterator[ReadDisk]:
+    """Disks that are both referenced and described, as the engine joins them by their images."""
+    files = {
+        node.get(_q(OVF, "id")): node.get(_q(OVF, "href"), "").split("/")[0]
+        for node in root.findall("References/File")
+    }
+    plugged = {
+        node.findtext(_q(RASD, "InstanceId")): node.findtext("IsPlugged") != "false"
+        for node in items
+    }
+    words = {name: word for word, name in INTERFACES.items()}
+    for node in root.findall("Section/Disk"):
+        image = node.get(_q(OVF, "diskId"))
+        if image in files:
+            yield ReadDisk(
+                files[image],
+                words[node.get(_q(OVF, "disk-interface"), "IDE")],
+                node.get(_q(OVF, "boot")) == "true",
+                node.get(_q(OVF, "read-only")) == "true",
+                node.get(_q(OVF, "pass-discard")) == "true",
+                plugged.get(image, True),
+                node.get(_q(OVF, "disk-alias"), ""),
+            )
 
 
 def _q(space: str, name: str) -> str:
@@ -93,14 +193,14 @@ def _references(root: ET.Element, vm: Vm, disks: Sequence[OvfDisk]) -> None:
             _q(OVF, "cinder_volume_type"): "",
         }
         ET.SubElement(references, "File", attributes)
-    nic = {_q(OVF, "href"): "ovirtmgmt", _q(OVF, "id"): vm.mac.replace(":", "")}
+    nic = {_q(OVF, "href"): vm.network or "", _q(OVF, "id"): vm.mac.replace(":", "")}
     ET.SubElement(references, "Nic", nic)
 
 
-def _network_section(root: ET.Element) -> None:
+def _network_section(root: ET.Element, vm: Vm) -> None:
     section = ET.SubElement(root, "NetworkSection")
     ET.SubElement(section, "Info").text = "List of networks"
-    ET.SubElement(section, "Network", {_q(OVF, "name"): "ovirtmgmt"})
+    ET.SubElement(section, "Network", {_q(OVF, "name"): vm.network or ""})
 
 
 def _disk_section(root: ET.Element, disks: Sequence[OvfDisk]) -> None:
@@ -200,8 +300,14 @@ def _hardware(content: ET.Element, vm: Vm, disks: Sequence[OvfDisk]) -> None:
     _item(hardware, f"{vm.memory >> 20} MB of memory", 2, "4", memory)
     for item in disks:
         _disk_item(hardware, item)
-    nic = {"Name": "nic1", "MACAddress": vm.mac, "Connection": "ovirtmgmt", "ResourceSubType": "3"}
-    _item(hardware, "Ethernet adapter on ovirtmgmt", 3, "10", nic)
+    nic = {
+        "Name": "nic1",
+        "MACAddress": vm.mac,
+        "Connection": vm.network or "",
+        "OtherResourceType": vm.profile or "",
+        "ResourceSubType": "3",
+    }
+    _item(hardware, f"Ethernet adapter on {vm.network or ''}", 3, "10", nic)
 
 
 def _disk_item(hardware: ET.Element, item: OvfDisk) -> None:

@@ -358,7 +358,7 @@ def domain(row: Domain, attached_to: Sequence[str]) -> Entity:
         external_status=types.ExternalStatus.OK,
         master=row.type == "data",
         backup=row.backup,
-        available=100 * GIB,
+        available=row.available,
         used=10 * GIB,
         committed=0,
         storage=types.HostStorage(type=types.StorageType.NFS, address="storage", path="/export"),

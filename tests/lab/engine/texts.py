@@ -151,6 +151,38 @@ _ROWS = (
     ),
     Message("DOMAIN_NOT_EXIST", BAD, DOT + "Storage Domain doesn't exist."),
     Message("DOMAIN_STATUS", CONFLICT, DOT + "The relevant Storage Domain's status is ${status}."),
+    Message(
+        "DOMAIN_TYPE",
+        BAD,
+        DOT + "The provided storage domain's type is not supported for this operation.",
+    ),
+    Message(
+        "DISK_EXISTS",
+        CONFLICT,
+        DOT + "The selected disk ID: ${diskID} is already used by the following existing disk: "
+        "${diskAlias}.",
+    ),
+    Message("CLUSTER_EMPTY", BAD, DOT + "The relevant Cluster doesn't exist."),
+    Message(
+        "IMPORT_VM_EXISTS",
+        CONFLICT,
+        "Import VM failed - VM ID already exists in the system. Please remove the VM (${VmName}) from "
+        "the system first",
+    ),
+    Message(
+        "IMPORT_NAME_EXISTS",
+        CONFLICT,
+        "Import VM failed - VM Name already exists in the Data Center. Please rename the VM in the Data "
+        "Center first",
+    ),
+    Message(
+        "MAC_DUPLICATES",
+        CONFLICT,
+        "Cannot import Virtual Machine, because that action would create duplicates in target MAC pool, "
+        "which are not allowed. Either allow duplicate MACs in MAC Pool, or allow reassignment of bad "
+        "MACs during import. Problematic NICs are ${nics}",
+    ),
+    Message("NO_MACS", CONFLICT, DOT + "Not enough MAC addresses left in MAC Address Pool."),
     Message("LOW_SPACE", CONFLICT, DOT + "Low disk space on Storage Domain ${storageName}."),
     Message("READ_ONLY_IDE", BAD, DOT + "${interface} disks can't be read-only."),
     Message("VIRTIO_SCSI_DISABLED", CONFLICT, DOT + "VirtIO-SCSI is disabled for the VM"),

@@ -284,6 +284,9 @@ def _execute(engine: Engine, who: Actor, case: Case, row: Attachment) -> None:
         failure = hot_plug(engine, vm, row)
     with engine.world.lock:
         if failure is None:
+            if row.snapshot_id is None:
+                active = engine.world.active_snapshot(vm.id)
+                engine.world.volumes[disk.active_volume_id].snapshot_id = active.id
             record(engine.world, 2016, who, vm.id, disk=disk.alias)
             return
         engine.world.attachments.pop((row.vm_id, row.disk_id), None)

@@ -11,6 +11,7 @@ from lab.engine import permissions as may
 from lab.engine.commands import base
 from lab.engine.commands.attach import hot_plug, hot_unplug
 from lab.engine.commands.base import Wording, command
+from lab.engine.commands.disks import NO_SNAPSHOT
 from lab.engine.core import Call
 from lab.engine.events import record
 from lab.engine.locks import Want
@@ -42,6 +43,8 @@ def detach(call: Call, vm_id: str, disk_id: str) -> None:
             if world.attachments.pop((vm_id, disk_id), None) is None:
                 raise refuse("ALREADY_DETACHED")
             _clear_checkpoints(world, disk_id)
+            if row.snapshot_id is None:
+                world.volumes[world.disks[disk_id].active_volume_id].snapshot_id = NO_SNAPSHOT
             record(world, 2018, call.who, vm_id, disk=alias)
 
 
@@ -93,6 +96,8 @@ class Change:
     bootable: bool | None = None
     pass_discard: bool | None = None
     provisioned_size: int | None = None
+    alias: str | None = None
+    description: str | None = None
 
 
 def update(call: Call, vm_id: str, disk_id: str, change: Change) -> Attachment:
@@ -164,4 +169,7 @@ def _update_disk(call: Call, row: Attachment, change: Change) -> None:
                 value = getattr(change, name)
                 if value is not None:
                     setattr(row, name, value)
+            for name in ("alias", "description"):
+                if getattr(change, name) is not None:
+                    setattr(disk, name, getattr(change, name))
             record(world, 88, call.who, row.vm_id, disk=disk.alias)

@@ -15,10 +15,11 @@ from lab.engine.events import record
 from lab.engine.host import HostFailure
 from lab.engine.locks import Want
 from lab.engine.texts import Said, refuse
-from lab.model import SYSTEM, Disk, Snapshot, Volume, World, new_id
+from lab.model import SYSTEM, Disk, Grant, Snapshot, Volume, World, new_id
 
 ADD = Wording("add", "Virtual Disk")
 REMOVE = Wording("remove", "Virtual Disk")
+EDIT = Wording("edit", "Virtual Disk")
 NO_SNAPSHOT = "00000000-0000-0000-0000-000000000000"
 
 
@@ -34,10 +35,14 @@ class Wanted:
     shareable: bool = False
     description: str = ""
     backup: str = "none"
+    sparse: bool | None = None
 
 
-def create(call: Call, wanted: Wanted) -> Disk:
-    """Create an empty disk that belongs to nobody."""
+def create(call: Call, wanted: Wanted, *, settled: bool = False) -> Disk:
+    """Create an empty disk that belongs to nobody.
+
+    It is locked for a while unless ``settled``. Who creates a disk gets the role for it.
+    """
     engine, world = call.engine, call.world
     with command(engine, ADD):
         with world.lock:
@@ -46,15 +51,36 @@ def create(call: Call, wanted: Wanted) -> Disk:
             may.require(call, may.CREATE_DISK, scopes)
             base.domain_ready(world, wanted.domain_id)
             disk, volume = rows(wanted)
+            _creatable(world, disk)
         try:
             engine.host.create_disk(base.image_of(disk, volume), None, 0)
         except HostFailure as failure:
             raise refuse("EXEC_UNEXPECTED") from failure
         with world.lock:
             world.volumes[volume.id], world.disks[disk.id] = volume, disk
+            call.user.grants.append(Grant("DiskOperator", disk.id))
             record(world, 2020, call.who, disk=disk.alias)
-            record(world, 2021, call.who, disk=disk.alias)
+            volume.status = "locked"
+        polls = 0 if settled else world.settings.disk_polls
+        engine.watch(disk.id, polls, lambda: _created(call, disk, volume), False)
+        engine.work_done(disk.id)
         return disk
+
+
+def _creatable(world: World, disk: Disk) -> None:
+    """Space, and an id that is free. What is sparse takes nothing yet (StorageDomainValidator)."""
+    domain = world.domains[disk.domain_id]
+    if domain.type != "data":
+        raise refuse("DOMAIN_TYPE")
+    if domain.low_space or (not disk.sparse and disk.virtual_size > domain.available):
+        raise refuse("LOW_SPACE", storageName=domain.name)
+    if disk.id in world.disks:
+        raise refuse("DISK_EXISTS", diskID=disk.id, diskAlias=world.disks[disk.id].alias)
+
+
+def _created(call: Call, disk: Disk, volume: Volume) -> None:
+    volume.status = "ok"
+    record(call.world, 2021, call.who, disk=disk.alias)
 
 
 def rows(wanted: Wanted) -> tuple[Disk, Volume]:
@@ -69,7 +95,7 @@ def rows(wanted: Wanted) -> tuple[Disk, Volume]:
         wanted.virtual_size,
         fmt,
         volume.id,
-        sparse=fmt != "raw",
+        sparse=fmt != "raw" if wanted.sparse is None else wanted.sparse,
         shareable=wanted.shareable,
         description=wanted.description,
         backup=wanted.backup,
@@ -142,3 +168,18 @@ def drop_rows(world: World, disk: Disk) -> None:
 def adopt(world: World, disk: Disk, active: Snapshot) -> None:
     """A disk that gets an owner: its active volume belongs to the owner's ACTIVE entry."""
     world.volumes[disk.active_volume_id].snapshot_id = active.id
+
+
+def update(call: Call, disk_id: str, alias: str | None, description: str | None) -> Disk:
+    """Give a disk another name or description; None leaves it."""
+    engine, world = call.engine, call.world
+    with command(engine, EDIT):
+        with world.lock:
+            disk = world.disks[disk_id]
+            may.require(call, may.EDIT_DISK, may.disk_scopes(world, disk))
+        with engine.locks.holding([Want("disk", disk_id)]), world.lock:
+            if world.volumes[disk.active_volume_id].status == "locked":
+                raise refuse("DISKS_LOCKED", diskAliases=disk.alias)
+            disk.alias = disk.alias if alias is None else alias
+            disk.description = disk.description if description is None else description
+        return disk

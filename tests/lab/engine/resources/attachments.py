@@ -101,7 +101,7 @@ def _new_disk(call: Call, body: types.DiskAttachment) -> str:
     domain_id = domains[0].id if domains else next(iter(call.world.domains))
     alias = given.alias or given.name or "disk"
     wanted = disking.Wanted(alias, domain_id, given.provisioned_size, given.format.value)
-    return disking.create(call, wanted).id
+    return disking.create(call, wanted, settled=True).id
 
 
 def update_attachment(call: Call, vm_id: str, disk_id: str) -> Response:
@@ -113,8 +113,11 @@ def update_attachment(call: Call, vm_id: str, disk_id: str) -> Response:
     if body.id is not None and body.id != disk_id:
         reason = "Broken immutability constraint"
         raise codec.fault(409, reason, "Attempt to set immutable field: id")
-    size = body.disk.provisioned_size if body.disk is not None else None
-    change = detaching.Change(body.active, interface, body.bootable, body.pass_discard, size)
+    disk = body.disk or types.Disk()
+    change = detaching.Change(
+        *(body.active, interface, body.bootable, body.pass_discard),
+        *(disk.provisioned_size, disk.alias or disk.name, disk.description),
+    )
     return ok(present.attachment(detaching.update(call, vm_id, disk_id, change)))
 
 

@@ -59,13 +59,27 @@ def list_disks(call: Call) -> Response:
     """GET /disks."""
     with call.world.lock:
         found = search(visible_disks(call), _fields(call), query_of(call))
+        for row in found:
+            call.engine.polled(row.id)
         return listing("disks", [_shown(call, row) for row in found])
 
 
 def get_disk(call: Call, disk_id: str) -> Response:
     """GET /disks/{id}."""
     with call.world.lock:
-        return ok(_shown(call, see_disk(call, disk_id)))
+        row = see_disk(call, disk_id)
+        call.engine.polled(disk_id)
+        return ok(_shown(call, row))
+
+
+def update_disk(call: Call, disk_id: str) -> Response:
+    """PUT /disks/{id}: name and description."""
+    body = codec.read(call.request.body, types.Disk)
+    with call.world.lock:
+        see_disk(call, disk_id)
+    row = commands.update(call, disk_id, body.alias or body.name, body.description)
+    with call.world.lock:
+        return ok(_shown(call, row))
 
 
 def add_disk(call: Call) -> Response:
@@ -84,6 +98,7 @@ def add_disk(call: Call) -> Response:
         bool(body.shareable),
         body.description or "",
         body.backup.value if body.backup else "none",
+        body.sparse,
     )
     row = commands.create(call, wanted)
     with call.world.lock:
@@ -201,6 +216,7 @@ ROUTES = (
     Route("GET", "disks", list_disks),
     Route("POST", "disks", add_disk),
     Route("GET", "disks/{}", get_disk),
+    Route("PUT", "disks/{}", update_disk),
     Route("DELETE", "disks/{}", delete_disk),
     Route("GET", "disks/{}/disksnapshots", list_of_disk),
     Route("GET", "disks/{}/disksnapshots/{}", get_of_disk),

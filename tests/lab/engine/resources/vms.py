@@ -11,7 +11,7 @@ from functools import partial
 
 from ovirtsdk4 import types
 
-from lab.engine import codec, ovf, present
+from lab.engine import codec, networks, ovf, present
 from lab.engine.codec import Entity, ref
 from lab.engine.commands import vms as commands
 from lab.engine.core import Call
@@ -135,6 +135,10 @@ def list_nics(call: Call, vm_id: str) -> Response:
             mac=types.Mac(address=vm.mac),
             vm=ref(types.Vm, "vms", vm.id),
         )
+        centre = call.world.data_centre_of(vm)
+        profile = networks.find(call.world, centre, vm.network or "", vm.profile or "")
+        if profile is not None:
+            value.vnic_profile = ref(types.VnicProfile, "vnicprofiles", profile.id)
         value.href = f"{API}/vms/{vm.id}/nics/{nic_id}"
         return listing("nics", [Entity(value)])
 
