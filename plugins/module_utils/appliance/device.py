@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import mmap
 import os
 import stat
 import struct
@@ -14,15 +15,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import scan
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+    scan,
+    stack,
+    usage,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.pauses import looks
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.devices import (
     BlockDevice,
+    Fault,
+    candidates,
     check_size,
     check_unused,
     choose,
-    not_found,
+    ignored,
+    in_use,
+    match_length,
+    missing,
+    mount_uses,
+    read_fault,
+    state_fault,
+    swap_uses,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    DeviceAmbiguous,
     DeviceError,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import (
@@ -31,7 +47,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Host
 
@@ -39,12 +55,17 @@ if TYPE_CHECKING:
 _BLKROSET = 0x125D
 _BLKROGET = 0x125E
 _BLKGETSIZE64 = 0x80081272
+_BLKFLSBUF = 0x1261
 
-_SHORTEST_PAUSE = 0.001
-_FIRST_PAUSE = 0.05
-_LONGEST_PAUSE = 1.0
 _CLAIM_SECONDS = 2.0
 """How long a claim of somebody else may last that is only a look (udev, multipath, LVM)."""
+_SETTLE_SECONDS = 3.0
+"""How long a device that just came may have another size, or a twin that is about to go."""
+_SECTOR = 512
+_PROBE_BYTES = 4096
+_NO_PROOF = frozenset({errno.EACCES, errno.EPERM, errno.EINVAL, errno.EBUSY, errno.ENODATA})
+"""What a first read may meet that says nothing against the device: rights, an odd driver, a bad
+sector."""
 
 
 @dataclass(frozen=True)
@@ -60,39 +81,111 @@ class Claim:
     size: int
 
 
-def find(host: Host, serials: Sequence[str], timeout: float) -> dict[str, BlockDevice]:
-    """The device of each serial, waiting for those that are not there yet.
+class Finder:
+    """Finds devices by serial, as often as asked; what it knows for sure is not read again."""
 
-    :param timeout: Seconds to wait for all of them together.
-    :raises DeviceNotFound: Some did not come; says what serials were seen.
-    :raises DeviceAmbiguous: Different devices have one serial.
-    """
-    start = host.clock.monotonic()
-    pause = _FIRST_PAUSE
-    while True:
-        devices = scan.scan(host.paths)
-        found = {serial: choose(devices, serial) for serial in serials}
-        present = {serial: device for serial, device in found.items() if device}
-        if len(present) == len(found):
-            return present
-        waited = host.clock.monotonic() - start
-        if waited >= timeout:
-            raise not_found([serial for serial in found if not found[serial]], devices, waited)
-        # Never a step too small for the clock to notice.
-        host.clock.sleep(max(min(pause, timeout - waited), _SHORTEST_PAUSE))
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
+    def __init__(self, host: Host) -> None:
+        """Know nothing yet."""
+        self.host = host
+        self._scanner = scan.Scanner(host.paths)
+        self._readable: dict[str, scan.Identity] = {}
+
+    def look(self) -> tuple[BlockDevice, ...]:
+        """Every disk that is there now."""
+        return self._scanner.scan()
+
+    def faults(self, devices: Sequence[BlockDevice], serials: Sequence[str]) -> dict[str, Fault]:
+        """What cannot be read of the devices with these serials, by kernel name."""
+        names = {one.name: one for serial in serials for one in candidates(devices, serial)}
+        found = {name: self._fault(one) for name, one in names.items()}
+        return {name: fault for name, fault in found.items() if fault}
+
+    def _fault(self, device: BlockDevice) -> Fault | None:
+        """Prove once that a device can be read; its state is asked for each time."""
+        paths = self.host.paths
+        fault = state_fault(scan.text(f"{paths.sys_block}/{device.name}/device/state").strip())
+        identity = scan.identity_of(paths, device.name)
+        if fault is None and self._readable.get(device.name) != identity:
+            fault = first_sector_fault(device)
+        if fault is None:
+            self._readable[device.name] = identity
+        return fault
+
+    def find(
+        self, sizes: Mapping[str, int | None], timeout: float
+    ) -> tuple[dict[str, BlockDevice], tuple[str, ...]]:
+        """The device of each serial, waiting for those that are not there yet; and warnings.
+
+        :param sizes: By serial, the size in bytes that the device will have, if that is known.
+        :param timeout: Seconds to wait for all of them together.
+        :raises DeviceNotFound: Some did not come; says what serials were seen.
+        :raises DeviceAmbiguous: Different devices, which can be read, have one serial.
+        :raises DeviceLost: Some are there but cannot be read.
+        """
+        for waited in looks(self.host.clock, timeout):
+            devices = self.look()
+            faults = self.faults(devices, list(sizes))
+            settled = waited >= min(timeout, _SETTLE_SECONDS)
+            found = self._choose(devices, faults, sizes, settled=settled)
+            if len(found) == len(sizes):
+                return found, ignored(devices, found, faults)
+        raise missing([one for one in sizes if one not in found], devices, faults, waited)
+
+    def _choose(
+        self,
+        devices: Sequence[BlockDevice],
+        faults: Mapping[str, Fault],
+        sizes: Mapping[str, int | None],
+        *,
+        settled: bool,
+    ) -> dict[str, BlockDevice]:
+        """The devices that are ready; until all is settled, what is odd is not ready yet."""
+        found = {}
+        for serial, size in sizes.items():
+            try:
+                device = choose(devices, serial, faults)
+            except DeviceAmbiguous:
+                if settled:
+                    raise
+                continue
+            ready = device and device.name not in faults
+            if device and ready and (settled or self._has_size(device, size)):
+                found[serial] = device
+        return found
+
+    def _has_size(self, device: BlockDevice, size: int | None) -> bool:
+        sectors = scan.text(f"{self.host.paths.sys_block}/{device.name}/size").strip()
+        return size is None or (sectors.isdigit() and int(sectors) * _SECTOR == size)
+
+
+def first_sector_fault(device: BlockDevice) -> Fault | None:
+    """Read the beginning of a device from the device itself, past the page cache."""
+    try:
+        fd = os.open(device.path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
+        try:
+            with mmap.mmap(-1, _PROBE_BYTES) as buffer:
+                count = os.preadv(fd, [buffer], 0)
+        finally:
+            os.close(fd)
+    except OSError as exc:
+        number = exc.errno or 0
+        return None if number in _NO_PROOF else read_fault(number, os.strerror(number))
+    return None if count else Fault("it holds no data", dead=False)
 
 
 @contextmanager
-def claimed(host: Host, image: ImageRequest) -> Iterator[Claim]:
+def claimed(host: Host, image: ImageRequest, finder: Finder | None = None) -> Iterator[Claim]:
     """Find the device anew, prove that it is the right one and unused, and hold it.
 
     Looked up by serial again, since a letter may have changed hands since the last look.
 
     :raises DeviceError: See the classes below it.
     """
-    device = find(host, [image.serial], 0.0)[image.serial]
-    check_unused(device, image.serial, scan.uses(host.paths, device))
+    found, _warnings = (finder or Finder(host)).find({image.serial: None}, 0.0)
+    device = scan.again(host.paths, found[image.serial].name)
+    if device is None or not match_length(device, image.serial):
+        raise device_lost(found[image.serial].path, "it went away")
+    check_unused(device, image.serial, _uses(host, device))
     fd = _open(host, device, image.serial)
     try:
         _check_number(fd, device)
@@ -101,6 +194,23 @@ def claimed(host: Host, image: ImageRequest) -> Iterator[Claim]:
         yield Claim(device, fd, size)
     finally:
         os.close(fd)
+
+
+def _uses(host: Host, device: BlockDevice) -> tuple[str, ...]:
+    """What holds the device as far as it shows at once; a claim shows the rest."""
+    known = stack.layers(host.paths) if device.holders else {}
+    return (
+        *mount_uses(scan.text(host.paths.mountinfo), device),
+        *swap_uses(scan.text(host.paths.swaps), device),
+        *(f"held by {holder}" for holder in stack.names_of(known, device.holders)),
+    )
+
+
+def users(host: Host, device: BlockDevice) -> tuple[str, ...]:
+    """Everybody who uses a device that could not be claimed."""
+    places = [usage.Place(device.name, (path,), number, False) for path, number in device.nodes]
+    found = usage.uses(host.paths, places).get(device.name, ())
+    return found or ("claimed by the kernel",)
 
 
 def size_of(fd: int, device: BlockDevice) -> int:
@@ -125,21 +235,38 @@ def set_read_only(claim: Claim) -> None:
         raise DeviceError(f"{claim.device.path} did not become read-only.")
 
 
+def flush(host: Host, device: BlockDevice, serial: str) -> None:
+    """Prove that nothing holds a device, and drop what the page cache has of it.
+
+    :raises DeviceBusy: Something holds it, and longer than for a look.
+    """
+    fd = _open(host, device, serial)
+    try:
+        _check_number(fd, device)
+        fcntl.ioctl(fd, _BLKFLSBUF)
+    except OSError as exc:
+        raise _open_fault(device, exc) from exc
+    finally:
+        os.close(fd)
+
+
 def _open(host: Host, device: BlockDevice, serial: str) -> int:
     """Open with O_EXCL; a claim that lasts longer than a look is an error."""
-    deadline = host.clock.monotonic() + _CLAIM_SECONDS
-    pause = _FIRST_PAUSE
-    while True:
-        try:
-            return os.open(device.path, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC)
-        except OSError as exc:
-            if exc.errno != errno.EBUSY:
-                raise _open_fault(device, exc) from exc
-        if host.clock.monotonic() >= deadline:
-            who = scan.openers(host.paths, device) or ("claimed by the kernel",)
-            check_unused(device, serial, who)
-        host.clock.sleep(pause)
-        pause = min(pause * 2, _LONGEST_PAUSE)
+    for _waited in looks(host.clock, _CLAIM_SECONDS):
+        fd = _try_open(device)
+        if fd is not None:
+            return fd
+    raise in_use(device, serial, users(host, device))
+
+
+def _try_open(device: BlockDevice) -> int | None:
+    """Open with O_EXCL; None if somebody else has it so."""
+    try:
+        return os.open(device.path, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC)
+    except OSError as exc:
+        if exc.errno != errno.EBUSY:
+            raise _open_fault(device, exc) from exc
+    return None
 
 
 def _open_fault(device: BlockDevice, exc: OSError) -> DeviceError:

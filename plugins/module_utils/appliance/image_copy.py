@@ -26,6 +26,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan i
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
 Result = dict[str, Any]
 
@@ -53,14 +54,15 @@ class ImageCopy:
         """
         self._request = request
         self._host = host or Host()
+        self._finder = device.Finder(self._host)
 
     def plan(self) -> Plan:
         """Find every device, check it, and see which images are there already. Writes nothing."""
         images.check_request(self._request)
         _check_directories(self._request)
         qemu_img = qemu.locate()
-        serials = [image.serial for image in self._request.images]
-        device.find(self._host, serials, self._request.timeout)
+        sizes = {image.serial: image.size for image in self._request.images}
+        _found, warnings = self._finder.find(sizes, self._request.timeout)
         results = [self._inspect(qemu_img, image) for image in self._request.images]
         steps = tuple(
             CopyStep(image, result["device"])
@@ -73,6 +75,7 @@ class ImageCopy:
             result={"images": results},
             before={"images": kept},
             after={"images": [result["dest"] for result in results]},
+            warnings=warnings,
         )
 
     def execute(self, plan: Plan) -> Mapping[str, Any]:
@@ -93,9 +96,13 @@ class ImageCopy:
             done.append(result)
         return {"images": list(results.values())}
 
+    def _claimed(self, image: images.ImageRequest) -> AbstractContextManager[device.Claim]:
+        """Hold the device of an image."""
+        return device.claimed(self._host, image, self._finder)
+
     def _inspect(self, qemu_img: str, image: images.ImageRequest) -> Result:
         """Result keys of one image as they are known before anything is written."""
-        with device.claimed(self._host, image) as claim:
+        with self._claimed(image) as claim:
             if os.path.lexists(image.dest):
                 return self._existing(qemu_img, image, claim)
             return images.blank_result(image, self._request, claim.device.path)
@@ -132,7 +139,7 @@ class ImageCopy:
         """Copy one device, prove the copy, and only then give it its name."""
         clock = self._host.clock
         fmt = self._request.format
-        with device.claimed(self._host, image) as claim, files.part(image.dest) as part:
+        with self._claimed(image) as claim, files.part(image.dest) as part:
             device.set_read_only(claim)
             start = clock.monotonic()
             qemu.convert(qemu_img, self._request, claim, part)

@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.devices import (
     BlockDevice,
     link_serial,
-    mount_uses,
-    swap_uses,
     udev_serials,
     vpd_serial,
 )
@@ -23,68 +22,119 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Paths
 
 _SERIAL_FILES = ("serial", "device/serial")
+_INITIALIZED = "\nI:"
+"""A line that udev writes when all its rules for a device have run."""
+
+Identity = tuple[int, str]
+
+
+class Scanner:
+    """Looks at the block devices again and again; what it knows for sure is not read anew.
+
+    A device is known for sure when the kernel told its serial, or udev is done with it, and as long
+    as it is the same object of the kernel. An appliance may hold hundreds of disks.
+    """
+
+    def __init__(self, paths: Paths) -> None:
+        """Know nothing yet."""
+        self._paths = paths
+        self._known: dict[str, tuple[Identity, BlockDevice]] = {}
+
+    def scan(self) -> tuple[BlockDevice, ...]:
+        """Every whole disk that has a size. Devices may come and go while they are read."""
+        known, self._known = self._known, {}
+        unsure: list[BlockDevice] = []
+        for name in names(self._paths.sys_block):
+            identity = identity_of(self._paths, name)
+            if name in known and known[name][0] == identity:
+                self._known[name] = known[name]
+                continue
+            device, is_sure = _read(self._paths, name)
+            if device and is_sure:
+                self._known[name] = (identity, device)
+            elif device:
+                unsure.append(device)
+        found = [device for _identity, device in self._known.values()]
+        return tuple(sorted((*found, *_linked(self._paths, unsure)), key=lambda one: one.name))
 
 
 def scan(paths: Paths) -> tuple[BlockDevice, ...]:
-    """Every whole disk that has a size. Devices may come and go while they are read."""
-    links = _links(paths)
-    devices = (_device(paths, name, links) for name in _names(paths.sys_block))
-    return tuple(device for device in devices if device)
+    """Every whole disk that has a size, looked at once."""
+    return Scanner(paths).scan()
 
 
-def uses(paths: Paths, device: BlockDevice) -> tuple[str, ...]:
-    """What holds the device: mounts, swap, devices built on it."""
-    return (
-        *mount_uses(_text(paths.mountinfo), device),
-        *swap_uses(_text(paths.swaps), device),
-        *(f"held by {holder}" for holder in device.holders),
-    )
+def again(paths: Paths, name: str) -> BlockDevice | None:
+    """One device as it is now, whatever is known of it; None if it is gone."""
+    device, is_sure = _read(paths, name)
+    if device is None or is_sure:
+        return device
+    return _linked(paths, [device])[0]
 
 
-def openers(paths: Paths, device: BlockDevice) -> tuple[str, ...]:
-    """Processes that have the device open, for a message."""
-    nodes = {path for path, _number in device.nodes}
-    found = []
-    for pid in filter(str.isdigit, _names(paths.proc)):
-        directory = f"{paths.proc}/{pid}/fd"
-        if any(_target(f"{directory}/{fd}") in nodes for fd in _names(directory)):
-            found.append(f"open by process {pid} ({_text(f'{paths.proc}/{pid}/comm').strip()})")
-    return tuple(found)
-
-
-def _device(paths: Paths, name: str, links: dict[str, list[str]]) -> BlockDevice | None:
+def identity_of(paths: Paths, name: str) -> Identity:
+    """What changes when a name goes to another disk: the inode in sysfs, and newer kernels' number."""
     directory = f"{paths.sys_block}/{name}"
-    number = _text(f"{directory}/dev").strip()
-    if not number or _text(f"{directory}/size").strip() in ("", "0"):
-        return None
-    parts = [entry for entry in _names(directory) if _text(f"{directory}/{entry}/partition")]
-    serials = [
-        *(_text(f"{directory}/{file}").strip("\0 \n") for file in _SERIAL_FILES),
+    try:
+        inode = os.stat(directory).st_ino
+    except OSError:
+        inode = 0
+    return inode, text(f"{directory}/diskseq")
+
+
+def _read(paths: Paths, name: str) -> tuple[BlockDevice | None, bool]:
+    """A device, and whether its serials are all that will ever be known of them."""
+    directory = f"{paths.sys_block}/{name}"
+    number = text(f"{directory}/dev").strip()
+    if not number or text(f"{directory}/size").strip() in ("", "0"):
+        return None, False
+    parts = partitions(paths, name)
+    own = [
+        *(text(f"{directory}/{file}").strip("\0 \n") for file in _SERIAL_FILES),
         vpd_serial(_bytes(f"{directory}/device/vpd_pg80")),
-        *udev_serials(_text(f"{paths.udev}/b{number}")),
-        *links.get(number, ()),
     ]
-    holders = [name for entry in ("", *parts) for name in _names(f"{directory}/{entry}/holders")]
-    return BlockDevice(
+    database = text(f"{paths.udev}/b{number}")
+    serials = tuple(dict.fromkeys(filter(None, [*own, *udev_serials(database)])))
+    device = BlockDevice(
         name=name,
-        path=_node(paths, name),
+        path=node(paths, name),
         number=number,
-        serials=tuple(dict.fromkeys(filter(None, serials))),
+        serials=serials,
         partitions=tuple(
-            (_node(paths, part), _text(f"{directory}/{part}/dev").strip()) for part in parts
+            (node(paths, part), text(f"{directory}/{part}/dev").strip()) for part in parts
         ),
-        holders=tuple(holders),
+        holders=tuple(
+            holder for entry in ("", *parts) for holder in names(f"{directory}/{entry}/holders")
+        ),
+        slaves=tuple(names(f"{directory}/slaves")),
     )
+    return device, bool(serials) and (any(own) or _INITIALIZED in f"\n{database}")
 
 
-def _node(paths: Paths, name: str) -> str:
+def partitions(paths: Paths, name: str) -> list[str]:
+    """Kernel names of a device's partitions; they begin with its own."""
+    directory = f"{paths.sys_block}/{name}"
+    alike = [entry for entry in names(directory) if entry.startswith(name)]
+    return [entry for entry in alike if text(f"{directory}/{entry}/partition")]
+
+
+def node(paths: Paths, name: str) -> str:
+    """The device node of a kernel name."""
     return f"{paths.dev}/{name.replace('!', '/')}"
+
+
+def _linked(paths: Paths, devices: list[BlockDevice]) -> list[BlockDevice]:
+    """The devices with the serials that links name beside what was read already."""
+    links = _links(paths) if devices else {}
+    return [
+        replace(one, serials=tuple(dict.fromkeys([*one.serials, *links.get(one.number, ())])))
+        for one in devices
+    ]
 
 
 def _links(paths: Paths) -> dict[str, list[str]]:
     """Serials that links name, by the number of the device they lead to."""
     found: dict[str, list[str]] = {}
-    for name in _names(paths.by_id):
+    for name in names(paths.by_id):
         serial = link_serial(name)
         for number in _number(f"{paths.by_id}/{name}") if serial else ():
             found.setdefault(number, []).append(serial)
@@ -99,7 +149,7 @@ def _number(path: str) -> Iterator[str]:
     yield f"{os.major(rdev)}:{os.minor(rdev)}"
 
 
-def _names(directory: str) -> list[str]:
+def names(directory: str) -> list[str]:
     """Entries of a directory that may not exist: by-id goes when the last disk goes."""
     try:
         return sorted(os.listdir(directory))
@@ -107,7 +157,8 @@ def _names(directory: str) -> list[str]:
         return []
 
 
-def _target(link: str) -> str:
+def target(link: str) -> str:
+    """Where a link leads; empty if it is none or may not be read."""
     try:
         return os.readlink(link)
     except OSError:
@@ -122,5 +173,6 @@ def _bytes(path: str) -> bytes:
         return b""
 
 
-def _text(path: str) -> str:
+def text(path: str) -> str:
+    """A small file of the kernel's; empty if it is not there."""
     return _bytes(path).decode("utf-8", "replace")
