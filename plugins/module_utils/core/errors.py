@@ -24,11 +24,13 @@ The modules' edge catches :class:`BackupError` in one place and hands ``code``, 
     |   `-- EngineFault         the engine answered no; ``retryable`` tells if waiting can help
     |       `-- EngineConflict  its state forbids the call now (409)
     |-- OperationFailed         the engine said yes, the effect is another
+    |-- IsolationFailed         an attached disk is not left alone on the appliance
     |-- DeviceError
     |   |-- DeviceNotFound, DeviceAmbiguous, DeviceMismatch, DeviceBusy, DeviceLost
     `-- ImageError
-        |-- NoSpace, ImageMismatch, ImageExists, ImageBusy, ToolFailed
-        `-- ManifestInvalid     a manifest that is none, or of a later version
+        |-- NoSpace, ImageMismatch, ImageExists, ImageBusy, ToolFailed, CopyDied
+        |-- ManifestInvalid     a manifest that is none, or of a later version
+        `-- OvfInvalid          a configuration of a VM that is none, or that could do harm
 """
 
 from __future__ import annotations
@@ -171,6 +173,15 @@ class OperationFailed(BackupError):
     code = "operation_failed"
 
 
+class IsolationFailed(BackupError):
+    """Something on the appliance acted, or would act, on a disk that is not its own.
+
+    ``details["checks"]`` lists what was looked at and what was seen.
+    """
+
+    code = "isolation_failed"
+
+
 class DeviceError(BackupError):
     """A block device of the appliance is not as it must be."""
 
@@ -243,7 +254,19 @@ class ImageBusy(ImageError):
     code = "image_busy"
 
 
+class CopyDied(ImageError):
+    """The process that copied was killed, or ended without saying how."""
+
+    code = "copy_died"
+
+
 class ManifestInvalid(ImageError):
     """A manifest is not what the schema says, or of a version that is not known here."""
 
     code = "manifest_invalid"
+
+
+class OvfInvalid(ImageError):
+    """A VM's configuration is not what an engine writes."""
+
+    code = "ovf_invalid"

@@ -40,6 +40,7 @@ class Vm:
     status: str
     cluster_id: str = ""
     host_id: str = ""
+    comment: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,61 @@ class Disk:
     shareable: bool = False
     storage_domain_id: str = ""
     incremental: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster."""
+
+    id: str
+    name: str
+    data_center_id: str
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A storage domain; ``available`` is in bytes, None if the engine does not tell."""
+
+    id: str
+    name: str
+    type: str
+    status: str
+    available: int | None = None
+
+
+@dataclass(frozen=True)
+class NewDisk:
+    """A disk to be made; ``size`` in bytes, ``format`` qcow2 or raw."""
+
+    alias: str
+    description: str
+    size: int
+    format: str
+    sparse: bool
+    domain_id: str
+
+
+@dataclass(frozen=True)
+class NewVm:
+    """A VM to be made of a configuration that names no disks."""
+
+    name: str
+    comment: str
+    cluster_id: str
+    ovf: str
+    new_identity: bool
+
+
+@dataclass(frozen=True)
+class Plugging:
+    """How a VM has a disk of its own."""
+
+    interface: str
+    bootable: bool = False
+    read_only: bool = False
+    pass_discard: bool = False
+    active: bool = True
 
 
 @dataclass(frozen=True)
