@@ -133,6 +133,20 @@ def dumps(manifest: Manifest) -> str:
     return json.dumps(asdict(manifest), indent=2, ensure_ascii=True) + "\n"
 
 
+def facts(manifest: Manifest) -> dict[str, Any]:
+    """The manifest as a module returns it: what is no Unicode is written out."""
+    found: dict[str, Any] = _shown(asdict(manifest))
+    return found
+
+
+def _shown(value: Any) -> Any:  # noqa: ANN401  (JSON)
+    if isinstance(value, dict):
+        return {key: _shown(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_shown(one) for one in value]
+    return naming.show_text(value) if isinstance(value, str) else value
+
+
 def loads(data: bytes) -> Manifest:
     """Read a manifest from bytes that anybody may have written.
 
@@ -243,7 +257,7 @@ def _time(value: object, path: str) -> str:
     if not isinstance(value, str) or not naming.TIME.match(value):
         raise _invalid(path, "is no UTC time such as 2026-11-23T01:02:03Z")
     try:
-        datetime.strptime(value[:19], "%Y-%m-%dT%H:%M:%S")
+        datetime.fromisoformat(value[:19])
     except ValueError as exc:
         raise _invalid(path, "is a time that does not exist") from exc
     return value

@@ -38,6 +38,10 @@ _CUT = "~"
 _DIGEST = 16
 _ESCAPED_LIMIT = NAME_LIMIT - 1 - 36
 _ESCAPE = re.compile(r"%([0-9A-F]{2})")
+_ESCAPED = re.compile(r"^[0-9A-Za-z_.%~-]+\Z")
+_SET = re.compile(
+    r"^([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z\.([0-9A-Za-z][0-9A-Za-z_-]{0,63})\Z"
+)
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ def split_vm_directory(directory: str) -> tuple[str | None, str] | None:
     None altogether if the directory is not one that :func:`vm_directory` names.
     """
     escaped, dot, vm_id = directory.rpartition(".")
-    if not dot or not escaped or not UUID.match(vm_id):
+    if not dot or not _ESCAPED.match(escaped) or not UUID.match(vm_id):
         return None
     return unescape(escaped), vm_id
 
@@ -131,6 +135,15 @@ def set_directory(time: str, run_id: str) -> str:
         )
     year, month, day, hour, minute, second = match.groups()
     return f"{year}{month}{day}T{hour}{minute}{second}Z.{run_id}"
+
+
+def split_set_directory(directory: str) -> tuple[str, str] | None:
+    """``(UTC time, run id)`` of a directory that :func:`set_directory` names; None if it does not."""
+    match = _SET.match(directory)
+    if not match:
+        return None
+    year, month, day, hour, minute, second, run_id = match.groups()
+    return f"{year}-{month}-{day}T{hour}:{minute}:{second}Z", run_id
 
 
 def image_file(disk_id: str, fmt: str) -> str:
@@ -166,3 +179,8 @@ def _uuid(what: str, text: str) -> str:
     if not UUID.match(text):
         raise InvalidRequest(f"{text!r} is no id of a {what}.")
     return text
+
+
+def show_text(text: str) -> str:
+    """Text from outside as every output can carry it: what is no Unicode is written out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

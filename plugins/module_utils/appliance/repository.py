@@ -1,0 +1,281 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looking into a repository, whatever somebody may have put there.
+
+Every step goes from an open directory to a name in it and follows no link, so that what is looked at
+is what lies in the repository. Only regular files of a bounded size are read.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    catalogue,
+    manifest,
+    naming,
+    sets,
+    verification,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    InvalidRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+NAMES_LIMIT = 8192
+"""Most names in a set's directory; more are no set of ours."""
+
+_OURS = (catalogue.PAGE, "lost+found")
+
+
+class BackupSetInfo:
+    """List the sets of a repository."""
+
+    def __init__(self, repository: str, wanted: catalogue.Filter, *, manifests: bool) -> None:
+        """Keep the request.
+
+        Args:
+            repository: Its path.
+            wanted: Which sets.
+            manifests: Whether the result has their manifests.
+        """
+        self._repository = repository
+        self._wanted = wanted
+        self._manifests = manifests
+
+    def plan(self) -> Plan:
+        """Look; there is nothing to do.
+
+        :raises InvalidRequest: There is no such repository.
+        """
+        found = read(self._repository)
+        chosen = catalogue.choose_all(found.entries, self._wanted)
+        listed = [catalogue.facts(entry) for entry in chosen]
+        if self._manifests:
+            for entry, facts in zip(chosen, listed):
+                facts["manifest"] = manifest.facts(entry.manifest) if entry.manifest else None
+        return Plan(
+            result={
+                "sets": listed,
+                "totals": catalogue.totals(chosen),
+                "unrecognised": catalogue.strangers(found),
+            }
+        )
+
+    def execute(self, _plan: Plan) -> Mapping[str, Any]:
+        """Nothing: a plan of this operation has no steps."""
+        return {}
+
+
+def read(path: str) -> catalogue.Catalogue:
+    """The catalogue of a repository.
+
+    :raises InvalidRequest: It is no directory, or may not be read.
+    """
+    repository = sets.plain_path("repository", path)
+    seen: list[catalogue.Seen] = []
+    trash: list[catalogue.Seen] = []
+    strangers: list[catalogue.Stranger] = []
+    with opened(repository) as top:
+        for name, status in _names(top):
+            if name in _OURS:
+                continue
+            where = f"{repository}/{name}"
+            if not stat.S_ISDIR(status.st_mode):
+                strangers.append(catalogue.Stranger(where, "is no directory"))
+            elif naming.split_vm_directory(name) is None:
+                strangers.append(catalogue.Stranger(where, "has not the name of a VM's directory"))
+            else:
+                strangers += _vm(top, name, where, (seen, trash))
+    return catalogue.build(repository, seen, strangers, trash)
+
+
+@contextmanager
+def opened(repository: str) -> Iterator[int]:
+    """The repository, open. A link to it is followed: its path is the administrator's.
+
+    :raises InvalidRequest: It is no directory, or may not be read.
+    """
+    try:
+        fd = os.open(repository, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as exc:
+        raise InvalidRequest(
+            f"The repository {repository} cannot be read: {exc.strerror}.",
+            hint="Mount the container disk, and run this task as root (become: true).",
+        ) from exc
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def read_file(directory: int, name: str, limit: int) -> bytes | None:
+    """A small file; None if it is not there.
+
+    Args:
+        directory: The directory, open.
+        name: The file's name in it.
+        limit: Most bytes.
+
+    Raises:
+        ValueError: It is there and cannot be read; the text says why.
+    """
+    try:
+        fd = os.open(name, FILE, dir_fd=directory)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        link = exc.errno == errno.ELOOP
+        raise ValueError(f"{name} is a link" if link else f"{name}: {exc.strerror}") from exc
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(f"{name} is no regular file")
+        if status.st_size > limit:
+            raise ValueError(f"{name} is longer than {limit} bytes")
+        return _all(fd, status.st_size)
+    except OSError as exc:
+        raise ValueError(f"{name}: {exc.strerror}") from exc
+    finally:
+        os.close(fd)
+
+
+def _all(fd: int, size: int) -> bytes:
+    """A regular file's bytes, no more than it had when it was looked at."""
+    parts = []
+    while size > 0:
+        parts.append(os.read(fd, size))
+        if not parts[-1]:
+            break
+        size -= len(parts[-1])
+    return b"".join(parts)
+
+
+def _names(directory: int) -> list[tuple[str, os.stat_result]]:
+    """Every name in an open directory, with what it is itself; in order."""
+    with os.scandir(directory) as entries:
+        return sorted(
+            ((entry.name, status) for entry in entries for status in _status(entry)),
+            key=lambda one: one[0],
+        )
+
+
+def _status(entry: os.DirEntry[str]) -> list[os.stat_result]:
+    """What a name is; nothing if it went away meanwhile."""
+    try:
+        return [entry.stat(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+
+
+def _vm(
+    top: int,
+    name: str,
+    where: str,
+    into: tuple[list[catalogue.Seen], list[catalogue.Seen]],
+) -> list[catalogue.Stranger]:
+    """Read one VM's directory; returns what is not recognised in it."""
+    try:
+        directory = os.open(name, DIRECTORY, dir_fd=top)
+    except OSError as exc:
+        return [catalogue.Stranger(where, f"cannot be read: {exc.strerror}")]
+    strangers = []
+    try:
+        names = _names(directory)
+        known = {one for one, _status in names}
+        for entry, status in names:
+            plain = entry[len(catalogue.TRASH_PREFIX) :]
+            if _is_beside(entry, known):
+                continue
+            if not stat.S_ISDIR(status.st_mode):
+                strangers.append(catalogue.Stranger(f"{where}/{entry}", "is no directory"))
+            elif naming.split_set_directory(entry):
+                into[0].extend(see(directory, name, entry, known))
+            elif entry.startswith(catalogue.TRASH_PREFIX) and naming.split_set_directory(plain):
+                identity = (status.st_dev, status.st_ino)
+                into[1].append(catalogue.Seen(name, plain, identity))
+            else:
+                strangers.append(catalogue.Stranger(f"{where}/{entry}", "has not a set's name"))
+    finally:
+        os.close(directory)
+    return strangers
+
+
+def _is_beside(name: str, known: set[str]) -> bool:
+    """Whether a name belongs to a set that is there: its record, or its protection."""
+    return any(
+        name.endswith(suffix) and name[: -len(suffix)] in known
+        for suffix in (verification.SUFFIX, catalogue.PROTECTED_SUFFIX)
+    )
+
+
+def see(directory: int, vm_directory: str, name: str, known: set[str]) -> list[catalogue.Seen]:
+    """What is there of one set; nothing if it went away meanwhile.
+
+    Args:
+        directory: The VM's directory, open.
+        vm_directory: Its name.
+        name: The set's directory.
+        known: All names in the VM's directory.
+    """
+    found = catalogue.Seen(
+        vm_directory=vm_directory,
+        name=name,
+        record=_record(directory, f"{name}{verification.SUFFIX}", known),
+        protected=f"{name}{catalogue.PROTECTED_SUFFIX}" in known,
+    )
+    try:
+        fd = os.open(name, DIRECTORY, dir_fd=directory)
+        try:
+            return [_look(fd, found)]
+        finally:
+            os.close(fd)
+    except FileNotFoundError:
+        return []
+    except OSError as exc:
+        return [replace(found, fault=f"The directory: {exc.strerror}.")]
+
+
+def _look(fd: int, found: catalogue.Seen) -> catalogue.Seen:
+    """What is in a set's directory."""
+    own = os.fstat(fd)
+    names = _names(fd)
+    fault, data = "", None
+    try:
+        data = read_file(fd, naming.MANIFEST, manifest.SIZE_LIMIT)
+    except ValueError as exc:
+        fault = f"{exc}."
+    if len(names) > NAMES_LIMIT:
+        fault, names = f"It has more than {NAMES_LIMIT} files.", []
+    return replace(
+        found,
+        identity=(own.st_dev, own.st_ino),
+        files={one: _size(status) for one, status in names},
+        manifest=data,
+        fault=fault,
+        modified=max([own.st_mtime, *(status.st_mtime for _one, status in names)]),
+    )
+
+
+def _size(status: os.stat_result) -> int | None:
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _record(directory: int, name: str, known: set[str]) -> bytes | None:
+    if name not in known:
+        return None
+    try:
+        return read_file(directory, name, verification.SIZE_LIMIT)
+    except ValueError:
+        return None

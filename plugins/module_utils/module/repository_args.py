@@ -1,0 +1,51 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of the modules that look after a repository, and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.catalogue import (
+    SELECTIONS,
+    STATES,
+    Filter,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.times import parse_time
+
+Params = Mapping[str, Any]
+Spec = dict[str, Any]
+
+_REPOSITORY: Spec = {"type": "path", "required": True}
+
+INFO: Spec = {
+    "repository": _REPOSITORY,
+    "vm": {"type": "str"},
+    "after": {"type": "str"},
+    "before": {"type": "str"},
+    "states": {"type": "list", "elements": "str", "choices": list(STATES), "default": []},
+    "consistency": {"type": "list", "elements": "str", "default": []},
+    "min_size": {"type": "int"},
+    "max_size": {"type": "int"},
+    "select": {"type": "str", "choices": list(SELECTIONS), "default": "all"},
+    "manifests": {"type": "bool", "default": False},
+}
+
+
+def wanted(params: Params) -> Filter:
+    """Which sets ``backup_set_info`` is asked for.
+
+    :raises InvalidRequest: A time is none.
+    """
+    after, before = params["after"], params["before"]
+    return Filter(
+        vm=params["vm"] or "",
+        after=parse_time("after", after) if after else None,
+        before=parse_time("before", before) if before else None,
+        states=tuple(params["states"]),
+        consistency=tuple(params["consistency"]),
+        sizes=(params["min_size"], params["max_size"]),
+        select=params["select"],
+    )
