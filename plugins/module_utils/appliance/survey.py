@@ -1,0 +1,196 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which disks the appliance has, what it does with them, and which programs could act on others."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+    programs,
+    scan,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import isolation
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.devices import (
+    BlockDevice,
+    choose,
+    mount_uses,
+    not_found,
+    swap_uses,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    DeviceNotFound,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.system import (
+        System,
+    )
+
+_TAGS = {
+    "UUID": "by-uuid",
+    "LABEL": "by-label",
+    "PARTUUID": "by-partuuid",
+    "PARTLABEL": "by-partlabel",
+}
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found."""
+
+    disks: tuple[isolation.Disk, ...]
+    programs: isolation.Programs
+    unmounted: tuple[isolation.Unmounted, ...]
+
+
+def survey(host: System, listed: Sequence[str]) -> Survey:
+    """Look at everything; writes nothing.
+
+    :param listed: Own disks by name: serial, path, or ``UUID=`` and the like.
+    :raises DeviceNotFound: One of them is not there.
+    """
+    devices = scan.scan(host.paths)
+    installed = _programs(host)
+    named = {resolve(host, devices, name) for name in listed}
+    disks = [
+        _disk(host, devices, device, named)
+        for device in devices
+        if re.match(host.disk_names, device.name)
+    ]
+    grouped = isolation.group_reasons(disks, installed.volumes)
+    return Survey(
+        disks=tuple(
+            replace(disk, reasons=disk.reasons + grouped.get(disk.device.number, ()))
+            for disk in disks
+        ),
+        programs=installed,
+        unmounted=_unmounted(host),
+    )
+
+
+def resolve(host: System, devices: Sequence[BlockDevice], name: str) -> str:
+    """``major:minor`` of the device that a serial, a path or a tag such as ``UUID=`` names.
+
+    :raises DeviceNotFound: There is none.
+    """
+    path = name if name.startswith("/") else _tag_link(host, name)
+    if not path:
+        device = choose(devices, name)
+        if not device:
+            raise not_found([name], devices, 0.0)
+        return device.number
+    number = programs.number(path)
+    if not number:
+        raise DeviceNotFound(
+            f"There is no device {name}.",
+            hint="A disk that is isolated has no name by UUID or label: name it by its serial "
+            "number, which is the id of the disk in the engine.",
+        )
+    return number
+
+
+def properties(host: System, number: str) -> isolation.Properties:
+    """What udev's database says of a device."""
+    return isolation.properties(programs.text(f"{host.paths.udev}/b{number}") or "")
+
+
+def uses(host: System, device: BlockDevice) -> tuple[str, ...]:
+    """What uses a device, or is built on it."""
+    return (
+        *mount_uses(programs.text(host.paths.mountinfo) or "", device),
+        *swap_uses(programs.text(host.paths.swaps) or "", device),
+        *(f"held by {holder}" for holder in device.holders),
+    )
+
+
+def _tag_link(host: System, name: str) -> str:
+    tag, equals, value = name.partition("=")
+    directory = _TAGS.get(tag, "") if equals else ""
+    quoted = value.strip('"').replace("/", "\\x2f")
+    return f"{host.paths.dev}/disk/{directory}/{quoted}" if directory else ""
+
+
+def _disk(
+    host: System, devices: Sequence[BlockDevice], device: BlockDevice, named: set[str]
+) -> isolation.Disk:
+    mountinfo = programs.text(host.paths.mountinfo) or ""
+    swaps = programs.text(host.paths.swaps) or ""
+    known = properties(host, device.number)
+    above = isolation.stack(devices, device)
+    numbers = {number for layer in (device, *above) for _path, number in layer.nodes}
+    reasons = isolation.uses(devices, device, mountinfo, swaps)
+    return isolation.Disk(
+        device=device,
+        serial=known.values.get("ID_SERIAL", ""),
+        bus_path=known.values.get("ID_PATH", ""),
+        reasons=reasons + (("listed",) if numbers & named else ()),
+        stacked=tuple(layer.path for layer in above),
+        isolated=known.values.get(isolation.PROPERTY) == "1",
+        nodes=tuple(_node(host, path, number) for path, number in device.nodes),
+    )
+
+
+def _node(host: System, path: str, number: str) -> isolation.Node:
+    return isolation.Node(path, number, properties(host, number).links)
+
+
+def _programs(host: System) -> isolation.Programs:
+    lvm = bool(programs.locate(host, "lvm"))
+    mdadm = bool(programs.locate(host, "mdadm"))
+    etc = host.etc
+    # Debian keeps it in a directory of its own.
+    directory = "mdadm" if os.path.isdir(f"{etc}/mdadm") else ""
+    main = f"{etc}/{directory}/mdadm.conf"
+    return isolation.Programs(
+        lvm=lvm,
+        devices_file=_devices_file(host) if lvm else "",
+        volumes=_volumes(host) if lvm else (),
+        multipath=bool(programs.locate(host, "multipathd")),
+        mdadm=directory if mdadm else None,
+        md_main=(programs.text(main) or "") if mdadm else "",
+        md_arrays=programs.call(host, ["mdadm", "--detail", "--scan"]).out if mdadm else "",
+    )
+
+
+def _devices_file(host: System) -> str:
+    """LVM's devices file, if it is in use: it has to be turned on, and to exist."""
+    argv = ["lvm", "lvmconfig", "--type", "full"]
+    said = programs.call(host, [*argv, "devices/use_devicesfile", "devices/devicesfile"]).out
+    name = re.search(r'^devicesfile="([^"/]+)"', said, re.MULTILINE)
+    if not name or not re.search(r"^use_devicesfile=1", said, re.MULTILINE):
+        return ""
+    path = f"{host.etc}/lvm/devices/{name.group(1)}"
+    return path if os.path.exists(path) else ""
+
+
+def _volumes(host: System) -> tuple[isolation.Volume, ...]:
+    """Physical volumes that LVM sees now."""
+    argv = ["lvm", "pvs", "--reportformat", "json", "-o", "pv_name,vg_name"]
+    rows = json.loads(programs.must(host, argv) or "{}").get("report", [{}])[0].get("pv", [])
+    found = []
+    for row in rows:
+        number = programs.number(row["pv_name"])
+        if number:
+            node = _node(host, row["pv_name"], number)
+            found.append(isolation.Volume(node, row["vg_name"]))
+    return tuple(found)
+
+
+def _unmounted(host: System) -> tuple[isolation.Unmounted, ...]:
+    lines = isolation.unmounted(
+        programs.text(f"{host.etc}/fstab") or "",
+        programs.text(host.paths.mountinfo) or "",
+        programs.text(host.paths.swaps) or "",
+    )
+    return tuple(
+        isolation.Unmounted(spec, point, programs.number(_tag_link(host, spec) or spec))
+        for spec, point in lines
+    )

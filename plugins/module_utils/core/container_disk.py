@@ -1,0 +1,281 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the container disk becomes the repository: decided here, from what was read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.devices import (
+    unescape_mount,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    InvalidRequest,
+    Refused,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MIB = 1024 * 1024
+SAMPLES = 256
+SAMPLE_BYTES = 4096
+FILESYSTEMS = ("ext4", "xfs")
+OPTIONS = "defaults,noatime,nodev,nosuid,noexec,nofail,x-systemd.device-timeout=30s"
+"""Images are only read and written: no devices, no programs. ``nofail``: an appliance without its
+container disk has to start, so that it can be mended; a backup then refuses the root file system."""
+OWNER_ONLY = 0o700
+
+_FIELDS = 4
+_PASS = {"ext4": 2}
+_PLAIN = re.compile(r"^/[^\s\\,]+$")
+
+
+@dataclass(frozen=True)
+class RepositoryRequest:
+    """What ``appliance_repository`` is asked for.
+
+    :param device: Serial, path or ``UUID=`` of the container disk; empty to look only.
+    :param format: Make a file system, if the device is blank.
+    """
+
+    path: str
+    device: str = ""
+    filesystem: str = "ext4"
+    format: bool = False
+    options: str = OPTIONS
+    require_mount: bool = True
+
+
+@dataclass(frozen=True)
+class DeviceFacts:
+    """The device that was named.
+
+    :param signature: What blkid recognises on it; empty if nothing.
+    :param uuid: Of its file system; a new one, if one is to be made.
+    :param blank: Whether its first and last MiB, and samples between, are zero; None if nobody
+        looked, since it has a signature.
+    :param uses: What of the appliance uses it.
+    :param partitions: Paths of its partitions.
+    """
+
+    path: str
+    number: str
+    signature: str
+    usage: str
+    uuid: str
+    blank: bool | None
+    uses: tuple[str, ...] = ()
+    partitions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlaceFacts:
+    """The directory.
+
+    :param mount_point: Where the file system that it is on is mounted, empty if there is none.
+    :param number: ``major:minor`` of that file system's device.
+    :param source: What is mounted there.
+    :param mode: Its permissions, None if it does not exist.
+    """
+
+    mount_point: str
+    number: str
+    source: str
+    filesystem: str
+    is_directory: bool = False
+    mode: int | None = None
+    owner: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class MakeFilesystem:
+    """Make a file system on a blank device."""
+
+    device: str
+    filesystem: str
+    uuid: str
+
+
+@dataclass(frozen=True)
+class MakeDirectory:
+    """Make the directory, for root alone."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class AddLine:
+    """Add a line to fstab."""
+
+    line: str
+
+
+@dataclass(frozen=True)
+class Mount:
+    """Mount what fstab says."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Restrict:
+    """Make the directory root's, and nobody else's."""
+
+    path: str
+
+
+def check_request(request: RepositoryRequest) -> None:
+    """Refuse what cannot be written into fstab.
+
+    :raises InvalidRequest: Says what.
+    """
+    parts = request.path.split("/")
+    if not _PLAIN.match(request.path) or not set(parts[1:]).isdisjoint({"", ".", ".."}):
+        raise InvalidRequest(
+            f"path {request.path!r} is no plain path.",
+            hint="Give an absolute path without spaces, commas, backslashes, . or ..",
+        )
+    if not re.match(r"^[^\s#]+$", request.options):
+        raise InvalidRequest("mount_options must be one word, separated by commas.")
+
+
+def steps(
+    request: RepositoryRequest, place: PlaceFacts, device: DeviceFacts | None, fstab: str
+) -> tuple[Any, ...]:
+    """What to do, in order.
+
+    :raises Refused: It would lose data, or is not what was asked for.
+    """
+    mounted = place.mount_point == request.path
+    found: list[Any] = []
+    if device is None:
+        _check_place(request, place)
+    elif mounted:
+        _check_mounted(request, place, device)
+        found += _line(request, device, place.filesystem, fstab)
+    else:
+        found += _mounting(request, place, device, fstab)
+    if place.mode is None and device is None:
+        found.append(MakeDirectory(request.path))
+    fresh = any(isinstance(step, Mount) for step in found)
+    strict = place.mode == OWNER_ONLY and place.owner == (0, 0)
+    if fresh or (place.mode is not None and not strict):
+        found.append(Restrict(request.path))
+    return tuple(found)
+
+
+def _check_place(request: RepositoryRequest, place: PlaceFacts) -> None:
+    """Without a device: what is there has to do."""
+    if place.mode is not None and not place.is_directory:
+        raise Refused(f"{request.path} exists and is no directory.")
+    if request.require_mount and place.mount_point in ("", "/"):
+        raise Refused(
+            f"The repository {request.path} lies on the appliance's root file system.",
+            hint="Name the container disk in device, or mount it, or set require_mount: false.",
+        )
+
+
+def _check_mounted(request: RepositoryRequest, place: PlaceFacts, device: DeviceFacts) -> None:
+    if place.number != device.number and place.source != device.path:
+        raise Refused(
+            f"On {request.path} {place.source} is mounted, not {device.path}.",
+            hint="Unmount it, or name another path.",
+        )
+
+
+def _mounting(
+    request: RepositoryRequest, place: PlaceFacts, device: DeviceFacts, fstab: str
+) -> list[Any]:
+    if place.mode is not None and not place.is_directory:
+        raise Refused(f"{request.path} exists and is no directory.")
+    if device.uses:
+        raise Refused(
+            f"{device.path} is in use: {'; '.join(device.uses)}.",
+            hint="The container disk is mounted as the repository and nowhere else.",
+        )
+    found: list[Any] = []
+    filesystem = device.signature
+    if device.usage != "filesystem":
+        _check_blank(request, device)
+        filesystem = request.filesystem
+        found.append(MakeFilesystem(device.path, filesystem, device.uuid))
+    if place.mode is None:
+        found.append(MakeDirectory(request.path))
+    return [*found, *_line(request, device, filesystem, fstab), Mount(request.path)]
+
+
+def _check_blank(request: RepositoryRequest, device: DeviceFacts) -> None:
+    """A file system is made where there is nothing, and nowhere else."""
+    if device.partitions:
+        raise Refused(
+            f"{device.path} has partitions: {', '.join(device.partitions)}.",
+            hint="Name the partition by its path, for example /dev/disk/by-id/…-part1.",
+        )
+    if device.signature or not device.blank:
+        raise Refused(
+            f"{device.path} holds no file system, but it is not blank: "
+            f"{device.signature or 'there is data on it'}.",
+            hint="No file system is made over data. If the disk is the right one and can be lost, "
+            "wipe it yourself.",
+        )
+    if not request.format:
+        raise Refused(
+            f"{device.path} is blank.",
+            hint="Set format: true to have a file system made on it.",
+        )
+
+
+def _line(
+    request: RepositoryRequest, device: DeviceFacts, filesystem: str, fstab: str
+) -> list[AddLine]:
+    """The line for fstab, unless it has one for this place.
+
+    :raises Refused: It has one for another device.
+    """
+    spec = f"UUID={device.uuid}"
+    for line in fstab.splitlines():
+        fields = line.split()
+        if len(fields) < _FIELDS or fields[0].startswith("#"):
+            continue
+        if unescape_mount(fields[1]).rstrip("/") != request.path:
+            continue
+        named = unescape_mount(fields[0]).replace('"', "")
+        if named.startswith("UUID=") and named != spec:
+            raise Refused(
+                f"fstab mounts {named} on {request.path}, not {spec} ({device.path}).",
+                hint="Correct that line.",
+            )
+        return []
+    words = [spec, request.path, filesystem, request.options, "0", str(_PASS.get(filesystem, 0))]
+    return [AddLine(" ".join(words))]
+
+
+def with_line(fstab: str, line: str) -> str:
+    """Fstab with another line."""
+    end = "" if fstab.endswith("\n") or not fstab else "\n"
+    return f"{fstab}{end}{line}\n"
+
+
+def after(place: PlaceFacts, todo: Iterable[Any], device: DeviceFacts | None) -> dict[str, Any]:
+    """The state that the steps lead to, for diff mode."""
+    state = describe(place)
+    for step in todo:
+        if isinstance(step, Mount) and device:
+            state.update(mount_point=step.path, source=device.path)
+        elif isinstance(step, (MakeDirectory, Restrict)):
+            state["mode"] = f"0{OWNER_ONLY:o}"
+        elif isinstance(step, AddLine):
+            state["fstab"] = step.line
+        else:
+            state["made"] = {key: value for key, value in asdict(step).items() if key != "uuid"}
+    return state
+
+
+def describe(place: PlaceFacts) -> dict[str, Any]:
+    """The place as JSON types."""
+    mode = None if place.mode is None else f"0{place.mode:o}"
+    return {"mount_point": place.mount_point, "source": place.source, "mode": mode}
