@@ -13,6 +13,8 @@ description:
   - Detaches disk snapshots from an appliance; some, all of one snapshot, or all.
   - Never touches a disk that is not a disk snapshot, and never deletes a disk.
   - What is not attached is no error.
+  - All are tried even if one is refused. The error then says in RV(ignore:details.detached) and
+    RV(ignore:details.still_attached) which are detached and which are not.
   - While a disk snapshot is attached anywhere, plugged or not, the engine removes no snapshot of its source VM.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
@@ -43,6 +45,13 @@ options:
       - Detach all disk snapshots that the appliance holds, whoever attached them.
     type: bool
     default: false
+  keep:
+    description:
+      - Ids or names of disks that stay attached, although O(snapshot), O(all) or O(disks) mean them. Such as those that
+        M(ovirt_community.backup.disk_device_release) found in use.
+    type: list
+    elements: str
+    default: []
   timeout:
     description:
       - Seconds within which it has to be done. A guest that does not let go of a disk is asked again until then.
@@ -55,6 +64,7 @@ extends_documentation_fragment:
   - ovirt_community.backup.engine.wait
 seealso:
   - module: ovirt_community.backup.disk_snapshot_attach
+  - module: ovirt_community.backup.disk_device_release
 """
 
 EXAMPLES = r"""
@@ -117,6 +127,12 @@ detached:
       type: bool
       returned: success
       sample: true
+kept:
+  description: What O(keep) held back, with the same keys.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
 seconds:
   description: Seconds that the task took.
   returned: success

@@ -106,7 +106,32 @@ def test_an_unplug_that_is_refused_for_good(scene: Scene, disks: Mapping[str, st
     assert [word for word in words if word not in result.message] == []
     [left] = result["details"]["still_attached"]
     assert (left["disk_id"], left["alias"]) == (disks["second"], "second")
+    done = [one["alias"] for one in result["details"]["detached"]]
+    assert done == ["first", "third"]
+    assert "Detached: 'first', 'third'." in result.message
     assert list(scene.attached()) == ["second"], "the others are detached all the same"
+
+
+def test_one_that_is_refused_takes_no_time_of_the_others(
+    scene: Scene, disks: Mapping[str, str]
+) -> None:
+    """Another is refused once, after the time of the first is up: it is detached all the same."""
+    assert scene.one("disk_snapshot_attach", ATTACH).changed
+    scene.control.add_fault("fail_unplug", disk=disks["first"], times=-1)
+    scene.control.add_fault("fail_unplug", disk=disks["third"])
+    options = {"vm": "backup01", "all": True, "timeout": 1, "poll_interval": 1}
+    result = scene.one("disk_snapshot_detach", options)
+    assert [one["alias"] for one in result["details"]["still_attached"]] == ["first"]
+    assert list(scene.attached()) == ["first"]
+
+
+def test_what_is_to_be_kept_stays_attached(scene: Scene, disks: Mapping[str, str]) -> None:
+    assert scene.one("disk_snapshot_attach", ATTACH).changed
+    options = {"vm": "backup01", "all": True, "keep": [disks["second"], disks["second"][::-1]]}
+    result = scene.one("disk_snapshot_detach", options)
+    assert [one["alias"] for one in result["kept"]] == ["second"]
+    assert [one["alias"] for one in result["detached"]] == ["first", "third"]
+    assert list(scene.attached()) == ["second"]
 
 
 def test_a_detach_that_fails_for_several(scene: Scene, disks: Mapping[str, str]) -> None:

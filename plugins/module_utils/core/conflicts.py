@@ -69,14 +69,15 @@ TABLE: tuple[Meaning, ...] = (
         "plug_failed",
         "Failed to hot-plug disk",
         False,
-        "The host could not plug the disk; its vdsm log says why.",
+        "The host could not plug the disk; its vdsm log says why. Often its directory of overlays"
+        " (/var/lib/vdsm/transient) is full, or the storage cannot be reached from that host.",
     ),
     _entry(
         "unplug_failed",
         "Failed to hot-unplug disk",
         True,
-        "The appliance does not let go of the disk: unmount it, deactivate LVM and multipath on"
-        " it, and try again.",
+        "The appliance does not let go of the disk: unmount it, and try again. disk_device_release"
+        " names who holds it there, and takes down what LVM, MD and multipath built on it.",
     ),
     _entry("host_unreachable", "Network error during communication with the Host", True),
     _entry(

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 class DetachSituation:
     """What was asked for, and what was found.
 
-    Exactly one of ``disks``, ``snapshot_id`` and ``everything`` says what is meant.
+    Exactly one of ``disks``, ``snapshot_id`` and ``everything`` says what is meant; what ``keep``
+    names stays whatever they say.
     """
 
     appliance: Vm
@@ -38,6 +39,7 @@ class DetachSituation:
     disks: tuple[str, ...] = ()
     snapshot_id: SnapshotId | None = None
     everything: bool = False
+    keep: tuple[str, ...] = ()
 
 
 def plan_detach(now: DetachSituation) -> Plan:
@@ -45,7 +47,9 @@ def plan_detach(now: DetachSituation) -> Plan:
 
     :raises errors.Refused: something named is not a disk snapshot, or cannot be told.
     """
-    chosen = _chosen(now)
+    meant = _chosen(now)
+    kept = [held for held in _by_word(now.held, now.keep) if held in meant]
+    chosen = [held for held in meant if held not in kept]
     rules.enforce(rules.only_disk_snapshots(chosen))
     if chosen:
         rules.enforce(rules.appliance_ready(now.appliance))
@@ -56,6 +60,7 @@ def plan_detach(now: DetachSituation) -> Plan:
         result={
             "appliance": {"id": now.appliance.id, "name": now.appliance.name},
             "detached": [held.facts() for held in chosen],
+            "kept": [held.facts() for held in kept],
         },
         before={"attached": {held.alias: held.snapshot_id or "unknown" for held in chosen}},
         after={"attached": {}},

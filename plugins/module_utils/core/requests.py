@@ -40,13 +40,14 @@ class AttachRequest:
 
 @dataclass(frozen=True)
 class DetachRequest:
-    """Detach disks, all of one snapshot, or everything."""
+    """Detach disks, all of one snapshot, or everything, but for the disks to ``keep``."""
 
     appliance: str
     disks: tuple[str, ...] = ()
     source: str | None = None
     snapshot: str | None = None
     everything: bool = False
+    keep: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

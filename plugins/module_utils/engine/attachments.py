@@ -40,7 +40,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.pers
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import (
@@ -227,6 +227,7 @@ class Detach(EngineOperation):
                 disks=self._request.disks,
                 snapshot_id=self._snapshot_id(),
                 everything=self._request.everything,
+                keep=self._request.keep,
             )
         )
 
@@ -244,25 +245,53 @@ class Detach(EngineOperation):
             return SnapshotId(word)
 
     def execute(self, plan: Plan) -> Mapping[str, Any]:
-        """Detach one after the other; the others are tried even if one fails."""
+        """Detach all; the others are detached even if the guest does not let go of one.
+
+        :raises errors.BackupError: with what is detached and what is still attached, and why.
+        """
         deadline = self.deadline()
-        failures: list[BackupError] = []
-        left: list[dict[str, Any]] = []
-        for step in plan.steps:
-            try:
-                detach_one(self._engine, step, deadline)
-            except BackupError as exc:  # noqa: PERF203  (a failure must not stop the others)
-                exc.message = f"{_failed(step)} {exc.message}"
-                failures.append(exc)
-                left.append({"disk_id": step.disk_id, "alias": step.alias, "why": exc.message})
+        steps = list(plan.steps)
+        if len(steps) > 1:
+            # Each is tried once before one that is refused may take all the time there is.
+            steps = [step for step in steps if self._refused(step, self.deadline(0.0))]
+        refused = [(step, self._refused(step, deadline)) for step in steps]
+        failures = [(step, exc) for step, exc in refused if exc]
         if not failures:
             return {}
-        if len(plan.steps) == 1:
-            failures[0].details["still_attached"] = left
-            raise failures[0]
-        raise OperationFailed(
-            f"{len(failures)} of {len(plan.steps)} disk snapshots could not be detached: "
-            + " ".join(failure.message for failure in failures),
-            hint=failures[0].hint,
-            details={"still_attached": left},
-        )
+        raise _half_done(plan.steps, failures)
+
+    def _refused(self, step: DetachStep, deadline: Deadline) -> BackupError | None:
+        """Detach one; the refusal, if it is one."""
+        try:
+            detach_one(self._engine, step, deadline)
+        except BackupError as exc:
+            exc.message = f"{_failed(step)} {exc.message}"
+            return exc
+        return None
+
+
+def _half_done(
+    steps: Sequence[DetachStep], failures: Sequence[tuple[DetachStep, BackupError]]
+) -> BackupError:
+    """The error that says which disks are detached and which are not."""
+    failed = [step for step, _exc in failures]
+    done = [step for step in steps if step not in failed]
+    details = {
+        "detached": [{"disk_id": step.disk_id, "alias": step.alias} for step in done],
+        "still_attached": [
+            {"disk_id": step.disk_id, "alias": step.alias, "why": exc.message}
+            for step, exc in failures
+        ],
+    }
+    first = failures[0][1]
+    if len(steps) == 1:
+        first.details.update(details)
+        return first
+    told = f" Detached: {', '.join(repr(step.alias) for step in done)}." if done else ""
+    return OperationFailed(
+        f"{len(failures)} of {len(steps)} disk snapshots could not be detached: "
+        + " ".join(exc.message for _step, exc in failures)
+        + told,
+        hint=first.hint,
+        details=details,
+    )

@@ -29,9 +29,10 @@ class EngineOperation:
         self._clock = clock
         self._patience = patience
 
-    def deadline(self) -> Deadline:
-        """Begin to count the time of this operation."""
-        return Deadline(self._clock, self._patience.timeout, self._patience.poll_interval)
+    def deadline(self, timeout: float | None = None) -> Deadline:
+        """Begin to count the time of this operation, or of a part of it (seconds)."""
+        left = self._patience.timeout if timeout is None else timeout
+        return Deadline(self._clock, left, self._patience.poll_interval)
 
     def close(self) -> None:
         """Log out of the engine."""

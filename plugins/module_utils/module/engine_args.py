@@ -137,6 +137,7 @@ DETACH: Spec = {
     "source_vm": {"type": "str"},
     "snapshot": {"type": "str"},
     "all": {"type": "bool", "default": False},
+    "keep": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -154,6 +155,7 @@ def detach_request(params: Params) -> DetachRequest:
         source=params["source_vm"] or None,
         snapshot=params["snapshot"] or None,
         everything=params["all"],
+        keep=tuple(params["keep"]),
     )
 
 

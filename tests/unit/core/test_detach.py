@@ -56,6 +56,23 @@ def test_by_snapshot_where_nothing_tells_which_one_is_attached() -> None:
     assert detached(*HELD, elsewhere, snapshot_id=SNAPSHOTS[1]) == ["second"]
 
 
+@pytest.mark.parametrize(
+    "meant", [{"everything": True}, {"snapshot_id": SNAPSHOTS[0]}, {"disks": ("first", "second")}]
+)
+def test_what_is_to_be_kept_stays(meant: dict[str, object]) -> None:
+    now = replace(DetachSituation(APPLIANCE, HELD, keep=(DISKS[0], "gone")), **meant)  # type: ignore[arg-type]
+    plan = plan_detach(now)
+    assert "first" not in [step.alias for step in plan.steps]
+    assert [one["alias"] for one in plan.result["kept"]] == ["first"]
+    other = plan_detach(replace(now, keep=("second",)))
+    assert "first" in [step.alias for step in other.steps]
+
+
+def test_what_is_kept_and_not_meant_is_not_told() -> None:
+    now = DetachSituation(APPLIANCE, HELD, snapshot_id=SNAPSHOTS[0], keep=("second", "own"))
+    assert plan_detach(now).result["kept"] == []
+
+
 def test_by_name_or_id_each_once() -> None:
     words = ("second", DISKS[0], DISKS[0].upper(), "first", DISKS[2])
     assert detached(*HELD, UNCLEAR, disks=words) == ["second", "first", "unclear"]
@@ -97,6 +114,7 @@ def test_what_the_plan_tells() -> None:
     assert plan.result == {
         "appliance": {"id": APPLIANCE.id, "name": "appliance"},
         "detached": [one.facts() for one in (FIRST, SECOND, UNCLEAR)],
+        "kept": [],
     }
     assert plan.before == {
         "attached": {"first": SNAPSHOTS[0], "second": SNAPSHOTS[1], "unclear": "unknown"}

@@ -156,6 +156,7 @@ def test_attach_request() -> None:
         ({"disks": ["d"]}, DetachRequest("a", disks=("d",))),
         ({"all": True}, DetachRequest("a", everything=True)),
         ({"all": True, "disks": []}, DetachRequest("a", everything=True)),
+        ({"all": True, "keep": ["d"]}, DetachRequest("a", everything=True, keep=("d",))),
         ({"snapshot": "s"}, DetachRequest("a", snapshot="s")),
         (
             {"snapshot": "s", "source_vm": "b"},
