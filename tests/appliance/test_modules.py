@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import glob
 import json
 import os
@@ -16,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from appliance.loops import MIB, LoopAppliance
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.module import edge
 
+RELEASE = Path(edge.__file__).parents[2] / "modules/disk_device_release.py"
 WORKSPACE = Path(edge.__file__).parents[5].parent
 IN_GUEST = (
     'mount -t tmpfs none /run && mkdir -p /run/udev && cp -r "$0" /run/udev/data && exec "$@"'
@@ -140,6 +143,38 @@ def test_a_set_from_preflight_to_manifest(
     first, second = ansible("backup_set", **facts), ansible("backup_set", **facts)
     assert (first["changed"], second["changed"]) == (True, False)
     assert json.loads((Path(prepared["path"]) / "manifest.json").read_text()) == first["manifest"]
+
+
+def test_a_device_is_let_go_of(appliance: LoopAppliance, ansible: Ansible) -> None:
+    serial = str(uuid.uuid4())
+    node = appliance.attach(appliance.file(b"x", 2 * MIB))
+    appliance.udev(node, ID_SERIAL=serial)
+    for check in (True, False):
+        result = ansible("disk_device_release", check=check, serials=[serial], timeout=5)
+        assert (result["_status"], result["changed"]) == ("SUCCESS", False)
+        assert [(one["device"], one["free"]) for one in result["devices"]] == [(node, True)]
+    with Path(node).open("rb"):
+        busy = ansible("disk_device_release", serials=[serial], timeout=0)
+        told = ansible("disk_device_release", serials=[serial], timeout=0, fail=False)
+    assert (busy["_status"], busy["error_code"]) == ("FAILED", "device_busy")
+    assert f"open by process {os.getpid()} " in busy["msg"]
+    assert (told["_status"], told["busy"]) == ("SUCCESS", [serial])
+
+
+def test_examples_of_letting_go(ansible: Ansible) -> None:
+    """They name devices that are not here, which is no error."""
+    known = {
+        ast.unparse(node.targets[0]): yaml.safe_load(ast.literal_eval(node.value))
+        for node in ast.parse(RELEASE.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+    }
+    for task in known["EXAMPLES"]:
+        result = ansible(
+            "disk_device_release", **task["ovirt_community.backup.disk_device_release"]
+        )
+        assert (result["_status"], result["changed"]) == ("SUCCESS", False)
+        keys = {key for key in result if not key.startswith("_")} - {"changed", "diff"}
+        assert keys == set(known["RETURN"])
 
 
 def test_failures_are_results_not_tracebacks(

@@ -15,7 +15,12 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images
     ImageRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.preflight import (
+    ISOLATION,
     PreflightRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.release import (
+    STATES,
+    ReleaseRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.sets import (
     FinishRequest,
@@ -48,6 +53,14 @@ PREFLIGHT: Spec = {
     "required_bytes": {"type": "int", "default": 0},
     "reserve_bytes": {"type": "int", "default": 64 * 1024 * 1024},
     "require_zstd": {"type": "bool", "default": True},
+    "isolation": {"type": "str", "default": "warn", "choices": list(ISOLATION)},
+}
+
+RELEASE: Spec = {
+    "serials": {"type": "list", "elements": "str", "required": True},
+    "state": {"type": "str", "default": "released", "choices": list(STATES)},
+    "timeout": {"type": "float", "default": 30.0},
+    "fail": {"type": "bool", "default": True},
 }
 
 _TEXT: Spec = {"type": "str", "default": ""}
@@ -108,6 +121,16 @@ def copy_request(params: Params) -> CopyRequest:
 def preflight_request(params: Params) -> PreflightRequest:
     """What ``appliance_preflight`` is asked to check."""
     return PreflightRequest(**{key: params[key] for key in PREFLIGHT})
+
+
+def release_request(params: Params) -> ReleaseRequest:
+    """What ``disk_device_release`` is asked to let go of."""
+    return ReleaseRequest(
+        serials=tuple(dict.fromkeys(params["serials"])),
+        state=params["state"],
+        timeout=params["timeout"],
+        fail=params["fail"],
+    )
 
 
 def prepare_request(params: Params) -> PrepareRequest:
