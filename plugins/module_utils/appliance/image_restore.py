@@ -1,0 +1,263 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operation behind ``disk_image_restore``: a set's images onto new, blank disks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+    device,
+    files,
+    qemu,
+    restore_source,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Host
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.process import run
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    images,
+    manifest,
+    restore_images,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    BackupError,
+    ImageMismatch,
+    InvalidRequest,
+    NotFound,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Result = dict[str, Any]
+
+RECORDS = "/run/ovirt_community.backup.restore"
+"""Where it is noted which devices were proven blank. Root alone can write there, and a restart
+empties it: then nobody knows any more what a device holds that is not blank."""
+
+_CHUNK = 1024 * 1024
+_ZEROS = bytes(_CHUNK)
+
+
+@dataclass(frozen=True)
+class WriteStep:
+    """One image that is to be written."""
+
+    disk: manifest.Disk
+    target: restore_images.Target
+    device: str
+    mode: str
+
+
+class ImageRestore:
+    """Images of one set to new disks."""
+
+    def __init__(
+        self,
+        request: restore_images.WriteRequest,
+        host: Host | None = None,
+        records: str = RECORDS,
+    ) -> None:
+        """Keep the request.
+
+        Args:
+            request: What to write where.
+            host: The appliance; this machine by default.
+            records: Directory for notes of what was proven blank.
+        """
+        self._request = request
+        self._host = host or Host()
+        self._records = records
+        self._finder = device.Finder(self._host)
+
+    def plan(self) -> Plan:
+        """Check the set, find every device, and see which of them may be written. Writes nothing.
+
+        :raises Refused: A device holds something that this restore did not put there.
+        """
+        request = self._request
+        restore_images.check_write(request)
+        qemu.locate()
+        entry = restore_source.entry_at(request.path)
+        found = restore_images.good_manifest(entry)
+        restore_images.check_whole(found)
+        by_id = {disk.id: disk for disk in found.disks}
+        pairs = [(self._disk(by_id, target), target) for target in request.targets]
+        restore_source.check_images(entry.path, [disk for disk, _target in pairs], verify=False)
+        sizes: dict[str, int | None] = {target.serial: disk.virtual_size for disk, target in pairs}
+        _devices, warnings = self._finder.find(sizes, request.timeout)
+        steps = [self._inspect(disk, target) for disk, target in pairs]
+        results = [
+            {
+                **restore_images.blank_result(step.disk, step.target, step.device),
+                "changed": step.mode != restore_images.DONE,
+            }
+            for step in steps
+        ]
+        return Plan(
+            steps=tuple(step for step in steps if step.mode != restore_images.DONE),
+            result={"images": results, "path": entry.path},
+            before={"images": [one["serial"] for one in results if not one["changed"]]},
+            after={"images": [one["serial"] for one in results]},
+            warnings=warnings,
+        )
+
+    def execute(self, plan: Plan) -> Mapping[str, Any]:
+        """Write; stops at the first failure and says what was done.
+
+        :raises BackupError: With the results of finished images in ``details["done"]``.
+        """
+        qemu_img = qemu.locate()
+        results: dict[str, Result] = {one["serial"]: one for one in plan.result["images"]}
+        done = [result for result in results.values() if not result["changed"]]
+        for step in plan.steps:
+            try:
+                result = self._write(qemu_img, str(plan.result["path"]), step)
+            except BackupError as exc:
+                exc.details.update(serial=step.target.serial, disk_id=step.disk.id, done=done)
+                raise
+            results[step.target.serial] = result
+            done.append(result)
+        return {"images": list(results.values())}
+
+    def _disk(
+        self, by_id: Mapping[str, manifest.Disk], target: restore_images.Target
+    ) -> manifest.Disk:
+        disk = by_id.get(target.disk_id)
+        if disk is None:
+            raise NotFound(
+                f"The set {self._request.path} has no disk {target.disk_id}.",
+                details={"disks": list(by_id)},
+            )
+        return disk
+
+    def _claim_request(
+        self, disk: manifest.Disk, target: restore_images.Target
+    ) -> images.ImageRequest:
+        return images.ImageRequest(target.serial, disk.virtual_size, f"/{disk.file}")
+
+    def _record(self, disk: manifest.Disk, target: restore_images.Target) -> restore_images.Record:
+        return restore_images.Record(
+            self._request.restore_id, target.serial, disk.virtual_size, disk.content_sha256
+        )
+
+    def _inspect(self, disk: manifest.Disk, target: restore_images.Target) -> WriteStep:
+        """Read the device, and decide what may be done with it."""
+        wanted = self._record(disk, target)
+        with device.claimed(self._host, self._claim_request(disk, target), self._finder) as claim:
+            content = _read(claim)
+            mode = restore_images.decide(wanted, content, self._noted(wanted), claim.device.path)
+            return WriteStep(disk, target, claim.device.path, mode)
+
+    def _write(self, qemu_img: str, path: str, step: WriteStep) -> Result:
+        """Write one image, and prove the device equal to what was backed up.
+
+        The device is claimed anew, and its state is not taken from the plan: hours may lie between.
+        """
+        disk, target = step.disk, step.target
+        wanted = self._record(disk, target)
+        start = self._host.clock.monotonic()
+        request = self._claim_request(disk, target)
+        with device.claimed(self._host, request, self._finder) as claim:
+            path_now = claim.device.path
+            with restore_source.opened_image(path, disk) as fd:
+                restore_source.check_hash(path, disk, fd)
+                content = _read(claim)
+                mode = restore_images.decide(wanted, content, self._noted(wanted), path_now)
+                if mode != restore_images.DONE:
+                    self._note(wanted)
+                    blank = mode == restore_images.WRITE
+                    _convert(qemu_img, disk, (f"{path}/{disk.file}", path_now), blank=blank)
+            _settle(claim)
+            if _read(claim).sha256 != disk.content_sha256:
+                raise _mismatch(path_now, disk)
+            self._forget(wanted)
+        seconds = round(self._host.clock.monotonic() - start, 3)
+        return {**restore_images.blank_result(disk, target, path_now), "seconds": seconds}
+
+    def _path(self, record: restore_images.Record) -> str:
+        return f"{self._records}/{restore_images.key(record)}"
+
+    def _noted(self, record: restore_images.Record) -> bool:
+        """Whether this restore began to write to this device."""
+        try:
+            status = os.lstat(self._records)
+            with open(self._path(record), encoding="ascii") as file:
+                found = json.load(file)
+        except (OSError, ValueError):
+            return False
+        private = status.st_uid == os.geteuid() and not status.st_mode & 0o022
+        return private and bool(found == asdict(record))
+
+    def _note(self, record: restore_images.Record) -> None:
+        """Note durably enough that the device was blank, before the first byte goes to it.
+
+        :raises InvalidRequest: Others could write the note.
+        """
+        try:
+            os.makedirs(self._records, 0o700, exist_ok=True)
+            status = os.lstat(self._records)
+        except OSError as exc:
+            raise InvalidRequest(
+                f"{self._records} cannot be made: {exc.strerror}.",
+                hint="Run this task as root (become: true).",
+            ) from exc
+        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            raise InvalidRequest(f"Others can write to {self._records}.")
+        files.write_whole(self._path(record), json.dumps(asdict(record)).encode("ascii"), 0o600)
+
+    def _forget(self, record: restore_images.Record) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._path(record))
+
+
+def _read(claim: device.Claim) -> restore_images.DeviceContent:
+    """Read a whole device once: its hash, and whether it is blank.
+
+    :raises DeviceLost: It could not be read to its end.
+    """
+    found = hashlib.sha256()
+    buffer = memoryview(bytearray(_CHUNK))
+    offset, blank = 0, True
+    try:
+        while offset < claim.size:
+            count = os.preadv(claim.fd, [buffer[: min(_CHUNK, claim.size - offset)]], offset)
+            if count == 0:
+                raise images.device_lost(claim.device.path, f"ends after {offset} bytes")
+            found.update(buffer[:count])
+            blank = blank and buffer[:count] == _ZEROS[:count]
+            offset += count
+    except OSError as exc:
+        raise images.device_lost(claim.device.path, str(exc.strerror)) from exc
+    return restore_images.DeviceContent(found.hexdigest(), blank)
+
+
+def _convert(qemu_img: str, disk: manifest.Disk, paths: tuple[str, str], *, blank: bool) -> None:
+    image, target = paths
+    outcome = run(restore_images.write_argv(qemu_img, disk, image, target, blank=blank))
+    if outcome.code != 0:
+        raise restore_images.write_fault(outcome, target)
+
+
+def _settle(claim: device.Claim) -> None:
+    """Have everything on the storage, and nothing of it in the page cache, so that the proof reads it."""
+    try:
+        os.fsync(claim.fd)
+        os.posix_fadvise(claim.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    except OSError as exc:
+        raise images.device_lost(claim.device.path, str(exc.strerror)) from exc
+
+
+def _mismatch(path: str, disk: manifest.Disk) -> ImageMismatch:
+    return ImageMismatch(
+        f"What was written to {path} is not what was backed up of {disk.alias!r}.",
+        hint="Did something on the appliance write to the device, or is the storage damaged?",
+        details={"device": path, "disk_id": disk.id},
+    )

@@ -1,0 +1,162 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operation behind ``restore_source_info``: a set that is going to be restored, read and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import stat
+from contextlib import contextmanager
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+    digest,
+    repository,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    catalogue,
+    images,
+    manifest,
+    ovf,
+    restore_images,
+    sets,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    ImageError,
+    OvfInvalid,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+class RestoreSource:
+    """Choose a set, and prove that it can be restored."""
+
+    def __init__(self, request: restore_images.SourceRequest) -> None:
+        """Keep the request."""
+        self._request = request
+
+    def plan(self) -> Plan:
+        """Look; there is nothing to do.
+
+        :raises BackupError: The set is none, or damaged, or what it says does not agree.
+        """
+        restore_images.check_source(self._request)
+        entry = self._entry()
+        found = restore_images.good_manifest(entry)
+        restore_images.check_whole(found)
+        chosen = restore_images.select(found, self._request.disks)
+        text = _configuration(entry.path, found)
+        restore_images.check_agreement(found, ovf.read(text))
+        check_images(entry.path, chosen, verify=self._request.verify)
+        return Plan(
+            result={
+                "set": catalogue.facts(entry),
+                "manifest": manifest.facts(found),
+                "ovf": text,
+                "disks": [disk.id for disk in chosen],
+                "verified": self._request.verify,
+            }
+        )
+
+    def execute(self, _plan: Plan) -> Mapping[str, Any]:
+        """Nothing: a plan of this operation has no steps."""
+        return {}
+
+    def _entry(self) -> catalogue.Entry:
+        if self._request.vm:
+            found = repository.read(self._request.repository)
+            return catalogue.choose(found.entries, self._request.vm, self._request.before)
+        return entry_at(self._request.path)
+
+
+def entry_at(path: str) -> catalogue.Entry:
+    """The set in a directory of a repository.
+
+    :raises InvalidRequest: It is none.
+    """
+    plain = sets.plain_path("path", path)
+    top = posixpath.dirname(posixpath.dirname(plain))
+    return catalogue.find(repository.read(top), [plain])[0]
+
+
+def check_images(path: str, disks: Sequence[manifest.Disk], *, verify: bool) -> None:
+    """Prove that the images are what the manifest says.
+
+    :raises ImageMismatch: With the first that is not.
+    """
+    for disk in disks:
+        with opened_image(path, disk) as fd:
+            if verify:
+                check_hash(path, disk, fd)
+
+
+@contextmanager
+def opened_image(path: str, disk: manifest.Disk) -> Iterator[int]:
+    """An image, open for reading, whose length and header are right.
+
+    :raises ImageMismatch: They are not.
+    """
+    target = f"{path}/{disk.file}"
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        fd = os.open(target, flags)
+    except OSError as exc:
+        raise restore_images.bad_image(target, f"cannot be opened ({exc.strerror})") from exc
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise restore_images.bad_image(target, "is no regular file")
+        head = os.pread(fd, images.QCOW2_HEADER_LENGTH, 0)
+        fault = restore_images.image_fault(disk, status.st_size, head)
+        if fault:
+            raise restore_images.bad_image(target, fault)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def check_hash(path: str, disk: manifest.Disk, fd: int) -> None:
+    """Prove the bytes of an open image.
+
+    :raises ImageMismatch: They are others.
+    """
+    target = f"{path}/{disk.file}"
+    try:
+        found = digest.sha256(fd, disk.file_size, Event())
+    except (OSError, digest.ShortReadError) as exc:
+        raise restore_images.bad_image(target, f"could not be read ({exc})") from exc
+    if found != disk.file_sha256:
+        raise restore_images.bad_image(target, "has not the bytes that the manifest records")
+
+
+def _configuration(path: str, found: manifest.Manifest) -> str:
+    """The text of the configuration.
+
+    :raises OvfInvalid: It is not the one that the manifest records.
+    """
+    target = f"{path}/{found.ovf.file}"
+    # At most four bytes a character; what is longer is refused unread.
+    limit = min(found.ovf.size, 4 * ovf.SIZE_LIMIT) + 1
+    try:
+        fd = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            data = file.read(limit)
+    except OSError as exc:
+        raise ImageError(f"{target} could not be read: {exc.strerror}.") from exc
+    if hashlib.sha256(data).hexdigest() != found.ovf.sha256:
+        raise OvfInvalid(
+            f"{target} has not the bytes that the manifest records.",
+            hint="The set is damaged, or was changed. Restore an older one.",
+            details={"path": target},
+        )
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise OvfInvalid(f"{target} is no UTF-8.", details={"path": target}) from exc

@@ -1,0 +1,303 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a set's images to new disks: what is asked for, what may be written, and how.
+
+A device is written to only if it is blank all over, or if this very restore proved it blank before
+and was interrupted. So no disk that holds anything is ever overwritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import images
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.catalogue import (
+    CORRUPT,
+    UNSUPPORTED,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    BackupError,
+    ImageMismatch,
+    InvalidRequest,
+    ManifestInvalid,
+    NotFound,
+    OvfInvalid,
+    Refused,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.catalogue import (
+        Entry,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.manifest import (
+        Disk,
+        Manifest,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.ovf import (
+        Configuration,
+    )
+
+DONE = "done"
+WRITE = "write"
+REWRITE = "rewrite"
+
+_RESTORE_ID = re.compile(r"[0-9a-zA-Z_-]{1,36}")
+
+
+@dataclass(frozen=True)
+class SourceRequest:
+    """Which set is to be restored: the one in a directory, or the newest good one of a VM.
+
+    :param path: The set's directory; empty to choose one.
+    :param repository: Where to choose.
+    :param vm: Name or id of the VM.
+    :param before: Only sets whose data are older than this.
+    :param disks: Names or ids of the disks that are wanted; none means all.
+    :param verify: Whether to read the files and compare their hashes.
+    """
+
+    path: str = ""
+    repository: str = ""
+    vm: str = ""
+    before: datetime | None = None
+    disks: tuple[str, ...] = ()
+    verify: bool = True
+
+
+def check_source(request: SourceRequest) -> None:
+    """Refuse what names no set, or two.
+
+    :raises InvalidRequest: See there.
+    """
+    if bool(request.path) == bool(request.vm):
+        raise InvalidRequest("Say which set to restore with exactly one of path and vm.")
+    if request.vm and not request.repository:
+        raise InvalidRequest("To choose a set of a VM, the repository is needed.")
+    if request.path and request.before:
+        raise InvalidRequest("before chooses a set of a VM; it says nothing of the set in path.")
+
+
+@dataclass(frozen=True)
+class Target:
+    """An image of the set, and the new disk that it goes to; ``serial`` is the new disk's id."""
+
+    disk_id: str
+    serial: str
+
+
+@dataclass(frozen=True)
+class WriteRequest:
+    """What ``disk_image_restore`` is asked to do.
+
+    :param path: The set's directory.
+    :param restore_id: Which restore this is; only the same one takes up what it left unfinished.
+    :param timeout: Seconds to wait for the devices to appear.
+    """
+
+    path: str
+    restore_id: str
+    targets: tuple[Target, ...]
+    timeout: float = 60.0
+
+
+def check_write(request: WriteRequest) -> None:
+    """Refuse what cannot be meant.
+
+    :raises InvalidRequest: With the first contradiction found.
+    """
+    if not _RESTORE_ID.fullmatch(request.restore_id):
+        raise InvalidRequest(f"{request.restore_id!r} cannot be the name of a restore.")
+    if not request.targets:
+        raise InvalidRequest("The list of images is empty.")
+    for what in ("disk_id", "serial"):
+        values = [getattr(target, what) for target in request.targets]
+        twice = sorted({value for value in values if values.count(value) > 1})
+        if twice:
+            raise InvalidRequest(f"The same {what} is named twice: {', '.join(twice)}.")
+    same = [target.serial for target in request.targets if target.serial == target.disk_id]
+    if same:
+        raise InvalidRequest(
+            f"{', '.join(same)} is the original disk. A restore writes to new disks alone."
+        )
+
+
+def good_manifest(entry: Entry) -> Manifest:
+    """The manifest of a set that may be restored.
+
+    :raises ManifestInvalid: The set is of a later release.
+    :raises ImageMismatch: It is damaged.
+    :raises Refused: It is unfinished, or builds on one that is missing.
+    """
+    if entry.is_good and entry.manifest:
+        return entry.manifest
+    kinds: dict[str, type[BackupError]] = {UNSUPPORTED: ManifestInvalid, CORRUPT: ImageMismatch}
+    kind = kinds.get(entry.state, Refused)
+    raise kind(
+        f"The set {entry.path} cannot be restored, it is {entry.state}: {entry.reason}",
+        hint="backup_set_info lists the sets that are complete. Nothing was changed.",
+        details={"path": entry.path, "state": entry.state, "reason": entry.reason},
+    )
+
+
+def check_whole(manifest: Manifest) -> None:
+    """Refuse a set whose images are not whole.
+
+    :raises Refused: An image builds on that of another set.
+    """
+    partial = [disk.alias for disk in manifest.disks if disk.parent is not None]
+    if partial:
+        raise Refused(
+            f"Images that build on other sets cannot be restored by this release: {partial}.",
+            details={"problems": partial},
+        )
+
+
+def check_agreement(manifest: Manifest, configuration: Configuration) -> None:
+    """Refuse a configuration that is not that of the set's VM.
+
+    :raises OvfInvalid: It names another VM, or lacks a disk of the set.
+    """
+    faults = []
+    if configuration.vm_id != manifest.vm.id:
+        faults.append(f"is that of another VM, {configuration.vm_id!r}")
+    known = {disk.disk_id for disk in configuration.disks}
+    faults += [f"does not name disk {d.id}" for d in manifest.disks if d.id not in known]
+    if faults:
+        raise OvfInvalid(
+            f"The configuration (OVF) {'; '.join(faults)}.",
+            hint="It does not belong to this set's manifest. Nothing was changed.",
+            details={"faults": faults},
+        )
+
+
+def select(manifest: Manifest, words: Sequence[str]) -> tuple[Disk, ...]:
+    """The disks with these names or ids, all of them without any.
+
+    :raises NotFound: A word matches no disk, or several.
+    """
+    if not words:
+        return manifest.disks
+    chosen = {}
+    for word in words:
+        matches = [disk for disk in manifest.disks if word in (disk.id, disk.alias)]
+        if len(matches) != 1:
+            there = ", ".join(f"{disk.alias} ({disk.id})" for disk in manifest.disks)
+            raise NotFound(
+                f"{len(matches)} disks of the set have the name or id {word!r}.",
+                hint=f"It has: {there}.",
+                details={"disks": [disk.id for disk in manifest.disks]},
+            )
+        chosen[matches[0].id] = matches[0]
+    return tuple(disk for disk in manifest.disks if disk.id in chosen)
+
+
+def image_fault(disk: Disk, size: int, head: bytes) -> str:
+    """What of an image's length and header speaks against giving it to any program.
+
+    A backing file or an external data file would have ``qemu-img`` open other files in the name of
+    this one.
+    """
+    if size != disk.file_size:
+        return f"has {size} bytes, not {disk.file_size}"
+    if disk.format == "raw":
+        return ""
+    header = images.parse_qcow2_header(head)
+    if header is None:
+        return "is no qcow2 image"
+    if header.backing_file or header.external_data or header.encrypted:
+        return "does not stand alone (backing file, external data file or encryption)"
+    if header.virtual_size != disk.virtual_size:
+        return f"holds a disk of {header.virtual_size} bytes, not {disk.virtual_size}"
+    return ""
+
+
+def bad_image(path: str, fault: str) -> ImageMismatch:
+    """The error for an image that is not what its record says."""
+    return ImageMismatch(
+        f"{path} {fault}.",
+        hint="The set is damaged. Restore an older one; backup_set_verify finds the others.",
+        details={"path": path, "fault": fault},
+    )
+
+
+@dataclass(frozen=True)
+class DeviceContent:
+    """What a whole read of a device told."""
+
+    sha256: str
+    blank: bool
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was noted of a device before the first byte was written to it."""
+
+    restore_id: str
+    serial: str
+    size: int
+    content_sha256: str
+
+
+def key(record: Record) -> str:
+    """The name of a record's file."""
+    text = json.dumps(asdict(record), sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
+
+
+def decide(wanted: Record, content: DeviceContent, noted: bool, device: str) -> str:
+    """What is to be done with a device.
+
+    :param noted: Whether this restore proved it blank before, and began to write.
+    :raises Refused: It holds something, and nothing tells that this restore put it there.
+    """
+    if content.sha256 == wanted.content_sha256:
+        return DONE
+    if content.blank:
+        return WRITE
+    if noted:
+        return REWRITE
+    raise Refused(
+        f"{device} (serial {wanted.serial}) is not blank, and this restore has not begun to write to"
+        " it. It was left as it is.",
+        hint="Is it really a new disk? After a restart of the appliance an interrupted restore begins"
+        " with new disks: let the role remove its own, then run it again.",
+        details={"serial": wanted.serial, "device": device, "problems": ["not blank"]},
+    )
+
+
+def write_argv(qemu_img: str, disk: Disk, image: str, device: str, *, blank: bool) -> list[str]:
+    """How an image is written: past the page cache, and zeros only to a device that may hold others."""
+    argv = [qemu_img, "convert", "-n", "-f", disk.format, "-O", "raw", "-t", "none"]
+    if blank:
+        argv.append("--target-is-zero")
+    return [*argv, image, device]
+
+
+def write_fault(outcome: images.Outcome, device: str) -> BackupError:
+    """The error that a failed ``qemu-img convert`` to a device means."""
+    text = outcome.stderr.lower()
+    if "error while writing" in text or f"could not open '{device.lower()}'" in text:
+        return images.device_lost(device, outcome.stderr.strip())
+    return images.tool_failed("qemu-img convert", outcome)
+
+
+def blank_result(disk: Disk, target: Target, device: str) -> dict[str, Any]:
+    """Result keys of one image as they are known before anything is written."""
+    return {
+        "disk_id": disk.id,
+        "alias": disk.alias,
+        "serial": target.serial,
+        "device": device,
+        "virtual_size": disk.virtual_size,
+        "content_sha256": disk.content_sha256,
+        "seconds": None,
+        "changed": True,
+    }

@@ -1,0 +1,309 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images onto real block devices: what is written, what is refused, what an interruption leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from appliance.loops import MIB, LoopAppliance, run
+from support.restorable import StoredDisk, configuration, make_set, rewrite
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.image_restore import (
+    ImageRestore,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.restore_source import (
+    RestoreSource,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import restore_images
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    BackupError,
+    DeviceMismatch,
+    ImageError,
+    ImageMismatch,
+    InvalidRequest,
+    ManifestInvalid,
+    NotFound,
+    OvfInvalid,
+    Refused,
+    ToolFailed,
+)
+
+SIZE = 4 * MIB + 512
+CONTENT = bytes(range(256)) * 4096 + bytes(MIB) + b"the end of it"
+
+
+class Scene:
+    """A set with one disk, and a new disk on the appliance."""
+
+    def __init__(self, appliance: LoopAppliance, repository: Path, fmt: str) -> None:
+        self.appliance, self.repository = appliance, repository
+        self.disk = StoredDisk(str(uuid.uuid4()), CONTENT, SIZE, fmt=fmt)
+        self.path = make_set(repository, [self.disk])
+        self.serial = str(uuid.uuid4())
+        self.device = appliance.plug(b"", SIZE, self.serial)
+        self.records = repository.parent / "records"
+
+    def request(self, restore_id: str = "r1", **changes: object) -> restore_images.WriteRequest:
+        target = restore_images.Target(self.disk.id, self.serial)
+        values = {"targets": (target,), "timeout": 0.5, "path": str(self.path), **changes}
+        return restore_images.WriteRequest(restore_id=restore_id, **values)  # type: ignore[arg-type]
+
+    def operation(self, restore_id: str = "r1", **changes: object) -> ImageRestore:
+        wanted = self.request(restore_id, **changes)
+        return ImageRestore(wanted, self.appliance.host, str(self.records))
+
+    def restore(self, restore_id: str = "r1", **changes: object) -> dict[str, object]:
+        operation = self.operation(restore_id, **changes)
+        plan = operation.plan()
+        return {**plan.result, **operation.execute(plan), "changed": plan.changed}
+
+    def content(self, device: str = "") -> bytes:
+        return Path(device or self.device).read_bytes()
+
+    @property
+    def wanted(self) -> bytes:
+        return CONTENT + bytes(SIZE - len(CONTENT))
+
+    def source(self, **options: object) -> RestoreSource:
+        given = {"path": str(self.path), **options}
+        return RestoreSource(restore_images.SourceRequest(**given))  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=["qcow2", "raw"])
+def scene(appliance: LoopAppliance, repository: Path, request: pytest.FixtureRequest) -> Scene:
+    return Scene(appliance, repository, request.param)
+
+
+def test_an_image_is_written_and_a_second_time_changes_nothing(scene: Scene) -> None:
+    plan = scene.operation().plan()
+    assert plan.changed
+    assert scene.content() == bytes(SIZE), "the plan writes nothing"
+    result = scene.restore()
+    assert scene.content() == scene.wanted
+    images = result["images"]
+    assert isinstance(images, list)
+    assert [(one["device"], one["changed"]) for one in images] == [(scene.device, True)]
+    assert os.listdir(scene.records) == []
+    again = scene.restore()
+    assert not again["changed"]
+    assert scene.restore("another")["changed"] is False
+
+
+@pytest.mark.parametrize("foreign", [b"x", b"\0" * (SIZE - 1) + b"x"])
+def test_a_disk_that_holds_anything_is_left_alone(scene: Scene, foreign: bytes) -> None:
+    Path(scene.device).write_bytes(foreign)
+    with pytest.raises(Refused, match="is not blank"):
+        scene.restore()
+    assert scene.content()[: len(foreign)] == foreign
+
+
+def test_what_changes_between_plan_and_deed_is_seen(scene: Scene) -> None:
+    operation = scene.operation()
+    plan = operation.plan()
+    Path(scene.device).write_bytes(b"somebody else")
+    with pytest.raises(Refused, match="is not blank"):
+        operation.execute(plan)
+    assert scene.content().startswith(b"somebody else")
+    assert not scene.records.exists()
+
+
+def fake_qemu_img(monkeypatch: pytest.MonkeyPatch, root: Path, script: str) -> None:
+    """Another program under that name, for one test; its last argument is the device."""
+    program = root / "bin" / "qemu-img"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f"#!/bin/sh\nfor device; do :; done\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+
+
+def test_an_interrupted_restore_goes_on_where_it_may(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake_qemu_img(monkeypatch, tmp_path, 'printf half > "$device"; kill -9 $$')
+    with pytest.raises(ToolFailed, match="was ended by signal 9"):
+        scene.restore()
+    monkeypatch.undo()
+    with pytest.raises(Refused, match="is not blank"):
+        scene.restore("another")
+    assert scene.content().startswith(b"half")
+    assert scene.restore()["changed"]
+    assert scene.content() == scene.wanted
+
+
+def test_a_note_that_others_could_write_is_no_proof(scene: Scene) -> None:
+    Path(scene.device).write_bytes(b"precious")
+    record = restore_images.Record("r1", scene.serial, SIZE, _content_hash(scene))
+    scene.records.mkdir()
+    note = {"restore_id": "r1", "serial": scene.serial, "size": SIZE}
+    note["content_sha256"] = record.content_sha256
+    (scene.records / restore_images.key(record)).write_text(json.dumps(note))
+    scene.records.chmod(0o777)
+    with pytest.raises(Refused):
+        scene.restore()
+    Path(scene.device).write_bytes(bytes(8))
+    with pytest.raises(InvalidRequest, match="Others can write"):
+        scene.restore()
+    assert scene.content() == bytes(SIZE)
+
+
+def _content_hash(scene: Scene) -> str:
+    return str(json.loads((scene.path / "manifest.json").read_text())["disks"][0]["content_sha256"])
+
+
+def test_a_write_that_goes_wrong_is_noticed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake_qemu_img(monkeypatch, tmp_path, "exit 0")
+    with pytest.raises(ImageMismatch, match="is not what was"):
+        scene.restore()
+    monkeypatch.undo()
+    run("blockdev", "--setro", scene.device)
+    with pytest.raises(BackupError) as caught:
+        scene.restore()
+    assert caught.value.details["serial"] == scene.serial
+    assert caught.value.details["done"] == []
+    run("blockdev", "--setrw", scene.device)
+    scene.restore()
+    assert scene.content() == scene.wanted
+
+
+def test_a_device_of_another_size_is_refused(scene: Scene) -> None:
+    other = str(uuid.uuid4())
+    scene.appliance.plug(b"", SIZE + 512, other)
+    with pytest.raises((DeviceMismatch, BackupError), match="bytes"):
+        scene.restore(targets=(restore_images.Target(scene.disk.id, other),))
+
+
+def test_what_is_asked_for_must_make_sense(scene: Scene) -> None:
+    target = restore_images.Target(scene.disk.id, scene.serial)
+    original = restore_images.Target(scene.disk.id, scene.disk.id)
+    for changes, said in (
+        ({"targets": ()}, "is empty"),
+        ({"targets": (target, target)}, "named twice"),
+        ({"targets": (original,)}, "is the original disk"),
+        ({"path": str(scene.path.parent)}, "no set of the repository"),
+        ({"restore_id": "a b"}, "cannot be the name"),
+    ):
+        with pytest.raises(InvalidRequest, match=said):
+            scene.restore(**changes)  # type: ignore[arg-type]
+    with pytest.raises(NotFound, match="has no disk"):
+        scene.restore(targets=(restore_images.Target(str(uuid.uuid4()), scene.serial),))
+    assert scene.content() == bytes(SIZE)
+
+
+def damage(scene: Scene, how: str) -> None:
+    """Do one thing to the set that must not go unnoticed."""
+    image = scene.path / f"{scene.disk.id}.{scene.disk.fmt}"
+    aside = scene.path.parent / "elsewhere"
+    data = image.read_bytes()
+    disk = json.loads((scene.path / "manifest.json").read_text())["disks"][0]
+    deeds: dict[str, Callable[[], object]] = {
+        "flipped bit": lambda: image.write_bytes(data[:-3] + bytes([data[-3] ^ 1]) + data[-2:]),
+        "truncated": lambda: image.write_bytes(data[:-512]),
+        "missing": image.unlink,
+        "link": lambda: image.rename(aside),
+        "future": lambda: rewrite(scene.path, version=2),
+        "unfinished": (scene.path / "manifest.json").unlink,
+        "path in a name": lambda: rewrite(scene.path, disks=[{**disk, "file": "../../etc/passwd"}]),
+        "parent": lambda: rewrite(scene.path, disks=[{**disk, "parent": "gone"}]),
+        "ovf changed": lambda: (scene.path / "vm.ovf").write_text(
+            configuration([scene.disk]).replace("web01", "web02")
+        ),
+    }
+    deeds[how]()
+    if how == "link":
+        image.symlink_to(aside)
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "said"),
+    [
+        ("flipped bit", ImageMismatch, "has not the bytes that the manifest records"),
+        ("truncated", ImageMismatch, "bytes, not"),
+        ("missing", ImageMismatch, "is not there"),
+        ("link", ImageMismatch, "is no regular file"),
+        ("future", ManifestInvalid, "version 2"),
+        ("unfinished", Refused, "There is no manifest"),
+        ("path in a name", ImageMismatch, "no plain file name"),
+        ("parent", Refused, "parent_missing"),
+    ],
+)
+def test_a_damaged_set_is_refused_and_nothing_is_written(
+    scene: Scene, how: str, kind: type[BackupError], said: str
+) -> None:
+    damage(scene, how)
+    with pytest.raises(kind, match=said):
+        scene.source().plan()
+    with pytest.raises(BackupError):
+        scene.restore()
+    assert scene.content() == bytes(SIZE)
+
+
+def bombed(text: str) -> str:
+    return text.replace("<ovf:Env", '<!DOCTYPE x [<!ENTITY a "aa">]><ovf:Env', 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (bombed, "declares a document type"),
+        (lambda text: text.replace("0c9b2c32", "0c9b2c33"), "is that of another VM"),
+        (lambda text: text.replace("<Disk", "<Disc"), "does not name disk"),
+        (lambda text: text[:200], "is no XML"),
+    ],
+)
+def test_a_configuration_with_tricks_is_refused(
+    repository: Path, change: object, said: str
+) -> None:
+    disk = StoredDisk(str(uuid.uuid4()), b"x", MIB)
+    path = make_set(repository, [disk], change(configuration([disk])))  # type: ignore[operator]
+    with pytest.raises(OvfInvalid, match=said):
+        RestoreSource(restore_images.SourceRequest(path=str(path))).plan()
+
+
+def test_a_configuration_that_was_changed_later_is_refused(scene: Scene) -> None:
+    damage(scene, "ovf changed")
+    with pytest.raises(OvfInvalid, match="has not the bytes"):
+        scene.source().plan()
+    (scene.path / "vm.ovf").unlink()
+    with pytest.raises(ImageError):
+        scene.source().plan()
+
+
+def test_an_image_with_a_backing_file_reaches_no_program(
+    appliance: LoopAppliance, repository: Path
+) -> None:
+    scene = Scene(appliance, repository, "qcow2")
+    image = scene.path / f"{scene.disk.id}.qcow2"
+    base = appliance.file(b"secret", SIZE)
+    run("qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "raw", image)
+    disks = json.loads((scene.path / "manifest.json").read_text())["disks"]
+    rewrite(scene.path, disks=[{**disks[0], "file_size": image.stat().st_size}])
+    with pytest.raises(ImageMismatch, match="does not stand alone"):
+        scene.restore()
+    assert scene.content() == bytes(SIZE)
+
+
+def test_a_set_is_chosen_and_its_disks_are(scene: Scene) -> None:
+    repository = str(scene.repository)
+    found = scene.source(path="", repository=repository, vm="web01").plan().result
+    assert found["set"]["path"] == str(scene.path)
+    assert found["disks"] == [scene.disk.id]
+    assert found["manifest"]["run_id"] == "run1"
+    assert "<ovf:Envelope" in found["ovf"]
+    assert scene.source(disks=("web01_system",)).plan().result["disks"] == [scene.disk.id]
+    with pytest.raises(NotFound, match="have the name or id 'other'"):
+        scene.source(disks=("other",)).plan()
+    with pytest.raises(InvalidRequest):
+        scene.source(vm="web01").plan()
+    with pytest.raises(InvalidRequest):
+        scene.source(path="", vm="web01").plan()
+    damage(scene, "flipped bit")
+    assert scene.source(verify=False).plan().result["verified"] is False
