@@ -27,7 +27,7 @@ RECIPE = Path(__file__).parent / "recipe"
 SUITE = "bookworm"
 PACKAGES = (
     *("apt", "busybox-static", "dbus", "e2fsprogs", "iproute2", "kmod", "lvm2", "mdadm", "mount"),
-    *("multipath-tools", "openssh-server", "procps", "python3", "qemu-guest-agent", "qemu-utils"),
+    *("multipath-tools", "openssh-server", "procps", "python3", "python3-apt", "qemu-guest-agent", "qemu-utils"),
     *("systemd-sysv", "udev", "udisks2", "util-linux", "zstd"),
 )
 SIZE = "1500M"
