@@ -41,9 +41,20 @@ options:
       - Whether qemu-img must be able to compress with zstd.
     type: bool
     default: true
+  isolation:
+    description:
+      - What to do if it is not sure that the appliance's programs leave attached disks alone, see
+        M(ovirt_community.backup.appliance_isolation). V(warn) tells why, V(refuse) fails, V(ignore) says nothing.
+    type: str
+    choices:
+      - ignore
+      - warn
+      - refuse
+    default: warn
 extends_documentation_fragment:
   - ovirt_community.backup.attributes.info_module
 seealso:
+  - module: ovirt_community.backup.appliance_isolation
   - module: ovirt_community.backup.disk_image_copy
 """
 
@@ -150,6 +161,38 @@ leftovers:
       sample: []
     sets:
       description: Directories of sets without a manifest, so no backup sets.
+      returned: success
+      type: list
+      elements: str
+      sample: []
+isolation:
+  description: What is known of the isolation of attached disks.
+  returned: success
+  type: dict
+  contains:
+    prepared:
+      description: When it was made (UTC). Empty if it never was.
+      returned: success
+      type: str
+      sample: "2026-11-24T17:18:45Z"
+    proven:
+      description: When it was proven (UTC). Empty if it never was.
+      returned: success
+      type: str
+      sample: "2026-11-24T17:18:45Z"
+    proof:
+      description: On what it was proven, see RV(ovirt_community.backup.appliance_isolation#module:proof.kind).
+      returned: success
+      type: str
+      sample: scsi_debug
+    altered:
+      description: Files that are not as they were written.
+      returned: success
+      type: list
+      elements: str
+      sample: []
+    loose:
+      description: Disks that are attached now, and neither isolated nor the appliance's own.
       returned: success
       type: list
       elements: str

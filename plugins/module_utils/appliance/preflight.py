@@ -11,8 +11,11 @@ import subprocess
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import qemu
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Host
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+    prepared,
+    qemu,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.system import System
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import preflight
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.devices import (
     Mount,
@@ -41,7 +44,7 @@ _LEFTOVERS_LIMIT = 1000
 class Preflight:
     """Is this appliance fit for a backup?"""
 
-    def __init__(self, request: preflight.PreflightRequest, host: Host | None = None) -> None:
+    def __init__(self, request: preflight.PreflightRequest, host: System | None = None) -> None:
         """Keep the request.
 
         Args:
@@ -49,7 +52,7 @@ class Preflight:
             host: The appliance; this machine by default.
         """
         self._request = request
-        self._host = host or Host()
+        self._host = host or System()
 
     def plan(self) -> Plan:
         """Gather all facts and judge them; there is never anything to execute.
@@ -58,7 +61,9 @@ class Preflight:
         """
         facts = self.gather()
         preflight.check(self._request, facts)
-        return Plan(result=preflight.facts_dict(facts))
+        return Plan(
+            result=preflight.facts_dict(facts), warnings=preflight.warnings(self._request, facts)
+        )
 
     def execute(self, _plan: Plan) -> Mapping[str, Any]:
         """Nothing to do."""
@@ -74,10 +79,11 @@ class Preflight:
             kernel=platform.release(),
             root=os.geteuid() == 0,
             leftovers=_leftovers(path),
+            isolation=prepared.isolation_facts(self._host),
         )
 
 
-def _repository(path: str, host: Host) -> preflight.RepositoryFacts:
+def _repository(path: str, host: System) -> preflight.RepositoryFacts:
     if not os.path.isdir(path):
         return preflight.RepositoryFacts(path, False, "", "", "", False, 0, 0)
     mount = _mount_of(os.path.realpath(path), host.paths.mountinfo)

@@ -60,19 +60,29 @@ def survey(host: System, listed: Sequence[str]) -> Survey:
     devices = scan.scan(host.paths)
     installed = _programs(host)
     named = {resolve(host, devices, name) for name in listed}
-    disks = [
-        _disk(host, devices, device, named)
-        for device in devices
-        if re.match(host.disk_names, device.name)
-    ]
-    grouped = isolation.group_reasons(disks, installed.volumes)
+    found = disks(host, devices, named)
+    grouped = isolation.group_reasons(found, installed.volumes)
     return Survey(
         disks=tuple(
             replace(disk, reasons=disk.reasons + grouped.get(disk.device.number, ()))
-            for disk in disks
+            for disk in found
         ),
         programs=installed,
         unmounted=_unmounted(host),
+    )
+
+
+def disks(
+    host: System, devices: Sequence[BlockDevice], named: set[str]
+) -> tuple[isolation.Disk, ...]:
+    """Every disk of the kind that others plug, and what the appliance does with it.
+
+    :param named: Numbers of devices that are own by request.
+    """
+    return tuple(
+        _disk(host, devices, device, named)
+        for device in devices
+        if re.match(host.disk_names, device.name)
     )
 
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.devices import (
@@ -37,7 +38,7 @@ FACT = "ansible/facts.d/ovirt_backup.fact"
 FACT_VERSION = 1
 PROOFS = ("once", "always", "never")
 
-PROPERTY = "OVIRT_BACKUP_ISOLATED"
+PROPERTY = "BACKUP_ISOLATED"
 """The property that udev's database has of every disk that is not the appliance's own."""
 SWITCH = "ovirt_backup_isolation"
 """``ovirt_backup_isolation=off`` on the kernel's command line turns the rules off for one boot."""
@@ -292,8 +293,27 @@ def match(disk: Disk) -> str:
 
 def _pattern(text: str) -> str:
     """A pattern of udev that matches a text; what could mean something else matches any byte."""
-    plain = text.encode("utf-8", "surrogateescape").decode("latin-1")
-    return _LITERAL.sub("?", plain)
+    return _LITERAL.sub("?", _bytes(text))
+
+
+def _bytes(text: str) -> str:
+    """A text with one character for each of its bytes."""
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def is_own(disk: Disk, matches: Iterable[str]) -> bool:
+    """Whether one of the rules' matches takes a disk for the appliance's own, as udev would."""
+    shown = {
+        "ENV{ID_SERIAL}": disk.serial,
+        "ENV{ID_PATH}": disk.bus_path,
+        "KERNEL": disk.device.name,
+    }
+    for one in matches:
+        key, _equals, quoted = one.partition("==")
+        for pattern in quoted.strip('"').split("|"):
+            if fnmatchcase(_bytes(shown[key]), pattern):
+                return True
+    return False
 
 
 def mark_rules() -> str:
@@ -503,7 +523,10 @@ def read_fact(text: str | None) -> dict[str, Any]:
         data = json.loads(text or "")
     except ValueError:
         return {}
-    return data if isinstance(data, dict) and data.get("version") == FACT_VERSION else {}
+    if not isinstance(data, dict) or data.get("version") != FACT_VERSION:
+        return {}
+    kinds = (("files", dict), ("own_disks", list), ("prepared", str))
+    return data if all(isinstance(data.get(key), kind) for key, kind in kinds) else {}
 
 
 def proof_holds(noted: Mapping[str, Any], files: Mapping[str, str]) -> bool:

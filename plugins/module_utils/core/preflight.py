@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PYTHON_FLOOR = (3, 9)
+ISOLATION = ("ignore", "warn", "refuse")
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class PreflightRequest:
     :param required_bytes: What the run is going to write.
     :param reserve_bytes: What must stay free besides.
     :param require_zstd: Whether images are going to be compressed.
+    :param isolation: What to do if attached disks are not isolated for sure: ``ignore``, ``warn``
+        or ``refuse``.
     """
 
     repository: str
@@ -32,6 +35,7 @@ class PreflightRequest:
     required_bytes: int = 0
     reserve_bytes: int = 0
     require_zstd: bool = True
+    isolation: str = "warn"
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,24 @@ class Leftovers:
 
 
 @dataclass(frozen=True)
+class IsolationFacts:
+    """What is known of the isolation of attached disks.
+
+    :param prepared: When it was made (UTC), empty if it never was.
+    :param proven: When it was proven, empty if it never was, or with other files.
+    :param proof: On what: ``disk`` or ``scsi_debug``.
+    :param altered: Files that are not as they were written.
+    :param loose: Disks that are attached now, and neither isolated nor the appliance's own.
+    """
+
+    prepared: str = ""
+    proven: str = ""
+    proof: str = ""
+    altered: tuple[str, ...] = ()
+    loose: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ApplianceFacts:
     """Everything that was found out."""
 
@@ -82,6 +104,7 @@ class ApplianceFacts:
     kernel: str
     root: bool
     leftovers: Leftovers
+    isolation: IsolationFacts = IsolationFacts()
 
 
 @dataclass(frozen=True)
@@ -97,6 +120,8 @@ def facts_dict(facts: ApplianceFacts) -> dict[str, Any]:
     """The facts as JSON types."""
     data = asdict(facts)
     data["leftovers"] = {key: list(value) for key, value in data["leftovers"].items()}
+    for key in ("altered", "loose"):
+        data["isolation"][key] = list(data["isolation"][key])
     return data
 
 
@@ -106,7 +131,34 @@ def problems(request: PreflightRequest, facts: ApplianceFacts) -> tuple[Problem,
         *_repository(request, facts.repository),
         *_qemu_img(request, facts.qemu_img),
         *_system(facts),
+        *(doubts(facts.isolation) if request.isolation == "refuse" else ()),
     )
+
+
+def warnings(request: PreflightRequest, facts: ApplianceFacts) -> tuple[str, ...]:
+    """What a backup can do in spite of."""
+    found = doubts(facts.isolation) if request.isolation == "warn" else ()
+    return tuple(f"{problem.message} {problem.remedy}" for problem in found)
+
+
+def doubts(facts: IsolationFacts) -> tuple[Problem, ...]:
+    """Why it is not sure that the appliance leaves attached disks alone."""
+    again = "Run the playbook ovirt_community.backup.prepare_appliance (again)."
+    if not facts.prepared:
+        message = "The appliance was not prepared: its programs may act on attached disks."
+        return (Problem("prepared", message, again),)
+    found = []
+    if facts.altered:
+        message = f"The isolation is not as it was made: {', '.join(facts.altered)}."
+        found.append(Problem("isolation", message, again))
+    elif not facts.proven:
+        message = "The isolation of attached disks was never proven."
+        found.append(Problem("proof", message, again))
+    if facts.loose:
+        disks = ", ".join(facts.loose)
+        message = f"Neither isolated nor the appliance's own: {disks}."
+        found.append(Problem("loose", message, again))
+    return tuple(found)
 
 
 def check(request: PreflightRequest, facts: ApplianceFacts) -> None:

@@ -149,6 +149,18 @@ def test_a_disk_of_the_engine_is_known_on_every_bus(disk_id: object) -> None:
         assert fnmatch.fnmatchcase(shown, pattern)
 
 
+@given(st.lists(st.tuples(st.text(max_size=40), st.text(max_size=10)), min_size=1, max_size=5))
+def test_an_own_disk_is_known_again_and_another_is_not(shown: list[tuple[str, str]]) -> None:
+    disks = [
+        disk(f"sd{chr(97 + index)}", f"8:{16 * index}", serial=serial, bus_path=path)
+        for index, (serial, path) in enumerate(shown)
+    ]
+    other = disk("vdz", "254:0", serial=f"0QEMU_QEMU_HARDDISK_{ID}", bus_path="pci-of-another")
+    matches = [isolation.match(one) for one in disks]
+    assert all(isolation.is_own(one, matches) for one in disks)
+    assert not isolation.is_own(other, matches)
+
+
 def test_rules_ask_nothing_of_a_disk_before_it_is_known_whose_it_is() -> None:
     mark, judge = isolation.mark_rules(), isolation.judge_rules(['KERNEL=="vda"', "B"])
     assert isolation.MARK_RULES < "udev/rules.d/60-persistent-storage.rules" < isolation.JUDGE_RULES
@@ -265,7 +277,7 @@ def test_the_fact_and_whether_a_proof_still_counts() -> None:
     assert not isolation.proof_holds(fact, {**files, isolation.MARK_RULES: ""})
     assert not isolation.proof_holds({"proof": None}, files)
     assert isolation.lines_of(other)[isolation.LVM_LOCAL][0] == isolation.BEGIN
-    for text in (None, "", "[]", "{}", '{"version": 99}', "no json"):
+    for text in (None, "", "[]", "{}", '{"version": 99}', '{"version": 1}', "no json"):
         assert isolation.read_fact(text) == {}
 
 

@@ -31,7 +31,7 @@ CALM = Look(
     uses=(),
     new_devices=(),
     links=("by-id/scsi-x", "by-path/p"),
-    properties={node: {"OVIRT_BACKUP_ISOLATED": "1"} for node in NODES},
+    properties={node: {"BACKUP_ISOLATED": "1"} for node in NODES},
     lvm=(),
     lvm_said="",
     root_link="/dev/vda1",
@@ -92,7 +92,7 @@ def test_a_disk_that_was_left_alone_passes() -> None:
         ("no_new_devices", {"new_devices": ("dm-0",)}),
         ("marked", {"properties": {**CALM.properties, "/dev/sdb2": {}}}),
         ("not_looked_into", {"properties": {**CALM.properties, "/dev/sdb": {
-            "OVIRT_BACKUP_ISOLATED": "1", "ID_FS_UUID": "u"}}}),
+            "BACKUP_ISOLATED": "1", "ID_FS_UUID": "u"}}}),
         ("no_names", {"links": (*CALM.links, "by-uuid/1")}),
         ("no_names", {"links": (*CALM.links, "by-partlabel/1")}),
         ("by_id", {"links": ("by-path/p",)}),
