@@ -15,6 +15,10 @@ description:
   - Runs on the appliance, as root (C(become)).
   - A device is found by its serial, never by its letter. It must have exactly the size that is expected, and nothing may
     use it. It is held exclusively and set read-only while it is copied.
+  - The copy is a process of its own on the appliance. It goes on when the connection is lost and when Ansible is killed; the
+    same task, run again, joins it, or takes its result. A process that died is noticed at once, and the same task begins anew.
+  - While it goes on, the task shows how far it is, first after 10 seconds, then every 30 seconds to every 5 minutes. If
+    the connection is lost it connects again for O(reconnect_timeout) seconds.
   - An image is written as RV(images[].dest) with C(.part) appended, flushed, compared with the device and hashed, and only
     then renamed. Whatever interrupts the module, no partial image has the final name. What an interrupted run left
     under the C(.part) name is replaced.
@@ -73,6 +77,30 @@ options:
       - Seconds to wait for all devices to appear. The copy itself has no limit.
     type: float
     default: 60.0
+  wait:
+    description:
+      - Seconds to wait for the end of the copy. If it has not ended by then, RV(finished) is V(false), RV(progress) says
+        how far it is, and the copy goes on. A connection that is lost is an error then, as in any other task.
+      - By default, the task ends with the copy.
+    type: float
+  follower:
+    description:
+      - Any word that is the same in calls that belong together. The result of a copy is given once, and again to the follower
+        who had it; to others, images that are there are proven anew.
+      - By default, a task is its own follower.
+    type: str
+    default: ''
+  title:
+    description:
+      - What the lines that show the progress begin with; by default the name of the host.
+    type: str
+    default: ''
+  reconnect_timeout:
+    description:
+      - Seconds for which a lost connection is tried again before the host counts as unreachable. Long enough for a
+        restart of the appliance, after which the copy begins anew.
+    type: float
+    default: 600.0
 extends_documentation_fragment:
   - ovirt_community.backup.attributes
 attributes:
@@ -80,6 +108,14 @@ attributes:
     details:
       - Looks for the devices, waits for them, and compares with images that are there, as a real run does. Does not set a
         device read-only.
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: none
+    details:
+      - There is no need to; see O(wait).
+notes:
+  - Where C(KillUserProcesses=yes) is set in C(logind.conf), systemd ends the copy with the session of a user other than root.
+    Exempt that user there with C(KillExcludeUsers), or connect as root.
 seealso:
   - module: ovirt_community.backup.disk_snapshot_attach
   - module: ovirt_community.backup.backup_set
@@ -110,9 +146,39 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+finished:
+  description: Whether the copy has ended. Only with O(wait), and in check mode, it may be V(false).
+  returned: success
+  type: bool
+  sample: true
+progress:
+  description: How far the copy is.
+  returned: success
+  type: dict
+  contains:
+    percent:
+      description: Of the reading that is to be done, for the copy and for the proof; rounded down.
+      returned: success
+      type: int
+      sample: 45
+    bytes_total:
+      description: Bytes of all devices.
+      returned: success
+      type: int
+      sample: 107374182400
+    rate:
+      description: Bytes a second that are read, smoothed; at the end, the bytes of all devices by the seconds it took. Null if unknown.
+      returned: success
+      type: int
+      sample: 220200960
+    seconds_left:
+      description: Seconds until the end at this rate. Null if unknown.
+      returned: success
+      type: int
+      sample: 240
 images:
   description:
-    - The images, in the order asked for.
+    - The images, in the order asked for. Empty as long as RV(finished) is V(false), but for check mode.
     - In check mode, what only the copy can tell is null.
   returned: success
   type: list
@@ -194,7 +260,7 @@ images:
       type: bool
       sample: true
 seconds:
-  description: Seconds that the task took on the appliance, waiting for devices included.
+  description: Seconds that the copy took on the appliance, waiting for devices included.
   returned: success
   type: float
   sample: 33.75
@@ -202,19 +268,26 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.image_copy import (
-    ImageCopy,
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.copy_job import (
+    CopyJob,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
     appliance_args,
+    copy_args,
     edge,
 )
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=appliance_args.COPY, supports_check_mode=True)
-    edge.run(module, lambda params: ImageCopy(appliance_args.copy_request(params)))
+    module = AnsibleModule(argument_spec=copy_args.FOLLOWED_COPY, supports_check_mode=True)
+    edge.run(
+        module,
+        lambda params: CopyJob(
+            appliance_args.copy_request(params),
+            copy_args.following(params, predict=module.check_mode),
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from threading import Event
+    from typing import Callable
 
 _CHUNK = 1024 * 1024
 
@@ -23,11 +24,17 @@ class ShortReadError(Exception):
     """Fewer bytes than there should be."""
 
 
-def sha256(fd: int, size: int, stop: Event) -> str:
+def sha256(fd: int, size: int, stop: Event, tell: Callable[[int], None] | None = None) -> str:
     """The hash of the first ``size`` bytes, which must be all there.
 
     Releases the interpreter while it reads and hashes; the file's position is not used, so that
     the descriptor may be shared.
+
+    Args:
+        fd: Open for reading.
+        size: Bytes to hash.
+        stop: Set it to end the hash early.
+        tell: Is told how many bytes are done, after each chunk.
 
     Raises:
         ShortReadError: The file ends before ``size``.
@@ -45,4 +52,6 @@ def sha256(fd: int, size: int, stop: Event) -> str:
             raise ShortReadError(f"ends after {offset} of {size} bytes")
         digest.update(buffer[:count])
         offset += count
+        if tell:
+            tell(offset)
     return digest.hexdigest()

@@ -12,7 +12,10 @@ from typing import Callable
 
 @dataclass(frozen=True)
 class Paths:
-    """Directories and files that describe block devices. Tests point them elsewhere."""
+    """Directories and files that describe block devices, and where our jobs are noted.
+
+    Tests point them elsewhere.
+    """
 
     by_id: str = "/dev/disk/by-id"
     sys_block: str = "/sys/block"
@@ -21,6 +24,7 @@ class Paths:
     mountinfo: str = "/proc/self/mountinfo"
     swaps: str = "/proc/swaps"
     proc: str = "/proc"
+    jobs: str = "/run/ovirt_community.backup"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance i
     qemu,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Host
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.meter import Meter
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import images
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     BackupError,
@@ -45,21 +46,25 @@ class CopyStep:
 class ImageCopy:
     """Device to image file, for one or several disks."""
 
-    def __init__(self, request: images.CopyRequest, host: Host | None = None) -> None:
+    def __init__(
+        self, request: images.CopyRequest, host: Host | None = None, meter: Meter | None = None
+    ) -> None:
         """Keep the request.
 
         Args:
             request: What to copy.
             host: The appliance; this machine by default.
+            meter: Is told of every byte; nobody is by default.
         """
         self._request = request
         self._host = host or Host()
         self._finder = device.Finder(self._host)
+        self._meter = meter or Meter(self._host.clock, request, lambda _progress: None)
 
     def plan(self) -> Plan:
         """Find every device, check it, and see which images are there already. Writes nothing."""
         images.check_request(self._request)
-        _check_directories(self._request)
+        check_directories(self._request)
         qemu_img = qemu.locate()
         sizes = {image.serial: image.size for image in self._request.images}
         _found, warnings = self._finder.find(sizes, self._request.timeout)
@@ -122,7 +127,8 @@ class ImageCopy:
             fmt = self._request.format
             images.check_found(image.dest, fmt, image.size, status.st_size, head)
             stored = qemu.Stored(image.dest, fd, fmt, status.st_size)
-            proof = qemu.prove(qemu_img, claim, stored)
+            proof = qemu.prove(qemu_img, claim, stored, self._meter.at)
+            self._meter.passed(image.size)
         except ImageMismatch as exc:
             raise images.image_exists(image.dest, "has not the content of the device") from exc
         finally:
@@ -142,12 +148,14 @@ class ImageCopy:
         with self._claimed(image) as claim, files.part(image.dest) as part:
             device.set_read_only(claim)
             start = clock.monotonic()
-            qemu.convert(qemu_img, self._request, claim, part)
+            qemu.convert(qemu_img, self._request, claim, part, self._meter.at)
             _sync(part, image.size)
+            self._meter.passed(image.size)
             copied = clock.monotonic()
             status = os.fstat(part.fd)
             stored = qemu.Stored(part.path, part.fd, fmt, status.st_size)
-            proof = qemu.prove(qemu_img, claim, stored)
+            proof = qemu.prove(qemu_img, claim, stored, self._meter.at)
+            self._meter.passed(image.size)
             files.publish(part)
             verified = clock.monotonic()
             _forget(claim.fd, part.fd)
@@ -174,7 +182,11 @@ def _facts(
     }
 
 
-def _check_directories(request: images.CopyRequest) -> None:
+def check_directories(request: images.CopyRequest) -> None:
+    """Refuse a destination without a directory.
+
+    :raises InvalidRequest: It is not there.
+    """
     for image in request.images:
         parent = os.path.dirname(image.dest)
         if not os.path.isdir(parent):

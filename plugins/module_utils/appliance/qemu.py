@@ -28,6 +28,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     ImageError,
     ImageMismatch,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.progress import (
+    parse_fraction,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.device import (
@@ -38,6 +41,7 @@ _PATH = "/usr/bin:/bin:/usr/local/bin:/usr/libexec"
 """Searched after the task's PATH, which may be that of a login-less session."""
 
 Fault = Callable[[str], BackupError]
+Tell = Callable[[int], None]
 
 _DIFFERENT = 1
 """Exit code of ``qemu-img compare`` for images that differ; higher ones are errors."""
@@ -76,25 +80,35 @@ def locate(environment: Mapping[str, str] | None = None) -> str:
     return found
 
 
-def convert(qemu_img: str, request: images.CopyRequest, claim: Claim, part: Part) -> None:
+def convert(
+    qemu_img: str, request: images.CopyRequest, claim: Claim, part: Part, tell: Tell
+) -> None:
     """Copy the device into the part, zeros as holes.
 
     The part keeps its inode, and so its lock: qemu-img empties an existing file.
 
+    :param tell: Is told how many bytes are done.
     :raises BackupError: By what qemu-img said, see :func:`images.convert_fault`.
     """
     device = claim.device.path
-    outcome = run(images.convert_argv(qemu_img, request, device, part.path))
+
+    def hear(text: str) -> None:
+        fraction = parse_fraction(text)
+        if fraction is not None:
+            tell(int(fraction * claim.size))
+
+    outcome = run(images.convert_argv(qemu_img, request, device, part.path), hear)
     if outcome.code != 0:
         raise images.convert_fault(outcome, device, part.dest, space_for(part, claim.size))
 
 
-def prove(qemu_img: str, claim: Claim, stored: Stored) -> Proof:
+def prove(qemu_img: str, claim: Claim, stored: Stored, tell: Tell | None = None) -> Proof:
     """Prove an image equal to its device, and hash both, in one pass over each.
 
     The comparison and the hash of the device read the same pages at about the same time, so the
     storage delivers them once. A raw image's hash is itself the comparison.
 
+    :param tell: Is told how many bytes of the device are done.
     :raises ImageMismatch: They differ.
     :raises DeviceLost: The device could not be read to its end.
     """
@@ -109,7 +123,7 @@ def prove(qemu_img: str, claim: Claim, stored: Stored) -> Proof:
                 compare.kill()
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        content = pool.submit(digest.sha256, claim.fd, claim.size, stop)
+        content = pool.submit(digest.sha256, claim.fd, claim.size, stop, tell)
         file = pool.submit(digest.sha256, stored.fd, stored.file_size, stop)
         outcome = images.Outcome(-1, "")
         try:

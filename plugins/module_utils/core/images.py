@@ -104,7 +104,7 @@ def convert_argv(qemu_img: str, request: CopyRequest, device: str, part: str) ->
     Out-of-order writing pays where several clusters are compressed at once; for plain copies it
     brings nothing.
     """
-    argv = [qemu_img, "convert", "-f", "raw", "-O", request.format, "-T", "none"]
+    argv = [qemu_img, "convert", "-p", "-f", "raw", "-O", request.format, "-T", "none"]
     if request.compression == "zstd":
         argv += ["-c", "-W", "-o", "compression_type=zstd"]
     return (*argv, device, part)

@@ -49,18 +49,24 @@ def run(module: AnsibleModule, build: Callable[[Mapping[str, Any]], Operation]) 
 
 
 def perform(operation: Operation, *, check_mode: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Plan, and execute unless in check mode. Returns the result and the warnings."""
+    """Plan, and execute unless in check mode. Returns the result and the warnings.
+
+    A deed that was planned elsewhere, in a job of its own, says itself what it changed and how long
+    it took.
+    """
     began = time.monotonic()
     try:
         plan = operation.plan()
-        result = dict(plan.result)
+        result = {
+            **plan.result,
+            "changed": plan.changed,
+            "diff": {"before": dict(plan.before), "after": dict(plan.after)},
+        }
         if not check_mode and (plan.changed or plan.waits):
             result.update(operation.execute(plan))
     finally:
         getattr(operation, "close", lambda: None)()
-    result["changed"] = plan.changed
-    result["seconds"] = round(time.monotonic() - began, 2)
-    result["diff"] = {"before": dict(plan.before), "after": dict(plan.after)}
+    result.setdefault("seconds", round(time.monotonic() - began, 2))
     return result, plan.warnings
 
 

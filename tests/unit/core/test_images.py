@@ -85,10 +85,10 @@ def test_bad_requests_are_refused(request_: CopyRequest, words: str) -> None:
 
 def test_convert_argv_says_both_formats() -> None:
     assert images.convert_argv("q", one(format="raw"), DEVICE, "/r/a.part") == (
-        "q", "convert", "-f", "raw", "-O", "raw", "-T", "none", DEVICE, "/r/a.part",
+        "q", "convert", "-p", "-f", "raw", "-O", "raw", "-T", "none", DEVICE, "/r/a.part",
     )  # fmt: skip
     assert images.convert_argv("q", one(compression="zstd"), DEVICE, "/r/a.part") == (
-        "q", "convert", "-f", "raw", "-O", "qcow2", "-T", "none",
+        "q", "convert", "-p", "-f", "raw", "-O", "qcow2", "-T", "none",
         "-c", "-W", "-o", "compression_type=zstd", DEVICE, "/r/a.part",
     )  # fmt: skip
 

@@ -1,0 +1,261 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A copy that outlives who asked for it: the operation behind ``disk_image_copy``.
+
+The copy is a process of its own. Below :attr:`Paths.jobs`, where root alone can write and which a
+restart empties, it has a directory with
+
+- ``alive``, which the process keeps locked: so nobody need believe a number that another process
+  may have got since, and a death is seen at once;
+- ``follower``, ``progress``, ``outcome`` and ``collected``, each one JSON value, replaced whole;
+- ``log``, what the process printed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+    files,
+    process,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Host
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.image_copy import (
+    ImageCopy,
+    check_directories,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.meter import Meter
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import images, jobs
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    BackupError,
+    InvalidRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 1.0
+_NOTHING: dict[str, Any] = {"images": []}
+
+
+class CopyJob:
+    """Have some disks copied, by a job that is started, joined, or whose result is taken."""
+
+    def __init__(
+        self,
+        request: images.CopyRequest,
+        following: jobs.Following,
+        host: Host | None = None,
+    ) -> None:
+        """Keep the request.
+
+        Args:
+            request: What to copy.
+            following: How long to wait, and for whom.
+            host: The appliance; this machine by default.
+        """
+        self._request = request
+        self._following = following
+        self._host = host or Host()
+        self._note = Note(f"{self._host.paths.jobs}/{jobs.key(request)}")
+
+    def plan(self) -> Plan:
+        """Say what would be done. A real run leaves the planning to the job: it may read disks."""
+        images.check_request(self._request)
+        check_directories(self._request)
+        begun = self._note.progress() or self._blank().facts()
+        unfinished = {"finished": False, "progress": begun}
+        found = self._note.look()
+        if self._following.predict and jobs.decide(found, self._following.follower) == jobs.START:
+            plan = ImageCopy(self._request, self._host).plan()
+            return Plan(
+                steps=plan.steps,
+                result={**plan.result, **unfinished},
+                before=plan.before,
+                after=plan.after,
+            )
+        return Plan(result={**_NOTHING, **unfinished}, waits=True)
+
+    def execute(self, _plan: Plan) -> Mapping[str, Any]:
+        """Start the job or join it, and wait for its end as long as was asked.
+
+        :raises BackupError: What stopped the job.
+        :raises CopyDied: The job ended without saying how.
+        """
+        follower = self._following.follower
+        with self._note.held():
+            step = jobs.decide(self._note.look(), follower)
+            if step == jobs.START:
+                self._start()
+            if step in (jobs.START, jobs.JOIN):
+                self._note.write("follower", follower)
+        if not self._wait():
+            progress = self._note.progress() or self._blank().facts()
+            return {"changed": step == jobs.START, "finished": False, "progress": progress}
+        outcome = self._note.read("outcome")
+        if outcome is None:
+            raise jobs.died(self._note.log())
+        self._note.write("collected", follower)
+        jobs.raise_failure(outcome)
+        return {**outcome["result"], "finished": True}
+
+    def _wait(self) -> bool:
+        """Whether the job ended while we waited."""
+        clock = self._host.clock
+        start = clock.monotonic()
+        pause = _FIRST_PAUSE
+        while self._note.is_running():
+            waited = clock.monotonic() - start
+            left = _LONGEST_PAUSE if self._following.wait is None else self._following.wait - waited
+            if left <= 0:
+                return False
+            clock.sleep(min(pause, left))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+        return True
+
+    def _start(self) -> None:
+        """Begin the job; it is alive when this returns."""
+        lock = self._note.renew()
+        try:
+            process.detach(self._work, self._note.path("log"), lock)
+        finally:
+            os.close(lock)
+
+    def _work(self) -> None:
+        """In the job's process: copy, and leave word of it."""
+        self._note.write("outcome", self._copy())
+
+    def _copy(self) -> dict[str, Any]:
+        start = self._host.clock.monotonic()
+        meter = Meter(self._host.clock, self._request, self._note.tell)
+        copy = ImageCopy(self._request, self._host, meter)
+        try:
+            plan = copy.plan()
+            done = copy.execute(plan) if plan.changed else {}
+        except BackupError as exc:
+            return jobs.outcome_of(exc)
+        seconds = round(self._host.clock.monotonic() - start, 2)
+        end = Progress(meter.progress.size, 0, rate=meter.progress.size / max(seconds, 0.01))
+        return {
+            "result": {
+                **plan.result,
+                **done,
+                "changed": plan.changed,
+                "diff": {"before": dict(plan.before), "after": dict(plan.after)},
+                "seconds": seconds,
+                "progress": end.facts(),
+            }
+        }
+
+    def _blank(self) -> Progress:
+        return Meter(self._host.clock, self._request, self._note.tell).progress
+
+
+class Note:
+    """What is written down of one job."""
+
+    def __init__(self, directory: str) -> None:
+        """Keep where it is."""
+        self._directory = directory
+
+    def path(self, name: str) -> str:
+        """A file of it."""
+        return f"{self._directory}/{name}"
+
+    def look(self) -> jobs.Found | None:
+        """What there is of the job; None if there is nothing."""
+        follower = self.read("follower")
+        if follower is None:
+            return None
+        # In this order: a job that ends between the two has left its outcome.
+        running = self.is_running()
+        return jobs.Found(running, follower, self.read("outcome"), self.read("collected"))
+
+    def is_running(self) -> bool:
+        """Whether the job's process lives, by the lock that it holds."""
+        try:
+            fd = os.open(self.path("alive"), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            # A shared lock, so that two who look do not take each other for the job.
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let no other call decide meanwhile.
+
+        :raises InvalidRequest: We may not write there.
+        """
+        above = os.path.dirname(self._directory)
+        try:
+            os.makedirs(above, 0o700, exist_ok=True)
+            fd = os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as exc:
+            raise _no_place(above, str(exc.strerror)) from exc
+        try:
+            status = os.fstat(fd)
+            if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+                raise _no_place(above, "others can write there")
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+    def renew(self) -> int:
+        """Forget an earlier job; returns the lock, held, that the new one lives by."""
+        shutil.rmtree(self._directory, ignore_errors=True)
+        os.mkdir(self._directory, 0o700)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(self.path("alive"), flags, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        return fd
+
+    def tell(self, progress: Progress) -> None:
+        """Write the progress down."""
+        self.write("progress", progress.facts())
+
+    def progress(self) -> dict[str, Any] | None:
+        """The progress that was written last."""
+        found = self.read("progress")
+        return found if isinstance(found, dict) else None
+
+    def write(self, name: str, value: object) -> None:
+        """Replace one value."""
+        files.write_whole(self.path(name), json.dumps(value).encode("ascii"), 0o600)
+
+    def read(self, name: str) -> Any:  # noqa: ANN401  (JSON)
+        """One value; None if it is not there."""
+        try:
+            with open(self.path(name), encoding="ascii") as file:
+                return json.load(file)
+        except OSError:
+            return None
+
+    def log(self) -> str:
+        """What the job's process printed."""
+        try:
+            with open(self.path("log"), encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except OSError:
+            return ""
+
+
+def _no_place(path: str, reason: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"No job can be noted in {path}: {reason}.", hint="Run this task as root (become: true)."
+    )

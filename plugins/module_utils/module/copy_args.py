@@ -1,0 +1,34 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of ``disk_image_copy`` that say how the copy is followed."""
+
+from __future__ import annotations
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    InvalidRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.jobs import Following
+from ansible_collections.ovirt_community.backup.plugins.module_utils.module.appliance_args import (
+    COPY,
+    Params,
+    Spec,
+)
+
+FOLLOWED_COPY: Spec = {
+    **COPY,
+    "wait": {"type": "float"},
+    "follower": {"type": "str", "default": ""},
+    "title": {"type": "str", "default": ""},
+    "reconnect_timeout": {"type": "float", "default": 600.0},
+}
+
+
+def following(params: Params, *, predict: bool) -> Following:
+    """How ``disk_image_copy`` follows the copy. Titles and connections are the controller's.
+
+    :raises InvalidRequest: ``wait`` is less than nothing.
+    """
+    if params["wait"] is not None and params["wait"] < 0:
+        raise InvalidRequest(f"wait must not be less than 0 seconds: {params['wait']}.")
+    return Following(params["wait"], params["follower"], predict)

@@ -1,0 +1,240 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A backup while things break: the connection, the appliance, the process that copies."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from appliance.loops import MIB, run
+
+from lab.appliance import Appliance
+from lab.lab import Lab
+from lab.model import Settings
+from lab.world import BACKUP, DEFAULT_VMS
+
+SLOW = 3 * MIB
+"""Bytes a second: db01 takes 20 seconds to copy, and about as long to prove."""
+
+PLAYBOOK = "ovirt_community.backup.backup"
+
+
+@dataclass
+class Backup:
+    """ansible-playbook at work."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    @property
+    def text(self) -> str:
+        """What it printed so far."""
+        return self.output.read_text(encoding="utf-8", errors="replace")
+
+    def until(self, pattern: str, seconds: float = 60.0) -> None:
+        """Wait for a text."""
+        deadline = time.monotonic() + seconds
+        while not re.search(pattern, self.text):
+            assert self.process.poll() is None, self.text
+            assert time.monotonic() < deadline, self.text
+            time.sleep(0.1)
+
+    def ends(self, seconds: float = 120.0) -> int:
+        """Wait for the end; the exit status."""
+        return self.process.wait(seconds)
+
+    def kill(self) -> None:
+        """SIGKILL for it and its workers, as when a container is taken away. Nothing cleans up."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class Site:
+    """A lab with db01 and the appliance, and a controller."""
+
+    def __init__(self, lab: Lab, root: Path) -> None:
+        self.lab = lab
+        self.control = lab.control()
+        self._root = root
+        self._runs: list[Backup] = []
+        found = lab.appliances[lab.vm("backup01").id]
+        assert isinstance(found, Appliance)
+        self.appliance = found
+
+    def back_up(self, *args: str, **variables: object) -> Backup:
+        """Start the playbook."""
+        hosts = {"appliance": {"hosts": {"backup01": self.appliance.ssh_vars()}}}
+        inventory = self._root / "inventory.json"
+        inventory.write_text(json.dumps({"all": {"children": hosts}}), encoding="utf-8")
+        known = {
+            "vm_backup_vms": ["db01"],
+            "vm_backup_auth": self.lab.auth(BACKUP),
+            **variables,
+        }
+        output = self._root / f"run{len(self._runs)}.txt"
+        program = shutil.which("ansible-playbook", path=str(Path(sys.executable).parent))
+        with output.open("wb") as file:
+            process = subprocess.Popen(
+                [str(program), "-i", str(inventory), PLAYBOOK, "-e", json.dumps(known), *args],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env={
+                    **os.environ,
+                    "ANSIBLE_HOME": str(self._root / "ansible"),
+                    "ANSIBLE_NOCOLOR": "1",
+                    "ANSIBLE_LOCALHOST_WARNING": "0",
+                },
+                start_new_session=True,
+            )
+        self._runs.append(Backup(process, output))
+        return self._runs[-1]
+
+    def inside(self, *argv: str) -> list[str]:
+        """Run a program in the appliance; the words of its output."""
+        return self.appliance.run(argv, ok=(0, 1)).stdout.split()
+
+    def copying(self) -> list[str]:
+        """The process of qemu-img that copies; the preflight has others."""
+        return self.inside("pgrep", "-f", "qemu-img convert")
+
+    def world(self) -> Mapping[str, Any]:
+        """The truth."""
+        return self.control.world()
+
+    def sets(self) -> list[Path]:
+        """Finished sets, as this machine sees them."""
+        found = self.inside("find", "/srv/backup", "-name", "manifest.json")
+        return [self.appliance.path(str(Path(path).parent)) for path in found]
+
+    def check_whole(self, directory: Path) -> dict[str, Any]:
+        """Every image of a set is the disk as it was; the manifest."""
+        manifest: dict[str, Any] = json.loads((directory / "manifest.json").read_text())
+        names = {disk["file"] for disk in manifest["disks"]}
+        assert {path.name for path in directory.iterdir()} == names | {
+            "README",
+            "manifest.json",
+            "vm.ovf",
+        }
+        for disk in manifest["disks"]:
+            witness = self.lab.root / "witness" / manifest["snapshot"]["id"] / f"{disk['id']}.raw"
+            plain = self._root / "plain.raw"
+            run("qemu-img", "convert", "-O", "raw", directory / disk["file"], plain)
+            run("cmp", plain, witness)
+        return manifest
+
+    def check_nothing_left(self) -> None:
+        """Neither on the engine nor on the host nor among the appliance's jobs and devices."""
+        world = self.world()
+        assert [row for row in world["attachments"] if row["snapshot_id"]] == []
+        assert [row for row in world["snapshots"] if row["type"] != "active"] == []
+        assert world["host"]["overlays"] == []
+        assert self.inside("pgrep", "qemu-img") == []
+
+    def close(self) -> None:
+        """End what still runs."""
+        for one in self._runs:
+            if one.process.poll() is None:
+                one.kill()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """Everything slow from the start."""
+    vms = [spec for spec in DEFAULT_VMS if spec.name == "db01"]
+    with Lab(tmp_path / "lab", vms=vms, settings=Settings(witness=True)) as lab:
+        found = Site(lab, tmp_path)
+        found.control.harm("backup01", slow=SLOW)
+        try:
+            yield found
+        finally:
+            found.close()
+
+
+def until(true: Callable[[], object], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it never became true"
+        time.sleep(0.1)
+
+
+def cut(site: Site) -> None:
+    """Kill the SSH sessions of the appliance, not its server."""
+    sessions = site.inside("pgrep", "-f", "^sshd(-session)?: root")
+    assert sessions
+    site.inside("kill", "-KILL", *sessions)
+
+
+def test_a_connection_that_is_lost_loses_nothing(site: Site) -> None:
+    backup = site.back_up()
+    backup.until(r"db01: \d+ % of 64\.0 MB, [\d.]+ MB/s, (less than a|about \d+) min\w* left")
+    [copying] = site.copying()
+    cut(site)
+    backup.until("db01: no answer from backup01, the copy goes on without us")
+    assert site.copying() == [copying]
+    backup.until("db01: backup01 answers again")
+    site.control.harm("backup01", slow=0)
+    assert backup.ends() == 0, backup.text
+    assert "unreachable=0" in backup.text
+    [directory] = site.sets()
+    site.check_whole(directory)
+    site.check_nothing_left()
+
+
+def test_a_restart_of_the_appliance_begins_the_copy_anew(site: Site) -> None:
+    backup = site.back_up()
+    backup.until("db01: .* % of")
+    site.control.status("backup01", "down")
+    backup.until("no answer from backup01")
+    site.control.status("backup01", "up")
+    site.control.harm("backup01", slow=0)
+    assert backup.ends() == 0, backup.text
+    [directory] = site.sets()
+    site.check_whole(directory)
+    site.check_nothing_left()
+
+
+def test_an_appliance_that_stays_away_ends_the_wait(site: Site) -> None:
+    backup = site.back_up(vm_backup_reconnect_timeout=2)
+    until(site.copying)
+    site.control.status("backup01", "down")
+    assert backup.ends() == 2
+    assert re.search(r"cannot be reached any more: .*No answer from backup01 for \d", backup.text)
+    site.control.status("backup01", "up")
+    site.check_nothing_left()
+    assert site.sets() == []
+
+
+@pytest.mark.parametrize("name", ["qemu-img", "job"])
+def test_a_killed_copy_is_red_and_leaves_no_image(site: Site, name: str) -> None:
+    backup = site.back_up()
+    until(site.copying)
+    copying = site.copying()
+    if name == "job":
+        copying = site.inside("ps", "-o", "ppid=", "-p", *copying)
+    site.inside("kill", "-KILL", *copying)
+    assert backup.ends() == 2
+    expected = "signal 9" if name == "qemu-img" else "ended without a result"
+    assert expected in backup.text
+    site.check_nothing_left()
+    assert site.inside("find", "/srv/backup", "-name", "*.qcow2") == []
+
+
+def test_a_quick_copy_shows_no_progress(site: Site) -> None:
+    site.control.harm("backup01", slow=0)
+    backup = site.back_up()
+    assert backup.ends() == 0, backup.text
+    assert "% of" not in backup.text

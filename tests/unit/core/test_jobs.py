@@ -1,0 +1,81 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a call does about the job behind a copy, and how an error survives the way through it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import errors, jobs
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import (
+    CopyRequest,
+    ImageRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.jobs import Found
+
+DONE: dict[str, dict[str, int]] = {"result": {}}
+REQUEST = CopyRequest((ImageRequest("a" * 20, 1, "/a"), ImageRequest("b" * 20, 2, "/b")))
+
+
+@pytest.mark.parametrize(
+    ("found", "follower", "step"),
+    [
+        (None, "me", jobs.START),
+        (None, "", jobs.START),
+        (Found(running=True, follower="other"), "me", jobs.JOIN),
+        (Found(running=True), "", jobs.JOIN),
+        (Found(running=True, outcome=DONE), "me", jobs.JOIN),
+        (Found(running=False, follower="other", outcome=DONE), "me", jobs.COLLECT),
+        (Found(running=False, outcome=DONE, collected="me"), "me", jobs.COLLECT),
+        (Found(running=False, outcome=DONE, collected="other"), "me", jobs.START),
+        (Found(running=False, outcome=DONE, collected=""), "", jobs.START),
+        (Found(running=False, follower="me"), "me", jobs.DIED),
+        (Found(running=False, follower="other"), "me", jobs.START),
+        (Found(running=False), "", jobs.START),
+    ],
+)
+def test_steps(found: Found | None, follower: str, step: str) -> None:
+    assert jobs.decide(found, follower) == step
+
+
+def test_a_job_is_known_by_its_images_alone() -> None:
+    assert jobs.key(REQUEST) == jobs.key(replace(REQUEST, timeout=1.0))
+    others = [
+        replace(REQUEST, format="raw"),
+        replace(REQUEST, compression="zstd"),
+        replace(REQUEST, images=REQUEST.images[:1]),
+        replace(REQUEST, images=(replace(REQUEST.images[0], dest="/c"), REQUEST.images[1])),
+    ]
+    assert len({jobs.key(one) for one in [REQUEST, *others]}) == 5
+
+
+def test_an_error_comes_out_as_it_went_in() -> None:
+    went = errors.NoSpace("full", hint="free some", details={"free": 1})
+    outcome = json.loads(json.dumps(jobs.outcome_of(went)))
+    with pytest.raises(errors.NoSpace) as came:
+        jobs.raise_failure(outcome)
+    assert vars(came.value) == vars(went)
+
+
+def test_an_error_of_a_later_version_is_still_an_error() -> None:
+    outcome = {"failure": {"code": "new", "message": "m", "hint": "", "details": {}}}
+    with pytest.raises(errors.BackupError, match="m"):
+        jobs.raise_failure(outcome)
+
+
+def test_a_result_is_no_error() -> None:
+    jobs.raise_failure(DONE)
+
+
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [("", "something killed it"), ("Traceback\n  x\nOSError: no\n", "result. OSError: no")],
+)
+def test_a_death_says_what_is_known(log: str, says: str) -> None:
+    died = jobs.died(log)
+    assert says in died.message
+    assert died.code == "copy_died"
