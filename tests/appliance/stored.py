@@ -33,17 +33,21 @@ def iso(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def ovf(disks: list[dict[str, Any]]) -> bytes:
-    """A configuration with these disks, entries of a manifest."""
-    lines = [
-        f"<Disk ovf:fileRef={quoteattr(disk['id'] + '/' + uuid(1))}"
-        f' ovf:size="{-(-disk["virtual_size"] // 1024**3)}"'
-        f" ovf:disk-alias={quoteattr(disk['alias'])}/>"
-        for disk in disks
-    ]
+def ovf(vm: str, disks: list[dict[str, Any]]) -> bytes:
+    """A VM's configuration with these disks, entries of a manifest."""
+    files, described = [], []
+    for number, disk in enumerate(disks):
+        image, name = quoteattr(uuid(0x100 + number)), quoteattr(f"{disk['id']}/{uuid(number)}")
+        files.append(f"<File ovf:href={name} ovf:id={image}/>")
+        gib = -(-disk["virtual_size"] // 1024**3)
+        described.append(
+            f'<Disk ovf:diskId={image} ovf:size="{gib}" ovf:disk-alias={quoteattr(disk["alias"])}/>'
+        )
     return (
-        f'<?xml version="1.0" encoding="UTF-8"?><ovf:Envelope xmlns:ovf="{OVF_SPACE}">'
-        f"<Section>{''.join(lines)}</Section></ovf:Envelope>\n"
+        f'<?xml version="1.0" encoding="UTF-8"?><ovf:Envelope xmlns:ovf="{OVF_SPACE}" xmlns:xsi="x">'
+        f"<References>{''.join(files)}</References><Section>{''.join(described)}</Section><Content>"
+        f'<Name>web01</Name><Section ovf:id="{vm}" xsi:type="ovf:OperatingSystemSection_Type"/>'
+        "</Content></ovf:Envelope>\n"
     ).encode()
 
 
@@ -60,6 +64,7 @@ class Kind:
     disks: int = 1
     fmt: str = "raw"
     parent: str | None = None
+    ovf: bytes = b""
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -80,7 +85,7 @@ class Repository:
         ]
         for entry in entries:
             entry["parent"] = kind.parent
-        text = ovf(entries)
+        text = kind.ovf or ovf(uuid(vm), entries)
         (directory / "vm.ovf").write_bytes(text)
         manifest = {
             "format": "ovirt_community.backup",

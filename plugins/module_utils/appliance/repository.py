@@ -10,6 +10,7 @@ is what lies in the repository. Only regular files of a bounded size are read.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 from contextlib import contextmanager
@@ -118,6 +119,21 @@ def opened(repository: str) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+def lock(fd: int, how: int) -> bool:
+    """Lock a set's directory without waiting; false if somebody has it.
+
+    Who reads a set has it shared, who removes it exclusively. A file system without locks on
+    directories, such as NFS, is taken for unlocked.
+    """
+    try:
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def read_file(directory: int, name: str, limit: int) -> bytes | None:

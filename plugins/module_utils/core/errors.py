@@ -29,6 +29,7 @@ The modules' edge catches :class:`BackupError` in one place and hands ``code``, 
     |   |-- DeviceNotFound, DeviceAmbiguous, DeviceMismatch, DeviceBusy, DeviceLost
     `-- ImageError
         |-- NoSpace, ImageMismatch, ImageExists, ImageBusy, ToolFailed, CopyDied
+        |-- SetsCorrupt         sets of a repository would not be restored as they were backed up
         |-- ManifestInvalid     a manifest that is none, or of a later version
         `-- OvfInvalid          a configuration of a VM that is none, or that could do harm
 """
@@ -258,6 +259,12 @@ class CopyDied(ImageError):
     """The process that copied was killed, or ended without saying how."""
 
     code = "copy_died"
+
+
+class SetsCorrupt(ImageError):
+    """A verification found faults; ``details["corrupt"]`` names each set and what is wrong."""
+
+    code = "sets_corrupt"
 
 
 class ManifestInvalid(ImageError):

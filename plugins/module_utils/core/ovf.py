@@ -35,6 +35,7 @@ _INTERFACES = {
     "SATA": "sata",
     "SPAPR_VSCSI": "spapr_vscsi",
 }
+_DIGITS = 12
 _DISK_ITEM = "17"
 _NIC_ITEM = "10"
 _SNAPSHOTS = "SnapshotsSection_Type"
@@ -58,7 +59,11 @@ class Nic:
 
 @dataclass(frozen=True)
 class OvfDisk:
-    """A disk as the VM has it. ``format``: qcow2 or raw, on its storage."""
+    """A disk as the VM has it.
+
+    :param format: qcow2 or raw, on its storage.
+    :param gib: Its size in GiB, rounded up; 0 if the configuration does not tell.
+    """
 
     disk_id: str
     alias: str
@@ -69,6 +74,7 @@ class OvfDisk:
     active: bool
     format: str
     sparse: bool
+    gib: int = 0
 
 
 @dataclass(frozen=True)
@@ -254,7 +260,12 @@ def _disk(disk: Element, disk_id: str, active: bool) -> OvfDisk:
         active=active,
         format="raw" if raw else "qcow2",
         sparse=_attribute(disk, "volume-type") != "Preallocated",
+        gib=_number(_attribute(disk, "size")),
     )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < _DIGITS else 0
 
 
 def _invalid(fault: str) -> OvfInvalid:

@@ -14,6 +14,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.catalo
     Filter,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.times import parse_time
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.verify import (
+    VerifyRequest,
+)
 
 Params = Mapping[str, Any]
 Spec = dict[str, Any]
@@ -32,6 +35,33 @@ INFO: Spec = {
     "select": {"type": "str", "choices": list(SELECTIONS), "default": "all"},
     "manifests": {"type": "bool", "default": False},
 }
+
+VERIFY: Spec = {
+    "repository": _REPOSITORY,
+    "sets": {"type": "list", "elements": "path", "default": []},
+    "vm": {"type": "str"},
+    "select": {"type": "str", "choices": ["all", "newest"], "default": "all"},
+    "unverified_days": {"type": "float", "default": 0.0},
+    "limit": {"type": "int"},
+    "content": {"type": "bool", "default": False},
+    "parallel": {"type": "int", "default": 2},
+    "polite": {"type": "bool", "default": True},
+}
+
+
+def verify_request(params: Params) -> VerifyRequest:
+    """What ``backup_set_verify`` is asked to do."""
+    return VerifyRequest(
+        repository=params["repository"],
+        sets=tuple(params["sets"]),
+        newest=params["select"] == "newest",
+        vm=params["vm"] or "",
+        unverified_days=params["unverified_days"],
+        limit=params["limit"],
+        content=params["content"],
+        parallel=params["parallel"],
+        polite=params["polite"],
+    )
 
 
 def wanted(params: Params) -> Filter:

@@ -1,0 +1,344 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operation behind ``backup_set_verify``: read sets again, and record what was found."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import stat
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from threading import Event
+from typing import TYPE_CHECKING, Any, Callable
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+    digest,
+    files,
+    process,
+    qemu,
+    repository,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.sink import (
+    Sink,
+    SinkError,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    catalogue,
+    images,
+    verification,
+    verify,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    BackupError,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.ovf import SIZE_LIMIT
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.times import show_time
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.manifest import Disk
+
+_MODE = 0o600
+_NICE = 19
+_GONE = "The set went away while it was verified"
+
+
+@dataclass
+class _Work:
+    """A set that is being verified.
+
+    :param directory: The set's directory, open; None if it cannot be opened.
+    """
+
+    entry: catalogue.Entry
+    directory: int | None
+    findings: verify.Findings = field(default_factory=verify.Findings)
+
+
+@dataclass
+class _Image:
+    """An image that is being read.
+
+    :param reader: A qemu-img that sends its content to ``sink``.
+    """
+
+    work: _Work
+    disk: Disk
+    fd: int
+    sink: Sink | None = None
+    reader: process.Process | None = None
+
+
+class VerifySets:
+    """Read sets again, and record what was found beside each."""
+
+    def __init__(self, request: verify.VerifyRequest, now: Callable[[], float] = time.time) -> None:
+        """Keep the request.
+
+        Args:
+            request: Which sets, and how deep.
+            now: Tells the time of day, in seconds since 1970.
+        """
+        self._request = request
+        self._time = now
+
+    def plan(self) -> Plan:
+        """See which sets are due.
+
+        :raises InvalidRequest: There is no such repository, or no such set.
+        """
+        verify.check_request(self._request)
+        found = repository.read(self._request.repository)
+        due = verify.due(found, self._request, self._now())
+        if due:
+            qemu.locate()
+        before = {entry.path: entry.verified.facts() if entry.verified else None for entry in due}
+        planned = {"verdict": "to be found", "depth": self._request.depth}
+        return Plan(
+            steps=tuple(due),
+            result={
+                "sets": [catalogue.facts(entry) for entry in due],
+                "unrecognised": catalogue.strangers(found),
+            },
+            before={"verified": before},
+            after={"verified": dict.fromkeys(before, planned)},
+        )
+
+    def execute(self, plan: Plan) -> Mapping[str, Any]:
+        """Look at all of them; only then say that some are corrupt.
+
+        :raises SetsCorrupt: With every fault of every set.
+        :raises ImageError: A record could not be written.
+        """
+        tools = self._tools()
+        if self._request.polite:
+            _be_polite()
+        listed: list[dict[str, Any]] = []
+        corrupt: dict[str, list[str]] = {}
+        unwritten: list[BackupError] = []
+        for batch in verify.batches(plan.steps, self._request.parallel):
+            for work, record in self._batch(batch, tools):
+                listed.append(self._facts(work.entry, record))
+                if record.faults:
+                    corrupt[work.entry.path] = record.facts()["faults"]
+                try:
+                    _write(work, record)
+                except BackupError as exc:
+                    unwritten.append(exc)
+        if corrupt:
+            raise verify.failure(corrupt, len(listed))
+        if unwritten:
+            raise unwritten[0]
+        return {"sets": listed}
+
+    def _facts(self, entry: catalogue.Entry, record: verification.Record) -> dict[str, Any]:
+        """The set as it is listed from now on."""
+        seen = replace(entry.seen, record=verification.dumps(record))
+        return {
+            **catalogue.facts(catalogue.judge(self._request.repository, seen)),
+            "verified": record.facts(),
+        }
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._time(), timezone.utc)
+
+    def _tools(self) -> dict[str, str]:
+        said: list[str] = []
+        process.run([qemu.locate(), "--version"], said.append)
+        return {
+            "collection": VERSION,
+            "qemu_img": images.parse_version("".join(said)),
+            "python": platform.python_version(),
+        }
+
+    def _batch(
+        self, entries: Sequence[catalogue.Entry], tools: Mapping[str, str]
+    ) -> Iterator[tuple[_Work, verification.Record]]:
+        """Verify some sets at the same time."""
+        start = time.monotonic()
+        with ExitStack() as stack:
+            works = [_Work(entry, stack.enter_context(_held(entry))) for entry in entries]
+            found = [image for work in works for image in _look(work, stack)]
+            for first in range(0, len(found), self._request.parallel):
+                _read(found[first : first + self._request.parallel], self._request, stack)
+            for work in works:
+                seconds = round(time.monotonic() - start, 2)
+                yield work, self._record(work, tools, seconds)
+
+    def _record(self, work: _Work, tools: Mapping[str, str], seconds: float) -> verification.Record:
+        entry, findings = work.entry, work.findings
+        return verification.Record(
+            run_id=entry.run_id,
+            manifest_sha256=hashlib.sha256(entry.seen.manifest or b"").hexdigest(),
+            time=show_time(self._now()),
+            verdict=findings.verdict,
+            depth=self._request.depth,
+            faults=tuple(findings.faults),
+            notes=tuple(findings.notes),
+            tools=tools,
+            seconds=seconds,
+        )
+
+
+def _be_polite() -> None:
+    """Let everybody else go first. Threads and programs that begin later inherit it."""
+    os.nice(_NICE)
+    ionice = shutil.which("ionice", path="/usr/bin:/bin")
+    if ionice:
+        process.run([ionice, "-c", "2", "-n", "7", "-p", str(os.getpid())])
+
+
+@contextmanager
+def _held(entry: catalogue.Entry) -> Iterator[int | None]:
+    """The set's directory, open; nobody removes the set meanwhile. None if it is another one now."""
+    try:
+        fd = os.open(entry.path, repository.DIRECTORY)
+    except OSError:
+        yield None
+        return
+    try:
+        status = os.fstat(fd)
+        same = (status.st_dev, status.st_ino) == entry.seen.identity
+        yield fd if same and repository.lock(fd, fcntl.LOCK_SH) else None
+    finally:
+        os.close(fd)
+
+
+def _look(work: _Work, stack: ExitStack) -> Iterator[_Image]:
+    """Everything about a set that needs no reading of images; the images that can be read."""
+    known, findings = work.entry.manifest, work.findings
+    if work.directory is None:
+        findings.fault("", _GONE)
+    elif known is None:
+        findings.fault("", work.entry.reason)
+    else:
+        if work.entry.state == catalogue.PARENT_MISSING:
+            findings.fault("", work.entry.reason)
+        _configuration(work)
+        for disk in known.disks:
+            try:
+                fd = _open(work.directory, disk.file)
+            except OSError as exc:
+                findings.fault(disk.file, f"cannot be read: {exc.strerror}")
+                continue
+            stack.callback(os.close, fd)
+            fault = _header(disk, fd)
+            findings.fault(disk.file, fault)
+            if not fault:
+                yield _Image(work, disk, fd)
+
+
+def _configuration(work: _Work) -> None:
+    known = work.entry.manifest
+    if known is None or work.directory is None:
+        return
+    try:
+        data = repository.read_file(work.directory, known.ovf.file, SIZE_LIMIT)
+    except ValueError as exc:
+        work.findings.fault("", str(exc))
+        return
+    if data is None:
+        work.findings.fault(known.ovf.file, "is not there")
+    elif hashlib.sha256(data).hexdigest() != known.ovf.sha256:
+        work.findings.fault(known.ovf.file, "has other bytes than were written")
+    else:
+        verify.configuration(known, data, work.findings)
+
+
+def _open(directory: int, name: str) -> int:
+    return os.open(name, repository.FILE, dir_fd=directory)
+
+
+def _header(disk: Disk, fd: int) -> str:
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        return "is no regular file"
+    try:
+        return verify.header(disk, status.st_size, os.pread(fd, images.QCOW2_HEADER_LENGTH, 0))
+    except OSError as exc:
+        return f"cannot be read: {exc.strerror}"
+
+
+def _path(fd: int) -> str:
+    """A path of an open file for another program: the very file that we looked at."""
+    return f"/proc/{os.getpid()}/fd/{fd}"
+
+
+def _read(found: Sequence[_Image], request: verify.VerifyRequest, stack: ExitStack) -> None:
+    """Check and hash some images, all at the same time.
+
+    Programs are started before threads: see :class:`process.Process`.
+    """
+    qemu_img = qemu.locate()
+    for image in found:
+        _check(qemu_img, image)
+    for image in found:
+        if request.content and image.disk.format != "raw":
+            image.sink = Sink(image.disk.virtual_size)
+            stack.callback(image.sink.close)
+            argv = verify.content_argv(qemu_img, _path(image.fd), image.sink.path)
+            image.reader = process.Process(argv)
+    stop = Event()
+    with ThreadPoolExecutor(max_workers=2 * len(found) or 1) as pool:
+        try:
+            hashes = [
+                pool.submit(digest.sha256, image.fd, image.disk.file_size, stop) for image in found
+            ]
+            contents = [pool.submit(image.sink.serve) if image.sink else None for image in found]
+            for image, file, content in zip(found, hashes, contents):
+                _conclude(image, file, content)
+        finally:
+            stop.set()
+            for image in found:
+                if image.reader and image.sink:
+                    image.reader.kill()
+                    image.sink.end()
+
+
+def _check(qemu_img: str, image: _Image) -> None:
+    if image.disk.format == "raw":
+        return
+    path = _path(image.fd)
+    said: list[str] = []
+    outcome = process.run(verify.check_argv(qemu_img, path), said.append)
+    text = f"{''.join(said)}\n{outcome.stderr}".replace(path, image.disk.file)
+    verify.structure(image.disk.file, outcome, text, image.work.findings)
+
+
+def _conclude(image: _Image, file: Future[str], content: Future[str] | None) -> None:
+    """Wait for an image's hashes and compare them."""
+    disk, findings = image.disk, image.work.findings
+    said = ""
+    if image.reader and image.sink:
+        outcome = image.reader.wait()
+        image.sink.end()
+        said = outcome.stderr.strip().replace(_path(image.fd), disk.file)
+    try:
+        if file.result() != disk.file_sha256:
+            findings.fault(disk.file, "has other bytes than were written")
+        seen = content.result() if content else None
+    except (digest.ShortReadError, SinkError, OSError) as exc:
+        findings.fault(disk.file, f"cannot be read: {getattr(exc, 'strerror', None) or exc}")
+        return
+    if seen == "":
+        findings.fault(disk.file, f"cannot be read as a disk: {said[-500:] or 'it ended early'}")
+    elif seen is not None and seen != disk.content_sha256:
+        findings.fault(disk.file, "holds another content than the disk had")
+    os.posix_fadvise(image.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _write(work: _Work, record: verification.Record) -> None:
+    if work.directory is not None:
+        path = f"{work.entry.path}{verification.SUFFIX}"
+        files.write_whole(path, verification.dumps(record), _MODE)

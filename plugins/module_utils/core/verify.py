@@ -1,0 +1,239 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of a verification: which sets are due, and what counts as a fault."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    catalogue,
+    ovf,
+    verification,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    InvalidRequest,
+    OvfInvalid,
+    SetsCorrupt,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import (
+    parse_qcow2_header,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import (
+        Outcome,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.manifest import (
+        Disk,
+        Manifest,
+    )
+
+PARALLEL_LIMIT = 64
+_GIB = 1024**3
+_LEAKS = 3
+_NO_CHECK = 63
+
+
+@dataclass(frozen=True)
+class VerifyRequest:
+    """What ``backup_set_verify`` is asked to do.
+
+    :param sets: Paths of sets; none means all of the repository.
+    :param newest: Of each VM only the newest finished set.
+    :param vm: Only sets of this VM, by name or id.
+    :param unverified_days: Only what was not found good in so many days; 0 means whenever.
+    :param limit: At most so many sets, those first whose last verification is longest ago.
+    :param content: Also read what a guest would see.
+    :param parallel: Images that are read at a time.
+    :param polite: Leave processor and storage to others who want them.
+    """
+
+    repository: str
+    sets: tuple[str, ...] = ()
+    newest: bool = False
+    vm: str = ""
+    unverified_days: float = 0.0
+    limit: int | None = None
+    content: bool = False
+    parallel: int = 2
+    polite: bool = True
+
+    @property
+    def depth(self) -> str:
+        """How deep it looks."""
+        return verification.CONTENT if self.content else verification.FILES
+
+
+@dataclass
+class Findings:
+    """What was found in one set so far."""
+
+    faults: list[verification.Fault] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def fault(self, file: str, fault: str) -> None:
+        """Add a fault, if there is one."""
+        if fault:
+            self.faults.append(verification.Fault(file, fault))
+
+    @property
+    def verdict(self) -> str:
+        """What they come to."""
+        return verification.CORRUPT if self.faults else verification.OK
+
+
+def check_request(request: VerifyRequest) -> None:
+    """Refuse what cannot be meant.
+
+    :raises InvalidRequest: With the first contradiction found.
+    """
+    if not 1 <= request.parallel <= PARALLEL_LIMIT:
+        raise InvalidRequest(f"parallel must be 1 to {PARALLEL_LIMIT}, not {request.parallel}.")
+    if request.unverified_days < 0:
+        raise InvalidRequest("unverified_days must not be less than 0.")
+    if request.limit is not None and request.limit < 1:
+        raise InvalidRequest("limit must be 1 or more.")
+
+
+def due(found: catalogue.Catalogue, request: VerifyRequest, now: datetime) -> list[catalogue.Entry]:
+    """The sets to verify, those first that were not for longest.
+
+    Unfinished sets and those of a later format have nothing to be compared with. A set that was
+    found corrupt is due until it is found good, or gone.
+
+    :raises InvalidRequest: A path is no set of the repository.
+    """
+    chosen = catalogue.find(found, request.sets) if request.sets else list(found.entries)
+    finished = (catalogue.COMPLETE, catalogue.CORRUPT, catalogue.PARENT_MISSING)
+    select = catalogue.NEWEST if request.newest else catalogue.ALL
+    wanted = catalogue.Filter(vm=request.vm, states=finished, select=select)
+    waiting = [
+        entry for entry in catalogue.choose_all(chosen, wanted) if _is_due(entry, request, now)
+    ]
+    waiting.sort(key=lambda one: (one.verified is not None, _moment(one), one.path))
+    return waiting[: request.limit]
+
+
+def _moment(entry: catalogue.Entry) -> datetime:
+    return entry.verified.moment if entry.verified else entry.time
+
+
+def _is_due(entry: catalogue.Entry, request: VerifyRequest, now: datetime) -> bool:
+    last = entry.verified
+    if last is None or last.verdict != verification.OK or not entry.is_good:
+        return True
+    if request.content and last.depth != verification.CONTENT:
+        return True
+    # A record from the future says nothing about today.
+    return not timedelta(0) <= now - last.moment < timedelta(days=request.unverified_days)
+
+
+def batches(entries: Sequence[catalogue.Entry], parallel: int) -> list[list[catalogue.Entry]]:
+    """Sets to be read at the same time: as few as keep ``parallel`` readers busy."""
+    found: list[list[catalogue.Entry]] = [[]]
+    images = 0
+    for entry in entries:
+        if images >= parallel:
+            found.append([])
+            images = 0
+        found[-1].append(entry)
+        images += len(entry.manifest.disks) if entry.manifest else 0
+    return [batch for batch in found if batch]
+
+
+def header(disk: Disk, file_size: int, head: bytes) -> str:
+    """What forbids any program to open an image: nothing must lead it to another file.
+
+    :param file_size: Bytes of the file.
+    :param head: Its first bytes.
+    """
+    if file_size != disk.file_size:
+        return f"has {file_size} bytes, not {disk.file_size}"
+    return "" if disk.format == "raw" else _qcow2(disk, head)
+
+
+def _qcow2(disk: Disk, head: bytes) -> str:
+    found = parse_qcow2_header(head)
+    if found is None:
+        return "is no qcow2 image"
+    if found.external_data or found.encrypted:
+        return "does not stand alone (external data file or encryption)"
+    if found.backing_file:
+        return "names a backing file, which no set of this format version has"
+    if found.virtual_size != disk.virtual_size:
+        return f"holds a disk of {found.virtual_size} bytes, not {disk.virtual_size}"
+    return ""
+
+
+def check_argv(qemu_img: str, path: str) -> tuple[str, ...]:
+    """How the structure of a qcow2 image is checked."""
+    return (qemu_img, "check", "-q", "-f", "qcow2", path)
+
+
+def content_argv(qemu_img: str, path: str, socket: str) -> tuple[str, ...]:
+    """How what a guest would see of a qcow2 image is sent to a socket, from front to back."""
+    target = f"nbd+unix:///?socket={socket}"
+    return (qemu_img, "convert", "-n", "-m", "1", "-f", "qcow2", "-O", "raw", path, target)
+
+
+def structure(file: str, outcome: Outcome, said: str, into: Findings) -> None:
+    """What ``qemu-img check`` came to. Lost clusters waste room and harm nothing."""
+    if outcome.code == _LEAKS:
+        into.notes.append(f"{file} has clusters that nothing uses")
+    elif outcome.code == _NO_CHECK:
+        into.notes.append(f"{file} cannot be checked by this qemu-img")
+    elif outcome.code != 0:
+        last = (said.strip() or "it said nothing").splitlines()[-1]
+        into.fault(file, f"is damaged inside (qemu-img check: {last})")
+
+
+def configuration(found: Manifest, data: bytes, into: Findings) -> None:
+    """What is wrong with the VM's configuration, by itself and beside the disks."""
+    file = found.ovf.file
+    try:
+        read = ovf.read(data.decode("utf-8"))
+    except (OvfInvalid, UnicodeDecodeError) as exc:
+        into.fault(file, f"is no configuration: {exc}")
+        return
+    known = {disk.disk_id: disk for disk in read.disks}
+    for disk in found.disks:
+        if disk.id not in known:
+            into.fault(file, f"does not name the disk {disk.id}")
+            continue
+        _compare(file, disk, known[disk.id], into)
+    for other in sorted(set(known) - {disk.id for disk in found.disks}):
+        into.notes.append(f"{file} names the disk {other}, of which the set has no image")
+    if read.vm_id != found.vm.id:
+        into.fault(file, f"is that of another VM, {read.vm_id}")
+
+
+def _compare(file: str, disk: Disk, known: ovf.OvfDisk, into: Findings) -> None:
+    gib = -(-disk.virtual_size // _GIB)
+    if known.gib and known.gib != gib:
+        into.fault(file, f"gives the disk {disk.id} {known.gib} GiB, the image has {gib}")
+    if known.alias != disk.alias:
+        # It may be renamed between the snapshot and the attachment.
+        into.notes.append(f"{file} calls the disk {disk.id} {known.alias!r}, not {disk.alias!r}")
+
+
+def failure(corrupt: Mapping[str, Sequence[str]], looked_at: int) -> SetsCorrupt:
+    """The error that names the corrupt sets, after all were looked at.
+
+    :param corrupt: Faults by path.
+    """
+    named = "; ".join(f"{path}: {', '.join(faults)}" for path, faults in corrupt.items())
+    return SetsCorrupt(
+        f"{len(corrupt)} of {looked_at} sets are corrupt. {named}.",
+        hint="They are not chosen for a restore any more. Back up these VMs again, and look at the"
+        " repository's storage.",
+        details={
+            "corrupt": [{"path": path, "faults": list(one)} for path, one in corrupt.items()],
+            "looked_at": looked_at,
+        },
+    )

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What counts as a fault, and which sets are read together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from unit.core.test_catalogue import entries, seen
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    catalogue,
+    manifest,
+    verification,
+    verify,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import Outcome
+
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("code", "fault", "note"),
+    [
+        (0, "", ""),
+        (3, "", "x has clusters that nothing uses"),
+        (63, "", "x cannot be checked by this qemu-img"),
+        (1, "x is damaged inside (qemu-img check: b)", ""),
+        (2, "x is damaged inside (qemu-img check: b)", ""),
+        (-9, "x is damaged inside (qemu-img check: b)", ""),
+    ],
+)
+def test_what_qemu_img_check_means(code: int, fault: str, note: str) -> None:
+    findings = verify.Findings()
+    verify.structure("x", Outcome(code, ""), "a\nb\n", findings)
+    assert [one.text() for one in findings.faults] == ([fault] if fault else [])
+    assert findings.notes == ([note] if note else [])
+    assert findings.verdict == ("corrupt" if fault else "ok")
+
+
+def test_a_check_that_says_nothing() -> None:
+    findings = verify.Findings()
+    verify.structure("x", Outcome(1, ""), "\n", findings)
+    assert findings.faults[0].fault == "is damaged inside (qemu-img check: it said nothing)"
+
+
+def test_small_sets_are_read_together() -> None:
+    found = entries(*(seen(hours=number) for number in range(5)))
+    broken = replace(found[0], manifest=None, state=catalogue.CORRUPT)
+    sizes = [len(batch) for batch in verify.batches([broken, *found], 2)]
+    assert sizes == [3, 2, 1]
+    assert verify.batches([], 2) == []
+
+
+def test_records_are_short() -> None:
+    found = manifest.loads(seen().manifest or b"")
+    faults = tuple(verification.Fault(found.disks[0].file, f"x{one}") for one in range(5000))
+    record = verification.Record(
+        run_id="r0",
+        manifest_sha256="0" * 64,
+        time="2026-11-24T00:00:00Z",
+        verdict="corrupt",
+        depth="files",
+        faults=faults,
+        notes=tuple(map(str, range(5000))),
+        tools={},
+        seconds=1.0,
+    )
+    stored = verification.dumps(record)
+    assert len(stored) < verification.SIZE_LIMIT / 10
+    read = verification.loads(stored)
+    assert read
+    assert read.faults == faults[: len(read.faults)]
+    assert len(read.faults) == len(read.notes) == 64
+
+
+def test_depth_that_was_not_reached_is_due() -> None:
+    [entry] = entries(seen())
+    record = verification.Record(
+        run_id="r0",
+        manifest_sha256="",
+        time="2026-11-30T00:00:00Z",
+        verdict="ok",
+        depth="files",
+        faults=(),
+        notes=(),
+        tools={},
+        seconds=1.0,
+    )
+    verified = replace(entry, verified=record)
+    found = catalogue.Catalogue("/r", (verified,))
+    asked = verify.VerifyRequest("/r", unverified_days=7)
+    assert verify.due(found, asked, NOW) == []
+    assert verify.due(found, replace(asked, content=True), NOW) == [verified]
+    deep = replace(verified, verified=replace(record, depth="content"))
+    found = catalogue.Catalogue("/r", (deep,))
+    assert verify.due(found, replace(asked, content=True), NOW) == []
