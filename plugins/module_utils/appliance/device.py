@@ -24,6 +24,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.p
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.devices import (
     BlockDevice,
     Fault,
+    by_serial,
     candidates,
     check_size,
     check_unused,
@@ -33,6 +34,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.device
     match_length,
     missing,
     mount_uses,
+    near,
     read_fault,
     state_fault,
     swap_uses,
@@ -96,7 +98,10 @@ class Finder:
 
     def faults(self, devices: Sequence[BlockDevice], serials: Sequence[str]) -> dict[str, Fault]:
         """What cannot be read of the devices with these serials, by kernel name."""
-        names = {one.name: one for serial in serials for one in candidates(devices, serial)}
+        known = by_serial(devices)
+        names = {
+            one.name: one for serial in serials for one in candidates(near(known, serial), serial)
+        }
         found = {name: self._fault(one) for name, one in names.items()}
         return {name: fault for name, fault in found.items() if fault}
 
@@ -140,10 +145,10 @@ class Finder:
         settled: bool,
     ) -> dict[str, BlockDevice]:
         """The devices that are ready; until all is settled, what is odd is not ready yet."""
-        found = {}
+        found, known = {}, by_serial(devices)
         for serial, size in sizes.items():
             try:
-                device = choose(devices, serial, faults)
+                device = choose(near(known, serial), serial, faults)
             except DeviceAmbiguous:
                 if settled:
                     raise

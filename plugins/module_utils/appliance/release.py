@@ -116,7 +116,8 @@ class Release:
         for step in plan.steps:
             for name, said in self._perform(step):
                 against.setdefault(name, []).append(said)
-        items = [self._finish(item, against) for item in self._view.items]
+        there = {one.path: one for one in self._finder.look()}
+        items = [self._finish(item, against, there) for item in self._view.items]
         busy = [item for item in items if item.used_by]
         if busy and self._request.fail:
             raise release.busy_error(busy, self._waited())
@@ -196,18 +197,21 @@ class Release:
                 break
         return os.strerror(said) if said else ""
 
-    def _finish(self, item: Item, against: Mapping[str, Sequence[str]]) -> Item:
+    def _finish(
+        self,
+        item: Item,
+        against: Mapping[str, Sequence[str]],
+        there: Mapping[str, BlockDevice],
+    ) -> Item:
         """Write down what stood against it; prove of the others that nothing holds them."""
-        name = self._view.disks.get(item.device or "", "")
+        path = item.device or ""
+        name = self._view.disks.get(path, "")
         if name in against:
             return replace(item, used_by=tuple(against[name]), removed=())
-        if item.used_by or not item.device or self._request.state == release.ABSENT:
-            return item
-        fresh = next((one for one in self._finder.look() if one.name == name), None)
-        if fresh is None:
+        if item.used_by or path not in there or self._request.state == release.ABSENT:
             return item
         try:
-            device.flush(self._host, fresh, item.serial)
+            device.flush(self._host, there[path], item.serial)
         except DeviceLost:
             return item
         except DeviceBusy as exc:

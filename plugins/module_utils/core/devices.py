@@ -135,6 +135,20 @@ def read_fault(number: int, said: str) -> Fault:
     return Fault(said, number in _DEAD_ERRNOS)
 
 
+def by_serial(devices: Iterable[BlockDevice]) -> dict[str, list[BlockDevice]]:
+    """Devices by the first 20 characters of their serials: among hundreds, who comes into question."""
+    found: dict[str, list[BlockDevice]] = {}
+    for one in devices:
+        for short in {serial[:VIRTIO_SERIAL_LENGTH] for serial in one.serials}:
+            found.setdefault(short, []).append(one)
+    return found
+
+
+def near(known: Mapping[str, list[BlockDevice]], wanted: str) -> list[BlockDevice]:
+    """The devices of an index that may have a serial."""
+    return known.get(wanted[:VIRTIO_SERIAL_LENGTH], [])
+
+
 def candidates(devices: Iterable[BlockDevice], wanted: str) -> tuple[BlockDevice, ...]:
     """Every disk that may be the one with this serial, dead ones included.
 
@@ -176,13 +190,14 @@ def ignored(
     faults: Mapping[str, Fault],
 ) -> tuple[str, ...]:
     """A warning for each dead device beside the one that was chosen for its serial."""
+    faulty = [one for one in devices if one.name in faults]
     return tuple(
         f"{one.path} has the serial {serial} too, but is dead ({faults[one.name].said}): it was "
         f"ignored, {device.path} is the disk. disk_device_release removes it with state=absent "
         "after the disk is detached."
         for serial, device in chosen.items()
-        for one in candidates(devices, serial)
-        if one.name in faults and one.name != device.name
+        for one in candidates(faulty, serial)
+        if one.name != device.name
     )
 
 

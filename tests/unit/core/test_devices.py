@@ -17,6 +17,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.device
     BlockDevice,
     Fault,
     bare_serial,
+    by_serial,
     candidates,
     check_size,
     check_unused,
@@ -26,6 +27,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.device
     match_length,
     missing,
     mount_uses,
+    near,
     not_found,
     read_fault,
     state_fault,
@@ -251,6 +253,17 @@ def test_what_cannot_be_read_is_another_error_than_what_is_not_there() -> None:
     assert lost.details["unreadable"][0]["dead"]
     assert isinstance(missing([DISK, OTHER], devices, {"sdb": DEAD}, 3.0), DeviceNotFound)
     assert isinstance(missing([OTHER], devices, {}, 3.0), DeviceNotFound)
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from([DISK, SHORT, TWIN, OTHER, OTHER[:20], "x", ""]), max_size=3)
+    ),
+    st.sampled_from([DISK, SHORT, TWIN, OTHER, OTHER[:20]]),
+)
+def test_an_index_leaves_out_nobody(shown: list[list[str]], wanted: str) -> None:
+    devices = [device(f"sd{number}", *serials) for number, serials in enumerate(shown)]
+    assert candidates(near(by_serial(devices), wanted), wanted) == candidates(devices, wanted)
 
 
 MOUNTINFO = (
