@@ -136,13 +136,22 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Domain:
-    """A storage domain; ``available`` is in bytes, None if the engine does not tell."""
+    """A storage domain; ``available`` is in bytes, None if the engine does not tell.
+
+    ``block``: its storage is devices, not files.
+    """
 
     id: str
     name: str
     type: str
     status: str
     available: int | None = None
+    block: bool = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether disks of VMs can be made there now."""
+        return self.type == "data" and self.status == "active"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+        Cluster,
         Disk,
+        Domain,
         Location,
         Vm,
     )
@@ -29,6 +31,10 @@ ANYTHING = "any object"
 SOURCE = "source VM"
 APPLIANCE = "appliance"
 DISK = "disk"
+DOMAIN = "storage domain"
+CLUSTER = "cluster"
+THE_ENGINE = "the whole engine"
+RECEIVER = "VM that gets the disks"
 
 MISSING = "missing"
 UNCERTAIN = "uncertain: comes through a VM only"
@@ -82,6 +88,47 @@ NEEDS: tuple[Need, ...] = (
 )
 """Everything that a backup needs. Docs and playbooks/permissions.yml are compared with it."""
 
+RESTORE_NEEDS: tuple[Need, ...] = (
+    NEEDS[0],
+    Need(
+        "create_disk",
+        DOMAIN,
+        ("POST disks",),
+        "The new disks are made there. Who makes a disk may describe, attach and remove it.",
+        "the storage domain or its data centre",
+    ),
+    Need(
+        "configure_vm_storage",
+        APPLIANCE,
+        ("POST vms/APPLIANCE/diskattachments", "DELETE vms/APPLIANCE/diskattachments/DISK"),
+        "New disks are attached to the appliance to be written, and detached.",
+        "the appliance, its cluster or its data centre",
+    ),
+    Need(
+        "create_vm",
+        CLUSTER,
+        ("POST vms",),
+        "The new VM is made there. Who makes a VM may attach disks to it, start and remove it.",
+        "the cluster or its data centre",
+    ),
+    Need(
+        "import_export_vm",
+        THE_ENGINE,
+        ("POST vms",),
+        "A VM is made of a configuration by an import, which asks for this permit on no object. It is"
+        " an administrator's.",
+        "the system",
+    ),
+    Need(
+        "configure_vm_storage",
+        RECEIVER,
+        ("POST vms/VM/diskattachments",),
+        "Disks that are restored alone are attached to it.",
+        "the VM, its cluster or its data centre",
+    ),
+)
+"""Everything that a restore needs. Not every place occurs in each."""
+
 READING = (
     "None of its own: VMs, disks, snapshots, events and the configuration (OVF) are shown to who has"
     " a role with one of these permits, not login alone, on the object or above it."
@@ -132,6 +179,9 @@ class Missing:
 EVERYWHERE = Place(ANYTHING, "", "", frozenset())
 """Where :data:`ANYTHING` is asked for."""
 
+THE_SYSTEM = Place(THE_ENGINE, "", "", frozenset((SYSTEM,)))
+"""Where a permit counts only if it was granted on everything."""
+
 
 def grants(
     permissions: Iterable[Permission], permits: Mapping[str, Iterable[str]]
@@ -146,6 +196,16 @@ def vm_place(kind: str, vm: Vm, location: Location) -> Place:
     """A VM: reached from itself, its cluster, its data centre and the system."""
     above = (vm.id, vm.cluster_id, location.data_center_id)
     return Place(kind, vm.id, vm.name, _ids(*above))
+
+
+def domain_place(domain: Domain, location: Location) -> Place:
+    """A storage domain: reached from itself, its data centre and the system."""
+    return Place(DOMAIN, domain.id, domain.name, _ids(domain.id, location.data_center_id))
+
+
+def cluster_place(cluster: Cluster) -> Place:
+    """A cluster: reached from itself, its data centre and the system."""
+    return Place(CLUSTER, cluster.id, cluster.name, _ids(cluster.id, cluster.data_center_id))
 
 
 def disk_place(disk: Disk, holder: Vm, location: Location) -> Place:
@@ -213,13 +273,13 @@ def _by_need(found: Iterable[Missing], certainty: str) -> dict[Need, list[Place]
 
 
 def _named(need: Need, places: Sequence[Place]) -> str:
-    if need.kind == ANYTHING:
+    if need.kind in (ANYTHING, THE_ENGINE):
         return need.kind
     return f"{need.kind} " + ", ".join(f"{place.name!r} ({place.id})" for place in places)
 
 
 def _remedy(need: Need) -> str:
-    return (
-        f"Grant a role with {need.permit} on {need.grant_on}; the playbook {PLAYBOOK} makes a role"
-        " that suffices and grants it."
-    )
+    grant = f"Grant a role with {need.permit} on {need.grant_on}"
+    if need not in NEEDS:
+        return f"{grant}."
+    return f"{grant}; the playbook {PLAYBOOK} makes a role that suffices and grants it."

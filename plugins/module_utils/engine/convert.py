@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     Attachment,
+    Cluster,
     Disk,
     DiskId,
+    Domain,
     Event,
     ImageId,
     Layer,
@@ -59,6 +61,7 @@ def vm(sdk: SdkObject) -> Vm:
         status=word(sdk.status),
         cluster_id=id_of(sdk.cluster),
         host_id=id_of(sdk.host),
+        comment=sdk.comment or "",
     )
 
 
@@ -90,6 +93,25 @@ def disk(sdk: SdkObject) -> Disk:
         shareable=bool(sdk.shareable),
         storage_domain_id=next((id_of(one) for one in sdk.storage_domains or ()), ""),
         incremental=word(sdk.backup) == "incremental",
+        description=sdk.description or "",
+    )
+
+
+def cluster(sdk: SdkObject) -> Cluster:
+    """Convert a ``types.Cluster``."""
+    return Cluster(str(sdk.id), sdk.name or "", id_of(sdk.data_center))
+
+
+def domain(sdk: SdkObject) -> Domain:
+    """Convert a ``types.StorageDomain`` of a data centre; elsewhere it has no status."""
+    storage = word(sdk.storage.type) if sdk.storage is not None else ""
+    return Domain(
+        id=str(sdk.id),
+        name=sdk.name or "",
+        type=word(sdk.type),
+        status=word(sdk.status),
+        available=sdk.available,
+        block=storage in ("iscsi", "fcp"),
     )
 
 

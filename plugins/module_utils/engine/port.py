@@ -17,11 +17,16 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
         Attachment,
         AttachSettings,
+        Cluster,
         Disk,
         DiskId,
+        Domain,
         Event,
         Layer,
         Location,
+        NewDisk,
+        NewVm,
+        Plugging,
         Snapshot,
         SnapshotDisk,
         SnapshotId,
@@ -110,6 +115,42 @@ class EnginePort(Protocol):
 
     def permits(self, role_id: str) -> list[str]:
         """Names of the permits of a role, in lower case."""
+
+    def clusters(self) -> list[Cluster]:
+        """All clusters that the user may see."""
+
+    def domains(self, data_center_id: str) -> list[Domain]:
+        """The storage domains of a data centre, with their status."""
+
+    def vnic_profiles(self, cluster: Cluster) -> list[str]:
+        """``network/profile`` of each profile that a card in this cluster can have."""
+
+    def disks_described(self, word: str) -> list[Disk]:
+        """Disks whose description contains a word of letters and digits."""
+
+    def add_disk(self, new: NewDisk, correlation_id: str) -> None:
+        """Order a disk; it is locked for a while."""
+
+    def remove_disk(self, disk_id: DiskId, correlation_id: str) -> None:
+        """Order the removal of a disk, with all that is on it."""
+
+    def describe_disk(self, disk_id: DiskId, vm_id: VmId | None, description: str) -> None:
+        """Change a disk's description; ``vm_id`` is a VM that has it, if one has."""
+
+    def plug_disk(self, vm_id: VmId, disk_id: DiskId, plugging: Plugging, mark: str) -> None:
+        """Attach a disk itself, not a snapshot of it; ``mark`` is the correlation id."""
+
+    def import_vm(self, new: NewVm, correlation_id: str) -> None:
+        """Make a VM of a configuration."""
+
+    def comment_vm(self, vm_id: VmId, comment: str) -> None:
+        """Change a VM's comment."""
+
+    def remove_vm(self, vm_id: VmId, correlation_id: str) -> None:
+        """Remove a VM. Its disks are detached, never removed with it."""
+
+    def start_vm(self, vm_id: VmId) -> None:
+        """Start a VM."""
 
     def close(self) -> None:
         """Log out."""

@@ -25,6 +25,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.sdk 
     ovirtsdk4,
     types,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.v4_restore import (
+    RestoreCalls,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,7 +58,7 @@ only when the host has plugged the disk, and plugs into one VM queue (contract s
 _CONTENT = {"all_content": "true"}
 
 
-class V4Engine:
+class V4Engine(RestoreCalls):
     """An engine reached over API v4."""
 
     def __init__(self, settings: EngineSettings) -> None:

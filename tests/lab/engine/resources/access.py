@@ -172,7 +172,8 @@ def _kind(call: Call, object_id: str) -> str:
     for table, _unused in commands.KINDS:
         if object_id in getattr(call.world, table):
             return tables.get(table, table.removesuffix("s"))
-    return ""
+    # The template that every engine has, and the lab has no row for.
+    return "template" if object_id == present.BLANK else ""
 
 
 def list_of_object(call: Call, object_id: str) -> Response:

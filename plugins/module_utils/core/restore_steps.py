@@ -1,0 +1,450 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a restore does on the engine, decided from what an earlier, killed run may have left.
+
+Nothing is touched that does not carry the mark of this restore, and nothing is removed that does not
+say of itself that it is half-made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    InvalidRequest,
+    OperationFailed,
+    Refused,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    INTERFACES,
+    DiskId,
+    NewDisk,
+    Plugging,
+    VmId,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+        Disk,
+        Vm,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.restore_marks import (
+        Mark,
+    )
+
+KEYS = (
+    *("disk_id", "alias", "size", "format", "sparse", "storage_domain"),
+    *("interface", "bootable", "read_only", "pass_discard", "active"),
+)
+"""What the modules hand on of each disk."""
+
+
+@dataclass(frozen=True)
+class DiskOrder:
+    """A disk that is wanted; ``disk_id`` is that of the original."""
+
+    disk_id: str
+    alias: str
+    size: int
+    format: str
+    sparse: bool
+    storage_domain: str
+    plugging: Plugging
+
+
+def read_orders(disks: Sequence[Mapping[str, Any]]) -> tuple[DiskOrder, ...]:
+    """Disks as ``restore_plan_info`` returns them; other keys are ignored.
+
+    :raises InvalidRequest: A key is missing or impossible.
+    """
+    if not disks:
+        raise InvalidRequest("The list of disks is empty.")
+    found = tuple(_order(index, disk) for index, disk in enumerate(disks))
+    if len({one.disk_id for one in found}) != len(found):
+        raise InvalidRequest("A disk is named twice.")
+    return found
+
+
+def _order(index: int, disk: Mapping[str, Any]) -> DiskOrder:
+    missing = [key for key in KEYS if disk.get(key) is None]
+    if missing:
+        raise InvalidRequest(f"disks[{index}] has no {', '.join(missing)}.")
+    if not isinstance(disk["size"], int) or disk["size"] < 1:
+        raise InvalidRequest(f"disks[{index}].size is no number of bytes.")
+    if disk["format"] not in ("qcow2", "raw") or disk["interface"] not in INTERFACES:
+        raise InvalidRequest(f"disks[{index}] has an unknown format or interface.")
+    flags = {key: disk[key] is True for key in ("bootable", "read_only", "pass_discard", "active")}
+    return DiskOrder(
+        disk_id=str(disk["disk_id"]).lower(),
+        alias=str(disk["alias"]),
+        size=disk["size"],
+        format=str(disk["format"]),
+        sparse=disk["sparse"] is True,
+        storage_domain=str(disk["storage_domain"]),
+        plugging=Plugging(str(disk["interface"]), **flags),
+    )
+
+
+@dataclass(frozen=True)
+class DisksRequest:
+    """Have the disks of a restore: ``prepared``, ``present`` or ``absent``.
+
+    :param vm: The VM that they are for, by name or id; may be empty, and need not be there.
+    :param interface: By which the appliance gets them.
+    """
+
+    state: str
+    mark: Mark
+    appliance: str
+    orders: tuple[DiskOrder, ...]
+    vm: str = ""
+    interface: str = "virtio_scsi"
+
+
+@dataclass(frozen=True)
+class VmRequest:
+    """Have the VM of a restore, or nothing that is half-made of it.
+
+    :param connections: By name of a card, what it is to be connected to.
+    """
+
+    present: bool
+    mark: Mark
+    appliance: str
+    name: str
+    orders: tuple[DiskOrder, ...] = ()
+    cluster_id: str = ""
+    ovf: str = ""
+    connections: tuple[tuple[str, str], ...] = ()
+    keep_identity: bool = False
+    start: bool = False
+
+
+@dataclass(frozen=True)
+class Made:
+    """A disk with the mark of this restore.
+
+    :param source_id: Id of the original.
+    :param holders: VMs that have it attached; None if that cannot be told for sure.
+    """
+
+    disk: Disk
+    source_id: str
+    half_made: bool
+    holders: frozenset[VmId] | None = frozenset()
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What there is of this restore.
+
+    :param vm: The VM that it made, or that the disks are for.
+    :param half_made: Whether that VM says that it is not finished.
+    """
+
+    mark: Mark
+    appliance: Vm
+    orders: tuple[DiskOrder, ...]
+    made: tuple[Made, ...] = ()
+    vm: Vm | None = None
+    half_made: bool = False
+
+    def own(self, order: DiskOrder) -> list[Made]:
+        """Half-made disks for one order that nobody holds but us, the ones in use first."""
+        ours = {self.appliance.id} | ({self.vm.id} if self.vm else set())
+        found = [
+            one
+            for one in self.made
+            if one.source_id == order.disk_id
+            and one.half_made
+            and one.holders is not None
+            and one.holders <= ours
+        ]
+        return sorted(found, key=lambda one: (not one.holders, one.disk.id))
+
+    def finished(self, order: DiskOrder) -> Made | None:
+        """The finished disk for one order that the VM has."""
+        if self.vm is None:
+            return None
+        return next(
+            (
+                one
+                for one in self.made
+                if one.source_id == order.disk_id
+                and not one.half_made
+                and one.holders is not None
+                and self.vm.id in one.holders
+            ),
+            None,
+        )
+
+
+@dataclass(frozen=True)
+class CreateStep:
+    """Make a disk."""
+
+    order: DiskOrder
+    disk: NewDisk
+
+
+@dataclass(frozen=True)
+class PlugStep:
+    """Attach a disk to the appliance, to be written. Its id may be known only when it is made."""
+
+    order: DiskOrder
+    disk_id: DiskId | None = None
+
+
+@dataclass(frozen=True)
+class ImportStep:
+    """Make the VM."""
+
+
+@dataclass(frozen=True)
+class MoveStep:
+    """Take a disk from the appliance, and give it to the VM."""
+
+    order: DiskOrder
+    disk_id: DiskId
+    from_appliance: bool
+
+
+@dataclass(frozen=True)
+class FinishDiskStep:
+    """Say of a disk that it is finished."""
+
+    order: DiskOrder
+    disk_id: DiskId
+
+
+@dataclass(frozen=True)
+class FinishVmStep:
+    """Give the VM its own comment back: it is finished."""
+
+
+@dataclass(frozen=True)
+class StartStep:
+    """Start the VM."""
+
+
+@dataclass(frozen=True)
+class RemoveVmStep:
+    """Remove the half-made VM; its disks stay."""
+
+    vm: Vm
+
+
+@dataclass(frozen=True)
+class RemoveDiskStep:
+    """Remove a half-made disk."""
+
+    disk_id: DiskId
+    alias: str
+    from_appliance: bool = field(default=False)
+
+
+def plan_prepared(now: Situation) -> Plan:
+    """Have a disk for each order, attached to the appliance.
+
+    :raises OperationFailed: A disk that is there has another size.
+    """
+    rules.enforce(rules.appliance_ready(now.appliance))
+    steps: list[Any] = []
+    disks = []
+    for order in now.orders:
+        held = now.own(order) or _finished_one(now, order)
+        steps.extend(_prepare(now, order, held))
+        steps.extend(
+            RemoveDiskStep(one.disk.id, one.disk.alias) for one in held[1:] if not one.holders
+        )
+        disks.append(_disk_facts(now, order, held[0] if held else None))
+    return Plan(
+        steps=tuple(steps),
+        result={"disks": disks, "images": images(disks)},
+        before={"disks": [one["new_disk_id"] for one in disks if one["new_disk_id"]]},
+        after={"disks": [order.disk_id for order in now.orders]},
+    )
+
+
+def _finished_one(now: Situation, order: DiskOrder) -> list[Made]:
+    """The finished disk that the VM has, or that nobody has where nobody was to get it."""
+    found = now.finished(order)
+    if found or now.vm is not None:
+        return [found] if found else []
+    return [
+        one
+        for one in now.made
+        if one.source_id == order.disk_id and not one.half_made and one.holders == frozenset()
+    ][:1]
+
+
+def _prepare(now: Situation, order: DiskOrder, held: Sequence[Made]) -> Iterator[Any]:
+    if not held:
+        text = now.mark.disk_text(order.disk_id)
+        new = NewDisk(
+            *(order.alias, text, order.size, order.format, order.sparse, order.storage_domain)
+        )
+        yield CreateStep(order, new)
+        yield PlugStep(order)
+        return
+    first = held[0]
+    check_size(order, first.disk)
+    if first.half_made and not first.holders:
+        yield PlugStep(order, first.disk.id)
+
+
+def check_size(order: DiskOrder, disk: Disk) -> None:
+    """Refuse a disk that is not exactly as large as the original.
+
+    :raises OperationFailed: It is not.
+    """
+    if disk.virtual_size != order.size:
+        raise OperationFailed(
+            f"The engine made disk {order.alias!r} with {disk.virtual_size} bytes, not {order.size}.",
+            hint="Block storage may round the size of a raw disk up. Use a domain on file storage.",
+            details={"disk_id": disk.id, "size": disk.virtual_size, "expected": order.size},
+        )
+
+
+def _disk_facts(now: Situation, order: DiskOrder, made: Made | None) -> dict[str, Any]:
+    return {
+        "disk_id": order.disk_id,
+        "alias": order.alias,
+        "size": order.size,
+        "new_disk_id": made.disk.id if made else None,
+        "on_appliance": bool(made and made.holders and now.appliance.id in made.holders),
+        "on_vm": bool(made and made.holders and now.vm and now.vm.id in made.holders),
+        "finished": bool(made and not made.half_made),
+    }
+
+
+def images(disks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The option ``images`` of ``disk_image_restore``: a VM's disks were written before it got them."""
+    return [
+        {"disk_id": one["disk_id"], "serial": one["new_disk_id"]}
+        for one in disks
+        if not one["on_vm"] and not one["finished"]
+    ]
+
+
+def plan_vm(now: Situation, *, start: bool) -> Plan:
+    """Have the VM with its disks.
+
+    :raises Refused: A disk is not there.
+    """
+    if now.vm is not None and not now.half_made:
+        return _finished(now, start=start)
+    steps: list[Any] = [] if now.vm else [ImportStep()]
+    moved = [(order, _the_one(now, order)) for order in now.orders]
+    for order, one in moved:
+        if not (now.vm and one.holders and now.vm.id in one.holders):
+            held = bool(one.holders and now.appliance.id in one.holders)
+            steps.append(MoveStep(order, one.disk.id, held))
+    steps.extend(FinishDiskStep(order, one.disk.id) for order, one in moved if one.half_made)
+    steps.append(FinishVmStep())
+    if start:
+        steps.append(StartStep())
+    return Plan(
+        steps=tuple(steps),
+        result={"vm": vm_facts(now.vm), "disks": [_moved(order, one) for order, one in moved]},
+        before={"vm": now.vm.id if now.vm else None},
+        after={"vm": now.vm.id if now.vm else "new"},
+    )
+
+
+def _finished(now: Situation, *, start: bool) -> Plan:
+    """The VM is there: nothing to do, or to start it."""
+    found = [(order, now.finished(order)) for order in now.orders]
+    status = now.vm.status if now.vm else ""
+    return Plan(
+        steps=(StartStep(),) if start and status == "down" else (),
+        result={
+            "vm": vm_facts(now.vm),
+            "disks": [_moved(order, one) for order, one in found if one],
+        },
+        before={"vm": now.vm.id if now.vm else None},
+        after={"vm": now.vm.id if now.vm else None},
+    )
+
+
+def plan_handover(now: Situation) -> Plan:
+    """Have the disks alone, attached to a VM or to nobody. They never become boot disks.
+
+    :raises Refused: A disk is not there.
+    """
+    steps: list[Any] = []
+    found = []
+    for order in now.orders:
+        one = _the_one(now, order)
+        found.append((order, one))
+        holders = one.holders or frozenset()
+        given = replace(order, plugging=replace(order.plugging, bootable=False))
+        on_appliance = now.appliance.id in holders
+        if on_appliance or (now.vm and now.vm.id not in holders and one.half_made):
+            steps.append(MoveStep(given, one.disk.id, on_appliance))
+        if one.half_made:
+            steps.append(FinishDiskStep(given, one.disk.id))
+    return Plan(
+        steps=tuple(steps),
+        result={"disks": [_moved(order, one) for order, one in found]},
+        before={"disks": []},
+        after={"disks": [one.disk.id for _order, one in found]},
+    )
+
+
+def _the_one(now: Situation, order: DiskOrder) -> Made:
+    held = now.own(order) or _finished_one(now, order)
+    if not held:
+        raise Refused(
+            f"There is no new disk for {order.alias!r} of restore {now.mark.restore_id}.",
+            hint="Have the disks prepared and written first.",
+            details={"problems": [order.disk_id]},
+        )
+    return held[0]
+
+
+def _moved(order: DiskOrder, made: Made) -> dict[str, Any]:
+    return {"disk_id": order.disk_id, "alias": order.alias, "new_disk_id": made.disk.id}
+
+
+def vm_facts(vm: Vm | None) -> dict[str, Any] | None:
+    """A VM as a module returns it."""
+    return {"id": vm.id, "name": vm.name, "status": vm.status} if vm else None
+
+
+def plan_absent(now: Situation) -> Plan:
+    """Have nothing half-made: what a restore made and did not finish goes."""
+    vm = now.vm if now.half_made else None
+    ours = {now.appliance.id} | ({vm.id} if vm else set())
+    half = [one for one in now.made if one.half_made]
+    mine = [one for one in half if one.holders is not None and one.holders <= ours]
+    left = [
+        {"disk_id": one.disk.id, "alias": one.disk.alias, "holders": sorted(one.holders or ())}
+        for one in half
+        if one not in mine
+    ]
+    steps: list[Any] = [RemoveVmStep(vm)] if vm else []
+    steps.extend(
+        RemoveDiskStep(
+            one.disk.id, one.disk.alias, bool(one.holders and now.appliance.id in one.holders)
+        )
+        for one in mine
+    )
+    warnings = tuple(
+        f"Disk {one['alias']!r} ({one['disk_id']}) is half-made, but another VM holds it, or nobody"
+        " can tell who does; it stays."
+        for one in left
+    )
+    return Plan(
+        steps=tuple(steps),
+        result={"vm": vm_facts(vm), "removed": [one.disk.id for one in mine], "left": left},
+        before={"vm": vm.id if vm else None, "disks": [one.disk.id for one in half]},
+        after={"vm": None, "disks": [str(one["disk_id"]) for one in left]},
+        warnings=warnings,
+    )

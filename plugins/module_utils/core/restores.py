@@ -1,0 +1,399 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a restore would make, and everything that stands against it: decided before anything is made."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    permissions,
+    restore_images,
+    restore_marks,
+    rules,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    Cluster,
+    Domain,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.manifest import (
+        Disk,
+        Manifest,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+        Location,
+        Vm,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.ovf import (
+        Configuration,
+        OvfDisk,
+    )
+
+VM = "vm"
+DISKS = "disks"
+
+ABSENT = "absent"
+HALF_MADE = "half_made"
+FINISHED = "finished"
+TAKEN = "taken"
+
+NAME_LIMIT = 64
+"""Characters of a VM's name that every engine takes."""
+
+_NO_CLUSTER = Cluster("", "", "")
+_NO_DOMAIN = Domain("", "", "", "")
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user wants to be otherwise than it was.
+
+    :param name: Of the new VM; empty for the default.
+    :param cluster: Name or id; empty for the one of the set.
+    :param storage_domain: For disks that are not in the map; name or id.
+    :param storage_domains: By name or id of a disk.
+    :param vnic_profiles: ``network/profile`` by name of a card or by its ``network/profile``; an
+        empty text disconnects.
+    :param keep_identity: Same id and MAC addresses as the original, which must be gone.
+    """
+
+    name: str = ""
+    cluster: str = ""
+    storage_domain: str = ""
+    storage_domains: Mapping[str, str] = field(default_factory=dict)
+    vnic_profiles: Mapping[str, str] = field(default_factory=dict)
+    keep_identity: bool = False
+
+
+@dataclass(frozen=True)
+class RestoreRequest:
+    """Look at what a restore would be.
+
+    :param what: :data:`VM`, or :data:`DISKS` for disks alone.
+    :param disks: Ids of the disks that are wanted; none means all.
+    :param vm: Where disks alone are to be attached; may be empty.
+    """
+
+    appliance: str
+    owner: str
+    manifest: Manifest
+    ovf: str
+    what: str = VM
+    disks: tuple[str, ...] = ()
+    vm: str = ""
+    wishes: Wishes = field(default_factory=Wishes)
+    check_permissions: bool = True
+
+
+@dataclass(frozen=True)
+class Target:
+    """The engine as it stands.
+
+    :param clusters: Those of the appliance's data centre.
+    :param domains: Those of the appliance's data centre.
+    :param profiles: ``network/profile`` that a card in the chosen cluster can have.
+    :param original: The VM with the id of the source, if there is one.
+    :param namesake: The VM that has the wanted name now.
+    :param state: Of this very restore: :data:`ABSENT`, :data:`HALF_MADE`, :data:`FINISHED`; or
+        :data:`TAKEN` if another VM has the name.
+    :param homes: Storage domain ids of the original disks, as far as they are there.
+    :param grants: What the user may do, None where nobody looked.
+    """
+
+    appliance: Vm
+    place: Location
+    clusters: tuple[Cluster, ...]
+    domains: tuple[Domain, ...]
+    profiles: frozenset[str]
+    original: Vm | None = None
+    namesake: Vm | None = None
+    state: str = ABSENT
+    homes: Mapping[str, str] = field(default_factory=dict)
+    grants: tuple[permissions.Grant, ...] | None = None
+    receiver: Vm | None = None
+
+
+def wanted_name(request: RestoreRequest) -> str:
+    """The name of the new VM."""
+    if request.wishes.name:
+        return request.wishes.name
+    original = request.manifest.vm.name
+    if request.wishes.keep_identity:
+        return original
+    when = request.manifest.started[:19].replace("-", "").replace(":", "")
+    suffix = f"-restored-{when}Z"
+    return original[: NAME_LIMIT - len(suffix)] + suffix
+
+
+def restore_id(request: RestoreRequest) -> str:
+    """The name of this restore."""
+    where = wanted_name(request) if request.what == VM else request.vm
+    return restore_marks.name(
+        (
+            *(request.owner, request.what, where, str(request.wishes.keep_identity)),
+            *(request.manifest.vm.id, request.manifest.run_id, *sorted(request.disks)),
+        )
+    )
+
+
+def chosen_cluster(request: RestoreRequest, clusters: Sequence[Cluster]) -> Cluster | None:
+    """The cluster that was asked for, else the one that the VM was in; None if it is not there."""
+    word = request.wishes.cluster or request.manifest.vm.cluster
+    if not word and len(clusters) == 1:
+        return clusters[0]
+    return next((one for one in clusters if word in (one.id, one.name)), None)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A disk of the set, with what the configuration says of it."""
+
+    disk: Disk
+    device: OvfDisk
+
+
+def _pairs(request: RestoreRequest, configuration: Configuration) -> list[_Pair]:
+    devices = {one.disk_id: one for one in configuration.disks}
+    wanted = restore_images.select(request.manifest, request.disks)
+    return [_Pair(disk, devices[disk.id]) for disk in wanted]
+
+
+def result(
+    request: RestoreRequest, configuration: Configuration, target: Target
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The whole plan with its problems, and the warnings."""
+    cluster = chosen_cluster(request, target.clusters)
+    pairs = _pairs(request, configuration)
+    domains = {pair.disk.id: _domain(request, target, pair.disk) for pair in pairs}
+    cards = connections(request, configuration)
+    found: dict[str, Any] = {
+        "restore_id": restore_id(request),
+        "owner": request.owner,
+        "run_id": request.manifest.run_id,
+        "what": request.what,
+        "name": wanted_name(request) if request.what == VM else None,
+        "state": target.state,
+        "vm": _vm_facts(target),
+        "source_vm": {"id": request.manifest.vm.id, "name": request.manifest.vm.name},
+        "appliance": {"id": target.appliance.id, "name": target.appliance.name},
+        "cluster": asdict(cluster) if cluster else None,
+        "keep_identity": request.wishes.keep_identity,
+        "vnic_profiles": cards,
+        "nics": [
+            {
+                "name": nic.name,
+                "was": nic.connection,
+                "will_be": cards.get(nic.name, nic.connection),
+            }
+            for nic in configuration.nics
+        ],
+        "disks": [order(pair.disk, pair.device, domains[pair.disk.id]) for pair in pairs],
+        "required_bytes": sum(_needed(pair) for pair in pairs),
+        "left_out": _left_out(request.manifest, configuration),
+    }
+    found["problems"] = list(_problems(request, configuration, target, domains))
+    return found, tuple(_warnings(request, target, found))
+
+
+def _vm_facts(target: Target) -> dict[str, Any] | None:
+    if target.namesake is None or target.state == TAKEN:
+        return None
+    return {"id": target.namesake.id, "name": target.namesake.name}
+
+
+def order(disk: Disk, device: OvfDisk, domain: Domain | None) -> dict[str, Any]:
+    """A disk that is to be made, as the modules hand it on."""
+    raw = device.format == "raw"
+    block = domain is not None and domain.block
+    return {
+        "disk_id": disk.id,
+        "alias": disk.alias,
+        "size": disk.virtual_size,
+        "format": device.format,
+        # No engine has thin raw disks on block storage, nor thick qcow2 ones without a reason.
+        "sparse": not raw or (device.sparse and not block),
+        "storage_domain": domain.id if domain else "",
+        "storage_domain_name": domain.name if domain else "",
+        "interface": disk.interface,
+        "bootable": disk.bootable,
+        "read_only": device.read_only,
+        "pass_discard": device.pass_discard,
+        "active": device.active,
+    }
+
+
+def _left_out(manifest: Manifest, configuration: Configuration) -> list[dict[str, str]]:
+    known = {disk.id for disk in manifest.disks}
+    return [
+        {"disk_id": one.disk_id, "alias": one.alias, "reason": "the set has no image of it"}
+        for one in configuration.disks
+        if one.disk_id not in known
+    ]
+
+
+def connections(request: RestoreRequest, configuration: Configuration) -> dict[str, str]:
+    """What each network card is to be connected to, by its name, where that is asked for."""
+    wishes = request.wishes.vnic_profiles
+    found = {}
+    for nic in configuration.nics:
+        words = [word for word in (nic.name, nic.connection, nic.network) if word in wishes]
+        if words:
+            found[nic.name] = wishes[words[0]]
+    return found
+
+
+def _domain(request: RestoreRequest, target: Target, disk: Disk) -> Domain | None:
+    """The storage domain that was asked for, else that of the original, else the only one."""
+    wishes = request.wishes
+    maps = wishes.storage_domains
+    word = maps.get(disk.id) or maps.get(disk.alias) or wishes.storage_domain
+    if word:
+        return next((one for one in target.domains if word in (one.id, one.name)), None)
+    usable = [one for one in target.domains if one.usable]
+    home = next((one for one in usable if one.id == target.homes.get(disk.id)), None)
+    return home or (usable[0] if len(usable) == 1 else None)
+
+
+def _needed(pair: _Pair) -> int:
+    """Bytes that a new disk takes at least: all of a thick one, else what the image has stored."""
+    thick = pair.device.format == "raw" and not pair.device.sparse
+    return pair.disk.virtual_size if thick else min(pair.disk.bytes_stored, pair.disk.virtual_size)
+
+
+def _problems(
+    request: RestoreRequest,
+    configuration: Configuration,
+    target: Target,
+    domains: Mapping[str, Domain | None],
+) -> Iterator[str]:
+    for violation in rules.appliance_ready(target.appliance):
+        yield f"{violation.message} {violation.rule.remedy}"
+    if request.what == VM:
+        yield from _vm_problems(request, target)
+        yield from _network_problems(request, configuration, target)
+    elif request.vm and target.receiver is None:
+        yield f"There is no VM {request.vm!r} to attach the disks to."
+    yield from _domain_problems(request, target, domains)
+    if target.state != FINISHED:
+        yield from _space_problems(_pairs(request, configuration), domains)
+    yield from permissions.problems(missing_permits(request, target, domains))
+
+
+def _vm_problems(request: RestoreRequest, target: Target) -> Iterator[str]:
+    name = wanted_name(request)
+    if target.state == TAKEN:
+        yield (
+            f"There is a VM {name!r} already, and this restore did not make it. No VM is ever"
+            " overwritten. Choose another name."
+        )
+    if len(name) > NAME_LIMIT:
+        yield f"The name {name!r} is longer than {NAME_LIMIT} characters."
+    same = target.namesake is not None and target.namesake.id == request.manifest.vm.id
+    if request.wishes.keep_identity and target.original and not (same and target.state != TAKEN):
+        yield (
+            f"The original is there ({target.original.name!r}, {target.original.id}); its identity"
+            " can be kept only when it is gone. Leave keep_identity out."
+        )
+    if chosen_cluster(request, target.clusters) is None:
+        word = request.wishes.cluster or request.manifest.vm.cluster
+        there = ", ".join(one.name for one in target.clusters) or "none that this user may see"
+        yield (
+            f"There is no cluster {word!r} in the appliance's data centre. Choose one with cluster;"
+            f" there are: {there}."
+        )
+
+
+def _network_problems(
+    request: RestoreRequest, configuration: Configuration, target: Target
+) -> Iterator[str]:
+    if chosen_cluster(request, target.clusters) is None:
+        return
+    wanted = connections(request, configuration)
+    for nic in configuration.nics:
+        connection = wanted.get(nic.name, nic.connection)
+        if connection and not _has_profile(target.profiles, connection):
+            there = ", ".join(sorted(target.profiles)) or "none that this user may use"
+            yield (
+                f"There is no vNIC profile {connection!r} for the card {nic.name!r}. Map it with"
+                f" vnic_profiles ({nic.name}: network/profile, or nothing to leave it unconnected);"
+                f" there are: {there}."
+            )
+
+
+def _has_profile(profiles: frozenset[str], connection: str) -> bool:
+    if "/" in connection:
+        return connection in profiles
+    return any(one.partition("/")[0] == connection for one in profiles)
+
+
+def _domain_problems(
+    request: RestoreRequest, target: Target, domains: Mapping[str, Domain | None]
+) -> Iterator[str]:
+    aliases = {disk.id: disk.alias for disk in request.manifest.disks}
+    there = ", ".join(one.name for one in target.domains if one.usable) or "none"
+    for disk_id, domain in domains.items():
+        if domain is None:
+            yield (
+                f"Nothing tells where disk {aliases[disk_id]!r} is to be. Choose with storage_domain"
+                f" or storage_domains; active data domains: {there}."
+            )
+        elif not domain.usable:
+            yield (
+                f"The storage domain {domain.name!r} is a {domain.type} domain in status"
+                f" {domain.status or 'unknown'}; disk {aliases[disk_id]!r} needs an active data domain."
+            )
+    known = {word for disk in request.manifest.disks for word in (disk.id, disk.alias)}
+    for word in request.wishes.storage_domains:
+        if word not in known:
+            yield f"storage_domains names {word!r}, which is no disk of the set."
+
+
+def _space_problems(pairs: Sequence[_Pair], domains: Mapping[str, Domain | None]) -> Iterator[str]:
+    needed: dict[str, int] = {}
+    known: dict[str, Domain] = {}
+    for pair in pairs:
+        domain = domains[pair.disk.id] or _NO_DOMAIN
+        needed[domain.id] = needed.get(domain.id, 0) + _needed(pair)
+        known[domain.id] = domain
+    for domain_id, count in needed.items():
+        available = known[domain_id].available
+        if available is not None and available < count:
+            yield (
+                f"The storage domain {known[domain_id].name!r} has {available} bytes available,"
+                f" at least {count} are needed."
+            )
+
+
+def missing_permits(
+    request: RestoreRequest, target: Target, domains: Mapping[str, Domain | None]
+) -> tuple[permissions.Missing, ...]:
+    """Permits that this restore needs and the user lacks."""
+    if target.grants is None or target.state == FINISHED:
+        return ()
+    places = [
+        permissions.EVERYWHERE,
+        permissions.vm_place(permissions.APPLIANCE, target.appliance, target.place),
+    ]
+    unique = {one.id: one for one in domains.values() if one}
+    places += [permissions.domain_place(one, target.place) for one in unique.values()]
+    if request.what == VM:
+        cluster = chosen_cluster(request, target.clusters) or _NO_CLUSTER
+        places += [permissions.cluster_place(cluster), permissions.THE_SYSTEM]
+    elif target.receiver is not None:
+        places.append(permissions.vm_place(permissions.RECEIVER, target.receiver, target.place))
+    return permissions.missing(permissions.RESTORE_NEEDS, target.grants, places)
+
+
+def _warnings(request: RestoreRequest, target: Target, found: Mapping[str, Any]) -> Iterator[str]:
+    for disk in found["left_out"]:
+        yield f"Disk {disk['alias']!r} will not be restored: {disk['reason']}."
+    if request.manifest.consistency.level in ("inconsistent", "crash"):
+        yield f"The data of the set are {request.manifest.consistency.level}."
+    if target.state == HALF_MADE:
+        yield "An earlier run of this restore did not come to its end; it is taken up."

@@ -1,0 +1,600 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A restore on the engine: what there is of it is read, core decides, the steps are carried out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    lookup,
+    ovf,
+    restore_marks,
+    restore_steps,
+    restores,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    BackupError,
+    EngineNotFound,
+    NotFound,
+    OperationFailed,
+    Refused,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    DiskId,
+    NewVm,
+    Plugging,
+    Vm,
+    VmId,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import facts, granting
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.base import (
+    EngineOperation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.looking import Look
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.persist import (
+    in_our_words,
+    persist,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+        Disk,
+        Location,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import (
+        Patience,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.waiting import (
+        Clock,
+        Deadline,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import (
+        EnginePort,
+    )
+
+
+class RestorePlan(Look):
+    """What a restore would make, and all that stands against it."""
+
+    def __init__(
+        self,
+        engine: EnginePort,
+        clock: Clock,
+        patience: Patience,
+        request: restores.RestoreRequest,
+    ) -> None:
+        super().__init__(engine, clock, patience)
+        self._request = request
+
+    def plan(self) -> Plan:
+        """Look at everything that the restore would meet.
+
+        :raises errors.BackupError: for the appliance, or for a set that says nonsense.
+        """
+        engine, request = self._engine, self._request
+        configuration = ovf.read(request.ovf)
+        appliance = facts.find_vm(engine, request.appliance)
+        place = engine.location(appliance)
+        given, unread = granting.look(engine) if request.check_permissions else (None, ())
+        mark = restore_marks.make(
+            request.owner, restores.restore_id(request), request.manifest.run_id
+        )
+        clusters = tuple(
+            one for one in engine.clusters() if one.data_center_id == place.data_center_id
+        )
+        cluster = restores.chosen_cluster(request, clusters)
+        target = restores.Target(
+            appliance=appliance,
+            place=place,
+            clusters=clusters,
+            domains=tuple(engine.domains(place.data_center_id)),
+            profiles=frozenset(engine.vnic_profiles(cluster) if cluster else ()),
+            original=engine.vm(VmId(request.manifest.vm.id)),
+            homes=self._homes(),
+            grants=given,
+        )
+        target = self._with_state(target, mark)
+        result, warnings = restores.result(request, configuration, target)
+        result["engine_version"] = engine.version()
+        return Plan(result=result, warnings=(*unread, *warnings))
+
+    def _homes(self) -> dict[str, str]:
+        found = [self._engine.disk(DiskId(disk.id)) for disk in self._request.manifest.disks]
+        return {disk.id: disk.storage_domain_id for disk in found if disk}
+
+    def _with_state(self, target: restores.Target, mark: restore_marks.Mark) -> restores.Target:
+        """Find what there is of this restore already."""
+        request, engine = self._request, self._engine
+        if request.what == restores.VM:
+            namesake = named(engine, restores.wanted_name(request), target.place)
+            found = find_made(engine, mark, (target.appliance, namesake))
+            return replace(target, namesake=namesake, state=_state(namesake, mark, found))
+        receiver = _receiver(engine, request.vm)
+        found = find_made(engine, mark, (target.appliance, receiver))
+        wanted = set(request.disks) or {disk.id for disk in request.manifest.disks}
+        held = {receiver.id} if receiver else set()
+        done = {
+            one.source_id
+            for one in found
+            if not one.half_made and one.holders is not None and one.holders == held
+        }
+        state = restores.HALF_MADE if found else restores.ABSENT
+        if wanted <= done:
+            state = restores.FINISHED
+        elif not any(one.half_made for one in found):
+            state = restores.ABSENT
+        return replace(target, receiver=receiver, state=state)
+
+
+def _receiver(engine: EnginePort, word: str) -> Vm | None:
+    if not word:
+        return None
+    try:
+        return facts.find_vm(engine, word)
+    except NotFound:
+        return None
+
+
+def _state(
+    namesake: Vm | None, mark: restore_marks.Mark, found: tuple[restore_steps.Made, ...]
+) -> str:
+    if namesake is None:
+        half = any(one.half_made and one.holders is not None for one in found)
+        return restores.HALF_MADE if half else restores.ABSENT
+    if is_half_made(namesake, mark):
+        return restores.HALF_MADE
+    done = [
+        one
+        for one in found
+        if not one.half_made and one.holders is not None and namesake.id in one.holders
+    ]
+    return restores.FINISHED if done else restores.TAKEN
+
+
+def is_half_made(vm: Vm, mark: restore_marks.Mark) -> bool:
+    """Whether a VM says of itself that this restore has not finished it."""
+    read = restore_marks.parse(vm.comment)
+    return read is not None and read.half_made and read.mark == mark
+
+
+def named(engine: EnginePort, name: str, place: Location) -> Vm | None:
+    """The VM of this name in a data centre; another one may have a namesake."""
+    matches = engine.vms_named(lookup.searchable_name(name, "VM"))
+    return next(
+        (vm for vm in matches if engine.location(vm).data_center_id == place.data_center_id),
+        None,
+    )
+
+
+def find_made(
+    engine: EnginePort, mark: restore_marks.Mark, known: tuple[Vm | None, ...]
+) -> tuple[restore_steps.Made, ...]:
+    """The disks of a restore, with who has them.
+
+    Only administrators are told who has a disk. For others, the VMs that we know are asked, and
+    then all that the user may see.
+    """
+    found = []
+    for disk in engine.disks_described(mark.restore_id):
+        read = restore_marks.parse(disk.description)
+        if read is not None and read.mark == mark and read.disk_id:
+            found.append(restore_steps.Made(disk, read.disk_id, read.half_made))
+    holders = _Holders(engine, known)
+    return tuple(replace(one, holders=holders.of(one.disk.id)) for one in found)
+
+
+class _Holders:
+    """Who has which disk."""
+
+    def __init__(self, engine: EnginePort, known: tuple[Vm | None, ...]) -> None:
+        self._engine = engine
+        self._seen: dict[DiskId, set[VmId]] | None = None
+        self._known: dict[DiskId, set[VmId]] = {}
+        for vm in known:
+            for held in engine.attachments(vm.id) if vm else ():
+                self._known.setdefault(held.disk_id, set()).add(held.vm_id)
+
+    def of(self, disk_id: DiskId) -> frozenset[VmId]:
+        """The holders of a disk."""
+        told = self._engine.holders(disk_id)
+        if told is not None:
+            return frozenset(told)
+        if disk_id in self._known:
+            return frozenset(self._known[disk_id])
+        if self._seen is None:
+            self._seen = {}
+            for vm, attachments in self._engine.everybody():
+                for held in attachments:
+                    self._seen.setdefault(held.disk_id, set()).add(vm.id)
+        return frozenset(self._seen.get(disk_id, ()))
+
+
+class Restoring(EngineOperation):
+    """The steps that both operations below are made of."""
+
+    def __init__(
+        self, engine: EnginePort, clock: Clock, patience: Patience, mark: restore_marks.Mark
+    ) -> None:
+        super().__init__(engine, clock, patience)
+        self._mark = mark
+
+    def _create(self, step: restore_steps.CreateStep, deadline: Deadline) -> DiskId:
+        """Make a disk, wait until it is usable, and be sure that there is one alone.
+
+        The SDK repeats a POST after 401, so that there may be two: one goes again.
+        """
+        text = step.disk.description
+
+        def made() -> list[Disk]:
+            found = self._engine.disks_described(self._mark.restore_id)
+            return sorted((one for one in found if one.description == text), key=lambda one: one.id)
+
+        with in_our_words():
+            persist(
+                lambda: self._engine.add_disk(step.disk, self._mark.restore_id),
+                lambda: bool(made()),
+                deadline,
+            )
+        disk, *surplus = deadline.wait_for(
+            made, bool, what=f"disk {step.order.alias!r}", describe=lambda _none: "not there"
+        )
+        for other in [disk, *surplus]:
+            self._settled(other.id, step.order.alias, deadline)
+        for other in surplus:
+            self._remove(restore_steps.RemoveDiskStep(other.id, other.alias), deadline)
+        found = self._engine.disk(disk.id)
+        restore_steps.check_size(step.order, found or disk)
+        return disk.id
+
+    def _settled(self, disk_id: DiskId, alias: str, deadline: Deadline) -> None:
+        def settled(disk: Disk | None) -> bool:
+            if disk is None or disk.status == "illegal":
+                raise OperationFailed(
+                    f"The engine began to make disk {alias!r}, and then did not.",
+                    hint="Its events say why.",
+                    details={"disk_id": disk_id},
+                )
+            return disk.status == "ok"
+
+        deadline.wait_for(
+            lambda: self._engine.disk(disk_id),
+            settled,
+            what=f"disk {alias!r}",
+            describe=lambda disk: disk.status if disk else "gone",
+        )
+
+    def _plug(self, vm: Vm, disk_id: DiskId, plugging: Plugging, deadline: Deadline) -> None:
+        """Attach a disk itself, and be sure of it."""
+        with in_our_words():
+            persist(
+                lambda: self._engine.plug_disk(vm.id, disk_id, plugging, self._mark.restore_id),
+                lambda: self._engine.attachment(vm.id, disk_id) is not None,
+                deadline,
+            )
+
+    def _unplug(self, vm: Vm, disk_id: DiskId, deadline: Deadline) -> None:
+        with in_our_words():
+            persist(
+                lambda: self._engine.detach(vm.id, disk_id),
+                lambda: self._engine.attachment(vm.id, disk_id) is None,
+                deadline,
+            )
+
+    def _remove(self, step: restore_steps.RemoveDiskStep, deadline: Deadline) -> None:
+        """Remove a disk that says of itself, at this moment, that it is half-made.
+
+        :raises Refused: It does not.
+        """
+        disk = self._engine.disk(step.disk_id)
+        if disk is None:
+            return
+        read = restore_marks.parse(disk.description)
+        if read is None or not read.half_made or read.mark != self._mark:
+            raise Refused(
+                f"Disk {step.alias!r} ({step.disk_id}) is no half-made one of this restore. It stays.",
+                details={"disk_id": step.disk_id, "problems": ["no mark"]},
+            )
+        with in_our_words():
+            persist(
+                lambda: self._engine.remove_disk(step.disk_id, self._mark.restore_id),
+                lambda: self._engine.disk(step.disk_id) is None,
+                deadline,
+            )
+        deadline.wait_for(
+            lambda: self._engine.disk(step.disk_id),
+            lambda disk: disk is None,
+            what=f"the removal of disk {step.alias!r}",
+            describe=lambda disk: disk.status if disk else "gone",
+        )
+
+    def _finish(
+        self, step: restore_steps.FinishDiskStep, vm: Vm | None, deadline: Deadline
+    ) -> None:
+        text = self._mark.done_text(step.order.disk_id)
+
+        def finished() -> bool:
+            disk = self._engine.disk(step.disk_id)
+            return disk is not None and disk.description == text
+
+        holder = vm.id if vm else None
+        with in_our_words():
+            persist(
+                lambda: self._engine.describe_disk(step.disk_id, holder, text), finished, deadline
+            )
+
+    def _clean(self, appliance: Vm, plan: Plan) -> None:
+        """Carry out the steps of a removal; what fails does not stop the rest.
+
+        :raises errors.BackupError: the first failure, with what is left in its details.
+        """
+        deadline = self.deadline()
+        failures: list[BackupError] = []
+        left: list[str] = []
+        for step in plan.steps:
+            try:
+                if isinstance(step, restore_steps.RemoveVmStep):
+                    self._remove_vm(step.vm, deadline)
+                else:
+                    if step.from_appliance:
+                        self._unplug(appliance, step.disk_id, deadline)
+                    self._remove(step, deadline)
+            except BackupError as exc:  # noqa: PERF203  (a failure must not stop the others)
+                failures.append(exc)
+                is_vm = isinstance(step, restore_steps.RemoveVmStep)
+                left.append(
+                    f"VM {step.vm.name}" if is_vm else f"disk {step.alias} ({step.disk_id})"
+                )
+        if failures:
+            first = failures[0]
+            first.message = f"LEFT BEHIND: {', '.join(left)}. {first.message}"
+            first.details["left"] = left
+            raise first
+
+    def _remove_vm(self, vm: Vm, deadline: Deadline) -> None:
+        """Remove a VM that says of itself, at this moment, that it is half-made."""
+        found = self._engine.vm(vm.id)
+        if found is None:
+            return
+        if not is_half_made(found, self._mark):
+            raise Refused(
+                f"VM {vm.name!r} is no half-made one of this restore. It stays.",
+                details={"vm_id": vm.id, "problems": ["no mark"]},
+            )
+        with in_our_words():
+            persist(
+                lambda: self._engine.remove_vm(vm.id, self._mark.restore_id),
+                lambda: self._engine.vm(vm.id) is None,
+                deadline,
+            )
+        deadline.wait_for(
+            lambda: self._engine.vm(vm.id),
+            lambda one: one is None,
+            what=f"the removal of VM {vm.name!r}",
+            describe=lambda one: one.status if one else "gone",
+        )
+
+    def _move(
+        self, step: restore_steps.MoveStep, appliance: Vm, vm: Vm | None, deadline: Deadline
+    ) -> None:
+        if step.from_appliance:
+            self._unplug(appliance, step.disk_id, deadline)
+        if vm is not None:
+            self._plug(vm, step.disk_id, step.order.plugging, deadline)
+
+
+class RestoredDisks(Restoring):
+    """The disks of a restore."""
+
+    def __init__(
+        self,
+        engine: EnginePort,
+        clock: Clock,
+        patience: Patience,
+        request: restore_steps.DisksRequest,
+    ) -> None:
+        super().__init__(engine, clock, patience, request.mark)
+        self._request = request
+        self._appliance: Vm | None = None
+        self._vm: Vm | None = None
+
+    def plan(self) -> Plan:
+        """Look at what there is, and decide."""
+        engine, request = self._engine, self._request
+        appliance = self._appliance = facts.find_vm(engine, request.appliance)
+        vm = self._vm = _receiver(engine, request.vm)
+        if request.state == "present" and request.vm and vm is None:
+            raise NotFound(f"There is no VM {request.vm!r}.", details={"vm": request.vm})
+        now = restore_steps.Situation(
+            mark=request.mark,
+            appliance=appliance,
+            orders=request.orders,
+            made=find_made(engine, request.mark, (appliance, vm)),
+            vm=vm,
+            half_made=vm is not None and is_half_made(vm, request.mark),
+        )
+        if request.state == "prepared":
+            return restore_steps.plan_prepared(now)
+        if request.state == "present":
+            return restore_steps.plan_handover(now)
+        return restore_steps.plan_absent(replace(now, half_made=False))
+
+    def execute(self, plan: Plan) -> Mapping[str, Any]:
+        """Carry out the steps."""
+        appliance = self._appliance or facts.find_vm(self._engine, self._request.appliance)
+        if self._request.state == "absent":
+            self._clean(appliance, plan)
+            return {}
+        deadline = self.deadline()
+        made: dict[str, DiskId] = {}
+        for step in plan.steps:
+            if isinstance(step, restore_steps.CreateStep):
+                made[step.order.disk_id] = self._create(step, deadline)
+            elif isinstance(step, restore_steps.PlugStep):
+                disk_id = step.disk_id or made[step.order.disk_id]
+                self._settled(disk_id, step.order.alias, deadline)
+                self._plug(appliance, disk_id, Plugging(self._request.interface), deadline)
+            elif isinstance(step, restore_steps.MoveStep):
+                self._move(step, appliance, self._vm, deadline)
+            elif isinstance(step, restore_steps.FinishDiskStep):
+                self._finish(step, self._vm, deadline)
+            else:
+                self._remove(step, deadline)
+        if self._request.state == "present":
+            return {}
+        disks = [
+            {**one, "new_disk_id": made.get(one["disk_id"], one["new_disk_id"])}
+            for one in plan.result["disks"]
+        ]
+        disks = [{**one, "on_appliance": not one["on_vm"] and not one["finished"]} for one in disks]
+        return {"disks": disks, "images": restore_steps.images(disks)}
+
+
+class RestoredVm(Restoring):
+    """The VM of a restore."""
+
+    def __init__(
+        self, engine: EnginePort, clock: Clock, patience: Patience, request: restore_steps.VmRequest
+    ) -> None:
+        super().__init__(engine, clock, patience, request.mark)
+        self._request = request
+        self._appliance: Vm | None = None
+        self._place: Location | None = None
+
+    def plan(self) -> Plan:
+        """Look at what there is, and decide.
+
+        :raises Refused: Another VM has the name.
+        """
+        engine, request = self._engine, self._request
+        appliance = self._appliance = facts.find_vm(engine, request.appliance)
+        place = self._place = engine.location(appliance)
+        vm = named(engine, request.name, place)
+        made = find_made(engine, request.mark, (appliance, vm))
+        half_made = vm is not None and is_half_made(vm, request.mark)
+        state = _state(vm, request.mark, made)
+        now = restore_steps.Situation(
+            mark=request.mark,
+            appliance=appliance,
+            orders=request.orders,
+            made=made,
+            vm=None if state == restores.TAKEN else vm,
+            half_made=half_made,
+        )
+        if not request.present:
+            return restore_steps.plan_absent(now)
+        if state == restores.TAKEN:
+            raise Refused(
+                f"There is a VM {request.name!r} already, and this restore did not make it. No VM is"
+                " ever overwritten.",
+                hint="Choose another name.",
+                details={"problems": ["name taken"], "vm_id": vm.id if vm else None},
+            )
+        return restore_steps.plan_vm(now, start=request.start)
+
+    def execute(self, plan: Plan) -> Mapping[str, Any]:
+        """Carry out the steps."""
+        engine, request = self._engine, self._request
+        appliance = self._appliance or facts.find_vm(engine, request.appliance)
+        if not request.present:
+            self._clean(appliance, plan)
+            return {}
+        deadline = self.deadline()
+        found = plan.result["vm"]
+        vm = engine.vm(VmId(found["id"])) if found else None
+        for step in plan.steps:
+            if isinstance(step, restore_steps.ImportStep):
+                vm = self._import(deadline)
+            elif vm is None:
+                raise EngineNotFound(f"VM {request.name!r} is gone.")
+            elif isinstance(step, restore_steps.MoveStep):
+                self._only_own(vm, plan)
+                self._move(step, appliance, vm, deadline)
+            elif isinstance(step, restore_steps.FinishDiskStep):
+                self._finish(step, vm, deadline)
+            elif isinstance(step, restore_steps.FinishVmStep):
+                self._only_own(vm, plan)
+                self._finish_vm(vm, deadline)
+            else:
+                self._start(vm, deadline)
+        last = engine.vm(vm.id) if vm else None
+        return {"vm": restore_steps.vm_facts(last)}
+
+    def _import(self, deadline: Deadline) -> Vm:
+        """Make the VM, without disks, with the mark in its comment."""
+        request = self._request
+        prepared = ovf.for_import(request.ovf, dict(request.connections))
+        new = NewVm(
+            request.name,
+            self._mark.vm_text(),
+            request.cluster_id,
+            prepared,
+            not request.keep_identity,
+        )
+
+        def there() -> Vm | None:
+            place = self._place
+            vm = named(self._engine, request.name, place) if place else None
+            return vm if vm and is_half_made(vm, self._mark) else None
+
+        with in_our_words():
+            persist(
+                lambda: self._engine.import_vm(new, self._mark.restore_id),
+                lambda: there() is not None,
+                deadline,
+            )
+        vm = deadline.wait_for(
+            there,
+            lambda one: one is not None and one.status == "down",
+            what=f"VM {request.name!r}",
+            describe=lambda one: one.status if one else "not there",
+        )
+        if vm is None:  # pragma: no cover  (the wait has seen it)
+            raise EngineNotFound(f"VM {request.name!r} is gone.")
+        return vm
+
+    def _only_own(self, vm: Vm, plan: Plan) -> None:
+        """Prove that the new VM has no disk but those of this restore.
+
+        :raises Refused: The engine gave it another one.
+        """
+        own = {one["new_disk_id"] for one in plan.result["disks"]}
+        foreign = [one.disk_id for one in self._engine.attachments(vm.id) if one.disk_id not in own]
+        if foreign:
+            raise Refused(
+                f"VM {vm.name!r} has disks that this restore did not make: {', '.join(foreign)}.",
+                hint="They are detached, and never removed, when the half-made VM is removed.",
+                details={"problems": foreign, "vm_id": vm.id},
+            )
+
+    def _finish_vm(self, vm: Vm, deadline: Deadline) -> None:
+        comment = ovf.read(self._request.ovf).comment
+
+        def finished() -> bool:
+            found = self._engine.vm(vm.id)
+            return found is not None and not is_half_made(found, self._mark)
+
+        with in_our_words():
+            persist(lambda: self._engine.comment_vm(vm.id, comment), finished, deadline)
+        if not finished():
+            raise OperationFailed(f"VM {vm.name!r} did not get its comment back.")
+
+    def _start(self, vm: Vm, deadline: Deadline) -> None:
+        def running() -> bool:
+            found = self._engine.vm(vm.id)
+            return found is not None and found.status != "down"
+
+        with in_our_words():
+            persist(lambda: self._engine.start_vm(vm.id), running, deadline)
+        if self._patience.wait:
+            deadline.wait_for(
+                lambda: self._engine.vm(vm.id),
+                lambda one: one is not None and one.status == "up",
+                what=f"VM {vm.name!r} to be up",
+                describe=lambda one: one.status if one else "gone",
+            )

@@ -1,0 +1,143 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What only a restore asks of API v4."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import convert
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.faults import (
+    translated,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.sdk import types
+
+if TYPE_CHECKING:
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+        Cluster,
+        Disk,
+        DiskId,
+        Domain,
+        NewDisk,
+        NewVm,
+        Plugging,
+        VmId,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.sdk import SdkObject
+
+
+class RestoreCalls:
+    """Disks and VMs that are made, described, handed over and removed."""
+
+    _system: SdkObject
+
+    def clusters(self) -> list[Cluster]:
+        """All clusters that the user may see."""
+        with translated("list the clusters"):
+            return [convert.cluster(one) for one in self._system.clusters_service().list()]
+
+    def domains(self, data_center_id: str) -> list[Domain]:
+        """Storage domains as their data centre has them: only there the engine tells the status."""
+        service = self._system.data_centers_service().data_center_service(data_center_id)
+        with translated(f"list the storage domains of data centre {data_center_id}"):
+            return [convert.domain(one) for one in service.storage_domains_service().list()]
+
+    def vnic_profiles(self, cluster: Cluster) -> list[str]:
+        """Profiles of the networks that the cluster has."""
+        service = self._system.clusters_service().cluster_service(cluster.id)
+        with translated(f"list the networks of cluster {cluster.name!r}"):
+            networks = {str(one.id): one.name for one in service.networks_service().list()}
+            profiles = self._system.vnic_profiles_service().list()
+        linked = [(networks.get(convert.id_of(one.network)), one.name) for one in profiles]
+        return [f"{network}/{name}" for network, name in linked if network]
+
+    def disks_described(self, word: str) -> list[Disk]:
+        """Found by the engine's search; the caller's word has no syntax in it."""
+        with translated(f"look for disks of {word}"):
+            found = self._disks_service().list(search=f"description=*{word}*")
+        return [convert.disk(one) for one in found if word in (one.description or "")]
+
+    def add_disk(self, new: NewDisk, correlation_id: str) -> None:
+        """Order a disk."""
+        order = types.Disk(
+            alias=new.alias,
+            description=new.description,
+            provisioned_size=new.size,
+            format=types.DiskFormat.RAW if new.format == "raw" else types.DiskFormat.COW,
+            sparse=new.sparse,
+            storage_domains=[types.StorageDomain(id=new.domain_id)],
+        )
+        with translated(f"make disk {new.alias!r}"):
+            self._disks_service().add(order, headers=_correlation(correlation_id))
+
+    def remove_disk(self, disk_id: DiskId, correlation_id: str) -> None:
+        """Order the removal of a disk."""
+        with translated(f"remove disk {disk_id}"):
+            service = self._disks_service().disk_service(disk_id)
+            service.remove(headers=_correlation(correlation_id))
+
+    def describe_disk(self, disk_id: DiskId, vm_id: VmId | None, description: str) -> None:
+        """A disk that a VM has is changed through the VM."""
+        change = types.Disk(description=description)
+        with translated(f"describe disk {disk_id}"):
+            if vm_id is None:
+                self._disks_service().disk_service(disk_id).update(change)
+            else:
+                service = self._attachments_of(vm_id).attachment_service(disk_id)
+                service.update(types.DiskAttachment(disk=change))
+
+    def plug_disk(self, vm_id: VmId, disk_id: DiskId, plugging: Plugging, mark: str) -> None:
+        """Attach a disk itself."""
+        order = types.DiskAttachment(
+            disk=types.Disk(id=disk_id),
+            interface=types.DiskInterface(plugging.interface),
+            active=plugging.active,
+            bootable=plugging.bootable,
+            read_only=plugging.read_only,
+            pass_discard=plugging.pass_discard,
+        )
+        with translated(f"attach disk {disk_id} to VM {vm_id}"):
+            self._attachments_of(vm_id).add(order, headers=_correlation(mark))
+
+    def import_vm(self, new: NewVm, correlation_id: str) -> None:
+        """Make a VM of a configuration."""
+        order = types.Vm(
+            name=new.name,
+            comment=new.comment,
+            cluster=types.Cluster(id=new.cluster_id),
+            initialization=types.Initialization(
+                regenerate_ids=new.new_identity,
+                configuration=types.Configuration(type=types.ConfigurationType.OVF, data=new.ovf),
+            ),
+        )
+        with translated(f"make VM {new.name!r}"):
+            self._system.vms_service().add(order, headers=_correlation(correlation_id))
+
+    def comment_vm(self, vm_id: VmId, comment: str) -> None:
+        """Change a VM's comment."""
+        with translated(f"finish VM {vm_id}"):
+            self._vm_service(vm_id).update(types.Vm(comment=comment))
+
+    def remove_vm(self, vm_id: VmId, correlation_id: str) -> None:
+        """Remove a VM and keep its disks."""
+        with translated(f"remove VM {vm_id}"):
+            self._vm_service(vm_id).remove(detach_only=True, headers=_correlation(correlation_id))
+
+    def start_vm(self, vm_id: VmId) -> None:
+        """Start a VM."""
+        with translated(f"start VM {vm_id}"):
+            self._vm_service(vm_id).start()
+
+    def _disks_service(self) -> SdkObject:
+        return self._system.disks_service()
+
+    def _vm_service(self, vm_id: VmId) -> SdkObject:
+        return self._system.vms_service().vm_service(vm_id)
+
+    def _attachments_of(self, vm_id: VmId) -> SdkObject:
+        return self._vm_service(vm_id).disk_attachments_service()
+
+
+def _correlation(text: str) -> dict[str, str]:
+    return {"Correlation-Id": text}

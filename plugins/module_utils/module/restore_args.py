@@ -1,0 +1,204 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of the modules of a restore, and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import restore_marks
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    InvalidRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.manifest import (
+    from_dict,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import INTERFACES
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.restore_images import (
+    SourceRequest,
+    Target,
+    WriteRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.restore_steps import (
+    DisksRequest,
+    VmRequest,
+    read_orders,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.restores import (
+    DISKS,
+    VM,
+    RestoreRequest,
+    Wishes,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.times import parse_time
+
+Params = Mapping[str, Any]
+Spec = dict[str, Any]
+
+_NEEDED: Spec = {"type": "str", "required": True}
+
+SOURCE: Spec = {
+    "path": {"type": "path"},
+    "repository": {"type": "path"},
+    "vm": {"type": "str"},
+    "before": {"type": "str"},
+    "disks": {"type": "list", "elements": "str", "default": []},
+    "verify": {"type": "bool", "default": True},
+}
+
+WRITE: Spec = {
+    "path": {"type": "path", "required": True},
+    "restore_id": _NEEDED,
+    "images": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {"disk_id": _NEEDED, "serial": _NEEDED},
+    },
+    "timeout": {"type": "float", "default": 60.0},
+}
+
+PLAN: Spec = {
+    "appliance": _NEEDED,
+    "manifest": {"type": "dict", "required": True},
+    "ovf": {"type": "str", "required": True, "no_log": True},
+    "what": {"type": "str", "choices": [VM, DISKS], "default": VM},
+    "disks": {"type": "list", "elements": "str", "default": []},
+    "vm": {"type": "str"},
+    "name": {"type": "str"},
+    "cluster": {"type": "str"},
+    "storage_domain": {"type": "str"},
+    "storage_domains": {"type": "dict", "default": {}},
+    "vnic_profiles": {"type": "dict", "default": {}},
+    "keep_identity": {"type": "bool", "default": False},
+    "owner": {"type": "str", "default": "default"},
+    "check_permissions": {"type": "bool", "default": True},
+}
+
+_MARK: Spec = {
+    "owner": {"type": "str", "default": "default"},
+    "restore_id": _NEEDED,
+    "run_id": _NEEDED,
+    "appliance": _NEEDED,
+}
+
+MADE_DISKS: Spec = {
+    "state": {"type": "str", "required": True, "choices": ["prepared", "present", "absent"]},
+    **_MARK,
+    "disks": {"type": "list", "elements": "dict"},
+    "vm": {"type": "str"},
+    "interface": {"type": "str", "choices": list(INTERFACES), "default": "virtio_scsi"},
+}
+MADE_DISKS_REQUIRED_IF = [("state", "prepared", ("disks",)), ("state", "present", ("disks",))]
+
+MADE_VM: Spec = {
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    **_MARK,
+    "name": _NEEDED,
+    "disks": {"type": "list", "elements": "dict"},
+    "cluster_id": {"type": "str"},
+    "ovf": {"type": "str", "no_log": True},
+    "vnic_profiles": {"type": "dict", "default": {}},
+    "keep_identity": {"type": "bool", "default": False},
+    "start": {"type": "bool", "default": False},
+}
+MADE_VM_REQUIRED_IF = [("state", "present", ("disks", "cluster_id", "ovf"))]
+
+
+def source_request(params: Params) -> SourceRequest:
+    """Which set ``restore_source_info`` is asked for.
+
+    :raises InvalidRequest: The time is none.
+    """
+    before = params["before"]
+    return SourceRequest(
+        path=params["path"] or "",
+        repository=params["repository"] or "",
+        vm=params["vm"] or "",
+        before=parse_time("before", before) if before else None,
+        disks=tuple(params["disks"]),
+        verify=params["verify"],
+    )
+
+
+def write_request(params: Params) -> WriteRequest:
+    """What ``disk_image_restore`` is asked to write."""
+    return WriteRequest(
+        path=params["path"],
+        restore_id=params["restore_id"],
+        targets=tuple(Target(**image) for image in params["images"]),
+        timeout=params["timeout"],
+    )
+
+
+def plan_request(params: Params) -> RestoreRequest:
+    """What ``restore_plan_info`` is asked to look at.
+
+    :raises ManifestInvalid: The manifest is none.
+    :raises InvalidRequest: Options of a VM are given for disks alone, or the other way round.
+    """
+    alone = params["what"] == DISKS
+    of_vm = [key for key in ("name", "cluster", "vnic_profiles", "keep_identity") if params[key]]
+    if alone and of_vm:
+        raise InvalidRequest(f"{', '.join(of_vm)} say nothing of disks that are restored alone.")
+    if not alone and params["vm"]:
+        raise InvalidRequest("vm is the VM that gets disks alone; a new VM gets a name.")
+    return RestoreRequest(
+        appliance=params["appliance"],
+        owner=params["owner"],
+        manifest=from_dict(params["manifest"]),
+        ovf=params["ovf"],
+        what=params["what"],
+        disks=tuple(params["disks"]),
+        vm=params["vm"] or "",
+        wishes=Wishes(
+            name=params["name"] or "",
+            cluster=params["cluster"] or "",
+            storage_domain=params["storage_domain"] or "",
+            storage_domains=_texts(params, "storage_domains"),
+            vnic_profiles=_texts(params, "vnic_profiles"),
+            keep_identity=params["keep_identity"],
+        ),
+        check_permissions=params["check_permissions"],
+    )
+
+
+def _texts(params: Params, name: str) -> dict[str, str]:
+    """A map of texts; nothing is an empty text."""
+    return {str(key): str(value or "") for key, value in params[name].items()}
+
+
+def _mark(params: Params) -> restore_marks.Mark:
+    return restore_marks.make(params["owner"], params["restore_id"], params["run_id"])
+
+
+def disks_request(params: Params) -> DisksRequest:
+    """What ``restored_disks`` is asked for."""
+    wanted = params["state"] != "absent"
+    return DisksRequest(
+        state=params["state"],
+        mark=_mark(params),
+        appliance=params["appliance"],
+        orders=read_orders(params["disks"]) if wanted else (),
+        vm=params["vm"] or "",
+        interface=params["interface"],
+    )
+
+
+def vm_request(params: Params) -> VmRequest:
+    """What ``restored_vm`` is asked for."""
+    present = params["state"] == "present"
+    return VmRequest(
+        present=present,
+        mark=_mark(params),
+        appliance=params["appliance"],
+        name=params["name"],
+        orders=read_orders(params["disks"]) if present else (),
+        cluster_id=params["cluster_id"] or "",
+        ovf=params["ovf"] or "",
+        connections=tuple(_texts(params, "vnic_profiles").items()),
+        keep_identity=params["keep_identity"],
+        start=params["start"],
+    )

@@ -1,0 +1,160 @@
+#!/usr/bin/python
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: disk_image_restore
+short_description: Write images of a backup set to new disks of the appliance
+version_added: 0.1.0
+description:
+  - Writes images of a backup set to block devices, found by their serial number, and proves each device equal to the disk that
+    was backed up.
+  - Runs on the appliance, as root (C(become)).
+  - A device is written to only if it is blank from its first to its last byte, or if this very restore (O(restore_id)) proved
+    it blank before and was interrupted. Anything else is refused. So no disk that holds anything is ever overwritten.
+  - A device must have exactly the size of the disk, and nothing may use it. It is held exclusively meanwhile.
+  - Zeros are not written to a blank device. Each device is read twice, each image twice.
+  - A device that has the wanted content already is no change.
+  - What an interrupted restore proved is forgotten when the appliance is started anew. The restore then needs new disks.
+author:
+  - ovirt_community.backup contributors (@ovirt-community)
+requirements:
+  - qemu-img on the appliance (package C(qemu-utils) or C(qemu-img)), 5.1 or newer
+  - Python 3.9 or newer on the appliance
+options:
+  path:
+    description:
+      - Directory of the set, below a repository.
+    type: path
+    required: true
+  restore_id:
+    description:
+      - Name of the restore, as M(ovirt_community.backup.restore_plan_info) gives it.
+    type: str
+    required: true
+  images:
+    description:
+      - The images, and where to write them. All are checked before the first is written.
+      - Writing stops at the first failure. What is finished by then is reported in RV(ignore:details.done).
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      disk_id:
+        description:
+          - Id of the disk in the set.
+        type: str
+        required: true
+      serial:
+        description:
+          - Serial number of the device, which is the id of the new disk. 36 characters, or its first 20.
+        type: str
+        required: true
+  timeout:
+    description:
+      - Seconds to wait for all devices to appear. The writing itself has no limit.
+    type: float
+    default: 60.0
+extends_documentation_fragment:
+  - ovirt_community.backup.attributes
+attributes:
+  check_mode:
+    details:
+      - Reads the devices, as a real run does first.
+seealso:
+  - module: ovirt_community.backup.restored_disks
+  - module: ovirt_community.backup.restore_source_info
+"""
+
+EXAMPLES = r"""
+- name: Write the images to the new disks
+  ovirt_community.backup.disk_image_restore:
+    path: /srv/backup/web01.5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11/20261123T010000Z.4f0c2a91d7be
+    restore_id: 7c1f0a2be904
+    images:
+      - disk_id: b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10
+        serial: 2f8c5f7a-1d02-4a1c-9b53-0f6f7f0e5d5c
+  become: true
+"""
+
+RETURN = r"""
+path:
+  description: Directory of the set.
+  returned: success
+  type: str
+  sample: /srv/backup/web01.5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11/20261123T010000Z.4f0c2a91d7be
+images:
+  description: The images, in the order asked for.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    disk_id:
+      description: Id of the disk in the set.
+      returned: success
+      type: str
+      sample: b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10
+    alias:
+      description: Name of the disk in the set.
+      returned: success
+      type: str
+      sample: web01_system
+    serial:
+      description: Serial number as it was asked for.
+      returned: success
+      type: str
+      sample: 2f8c5f7a-1d02-4a1c-9b53-0f6f7f0e5d5c
+    device:
+      description: The device that has this serial now. Its letter means nothing.
+      returned: success
+      type: str
+      sample: /dev/sdb
+    virtual_size:
+      description: Bytes of the device.
+      returned: success
+      type: int
+      sample: 10737418240
+    content_sha256:
+      description: SHA-256 of the bytes of the device.
+      returned: success
+      type: str
+      sample: 5c0b5d6f3c1a9ad2b4a3d8b5d5b1ae3f4d1c2b3a49586776655443322110ffee
+    seconds:
+      description: How long it took. Null if nothing was written.
+      returned: success
+      type: float
+      sample: 21.5
+    changed:
+      description: Whether the device was, or in check mode would be, written to.
+      returned: success
+      type: bool
+      sample: true
+seconds:
+  description: Seconds that the task took on the appliance.
+  returned: success
+  type: float
+  sample: 43.1
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.image_restore import (
+    ImageRestore,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+    edge,
+    restore_args,
+)
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec=restore_args.WRITE, supports_check_mode=True)
+    edge.run(module, lambda params: ImageRestore(restore_args.write_request(params)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,325 @@
+#!/usr/bin/python
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: restore_plan_info
+short_description: Show what a restore would make, and what stands against it
+version_added: 0.1.0
+description:
+  - Looks at the engine and tells what a restore of a backup set would make there, what is missing for it, and what an earlier
+    run of the same restore has left.
+  - Names the restore. The same set restored to the same name by the same owner is the same restore, so that one that was
+    killed is taken up by the next run.
+author:
+  - ovirt_community.backup contributors (@ovirt-community)
+options:
+  appliance:
+    description:
+      - Id or name of the appliance. What is restored comes into its data centre.
+    type: str
+    required: true
+  manifest:
+    description:
+      - The set's manifest, as M(ovirt_community.backup.restore_source_info) returns it.
+    type: dict
+    required: true
+  ovf:
+    description:
+      - The VM's configuration, as M(ovirt_community.backup.restore_source_info) returns it.
+    type: str
+    required: true
+  what:
+    description:
+      - V(vm) for a new VM with all its disks, V(disks) for new disks alone.
+    type: str
+    choices:
+      - vm
+      - disks
+    default: vm
+  disks:
+    description:
+      - Ids of the disks that are wanted. None means all.
+    type: list
+    elements: str
+    default: []
+  vm:
+    description:
+      - With O(what=disks), id or name of the VM that gets the disks. Nobody gets them by default.
+    type: str
+  name:
+    description:
+      - Name of the new VM. By default, the name that it had with C(-restored-) and the time of the set.
+    type: str
+  cluster:
+    description:
+      - Id or name of the cluster of the new VM. By default, the one that it was in.
+    type: str
+  storage_domain:
+    description:
+      - Id or name of the storage domain of the new disks. By default, each goes to where the original is; where that is gone, to
+        the only active data domain.
+    type: str
+  storage_domains:
+    description:
+      - Storage domains by name or id of the disk. Goes before O(storage_domain).
+    type: dict
+    default: {}
+  vnic_profiles:
+    description:
+      - What network cards are to be connected to, as V(network/profile), V(network), or nothing to leave them unconnected.
+        Keys are names of cards, or what they were connected to. Other cards stay as they were.
+    type: dict
+    default: {}
+  keep_identity:
+    description:
+      - Whether the new VM gets the id and the MAC addresses of the original, which must be gone.
+    type: bool
+    default: false
+  owner:
+    description:
+      - Who runs the restore. Marks what is made.
+    type: str
+    default: default
+  check_permissions:
+    description:
+      - Whether to look what the user of O(auth) may do. A permit that is missing is a problem.
+    type: bool
+    default: true
+extends_documentation_fragment:
+  - ovirt_community.backup.attributes.info_module
+  - ovirt_community.backup.attributes.action_group
+  - ovirt_community.backup.engine
+seealso:
+  - module: ovirt_community.backup.restore_source_info
+  - module: ovirt_community.backup.restored_disks
+  - module: ovirt_community.backup.restored_vm
+"""
+
+EXAMPLES = r"""
+- name: See what a restore would be
+  ovirt_community.backup.restore_plan_info:
+    appliance: backup01
+    manifest: "{{ source.manifest }}"
+    ovf: "{{ source.ovf }}"
+    vnic_profiles:
+      production/production: isolated/isolated
+  register: plan
+
+- name: Show what stands against it
+  ansible.builtin.debug:
+    var: plan.problems
+"""
+
+RETURN = r"""
+restore_id:
+  description: Name of the restore.
+  returned: success
+  type: str
+  sample: 7c1f0a2be904
+owner:
+  description: Who runs it.
+  returned: success
+  type: str
+  sample: default
+run_id:
+  description: The run that made the set.
+  returned: success
+  type: str
+  sample: 4f0c2a91d7be
+what:
+  description: V(vm) or V(disks).
+  returned: success
+  type: str
+  sample: vm
+name:
+  description: Name of the new VM. Null for disks alone.
+  returned: success
+  type: str
+  sample: web01-restored-20261123T010000Z
+state:
+  description:
+    - V(absent), there is nothing of it yet.
+    - V(half_made), an earlier run did not come to its end.
+    - V(finished), it is done.
+    - V(taken), another VM has the name.
+  returned: success
+  type: str
+  sample: absent
+vm:
+  description: The VM that this restore has made, C(id) and C(name). Null if there is none.
+  returned: success
+  type: dict
+source_vm:
+  description: The VM that was backed up.
+  returned: success
+  type: dict
+  sample:
+    id: 5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11
+    name: web01
+appliance:
+  description: The appliance.
+  returned: success
+  type: dict
+  sample:
+    id: 0c9b2c32-6c6e-44f3-8f0e-35a0d5a3f001
+    name: backup01
+cluster:
+  description: The cluster of the new VM. Null if it is not there.
+  returned: success
+  type: dict
+  sample:
+    id: 9d3f0f0c-8c5e-4d8c-9d3f-5a3e3b5c0001
+    name: Default
+    data_center_id: 9d3f0f0c-8c5e-4d8c-9d3f-5a3e3b5c0002
+keep_identity:
+  description: Whether id and MAC addresses are kept.
+  returned: success
+  type: bool
+  sample: false
+vnic_profiles:
+  description: By name of a card, what it will be connected to otherwise than before.
+  returned: success
+  type: dict
+  sample:
+    nic1: isolated/isolated
+nics:
+  description: The network cards.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - name: nic1
+      was: production/production
+      will_be: isolated/isolated
+disks:
+  description: The disks that are to be made, for M(ovirt_community.backup.restored_disks) and M(ovirt_community.backup.restored_vm).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    disk_id:
+      description: Id of the original.
+      returned: success
+      type: str
+      sample: b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10
+    alias:
+      description: Name of the disk.
+      returned: success
+      type: str
+      sample: web01_system
+    size:
+      description: Exact size in bytes.
+      returned: success
+      type: int
+      sample: 10737418240
+    format:
+      description: V(qcow2) or V(raw), on the storage.
+      returned: success
+      type: str
+      sample: qcow2
+    sparse:
+      description: Whether it is thin.
+      returned: success
+      type: bool
+      sample: true
+    storage_domain:
+      description: Id of its storage domain.
+      returned: success
+      type: str
+      sample: 2e0f5c6a-5d5c-4a1c-9b53-0f6f7f0e1d02
+    storage_domain_name:
+      description: Name of its storage domain. Empty if nothing tells which.
+      returned: success
+      type: str
+      sample: data1
+    interface:
+      description: How the VM has it.
+      returned: success
+      type: str
+      sample: virtio_scsi
+    bootable:
+      description: Whether the VM boots from it.
+      returned: success
+      type: bool
+      sample: true
+    read_only:
+      description: Whether the VM may only read it.
+      returned: success
+      type: bool
+      sample: false
+    pass_discard:
+      description: Whether discards reach the storage.
+      returned: success
+      type: bool
+      sample: false
+    active:
+      description: Whether it is plugged.
+      returned: success
+      type: bool
+      sample: true
+required_bytes:
+  description: Bytes that the new disks take at least.
+  returned: success
+  type: int
+  sample: 3221225472
+left_out:
+  description: Disks of the VM that the set has no image of, each with the reason.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+problems:
+  description: Why the restore cannot be done. Empty if it can.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+engine_version:
+  description: Version of the engine.
+  returned: success
+  type: str
+  sample: 4.5.7
+seconds:
+  description: Seconds that the task took.
+  returned: success
+  type: float
+  sample: 0.21
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.connect import connect
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.restoring import (
+    RestorePlan,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+    edge,
+    engine_args,
+    restore_args,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.module.clock import SystemClock
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec=engine_args.engine_spec(**restore_args.PLAN),
+        supports_check_mode=True,
+    )
+    edge.run(
+        module,
+        lambda params: RestorePlan(
+            connect(engine_args.settings(params)),
+            SystemClock(),
+            engine_args.patience(params),
+            restore_args.plan_request(params),
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+#!/usr/bin/python
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: restore_source_info
+short_description: Read and check a backup set that is to be restored
+version_added: 0.1.0
+description:
+  - Chooses a backup set, proves that it can be restored, and returns what a restore needs of it.
+  - Runs on the appliance, as root (C(become)).
+  - Nothing of the set is believed. The manifest must be one that this release knows, the configuration (OVF) must have the
+    recorded bytes, must be plain XML without a document type, and must name the VM and the disks of the manifest. The images
+    must be regular files of the recorded length that need no other file, and, with O(verify=true), have the recorded bytes.
+author:
+  - ovirt_community.backup contributors (@ovirt-community)
+options:
+  path:
+    description:
+      - Directory of the set, below a repository. Either this or O(vm) is needed.
+    type: path
+  repository:
+    description:
+      - Absolute path of the repository, for O(vm).
+    type: path
+  vm:
+    description:
+      - Name or id of the VM of which the newest good set is taken.
+    type: str
+  before:
+    description:
+      - Only sets whose data are older than this time, UTC, such as V(2026-11-23T01:02:03Z).
+    type: str
+  disks:
+    description:
+      - Names or ids of the disks that are wanted. None means all.
+    type: list
+    elements: str
+    default: []
+  verify:
+    description:
+      - Whether to read the images of these disks and to compare their hashes.
+      - M(ovirt_community.backup.disk_image_restore) does so in any case before it writes. Here it is done before anything is made.
+    type: bool
+    default: true
+extends_documentation_fragment:
+  - ovirt_community.backup.attributes.info_module
+seealso:
+  - module: ovirt_community.backup.backup_set_info
+  - module: ovirt_community.backup.restore_plan_info
+  - module: ovirt_community.backup.disk_image_restore
+"""
+
+EXAMPLES = r"""
+- name: Take the newest good set of a VM
+  ovirt_community.backup.restore_source_info:
+    repository: /srv/backup
+    vm: web01
+  become: true
+  register: source
+
+- name: Take one disk of the last set from before an accident
+  ovirt_community.backup.restore_source_info:
+    repository: /srv/backup
+    vm: web01
+    before: "2026-11-23T04:00:00Z"
+    disks:
+      - web01_data
+  become: true
+"""
+
+RETURN = r"""
+set:
+  description: The set, as M(ovirt_community.backup.backup_set_info) lists it.
+  returned: success
+  type: dict
+  sample:
+    path: /srv/backup/web01.5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11/20261123T010000Z.4f0c2a91d7be
+    run_id: 4f0c2a91d7be
+    state: complete
+manifest:
+  description: The manifest, see C(docs/schema/manifest-1.schema.json).
+  returned: success
+  type: dict
+  sample:
+    format: ovirt_community.backup
+    version: 1
+    run_id: 4f0c2a91d7be
+ovf:
+  description: The VM's configuration. It may hold secrets, such as a password for the guest.
+  returned: success
+  type: str
+  sample: <ovf:Envelope>...</ovf:Envelope>
+disks:
+  description: Ids of the disks that are wanted.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10
+verified:
+  description: Whether the hashes of the images were compared.
+  returned: success
+  type: bool
+  sample: true
+seconds:
+  description: Seconds that the task took on the appliance.
+  returned: success
+  type: float
+  sample: 12.4
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.restore_source import (
+    RestoreSource,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+    edge,
+    restore_args,
+)
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec=restore_args.SOURCE, supports_check_mode=True)
+    edge.run(module, lambda params: RestoreSource(restore_args.source_request(params)))
+
+
+if __name__ == "__main__":
+    main()

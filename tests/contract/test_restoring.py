@@ -1,0 +1,589 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A restore on the engine: what it makes, what it meets, and what is left when it is killed at any step.
+
+Always in the lab: its world tells what an engine would hide.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import pytest
+from support.scene import engine_of
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    manifest,
+    restore_marks,
+    restores,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    BackupError,
+    EngineFault,
+    EnginePermission,
+    InvalidRequest,
+    NotFound,
+    OperationFailed,
+    Refused,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import Patience
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.restore_steps import (
+    DisksRequest,
+    VmRequest,
+    read_orders,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.restoring import (
+    RestoredDisks,
+    RestoredVm,
+    RestorePlan,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.module import edge
+from ansible_collections.ovirt_community.backup.plugins.module_utils.module.clock import SystemClock
+from lab.lab import Lab
+from lab.model import Settings
+from lab.world import ADMIN, DiskSpec, VmSpec
+
+Json = Mapping[str, Any]
+SHA = "0" * 64
+WRITES = (
+    *("add_disk", "remove_disk", "describe_disk", "plug_disk", "detach"),
+    *("import_vm", "comment_vm", "remove_vm", "start_vm"),
+)
+SHOP = VmSpec(
+    "shop01",
+    status="down",
+    disks=(
+        DiskSpec("shop01_system", bootable=True),
+        DiskSpec("shop01_data", size=1048576 + 512, fmt="raw", interface="virtio"),
+        DiskSpec("shop01_idle", active=False),
+    ),
+    fields={"comment": "a comment of its own"},
+)
+
+
+class Killed(BaseException):
+    """The controller was killed."""
+
+
+class Mortal:
+    """An engine whose user is killed at the n-th order, before or after it takes effect."""
+
+    def __init__(self, engine: EnginePort, orders: int, *, after: bool) -> None:
+        self._engine, self.left, self._after = engine, orders, after
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method: Callable[..., Any] = getattr(self._engine, name)
+        return self._order(method) if name in WRITES else method
+
+    def _order(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def order(*args: object) -> object:
+            self.left -= 1
+            if self.left == 0 and not self._after:
+                raise Killed
+            result = method(*args)
+            if self.left == 0:
+                raise Killed
+            return result
+
+        return order
+
+
+@dataclass
+class Scene:
+    """A lab, a set of shop01, and the operations of a restore of it."""
+
+    lab: Lab
+    engine: EnginePort
+    ovf: str
+    found: manifest.Manifest
+    patience: Patience = Patience(timeout=5.0, poll_interval=0.02)  # noqa: RUF009  (frozen)
+
+    def request(self, **changes: Any) -> restores.RestoreRequest:  # noqa: ANN401
+        wishes = {k: changes.pop(k) for k in list(changes) if hasattr(restores.Wishes(), k)}
+        base = restores.RestoreRequest("backup01", "tests", self.found, self.ovf)
+        return replace(base, wishes=restores.Wishes(**wishes), **changes)
+
+    def plan(self, engine: EnginePort | None = None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
+        operation = RestorePlan(
+            engine or self.engine, SystemClock(), self.patience, self.request(**changes)
+        )
+        return dict(operation.plan().result)
+
+    def mark(self, plan: Json) -> restore_marks.Mark:
+        return restore_marks.make(plan["owner"], plan["restore_id"], plan["run_id"])
+
+    def disks(self, plan: Json, state: str, **how: Any) -> dict[str, Any]:  # noqa: ANN401
+        orders = () if state == "absent" else read_orders(plan["disks"])
+        engine = how.pop("engine", self.engine)
+        vm = how.pop("vm", plan["name"] or "")
+        request = DisksRequest(state, self.mark(plan), "backup01", orders, vm)
+        return self._run(RestoredDisks(engine, SystemClock(), self.patience, request), **how)
+
+    def vm(self, plan: Json, *, present: bool = True, **how: Any) -> dict[str, Any]:  # noqa: ANN401
+        engine, start = how.pop("engine", self.engine), how.pop("start", False)
+        request = VmRequest(
+            present,
+            self.mark(plan),
+            "backup01",
+            plan["name"],
+            read_orders(plan["disks"]),
+            plan["cluster"]["id"] if plan["cluster"] else "",
+            self.ovf,
+            tuple(plan["vnic_profiles"].items()),
+            plan["keep_identity"],
+            start,
+        )
+        return self._run(RestoredVm(engine, SystemClock(), self.patience, request), **how)
+
+    def _run(self, operation: RestoredDisks | RestoredVm, *, check: bool = False) -> dict[str, Any]:
+        plan = operation.plan()
+        done = {} if check or not plan.changed else operation.execute(plan)
+        return {**plan.result, **done, "changed": plan.changed, "warnings": plan.warnings}
+
+    def restore(self, engine: EnginePort | None = None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
+        """What the role does, but for the bytes."""
+        used = engine or self.engine
+        plan = self.plan(used, **changes)
+        assert plan["problems"] == []
+        if plan["state"] != "finished":
+            self.disks(plan, "prepared", engine=used)
+        return {**plan, "orders": plan["disks"], **self.vm(plan, engine=used)}
+
+    # ----- looking ------------------------------------------------------------------------------
+
+    def held(self, name: str) -> list[dict[str, Any]]:
+        """What a VM holds, in order, without what is different in each restore."""
+        world = self.lab.world
+        found = []
+        for row in world.attachments_of(self.lab.vm(name).id):
+            disk = world.disks[row.disk_id]
+            shown = asdict(row)
+            del shown["vm_id"], shown["disk_id"]
+            found.append({**shown, "alias": disk.alias, "size": disk.virtual_size, "fmt": disk.fmt})
+        return found
+
+    def made(self) -> list[str]:
+        """Names of disks that a restore made."""
+        world = self.lab.world
+        return sorted(d.alias for d in world.disks.values() if "ovirt_community" in d.description)
+
+    def half_made(self) -> list[str]:
+        """What says of itself that it is not finished."""
+        world = self.lab.world
+        texts = [
+            *(d.description for d in world.disks.values()),
+            *(v.comment for v in world.vms.values()),
+        ]
+        return [text for text in texts if "in progress" in text]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    settings = Settings(disk_polls=0)
+    with Lab(tmp_path_factory.mktemp("lab"), host=False, vms=(SHOP,), settings=settings) as running:
+        yield running
+
+
+@pytest.fixture
+def scene(lab: Lab) -> Iterator[Scene]:
+    lab.reset()
+    engine = engine_of(lab)
+    vm = lab.vm("shop01")
+    text = engine.ovf(engine.vms_named("shop01")[0].id, None) or ""
+    rows = [(row, lab.world.disks[row.disk_id]) for row in lab.world.attachments_of(vm.id)]
+    facts = {
+        "format": manifest.FORMAT,
+        "version": 1,
+        "run_id": "run1",
+        "correlation_id": "run1",
+        "started": "2026-11-23T01:00:00Z",
+        "finished": "2026-11-23T01:10:00Z",
+        "vm": {
+            "id": vm.id,
+            "name": vm.name,
+            "cluster": "Default",
+            "data_center": "",
+            "description": "",
+        },
+        "snapshot": {"id": vm.id, "description": "", "date": ""},
+        "consistency": {"level": "offline", "evidence": []},
+        "versions": {"engine": "", "collection": "", "qemu_img": "", "ansible": ""},
+        "ovf": {"file": "vm.ovf", "size": len(text), "sha256": SHA},
+        "disks": [
+            {
+                "id": disk.id,
+                "alias": disk.alias,
+                "interface": row.interface,
+                "bootable": row.bootable,
+                "virtual_size": disk.virtual_size,
+                "format": "qcow2",
+                "compression": "none",
+                "file": f"{disk.id}.qcow2",
+                "file_size": 1,
+                "bytes_stored": 4096,
+                "content_sha256": SHA,
+                "file_sha256": SHA,
+                "parent": None,
+            }
+            for row, disk in rows
+        ],
+    }
+    try:
+        yield Scene(lab, engine, text, manifest.from_dict(facts))
+    finally:
+        engine.close()
+
+
+# ----- what is made -------------------------------------------------------------------------------
+
+
+def test_a_new_vm_is_as_the_old_one_was(scene: Scene) -> None:
+    before = scene.lab.control().world()
+    plan = scene.plan()
+    assert plan["problems"] == []
+    assert (plan["state"], plan["name"]) == ("absent", "shop01-restored-20261123T010000Z")
+    assert scene.lab.control().world()["disks"] == before["disks"], "a plan changes nothing"
+    check = scene.disks(plan, "prepared", check=True)
+    assert check["changed"]
+    assert [one["new_disk_id"] for one in check["disks"]] == [None] * 3
+    assert scene.made() == []
+    prepared = scene.disks(plan, "prepared")
+    assert [one["serial"] for one in prepared["images"]] == [
+        one["new_disk_id"] for one in prepared["disks"]
+    ]
+    assert not scene.disks(plan, "prepared")["changed"]
+    assert scene.plan()["state"] == "half_made"
+    result = scene.vm(plan)
+    old, new = scene.lab.vm("shop01"), scene.lab.vm(plan["name"])
+    assert result["vm"] == {"id": new.id, "name": new.name, "status": "down"}
+    assert (new.comment, new.description, new.os) == (old.comment, old.description, old.os)
+    assert new.id != old.id
+    assert new.mac != old.mac
+    assert scene.held(plan["name"]) == scene.held("shop01")
+    assert scene.half_made() == []
+    assert not scene.vm(plan)["changed"]
+    assert scene.plan()["state"] == "finished"
+    assert scene.lab.world.attachments_of(scene.lab.vm("backup01").id) == []
+
+
+def test_the_originals_are_not_taken_even_where_they_are_free(scene: Scene) -> None:
+    old = scene.lab.vm("shop01")
+    originals = {row.disk_id for row in scene.lab.world.attachments_of(old.id)}
+    scene.engine.remove_vm(scene.engine.vms_named("shop01")[0].id, "x")
+    plan = scene.restore(keep_identity=True)
+    new = scene.lab.vm("shop01")
+    assert (new.id, new.mac) == (old.id, old.mac)
+    held = {row.disk_id for row in scene.lab.world.attachments_of(new.id)}
+    assert held & originals == set()
+    assert originals <= set(scene.lab.world.disks)
+    assert plan["name"] == "shop01"
+    assert scene.plan(keep_identity=True)["state"] == "finished"
+
+
+def test_it_is_started_when_asked(scene: Scene) -> None:
+    plan = scene.plan()
+    scene.disks(plan, "prepared")
+    assert scene.vm(plan, start=True)["vm"]["status"] == "up"
+    assert not scene.vm(plan, start=True)["changed"]
+    scene.lab.control().status(plan["name"], "down")
+    assert scene.vm(plan, start=True)["changed"]
+    assert scene.lab.vm(plan["name"]).status == "up"
+
+
+def test_restores_beside_each_other(scene: Scene) -> None:
+    first, second = scene.restore(), scene.restore(name="shop02")
+    assert first["restore_id"] != second["restore_id"]
+    assert first["vm"]["id"] != second["vm"]["id"]
+    assert len(scene.made()) == 6
+    assert scene.lab.vm("shop02").mac != scene.lab.vm(first["name"]).mac
+
+
+def test_maps_of_domains_and_profiles(scene: Scene) -> None:
+    control = scene.lab.control()
+    control.add_domain("fast")
+    control.add_profile("isolated")
+    plan = scene.restore(
+        name="shop02",
+        storage_domains={"shop01_data": "fast"},
+        vnic_profiles={"ovirtmgmt/ovirtmgmt": "isolated/isolated"},
+    )
+    assert [one["storage_domain_name"] for one in plan["orders"]] == ["data1", "fast", "data1"]
+    assert scene.lab.vm("shop02").network == "isolated"
+    scene.restore(name="shop03", storage_domain="fast", vnic_profiles={"nic1": ""})
+    assert scene.lab.vm("shop03").network is None
+    fast = next(d.id for d in scene.lab.world.domains.values() if d.name == "fast")
+    held = scene.lab.world.attachments_of(scene.lab.vm("shop03").id)
+    assert {scene.lab.world.disks[row.disk_id].domain_id for row in held} == {fast}
+
+
+# ----- disks alone --------------------------------------------------------------------------------
+
+
+def test_one_disk_comes_back_beside_the_others(scene: Scene) -> None:
+    system = scene.found.disks[0].id
+    plan = scene.plan(what="disks", disks=(system,), vm="shop01")
+    assert (plan["problems"], plan["name"], len(plan["disks"])) == ([], None, 1)
+    scene.disks(plan, "prepared", vm="shop01")
+    with pytest.raises(NotFound):
+        scene.disks(plan, "present", vm="nobody")
+    assert scene.disks(plan, "present", vm="shop01")["changed"]
+    assert not scene.disks(plan, "present", vm="shop01")["changed"]
+    last = scene.held("shop01")[-1]
+    assert (last["alias"], last["bootable"], last["snapshot_id"]) == ("shop01_system", False, None)
+    assert scene.half_made() == []
+    assert scene.plan(what="disks", disks=(system,), vm="shop01")["state"] == "finished"
+
+
+def test_a_disk_comes_back_for_nobody(scene: Scene) -> None:
+    data = scene.found.disks[1].id
+    plan = scene.plan(what="disks", disks=(data,))
+    scene.disks(plan, "prepared")
+    scene.disks(plan, "present")
+    assert scene.made() == ["shop01_data"]
+    assert not scene.disks(plan, "present")["changed"]
+    assert not scene.disks(plan, "absent")["changed"], "a finished disk stays"
+    assert scene.plan(what="disks", disks=(data,))["state"] == "finished"
+    assert "no VM 'nobody'" in scene.plan(what="disks", vm="nobody")["problems"][0]
+
+
+def test_what_was_not_prepared_cannot_be_handed_over(scene: Scene) -> None:
+    plan = scene.plan()
+    with pytest.raises(Refused, match="no new disk"):
+        scene.vm(plan)
+    with pytest.raises(Refused, match="no new disk"):
+        scene.disks(plan, "present", vm="shop01")
+    assert scene.made() == []
+
+
+# ----- what stands against it ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("control", "changes", "said"),
+    [
+        (None, {"name": "backup01"}, "There is a VM 'backup01' already"),
+        (None, {"cluster": "Nowhere"}, "There is no cluster 'Nowhere'"),
+        (None, {"cluster": "Second"}, "There is no cluster 'Second'"),
+        (None, {"storage_domain": "nowhere"}, "Nothing tells where disk 'shop01_system' is to be"),
+        (None, {"storage_domains": {"nothing": "data1"}}, "is no disk of the set"),
+        (None, {"vnic_profiles": {"nic1": "dmz/slow"}}, "There is no vNIC profile 'dmz/slow'"),
+        (None, {"keep_identity": True, "name": "shop02"}, "The original is there"),
+        (None, {"name": "n" * 65}, "is longer than 64"),
+        (("domains", "data1", {"available": 1000}), {}, "has 1000 bytes available"),
+        (
+            ("domains", "data1", {"status": "maintenance"}),
+            {"storage_domain": "data1"},
+            "in status maintenance",
+        ),
+        (("vms", "backup01", {"status": "paused"}), {}, "is paused"),
+        (("vms", "shop01", {"network": "gone"}), {}, "There is no vNIC profile 'gone/ovirtmgmt'"),
+    ],
+)
+def test_what_is_missing_is_told_before_anything_is_made(
+    scene: Scene, control: tuple[str, str, Any] | None, changes: dict[str, Any], said: str
+) -> None:
+    if control is not None:
+        kind, name, values = control
+        rows = getattr(scene.lab.world, kind).values()
+        scene.lab.control().patch(kind, next(one.id for one in rows if one.name == name), **values)
+        if kind == "vms" and "network" in values:
+            text = re.sub(r"(<rasd:Connection>)ovirtmgmt", r"\1gone", scene.ovf)
+            scene.ovf = text
+    problems = scene.plan(**changes)["problems"]
+    assert any(said in one for one in problems), problems
+    assert scene.made() == []
+
+
+def test_a_foreign_vm_of_that_name_is_never_touched(scene: Scene) -> None:
+    plan = {**scene.plan(), "name": "backup01"}
+    before = asdict(scene.lab.vm("backup01"))
+    with pytest.raises(Refused, match="No VM is ever overwritten"):
+        scene.vm(plan)
+    assert not scene.vm(plan, present=False)["changed"]
+    assert asdict(scene.lab.vm("backup01")) == before
+
+
+def test_what_others_made_is_never_removed(scene: Scene) -> None:
+    plan = scene.plan()
+    scene.disks(plan, "prepared")
+    world = scene.lab.world
+    stolen, renamed, _third = [d for d in world.disks.values() if "in progress" in d.description]
+    world.attachments.pop((scene.lab.vm("backup01").id, stolen.id))
+    scene.lab.control().status("shop01", "down")
+    for row in world.attachments_of(scene.lab.vm("shop01").id):
+        row.bootable = False
+    other = scene.engine.vms_named("shop01")[0]
+    from_us = scene.engine.attachments(other.id)[0]
+    assert from_us.vm_id == other.id
+    scene.engine.detach(scene.engine.vms_named("backup01")[0].id, renamed.id)  # type: ignore[arg-type]
+    renamed.description = "mine now"
+    world.attachments[(other.id, stolen.id)] = replace(
+        world.attachments_of(other.id)[0], disk_id=stolen.id
+    )
+    result = scene.disks(plan, "absent")
+    assert [one["disk_id"] for one in result["left"]] == [stolen.id]
+    assert "it stays" in result["warnings"][0]
+    assert {stolen.id, renamed.id} <= set(world.disks)
+    assert len(result["removed"]) == 1
+
+
+def test_a_size_that_the_engine_rounds_is_noticed(scene: Scene) -> None:
+    plan = scene.plan()
+    scene.disks(plan, "prepared")
+    disk = next(d for d in scene.lab.world.disks.values() if "in progress" in d.description)
+    disk.virtual_size += 512
+    with pytest.raises(OperationFailed, match="bytes, not"):
+        scene.disks(plan, "prepared")
+    scene.disks(plan, "absent")
+    assert scene.made() == []
+
+
+def test_too_few_addresses_leave_nothing(scene: Scene) -> None:
+    scene.lab.control().settings(free_macs=0)
+    plan = scene.plan()
+    scene.disks(plan, "prepared")
+    with pytest.raises(EngineFault, match="Not enough MAC addresses"):
+        scene.vm(plan)
+    scene.vm(plan, present=False)
+    assert scene.made() == []
+    assert scene.half_made() == []
+
+
+def test_what_cannot_be_removed_is_named(scene: Scene) -> None:
+    plan = scene.plan()
+    scene.disks(plan, "prepared")
+    scene.lab.control().add_fault("fail_unplug", times=-1)
+    scene.patience = Patience(timeout=0.3, poll_interval=0.02)
+    with pytest.raises(BackupError) as caught:
+        scene.vm(plan, present=False)
+    assert caught.value.message.startswith("LEFT BEHIND: disk shop01_")
+    assert len(caught.value.details["left"]) == 3
+    scene.lab.control().clear_faults()
+    scene.patience = Patience(timeout=5.0, poll_interval=0.02)
+    scene.vm(plan, present=False)
+    assert scene.made() == []
+
+
+def test_permits_that_are_missing_are_named(scene: Scene) -> None:
+    control = scene.lab.control()
+    control.add_role("Some", ["LOGIN", "CONFIGURE_VM_STORAGE", "CREATE_DISK"])
+    centre = next(iter(scene.lab.world.data_centres))
+    control.add_user("some@internal", "secret", [{"role": "Some", "object_id": centre}])
+    some = engine_of(scene.lab, ("some@internal", "secret"))
+    plan = scene.plan(some)
+    told = " ".join(plan["problems"])
+    assert "lacks the permit create_vm on cluster 'Default'" in told
+    assert "lacks the permit import_export_vm on the whole engine" in told
+    assert "create_disk" not in told
+    assert scene.plan(some, check_permissions=False)["problems"] == []
+    scene.disks(plan, "prepared", engine=some)
+    with pytest.raises(EnginePermission):
+        scene.vm(plan, engine=some)
+    scene.vm(plan, present=False, engine=some)
+    assert scene.made() == []
+    some.close()
+
+
+def test_the_least_rights_suffice(scene: Scene) -> None:
+    control = scene.lab.control()
+    control.add_role("Restorer", ["LOGIN", "CONFIGURE_VM_STORAGE", "CREATE_DISK", "CREATE_VM"])
+    control.add_role("Importer", ["IMPORT_EXPORT_VM"])
+    centre = next(iter(scene.lab.world.data_centres))
+    grants = [
+        {"role": "Restorer", "object_id": centre},
+        {"role": "Importer", "object_id": "system"},
+    ]
+    control.add_user("restorer@internal", "secret", grants)
+    user = engine_of(scene.lab, ("restorer@internal", "secret"))
+    plan = scene.restore(user)
+    assert scene.held(plan["name"]) == scene.held("shop01")
+    user.close()
+
+
+def test_nonsense_is_refused() -> None:
+    for owner, restore_id, run_id in (
+        ("a b", "0" * 12, "r"),
+        ("a", "zz", "r"),
+        ("a", "0" * 12, "r r"),
+    ):
+        with pytest.raises(InvalidRequest):
+            restore_marks.make(owner, restore_id, run_id)
+
+
+# ----- killed, and repeated -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("number", range(1, 18))
+def test_killed_at_any_order_and_run_again(scene: Scene, number: int, after: bool) -> None:
+    mortal = Mortal(scene.engine, number, after=after)
+    with pytest.raises(Killed):
+        scene.restore(mortal)
+    plan = scene.restore()
+    assert scene.held(plan["name"]) == scene.held("shop01")
+    assert scene.half_made() == []
+    assert len(scene.made()) == 3, "none twice, none lost"
+    assert scene.lab.world.attachments_of(scene.lab.vm("backup01").id) == []
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("number", range(1, 18, 2))
+def test_killed_at_any_order_and_given_up(scene: Scene, number: int, after: bool) -> None:
+    before = {d.id for d in scene.lab.world.disks.values()}
+    names = {vm.name for vm in scene.lab.world.vms.values()}
+    mortal = Mortal(scene.engine, number, after=after)
+    with pytest.raises(Killed):
+        scene.restore(mortal)
+    plan = scene.plan()
+    finished = plan["state"] == "finished"
+    scene.vm(plan, present=False)
+    assert scene.half_made() == []
+    now = {vm.name for vm in scene.lab.world.vms.values()}
+    assert now == (names | {plan["name"]} if finished else names)
+    left = {d.id for d in scene.lab.world.disks.values()} - before
+    done = {row.disk_id for row in _rows(scene, plan["name"])} if finished else set()
+    assert {
+        one for one in left if "Restored by" not in scene.lab.world.disks[one].description
+    } == set()
+    assert done <= left
+
+
+def _rows(scene: Scene, name: str) -> list[Any]:
+    return list(scene.lab.world.attachments_of(scene.lab.vm(name).id))
+
+
+def test_seventeen_orders_are_all(scene: Scene) -> None:
+    mortal = Mortal(scene.engine, 1000, after=False)
+    scene.restore(mortal)
+    assert 1000 - mortal.left == 3 + 3 + 1 + 3 + 3 + 3 + 1
+
+
+@pytest.mark.parametrize("number", range(0, 17, 2))
+def test_an_answer_that_is_lost_doubles_nothing(scene: Scene, number: int) -> None:
+    control = scene.lab.control()
+    control.add_fault("drop_after", method="POST|PUT|DELETE", path="/api/", after=number)
+    plan = scene.restore()
+    assert len(scene.made()) == 3
+    assert scene.held(plan["name"]) == scene.held("shop01")
+    assert scene.half_made() == []
+
+
+def test_an_order_that_the_sdk_repeats_doubles_nothing(scene: Scene) -> None:
+    control = scene.lab.control()
+    control.add_fault("respond_after", method="POST", path="/api/disks$", status=401)
+    plan = scene.restore()
+    assert len(scene.made()) == 3
+    assert scene.held(plan["name"]) == scene.held("shop01")
+
+
+def test_everything_goes_through_the_edge(scene: Scene) -> None:
+    operation = RestorePlan(
+        engine_of(scene.lab, ADMIN), SystemClock(), scene.patience, scene.request()
+    )
+    result, warnings = edge.perform(operation, check_mode=False)
+    assert (result["changed"], warnings) == (False, ())
