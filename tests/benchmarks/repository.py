@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How fast a repository of many sets is listed on this machine. Run by hand.
+"""How fast a repository of many sets is listed and pruned on this machine. Run by hand.
 
     PYTHONPATH=TREE:tests python tests/benchmarks/repository.py [SETS [DIRECTORY]]
 
@@ -20,10 +20,17 @@ from pathlib import Path
 
 from appliance.stored import START, Repository
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.prune import (
+    PruneSets,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.repository import (
     BackupSetInfo,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.catalogue import Filter
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.retention import (
+    Policy,
+    PruneRequest,
+)
 
 VMS = 100
 
@@ -54,6 +61,11 @@ def main() -> None:
         listing = BackupSetInfo(directory, Filter(), manifests=False)
         for what in ("list", "list again"):
             measure(f"{what} {sets} sets", listing.plan)
+        request = PruneRequest(directory, Policy(daily=7, weekly=4))
+        pruning = PruneSets(request, START.timestamp)
+        plan = pruning.plan()
+        measure(f"decide on {sets} sets", pruning.plan)
+        measure(f"remove {len(plan.steps)} sets", lambda: pruning.execute(plan))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,11 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.catalo
     STATES,
     Filter,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.retention import (
+    BUCKETS,
+    Policy,
+    PruneRequest,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.times import parse_time
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.verify import (
     VerifyRequest,
@@ -47,6 +52,40 @@ VERIFY: Spec = {
     "parallel": {"type": "int", "default": 2},
     "polite": {"type": "bool", "default": True},
 }
+
+_COUNT: Spec = {"type": "int", "default": 0}
+
+PRUNE: Spec = {
+    "repository": _REPOSITORY,
+    "vm": {"type": "str"},
+    "keep": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            **{rule: _COUNT for rule in BUCKETS},
+            "within": {"type": "str", "default": ""},
+        },
+    },
+    "unfinished_days": {"type": "float", "default": 7.0},
+    "remove_corrupt": {"type": "bool", "default": False},
+}
+
+PROTECTION: Spec = {
+    "path": {"type": "path", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "reason": {"type": "str", "default": ""},
+}
+
+
+def prune_request(params: Params) -> PruneRequest:
+    """What ``backup_set_prune`` is asked to do."""
+    return PruneRequest(
+        repository=params["repository"],
+        policy=Policy(**params["keep"]),
+        vm=params["vm"] or "",
+        unfinished_days=params["unfinished_days"],
+        remove_corrupt=params["remove_corrupt"],
+    )
 
 
 def verify_request(params: Params) -> VerifyRequest:

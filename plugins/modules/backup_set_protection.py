@@ -1,0 +1,94 @@
+#!/usr/bin/python
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_set_protection
+short_description: Protect a backup set from removal
+version_added: 0.1.0
+description:
+  - Makes or removes the mark that keeps M(ovirt_community.backup.backup_set_prune) from removing a set.
+  - Runs on the appliance, as root (C(become)).
+  - The mark is C(<set>.protected) beside the set's directory. A file, or anything else, that somebody makes under this name
+    protects the set as well.
+author:
+  - ovirt_community.backup contributors (@ovirt-community)
+options:
+  path:
+    description:
+      - Directory of the set, as M(ovirt_community.backup.backup_set_info) lists it.
+    type: path
+    required: true
+  state:
+    description:
+      - Whether the set is protected.
+    type: str
+    choices:
+      - present
+      - absent
+    default: present
+  reason:
+    description:
+      - Why, for whoever looks at the mark. It is the content of the file.
+    type: str
+    default: ''
+extends_documentation_fragment:
+  - ovirt_community.backup.attributes
+seealso:
+  - module: ovirt_community.backup.backup_set_info
+  - module: ovirt_community.backup.backup_set_prune
+"""
+
+EXAMPLES = r"""
+- name: Keep the set from before the migration
+  ovirt_community.backup.backup_set_protection:
+    path: /srv/backup/web01.5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11/20261123T010000Z.4f0c2a91d7be
+    reason: before the migration, ask Jo
+  become: true
+"""
+
+RETURN = r"""
+path:
+  description: Directory of the set.
+  returned: success
+  type: str
+  sample: /srv/backup/web01.5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11/20261123T010000Z.4f0c2a91d7be
+protected:
+  description: Whether it is protected now.
+  returned: success
+  type: bool
+  sample: true
+seconds:
+  description: Seconds that the task took on the appliance.
+  returned: success
+  type: float
+  sample: 0.01
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.protect import (
+    ProtectSet,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+    edge,
+    repository_args,
+)
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec=repository_args.PROTECTION, supports_check_mode=True)
+    edge.run(
+        module,
+        lambda params: ProtectSet(
+            params["path"], params["reason"], protected=params["state"] == "present"
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()
