@@ -199,6 +199,30 @@ def test_a_claim_that_no_list_shows_is_told(
         run("umount", private / "namespace")
 
 
+def test_who_comes_between_the_look_and_the_deed_is_named(
+    appliance: LoopAppliance, disk_id: str
+) -> None:
+    node = appliance.plug(b"x", MIB, disk_id)
+    operation = Release(ReleaseRequest((disk_id,), timeout=0.0), appliance.host)
+    plan = operation.plan()
+    fd = os.open(node, os.O_RDONLY | os.O_EXCL)
+    try:
+        with pytest.raises(DeviceBusy, match=f"open by process {os.getpid()} "):
+            operation.execute(plan)
+    finally:
+        os.close(fd)
+
+
+def test_a_device_that_goes_between_the_look_and_the_deed_is_gone(
+    appliance: LoopAppliance, sysfs: Sysfs, disk_id: str
+) -> None:
+    sysfs.disk("sdb", appliance.attach(appliance.file(b"x", MIB)), disk_id)
+    operation = Release(ReleaseRequest((disk_id,), timeout=0.0), sysfs.host())
+    plan = operation.plan()
+    (sysfs.root / "dev/sdb").unlink()
+    assert operation.execute(plan)["busy"] == []
+
+
 # ----- what is built on it ------------------------------------------------------------------------
 
 
