@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.playbooks import Ansible, Run, Step
+from support.playbooks import Ansible, Order, Run, Step
 from support.scene import Scene, engine_of
 
 from lab.appliance import Appliance
@@ -58,8 +58,12 @@ class House:
         """The host's directory of overlays."""
         return self.scene.lab.root / "host/transient"
 
-    def back_up(self, **variables: Json) -> Run:
-        """Run the role for web01."""
+    def back_up(
+        self, orders: Mapping[str, Sequence[Order]] | None = None, **variables: Json
+    ) -> Run:
+        """Run the role for web01; orders are carried out before tasks of the role."""
+        prefix = "ovirt_community.backup.vm_backup : "
+        before = {f"{prefix}{task} (web01)": order for task, order in (orders or {}).items()}
         role = {"name": "ovirt_community.backup.vm_backup"}
         play = {
             "hosts": "appliance",
@@ -70,7 +74,7 @@ class House:
         playbook = self.inventory.with_name("backup.json")
         playbook.write_text(json.dumps([play]), encoding="utf-8")
         args = ["-i", str(self.inventory)]
-        return self.scene.ansible.playbook(self.scene.lab, playbook, args=args)
+        return self.scene.ansible.playbook(self.scene.lab, playbook, args=args, orders=before)
 
     def is_clean(self) -> bool:
         """Nothing is attached, no snapshot stands, no overlay and no device is left."""
@@ -232,3 +236,12 @@ def test_a_refusal_for_ever_names_who_came_meanwhile(house: House) -> None:
     held = result_of(run, "Look who holds the devices")
     assert (held["changed"], held["busy"]) == (False, [])
     assert wait_until(lambda: len(house.scene.snapshots()) == 1, 5.0)
+
+
+def test_an_appliance_that_is_lost_is_detached_from_all_the_same(house: House) -> None:
+    down = ("status", {"vm": "backup01", "status": "down"})
+    run = house.back_up({"Let go of the devices on the appliance": [down]})
+    assert failures(run) == "", run.text
+    assert result_of(run, "Let go of the devices")["unreachable"]
+    assert (house.scene.attached(), house.scene.snapshots()) == ({}, {})
+    assert list(house.transient.iterdir()) == []
