@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
     digest,
+    qemu,
     repository,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
@@ -48,6 +49,7 @@ class RestoreSource:
         :raises BackupError: The set is none, or damaged, or what it says does not agree.
         """
         restore_images.check_source(self._request)
+        qemu.locate()  # What the restore will need is missed before anything is made.
         entry = self._entry()
         found = restore_images.good_manifest(entry)
         restore_images.check_whole(found)
