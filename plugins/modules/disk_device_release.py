@@ -13,7 +13,7 @@ description:
   - Looks who uses the devices of disk snapshots on the appliance, and takes down what nobody needs, so that they can be
     detached. A device that is pulled while something holds it is lost to that, and may stay behind as a dead device.
   - Runs on the appliance, as root (C(become)). Needs no programs there.
-  - What the appliance itself builds on a disk that appears is taken down if nobody uses it. That are volumes of LVM, maps of
+  - What the appliance itself builds on a disk that appears is taken down if nobody uses it. These are volumes of LVM, maps of
     multipath and other devices of the device mapper, and arrays of MD. The page cache is flushed.
   - Nothing is taken away from whoever uses it, and no option changes that. A mount in any mount namespace, swap, an open
     file, a loop device, or a claim of the kernel keeps a device and everything on it as it is. The device is named in

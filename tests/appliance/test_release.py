@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 import uuid
@@ -111,6 +112,22 @@ def test_an_open_device_is_named_with_its_process(appliance: LoopAppliance, disk
         assert [one["free"] for one in result["devices"]] == [False, True]
         assert node in result["why"]
     assert release(appliance.host, disk_id)["busy"] == []
+
+
+def test_who_only_watches_is_no_user(
+    appliance: LoopAppliance, disk_id: str, tmp_path: Path
+) -> None:
+    node = appliance.plug(b"x", MIB, disk_id)
+    watcher = tmp_path / "multipathd"
+    shutil.copy("/bin/sleep", watcher)
+    with Path(node).open("rb") as device:
+        script = f"echo ready; exec {watcher} 60"
+        with process("sh", "-c", script, stdin=device) as running:
+            device.close()
+            comm = Path(f"/proc/{running.pid}/comm")
+            while comm.read_text() != "multipathd\n":
+                time.sleep(0.01)
+            assert release(appliance.host, disk_id)["busy"] == []
 
 
 def test_who_is_about_to_finish_is_waited_for(appliance: LoopAppliance, disk_id: str) -> None:

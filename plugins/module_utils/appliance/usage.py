@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Uses = dict[str, list[str]]
 
+_WATCHERS = frozenset({"multipathd"})
+"""Who keeps every path open to ask whether it works, and lets go when it is unplugged: no user."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -106,6 +109,8 @@ def _loops(paths: Paths, by_path: Mapping[str, Place]) -> Iterator[tuple[str, st
 def _openers(paths: Paths, by_number: Mapping[str, Place]) -> Iterator[tuple[str, str]]:
     """Processes that have a node open, by its number: their /dev need not be ours."""
     for pid in filter(str.isdigit, scan.names(paths.proc)):
+        if scan.text(f"{paths.proc}/{pid}/comm").strip() in _WATCHERS:
+            continue
         directory = f"{paths.proc}/{pid}/fd"
         for fd in scan.names(directory):
             number = _open_device(f"{directory}/{fd}")
