@@ -21,14 +21,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.guest.machine import command_line
 from lab.processes import CommandError, run
 
 RECIPE = Path(__file__).parent / "recipe"
 SUITE = "bookworm"
 PACKAGES = (
     *("apt", "busybox-static", "dbus", "e2fsprogs", "iproute2", "kmod", "lvm2", "mdadm", "mount"),
-    *("multipath-tools", "openssh-server", "procps", "python3", "python3-apt", "qemu-guest-agent", "qemu-utils"),
-    *("systemd-sysv", "udev", "udisks2", "util-linux", "zstd"),
+    *("multipath-tools", "openssh-server", "procps", "python3", "python3-apt"),
+    *("qemu-guest-agent", "qemu-utils", "systemd-sysv", "udev", "udisks2", "util-linux", "zstd"),
 )
 SIZE = "1500M"
 _BUILD_SECONDS = 900.0
@@ -100,7 +101,8 @@ def missing_packages() -> list[str]:
 def ensure(directory: Path | None = None) -> Image:
     """The image for this recipe and this QEMU; made now if it is not there.
 
-    Two minutes, once. Others that want it meanwhile wait. Raises CommandError.
+    Two minutes, once. Others that want it meanwhile wait. It stays until this process ends.
+    Raises CommandError.
     """
     base = directory or cache()
     base.mkdir(parents=True, exist_ok=True)
@@ -110,24 +112,44 @@ def ensure(directory: Path | None = None) -> Image:
         if not image.state.exists():
             _forget_others(base, image.directory)
             _make(image)
+        _keep(image.directory)
     return image
 
 
 def _key() -> str:
     """What an image depends on: recipe, packages, and the QEMU whose state is saved."""
     digest = hashlib.sha256()
-    here = Path(__file__).parent
-    for path in [*sorted(RECIPE.iterdir()), here / "image.py", here / "machine.py"]:
+    for path in sorted(RECIPE.iterdir()):
         digest.update(path.read_bytes())
+    words = command_line(Path("kernel"), Path("initrd"))
+    digest.update(repr((SUITE, PACKAGES, SIZE, words)).encode())
     digest.update(run(["qemu-system-x86_64", "--version"]).stdout.encode())
     return digest.hexdigest()[:16]
 
 
+_kept: dict[Path, int] = {}
+
+
+def _keep(directory: Path) -> None:
+    """Hold a lock on an image that is used, until this process ends."""
+    if directory not in _kept:
+        _kept[directory] = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(_kept[directory], fcntl.LOCK_SH)
+
+
 def _forget_others(base: Path, keep: Path) -> None:
-    """Remove what older recipes made, and what a build that was killed has left."""
+    """Remove what older recipes made and nobody uses, and what a build that was killed has left."""
     for path in base.iterdir():
-        if path.is_dir() and path != keep:
+        if not path.is_dir() or path == keep:
+            continue
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(path, ignore_errors=True)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(descriptor)
 
 
 def _make(image: Image) -> None:
