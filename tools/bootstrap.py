@@ -22,6 +22,7 @@ import hashlib
 import json
 import os
 import pathlib
+import platform
 import shutil
 import subprocess
 import sys
@@ -58,6 +59,7 @@ TIER_GUEST = (
 )
 UNPRIVILEGED = (("uidmap", "newuidmap"), ("fakeroot", "fakeroot"))
 CHECKS = (("rsync", "rsync"),)
+BROWSER = (("chromium", "chromium"),)  # Ubuntu has it as a snap alone; there no test looks at the page
 
 PROBE = """
 import importlib.util, json, os, sys, sysconfig
@@ -152,12 +154,21 @@ def find_main_python() -> Python:
     raise SetupError("no Python of 3.11 or newer was found")
 
 
+def browser() -> tuple[tuple[str, str], ...]:
+    """The browser that looks at the page of a repository, where there is a package of it."""
+    try:
+        system = platform.freedesktop_os_release()["ID"]
+    except OSError:
+        return ()
+    return BROWSER if system == "debian" else ()
+
+
 def wanted_packages(level: str) -> list[tuple[str, str]]:
     """Debian packages that a level takes, each with its sign; one that two parts want comes once."""
     parts = {
         "run": (*ALWAYS, *TIER_LOCAL),
         "guest": (*ALWAYS, *TIER_GUEST, *(() if os.geteuid() == 0 else UNPRIVILEGED)),
-        "dev": (*ALWAYS, *TIER_LOCAL, *TIER_GUEST, *UNPRIVILEGED, *CHECKS),
+        "dev": (*ALWAYS, *TIER_LOCAL, *TIER_GUEST, *UNPRIVILEGED, *CHECKS, *browser()),
     }
     return list(dict.fromkeys(parts[level]))
 

@@ -9,9 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.catalogue import (
+    PAGE,
     SELECTIONS,
     STATES,
     Filter,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.picture import (
+    ReportRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.retention import (
     BUCKETS,
@@ -75,6 +79,26 @@ PROTECTION: Spec = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "reason": {"type": "str", "default": ""},
 }
+
+REPORT: Spec = {
+    "repository": _REPOSITORY,
+    "dest": {"type": "path"},
+    "title": {"type": "str"},
+    "overdue_hours": {"type": "float", "default": 26.0},
+    "verify_days": {"type": "float", "default": 30.0},
+}
+
+
+def report_request(params: Params) -> ReportRequest:
+    """What ``backup_repository_report`` is asked to draw."""
+    repository = params["repository"].rstrip("/")
+    return ReportRequest(
+        repository=params["repository"],
+        dest=params["dest"] or f"{repository}/{PAGE}",
+        title=params["title"] or f"Backups in {repository}",
+        overdue_hours=params["overdue_hours"],
+        verify_days=params["verify_days"],
+    )
 
 
 def prune_request(params: Params) -> PruneRequest:

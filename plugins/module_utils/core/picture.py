@@ -1,0 +1,152 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The picture of a repository: what a person wants to know of it, before it is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    catalogue,
+    verification,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    InvalidRequest,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BAD = "bad"
+WARN = "warn"
+GOOD = "good"
+_HOURS = 48
+_ORDER = (BAD, WARN, GOOD)
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """What ``backup_repository_report`` is asked to draw.
+
+    :param dest: Path of the page.
+    :param overdue_hours: A VM whose newest good set is older is overdue.
+    :param verify_days: A VM of which no set was found good in so many days is not verified.
+    """
+
+    repository: str
+    dest: str
+    title: str
+    overdue_hours: float = 26.0
+    verify_days: float = 30.0
+
+
+@dataclass
+class Vm:
+    """One VM on the page.
+
+    :param entries: Its sets, oldest first.
+    :param newest: Its newest good set.
+    :param verified: When one of its sets was last found good.
+    :param level: The worst that there is to say.
+    :param words: What there is to say, the worst first.
+    """
+
+    id: str
+    name: str
+    entries: list[catalogue.Entry]
+    newest: catalogue.Entry | None = None
+    verified: datetime | None = None
+    level: str = GOOD
+    words: list[str] = field(default_factory=list)
+
+    @property
+    def bytes_stored(self) -> int:
+        """What its sets take."""
+        return sum(entry.bytes_stored for entry in self.entries)
+
+    def say(self, level: str, words: str) -> None:
+        """Add something that needs a look."""
+        self.words.append(words)
+        self.level = min(self.level, level, key=_ORDER.index)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Everything on the page."""
+
+    request: ReportRequest
+    now: datetime
+    vms: tuple[Vm, ...]
+    strangers: tuple[catalogue.Stranger, ...]
+
+    def problems(self) -> list[str]:
+        """What needs a look, a line each."""
+        return [f"{vm.name}: {words}" for vm in self.vms for words in vm.words]
+
+    def count(self, level: str) -> int:
+        """How many VMs are on this level."""
+        return sum(vm.level == level for vm in self.vms)
+
+
+def check_request(request: ReportRequest) -> None:
+    """Refuse what cannot be meant.
+
+    :raises InvalidRequest: With the fault.
+    """
+    if request.overdue_hours <= 0 or request.verify_days <= 0:
+        raise InvalidRequest("overdue_hours and verify_days must be more than 0.")
+
+
+def picture(found: catalogue.Catalogue, request: ReportRequest, now: datetime) -> Picture:
+    """Look at a repository as a person would: what is wrong comes first."""
+    by_id: dict[str, list[catalogue.Entry]] = {}
+    for entry in found.entries:
+        by_id.setdefault(entry.vm_id, []).append(entry)
+    vms = [_vm(vm_id, entries, request, now) for vm_id, entries in by_id.items()]
+    vms.sort(key=lambda one: (_ORDER.index(one.level), one.name, one.id))
+    return Picture(request, now, tuple(vms), found.strangers)
+
+
+def age(length: timedelta) -> str:
+    """A length of time in words: hours, from two days on in days."""
+    hours = int(length.total_seconds() // 3600)
+    return f"{hours} hours" if hours < _HOURS else f"{hours // 24} days"
+
+
+def _vm(
+    vm_id: str, entries: Sequence[catalogue.Entry], request: ReportRequest, now: datetime
+) -> Vm:
+    ordered = sorted(entries, key=lambda one: (one.time, one.run_id))
+    good = [entry for entry in ordered if entry.is_good]
+    vm = Vm(vm_id, ordered[-1].title, ordered, good[-1] if good else None)
+    moments = [one.verified.moment for one in good if _found_good(one)]
+    vm.verified = max(moments, default=None)
+    _judge(vm, request, now)
+    return vm
+
+
+def _found_good(entry: catalogue.Entry) -> bool:
+    return entry.verified is not None and entry.verified.verdict == verification.OK
+
+
+def _judge(vm: Vm, request: ReportRequest, now: datetime) -> None:
+    if vm.newest is None:
+        vm.say(BAD, "no good set")
+    elif now - vm.newest.time > timedelta(hours=request.overdue_hours):
+        vm.say(BAD, f"overdue, the newest good set is {age(now - vm.newest.time)} old")
+    for state, one, many in (
+        (catalogue.CORRUPT, "a corrupt set", "corrupt sets"),
+        (catalogue.PARENT_MISSING, "a set without its parent", "sets without their parents"),
+        (catalogue.UNSUPPORTED, "a set of a later format", "sets of a later format"),
+    ):
+        number = sum(entry.state == state for entry in vm.entries)
+        if number:
+            vm.say(WARN, one if number == 1 else f"{number} {many}")
+    limit = timedelta(days=request.verify_days)
+    if vm.newest and vm.verified is None:
+        vm.say(WARN, "never verified")
+    elif vm.verified and now - vm.verified > limit:
+        vm.say(WARN, f"last verified {age(now - vm.verified)} ago")
