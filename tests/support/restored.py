@@ -1,0 +1,76 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compares a restored VM with what was backed up; believes neither the engine's API nor the set's hashes.
+
+``python -m support.restored LAB_JSON VM < {"manifest": ..., "ovf": ...}``: the bytes of each disk as they lie on
+the storage against the copy that the lab kept when the snapshot was made, and the VM's rows in the lab's world against
+the configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lab.control import Control
+from lab.engine import ovf
+
+Json = Mapping[str, Any]
+KEPT = ("description", "comment", "memory", "cores", "os", "chipset", "stateless")
+
+
+def main() -> None:
+    """Compare; fails with the first difference."""
+    facts = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    given = json.load(sys.stdin)
+    world = Control(facts["control"]).world()
+    vm = next(row for row in world["vms"] if row["name"] == sys.argv[2])
+    configuration(vm, ovf.read(given["ovf"]), given["manifest"])
+    held = [row for row in world["attachments"] if row["vm_id"] == vm["id"]]
+    disks = {row["id"]: row for row in world["disks"]}
+    assert len(held) == len(given["manifest"]["disks"]), held
+    named = {one.disk_id: one for one in ovf.read(given["ovf"]).disks}
+    for row, stored in zip(held, given["manifest"]["disks"], strict=True):
+        disk = disks[row["disk_id"]]
+        device(row, disk, stored, named[stored["id"]])
+        volume = world["chains"][disk["id"]][-1]
+        image = Path(facts["storage"], disk["domain_id"], "images", disk["id"], volume)
+        witness = Path(facts["witness"], given["manifest"]["snapshot"]["id"], f"{stored['id']}.raw")
+        content(image, disk["fmt"], witness)
+
+
+def configuration(vm: Json, wanted: ovf.Read, manifest: Json) -> None:
+    """The VM is as it was; it is another one; and it is not running."""
+    for key in KEPT:
+        assert vm[key] == getattr(wanted, key), (key, vm[key])
+    assert vm["id"] != manifest["vm"]["id"]
+    assert vm["mac"] != wanted.mac
+    assert vm["status"] == "down"
+
+
+def device(row: Json, disk: Json, stored: Json, wanted: ovf.ReadDisk) -> None:
+    """A disk is attached as the original was, and is another one."""
+    assert disk["id"] != stored["id"]
+    assert (disk["alias"], disk["virtual_size"]) == (stored["alias"], stored["virtual_size"])
+    assert (row["interface"], row["bootable"]) == (wanted.interface, wanted.bootable)
+    assert (row["active"], row["read_only"]) == (wanted.plugged, wanted.read_only)
+    assert row["snapshot_id"] is None
+
+
+def content(image: Path, fmt: str, witness: Path) -> None:
+    """The bytes are equal, and so are their numbers."""
+    with tempfile.TemporaryDirectory() as directory:
+        raw = Path(directory, "raw")
+        convert = ["qemu-img", "convert", "-U", "-f", fmt, "-O", "raw", image, raw]
+        subprocess.run(convert, check=True)
+        subprocess.run(["cmp", raw, witness], check=True)
+
+
+if __name__ == "__main__":
+    main()
