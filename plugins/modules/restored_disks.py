@@ -113,8 +113,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 disks:
-  description: The disks. In check mode, ids of disks that are not there yet are null.
-  returned: success and O(state) is not V(absent)
+  description: The disks. In check mode, ids of disks that are not there yet are null. Empty with O(state=absent).
+  returned: success
   type: list
   elements: dict
   contains:
@@ -135,7 +135,7 @@ disks:
       sample: web01_system
 images:
   description: What is to be written, for M(ovirt_community.backup.disk_image_restore). Disks that the VM has already are not in it.
-  returned: success and O(state=prepared)
+  returned: success
   type: list
   elements: dict
   sample:
@@ -143,13 +143,13 @@ images:
       serial: 2f8c5f7a-1d02-4a1c-9b53-0f6f7f0e5d5c
 removed:
   description: Ids of the disks that were removed.
-  returned: success and O(state=absent)
+  returned: success
   type: list
   elements: str
   sample: []
 left:
   description: Half-made disks that stay since another VM has them.
-  returned: success and O(state=absent)
+  returned: success
   type: list
   elements: dict
   sample: []

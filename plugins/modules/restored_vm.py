@@ -128,7 +128,7 @@ vm:
     status: down
 disks:
   description: Its disks, as M(ovirt_community.backup.restored_disks) returns them.
-  returned: success and O(state=present)
+  returned: success
   type: list
   elements: dict
   sample:
@@ -137,13 +137,13 @@ disks:
       new_disk_id: 2f8c5f7a-1d02-4a1c-9b53-0f6f7f0e5d5c
 removed:
   description: Ids of the disks that were removed.
-  returned: success and O(state=absent)
+  returned: success
   type: list
   elements: str
   sample: []
 left:
   description: Half-made disks that stay since another VM has them.
-  returned: success and O(state=absent)
+  returned: success
   type: list
   elements: dict
   sample: []

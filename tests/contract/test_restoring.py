@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pytest
+from support.restorable import facts_of
 from support.scene import engine_of
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
@@ -49,7 +50,6 @@ from lab.model import Settings
 from lab.world import ADMIN, DiskSpec, VmSpec
 
 Json = Mapping[str, Any]
-SHA = "0" * 64
 WRITES = (
     *("add_disk", "remove_disk", "describe_disk", "plug_disk", "detach"),
     *("import_vm", "comment_vm", "remove_vm", "start_vm"),
@@ -193,46 +193,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def scene(lab: Lab) -> Iterator[Scene]:
     lab.reset()
     engine = engine_of(lab)
-    vm = lab.vm("shop01")
     text = engine.ovf(engine.vms_named("shop01")[0].id, None) or ""
-    rows = [(row, lab.world.disks[row.disk_id]) for row in lab.world.attachments_of(vm.id)]
-    facts = {
-        "format": manifest.FORMAT,
-        "version": 1,
-        "run_id": "run1",
-        "correlation_id": "run1",
-        "started": "2026-11-23T01:00:00Z",
-        "finished": "2026-11-23T01:10:00Z",
-        "vm": {
-            "id": vm.id,
-            "name": vm.name,
-            "cluster": "Default",
-            "data_center": "",
-            "description": "",
-        },
-        "snapshot": {"id": vm.id, "description": "", "date": ""},
-        "consistency": {"level": "offline", "evidence": []},
-        "versions": {"engine": "", "collection": "", "qemu_img": "", "ansible": ""},
-        "ovf": {"file": "vm.ovf", "size": len(text), "sha256": SHA},
-        "disks": [
-            {
-                "id": disk.id,
-                "alias": disk.alias,
-                "interface": row.interface,
-                "bootable": row.bootable,
-                "virtual_size": disk.virtual_size,
-                "format": "qcow2",
-                "compression": "none",
-                "file": f"{disk.id}.qcow2",
-                "file_size": 1,
-                "bytes_stored": 4096,
-                "content_sha256": SHA,
-                "file_sha256": SHA,
-                "parent": None,
-            }
-            for row, disk in rows
-        ],
-    }
+    facts = facts_of(lab, "shop01", text)
     try:
         yield Scene(lab, engine, text, manifest.from_dict(facts))
     finally:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from support.restorable import facts_of
 from support.scene import Scene
 
 Json = Any
@@ -24,6 +25,9 @@ CHANGES = {
     "vm_guard": [False, False],
     "vm_ovf_info": [False],
     "backup_plan_info": [False],
+    "restore_plan_info": [False],
+    "restored_disks": [True, True, False],
+    "restored_vm": [True, False],
 }
 """Whether each example changes something, one after the other."""
 
@@ -45,21 +49,36 @@ def engine_modules() -> list[str]:
     return list(runtime["action_groups"]["engine"])
 
 
-def prepare(scene: Scene, module: str) -> None:
-    """Make what the examples take for granted."""
+def prepare(scene: Scene, module: str) -> dict[str, Json]:
+    """Make what the examples take for granted; variables that they use."""
+    if module.startswith("restore"):
+        return prepare_restore(scene, module)
     if module == "vm_snapshot":
-        return
+        return {}
     night = scene.snapshot()
     if module == "disk_snapshot_detach":
         scene.attach("web01_data", night)
         scene.attach("web01_system", night)
+    return {}
+
+
+def prepare_restore(scene: Scene, module: str) -> dict[str, Json]:
+    """A set of web01, the plan to restore it, and, for the VM, its new disks."""
+    text = scene.engine.ovf(scene.vm_id("web01"), None) or ""
+    source = {"manifest": facts_of(scene.lab, "web01", text), "ovf": text}
+    scene.control.add_profile("isolated")
+    plan = scene.one("restore_plan_info", {"appliance": "backup01", **source}).result
+    if module == "restored_vm":
+        same = {key: plan[key] for key in ("restore_id", "run_id", "disks")}
+        scene.one("restored_disks", {"state": "prepared", "appliance": "backup01", **same})
+    return {"source": source, "plan": plan}
 
 
 @pytest.mark.parametrize("module", engine_modules())
 def test_examples(scene: Scene, tmp_path: Path, module: str) -> None:
-    prepare(scene, module)
+    values = prepare(scene, module)
     known = documents(module)
-    play = {"hosts": "localhost", "gather_facts": False, "tasks": known["EXAMPLES"]}
+    play = {"hosts": "localhost", "gather_facts": False, "tasks": known["EXAMPLES"], "vars": values}
     playbook = tmp_path / "examples.json"
     playbook.write_text(json.dumps([play]), encoding="utf-8")
     run = scene.ansible.playbook(scene.lab, playbook)

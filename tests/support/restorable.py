@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+from lab.lab import Lab
+
 VM_ID = "0c9b2c32-6c6e-44f3-8f0e-35a0d5a3f001"
 STARTED = "2026-11-23T01:00:00Z"
 HEAD = (
@@ -93,6 +95,50 @@ def make_set(
     }
     (path / "manifest.json").write_text(json.dumps(manifest))
     return path
+
+
+def facts_of(lab: Lab, name: str, ovf: str) -> dict[str, Any]:
+    """A manifest of a VM of a lab as it is now, whose images nobody will read."""
+    vm = lab.vm(name)
+    rows = [(row, lab.world.disks[row.disk_id]) for row in lab.world.attachments_of(vm.id)]
+    sha = "0" * 64
+    return {
+        "format": "ovirt_community.backup",
+        "version": 1,
+        "run_id": "run1",
+        "correlation_id": "run1",
+        "started": STARTED,
+        "finished": "2026-11-23T01:10:00Z",
+        "vm": {
+            "id": vm.id,
+            "name": vm.name,
+            "cluster": "Default",
+            "data_center": "",
+            "description": "",
+        },
+        "snapshot": {"id": vm.id, "description": "", "date": ""},
+        "consistency": {"level": "offline", "evidence": []},
+        "versions": {"engine": "", "collection": "", "qemu_img": "", "ansible": ""},
+        "ovf": {"file": "vm.ovf", "size": len(ovf), "sha256": sha},
+        "disks": [
+            {
+                "id": disk.id,
+                "alias": disk.alias,
+                "interface": row.interface,
+                "bootable": row.bootable,
+                "virtual_size": disk.virtual_size,
+                "format": "qcow2",
+                "compression": "none",
+                "file": f"{disk.id}.qcow2",
+                "file_size": 1,
+                "bytes_stored": 4096,
+                "content_sha256": sha,
+                "file_sha256": sha,
+                "parent": None,
+            }
+            for row, disk in rows
+        ],
+    }
 
 
 def _store(path: Path, disk: StoredDisk) -> dict[str, Any]:

@@ -266,7 +266,7 @@ def plan_prepared(now: Situation) -> Plan:
         disks.append(_disk_facts(now, order, held[0] if held else None))
     return Plan(
         steps=tuple(steps),
-        result={"disks": disks, "images": images(disks)},
+        result={"disks": disks, "images": images(disks), "removed": [], "left": []},
         before={"disks": [one["new_disk_id"] for one in disks if one["new_disk_id"]]},
         after={"disks": [order.disk_id for order in now.orders]},
     )
@@ -352,7 +352,7 @@ def plan_vm(now: Situation, *, start: bool) -> Plan:
         steps.append(StartStep())
     return Plan(
         steps=tuple(steps),
-        result={"vm": vm_facts(now.vm), "disks": [_moved(order, one) for order, one in moved]},
+        result=_vm_result(now.vm, [_moved(order, one) for order, one in moved]),
         before={"vm": now.vm.id if now.vm else None},
         after={"vm": now.vm.id if now.vm else "new"},
     )
@@ -364,10 +364,7 @@ def _finished(now: Situation, *, start: bool) -> Plan:
     status = now.vm.status if now.vm else ""
     return Plan(
         steps=(StartStep(),) if start and status == "down" else (),
-        result={
-            "vm": vm_facts(now.vm),
-            "disks": [_moved(order, one) for order, one in found if one],
-        },
+        result=_vm_result(now.vm, [_moved(order, one) for order, one in found if one]),
         before={"vm": now.vm.id if now.vm else None},
         after={"vm": now.vm.id if now.vm else None},
     )
@@ -392,7 +389,10 @@ def plan_handover(now: Situation) -> Plan:
             steps.append(FinishDiskStep(given, one.disk.id))
     return Plan(
         steps=tuple(steps),
-        result={"disks": [_moved(order, one) for order, one in found]},
+        result={
+            "disks": [_moved(order, one) for order, one in found],
+            **{"images": [], "removed": [], "left": []},
+        },
         before={"disks": []},
         after={"disks": [one.disk.id for _order, one in found]},
     )
@@ -411,6 +411,10 @@ def _the_one(now: Situation, order: DiskOrder) -> Made:
 
 def _moved(order: DiskOrder, made: Made) -> dict[str, Any]:
     return {"disk_id": order.disk_id, "alias": order.alias, "new_disk_id": made.disk.id}
+
+
+def _vm_result(vm: Vm | None, disks: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"vm": vm_facts(vm), "disks": disks, "removed": [], "left": []}
 
 
 def vm_facts(vm: Vm | None) -> dict[str, Any] | None:
@@ -443,7 +447,12 @@ def plan_absent(now: Situation) -> Plan:
     )
     return Plan(
         steps=tuple(steps),
-        result={"vm": vm_facts(vm), "removed": [one.disk.id for one in mine], "left": left},
+        result={
+            "vm": vm_facts(vm),
+            "disks": [],
+            "removed": [one.disk.id for one in mine],
+            "left": left,
+        },
         before={"vm": vm.id if vm else None, "disks": [one.disk.id for one in half]},
         after={"vm": None, "disks": [str(one["disk_id"]) for one in left]},
         warnings=warnings,

@@ -422,7 +422,9 @@ class RestoredDisks(Restoring):
             return restore_steps.plan_prepared(now)
         if request.state == "present":
             return restore_steps.plan_handover(now)
-        return restore_steps.plan_absent(replace(now, half_made=False))
+        gone = restore_steps.plan_absent(replace(now, half_made=False))
+        facts_of_disks = {key: value for key, value in gone.result.items() if key != "vm"}
+        return replace(gone, result={**facts_of_disks, "images": []})
 
     def execute(self, plan: Plan) -> Mapping[str, Any]:
         """Carry out the steps."""
