@@ -18,8 +18,8 @@ description:
     to the appliance, and run it while no disk snapshot is attached.
   - The proof lays a trap on a throw-away disk, a twin of the appliance's root file system, of its volume group, a swap and an
     array, has the kernel find that disk anew, and fails if anything acts on it.
-  - Writes rules of udev, and, where LVM, multipath or mdadm is installed, a block in C(/etc/lvm/lvmlocal.conf), or a file
-    in C(/etc/multipath/conf.d) or C(mdadm.conf.d). What was done and how it was proven is kept as a local fact in
+  - Writes rules of udev, and, where LVM, multipath or mdadm is installed, LVM's devices file and a block in
+    C(/etc/lvm/lvmlocal.conf) that turns its use on, or a file in C(/etc/multipath/conf.d) or C(mdadm.conf.d). What was done and how it was proven is kept as a local fact in
     C(/etc/ansible/facts.d/ovirt_backup.fact).
   - Runs on the appliance, as root (C(become)).
 author:
@@ -27,7 +27,8 @@ author:
 options:
   state:
     description:
-      - V(present) isolates what is not the appliance's own, V(absent) takes everything away that the module wrote.
+      - V(present) isolates what is not the appliance's own, V(absent) takes everything away that the module wrote, but for
+        LVM's devices file.
     type: str
     choices:
       - present
@@ -137,7 +138,7 @@ isolation:
   returned: success
   type: dict
   sample:
-    lvm: global_filter
+    lvm: devices file
     md: AUTO -all
     multipath: blacklist
     systemd: rules

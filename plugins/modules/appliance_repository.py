@@ -49,7 +49,7 @@ options:
       - V(nofail) lets the appliance start without the container disk, so that it can be mended. A backup refuses the
         root file system in place of the repository.
     type: str
-    default: defaults,noatime,nodev,nosuid,noexec,nofail,x-systemd.device-timeout=30s
+    default: defaults,noatime,nodev,nosuid,noexec,nofail
   require_mount:
     description:
       - Without O(device), refuse a repository on the root file system.

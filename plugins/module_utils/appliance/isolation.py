@@ -16,6 +16,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance i
     proof,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.survey import (
+    WITH_DEVICES_FILE,
     Survey,
     survey,
 )
@@ -42,6 +43,15 @@ class Write:
 
     path: str
     text: str
+
+
+@dataclass(frozen=True)
+class ListVolumes:
+    """Have LVM's devices file, made if it is not there, list these devices as well."""
+
+    path: str
+    make: bool
+    devices: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -92,14 +102,14 @@ class Isolation:
         :raises DeviceNotFound: A disk that was named is not there.
         """
         found = survey(self._host, self._request.own_disks if self._request.present else ())
-        present = self._present(found.programs)
+        present = self._present()
         if not self._request.present:
             return _undo(found, present)
-        isolation.check_disks(found.disks, found.unmounted)
+        isolation.check_disks(found.disks, found.unmounted, found.programs)
         wanted = isolation.wanted_files(found.disks, found.programs, present)
         noted = isolation.read_fact(present[isolation.FACT])
         kind = self._proof(found, noted, wanted)
-        steps = [*_writing(wanted, present), *_stale(wanted, present)]
+        steps = [*_listing(found), *_writing(wanted, present), *_stale(wanted, present)]
         moved = tuple(disk for disk in found.disks if disk.isolated == disk.own)
         if steps or moved:
             steps.append(Reload(moved))
@@ -128,12 +138,14 @@ class Isolation:
         for step in plan.steps:
             if isinstance(step, Write):
                 self._write(step)
+            elif isinstance(step, ListVolumes):
+                self._list(step)
             elif isinstance(step, Remove):
                 os.unlink(self._path(step.path))
             elif isinstance(step, Reload):
                 self._reload(step)
             elif isinstance(step, Prove):
-                made["proof"] = self._prove(step.kind)
+                made["proof"] = self._prove(step, plan.steps[-1])
             else:
                 made["fact"] = self._note(step, made.get("proof"))
         return {"proof": made.get("fact", {}).get("proof")}
@@ -141,13 +153,13 @@ class Isolation:
     def _path(self, path: str) -> str:
         return f"{self._host.etc}/{path}"
 
-    def _present(self, installed: isolation.Programs) -> dict[str, str | None]:
+    def _present(self) -> dict[str, str | None]:
         """What is in every file that may be ours."""
         paths = (
             *_RULES,
             isolation.LVM_LOCAL,
             isolation.MULTIPATH,
-            isolation.md_path(installed.mdadm or ""),
+            *(isolation.md_path(directory) for directory in ("", "mdadm")),
             isolation.FACT,
         )
         return {path: programs.text(self._path(path)) for path in paths}
@@ -182,6 +194,13 @@ class Isolation:
         path = self._path(step.path)
         os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
         files.write_whole(path, step.text.encode("utf-8", "surrogateescape"), _MODE)
+
+    def _list(self, step: ListVolumes) -> None:
+        if step.make:
+            self._write(Write(step.path, isolation.DEVICES_HEAD))
+        for device in step.devices:
+            argv = ["lvm", "lvmdevices", *WITH_DEVICES_FILE, "--adddev", device]
+            programs.must(self._host, argv)
 
     def _reload(self, step: Reload) -> None:
         host = self._host
@@ -220,10 +239,15 @@ class Isolation:
         said = programs.must(self._host, ["udevadm", "test", "--action=change", device])
         return f"{isolation.PROPERTY}=1" in said.splitlines()
 
-    def _prove(self, kind: str) -> dict[str, Any]:
+    def _prove(self, step: Prove, note: Note) -> dict[str, Any]:
+        """Make the proof; one that fails takes an earlier one's place."""
         found = survey(self._host, self._request.own_disks)
-        request = proof.ProofRequest(kind, self._request.probe_serial, self._request.settle)
-        made = proof.prove(self._host, found, request)
+        request = proof.ProofRequest(step.kind, self._request.probe_serial, self._request.settle)
+        try:
+            made = proof.prove(self._host, found, request)
+        except IsolationFailed:
+            self._note(Note({**note.fact, "proof": None}), None)
+            raise
         return {**made, "when": self._now()}
 
     def _note(self, step: Note, made: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -239,6 +263,17 @@ class Isolation:
 
 def _writing(wanted: Mapping[str, str], present: Mapping[str, str | None]) -> list[Any]:
     return [Write(path, text) for path, text in wanted.items() if present[path] != text]
+
+
+def _listing(found: Survey) -> list[Any]:
+    """What LVM's devices file lacks: before its use is turned on, or LVM would see nothing."""
+    known = found.programs
+    if not known.lvm:
+        return []
+    missing = tuple(node.path for node in isolation.lvm_missing(found.disks, known))
+    make = known.devices_listed is None
+    path = f"{isolation.LVM_DEVICES}/{known.devices_file}"
+    return [ListVolumes(path, make, missing)] if make or missing else []
 
 
 def _stale(wanted: Mapping[str, str], present: Mapping[str, str | None]) -> list[Any]:

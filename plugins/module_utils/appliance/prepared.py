@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
@@ -38,11 +39,18 @@ def isolation_facts(host: System) -> IsolationFacts:
         prepared=noted["prepared"],
         proven=proof["when"] if proven else "",
         proof=proof["kind"] if proven else "",
-        altered=tuple(
-            f"{host.etc}/{path}" for path in files if found[path] != noted["files"][path]
+        altered=(
+            *(f"{host.etc}/{path}" for path in files if found[path] != noted["files"][path]),
+            *_gone(host, noted["devices_file"]),
         ),
         loose=_loose(host, noted),
     )
+
+
+def _gone(host: System, devices_file: str) -> tuple[str, ...]:
+    """LVM's devices file, if it is not there: then LVM uses every disk."""
+    path = f"{host.etc}/{devices_file}"
+    return () if not devices_file or os.path.exists(path) else (path,)
 
 
 def _loose(host: System, noted: Mapping[str, Any]) -> tuple[str, ...]:

@@ -150,7 +150,7 @@ def _settle(host: System, seconds: float) -> None:
 
 def _twin(host: System, found: survey.Survey) -> isolation_proof.Twin:
     """What the trap has to look like: the appliance's root file system and volume group."""
-    root = survey.properties(host, programs.number(_root(host))).values
+    root = survey.properties(host, programs.number(_root(host)))
     own = [disk for disk in found.disks if disk.own]
     numbers = {node.number for disk in own for node in disk.nodes}
     groups = sorted(
@@ -229,10 +229,13 @@ class _Trap:
                 )
             environment = {"LVM_SYSTEM_DIR": directory}
             group = self._twin.group
+            # Where no /dev/GROUP of the appliance's own stands in the way.
+            elsewhere = ["--config", f'devices/dir="{directory}" devices/scan=["/dev"]']
+            volume = ["-l", "2", "-n", isolation_proof.GROUP]
             for words in (
                 ["pvcreate", "-ff", "-y", node],
-                ["vgcreate", "-s", "1m", group, node],
-                ["lvcreate", "-a", "n", "-Z", "n", "-W", "n", "-l", "2", "-n", "probe", group],
+                ["vgcreate", *elsewhere, "-s", "1m", group, node],
+                ["lvcreate", "-a", "n", "-Z", "n", "-W", "n", *volume, group],
             ):
                 programs.must(self._host, ["lvm", *words], environment)
         finally:
@@ -282,9 +285,7 @@ class _Trap:
             uses=survey.uses(host, device),
             new_devices=tuple(sorted(self._stacked() - self._before)),
             links=tuple(self._links(nodes)),
-            properties={
-                path: survey.properties(host, number).values for path, number in device.nodes
-            },
+            properties={path: survey.properties(host, number) for path, number in device.nodes},
             lvm=seen,
             lvm_said=said,
             root_link=os.path.realpath(twin) if os.path.lexists(twin) else "",

@@ -42,6 +42,10 @@ _TAGS = {
 }
 
 
+WITH_DEVICES_FILE = ("--config", "devices/use_devicesfile=1")
+"""For a command of LVM that works on the devices file before its use is turned on."""
+
+
 @dataclass(frozen=True)
 class Survey:
     """What was found."""
@@ -107,7 +111,7 @@ def resolve(host: System, devices: Sequence[BlockDevice], name: str) -> str:
     return number
 
 
-def properties(host: System, number: str) -> isolation.Properties:
+def properties(host: System, number: str) -> dict[str, str]:
     """What udev's database says of a device."""
     return isolation.properties(programs.text(f"{host.paths.udev}/b{number}") or "")
 
@@ -139,57 +143,67 @@ def _disk(
     reasons = isolation.uses(devices, device, mountinfo, swaps)
     return isolation.Disk(
         device=device,
-        serial=known.values.get("ID_SERIAL", ""),
-        bus_path=known.values.get("ID_PATH", ""),
+        serial=known.get("ID_SERIAL", ""),
+        bus_path=known.get("ID_PATH", ""),
         reasons=reasons + (("listed",) if numbers & named else ()),
         stacked=tuple(layer.path for layer in above),
-        isolated=known.values.get(isolation.PROPERTY) == "1",
-        nodes=tuple(_node(host, path, number) for path, number in device.nodes),
+        isolated=known.get(isolation.PROPERTY) == "1",
+        nodes=tuple(isolation.Node(path, number) for path, number in device.nodes),
     )
 
 
-def _node(host: System, path: str, number: str) -> isolation.Node:
-    return isolation.Node(path, number, properties(host, number).links)
-
-
 def _programs(host: System) -> isolation.Programs:
-    lvm = bool(programs.locate(host, "lvm"))
     mdadm = bool(programs.locate(host, "mdadm"))
     etc = host.etc
     # Debian keeps it in a directory of its own.
     directory = "mdadm" if os.path.isdir(f"{etc}/mdadm") else ""
     main = f"{etc}/{directory}/mdadm.conf"
-    return isolation.Programs(
-        lvm=lvm,
-        devices_file=_devices_file(host) if lvm else "",
-        volumes=_volumes(host) if lvm else (),
+    known = isolation.Programs(
         multipath=bool(programs.locate(host, "multipathd")),
         mdadm=directory if mdadm else None,
         md_main=(programs.text(main) or "") if mdadm else "",
         md_arrays=programs.call(host, ["mdadm", "--detail", "--scan"]).out if mdadm else "",
     )
+    return _with_lvm(host, known) if programs.locate(host, "lvm") else known
 
 
-def _devices_file(host: System) -> str:
-    """LVM's devices file, if it is in use: it has to be turned on, and to exist."""
+def _with_lvm(host: System, known: isolation.Programs) -> isolation.Programs:
+    """What LVM sees, whatever its devices file lists, and what that lists."""
     argv = ["lvm", "lvmconfig", "--type", "full"]
-    said = programs.call(host, [*argv, "devices/use_devicesfile", "devices/devicesfile"]).out
+    said = programs.must(host, [*argv, "devices/use_devicesfile", "devices/devicesfile"])
     name = re.search(r'^devicesfile="([^"/]+)"', said, re.MULTILINE)
-    if not name or not re.search(r"^use_devicesfile=1", said, re.MULTILINE):
-        return ""
-    path = f"{host.etc}/lvm/devices/{name.group(1)}"
-    return path if os.path.exists(path) else ""
+    found = replace(
+        known,
+        lvm=True,
+        devices_file=name.group(1) if name else known.devices_file,
+        devices_file_on=bool(re.search(r"^use_devicesfile=1", said, re.MULTILINE)),
+        volumes=_volumes(host),
+    )
+    if not os.path.exists(f"{host.etc}/{isolation.LVM_DEVICES}/{found.devices_file}"):
+        return found
+    return replace(found, devices_listed=_listed(host))
+
+
+def _listed(host: System) -> tuple[isolation.Node, ...]:
+    """Devices that LVM's devices file lists, and that are there."""
+    said = programs.must(host, ["lvm", "lvmdevices", *WITH_DEVICES_FILE])
+    found = []
+    for path in re.findall(r"^\s*Device (/\S+)", said, re.MULTILINE):
+        number = programs.number(path)
+        if number:
+            found.append(isolation.Node(path, number))
+    return tuple(found)
 
 
 def _volumes(host: System) -> tuple[isolation.Volume, ...]:
-    """Physical volumes that LVM sees now."""
-    argv = ["lvm", "pvs", "--reportformat", "json", "-o", "pv_name,vg_name"]
+    """Every physical volume that there is."""
+    argv = ["lvm", "pvs", "--devicesfile", "", "--reportformat", "json", "-o", "pv_name,vg_name"]
     rows = json.loads(programs.must(host, argv) or "{}").get("report", [{}])[0].get("pv", [])
     found = []
     for row in rows:
         number = programs.number(row["pv_name"])
         if number:
-            node = _node(host, row["pv_name"], number)
+            node = isolation.Node(row["pv_name"], number)
             found.append(isolation.Volume(node, row["vg_name"]))
     return tuple(found)
 

@@ -24,7 +24,7 @@ MIB = 1024 * 1024
 SAMPLES = 256
 SAMPLE_BYTES = 4096
 FILESYSTEMS = ("ext4", "xfs")
-OPTIONS = "defaults,noatime,nodev,nosuid,noexec,nofail,x-systemd.device-timeout=30s"
+OPTIONS = "defaults,noatime,nodev,nosuid,noexec,nofail"
 """Images are only read and written: no devices, no programs. ``nofail``: an appliance without its
 container disk has to start, so that it can be mended; a backup then refuses the root file system."""
 OWNER_ONLY = 0o700

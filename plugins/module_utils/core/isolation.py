@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 MARK_RULES = "udev/rules.d/59-ovirt-backup-isolation.rules"
 JUDGE_RULES = "udev/rules.d/61-ovirt-backup-isolation.rules"
 LVM_LOCAL = "lvm/lvmlocal.conf"
+LVM_DEVICES = "lvm/devices"
+"""Directory of LVM's devices file."""
 MULTIPATH = "multipath/conf.d/ovirt_backup.conf"
 MDADM = "mdadm.conf.d/ovirt_backup.conf"
 FACT = "ansible/facts.d/ovirt_backup.fact"
@@ -45,6 +47,7 @@ SWITCH = "ovirt_backup_isolation"
 KERNEL_NAMES = "sd*|vd*|xvd*|hd*|nvme*"
 DISK_NAME = r"(?:sd|vd|xvd|hd|nvme)"
 
+DEVICES_HEAD = "# LVM uses devices listed in this file.\n"
 BEGIN = "# BEGIN ovirt_community.backup"
 END = "# END ovirt_community.backup"
 
@@ -58,34 +61,20 @@ ACTION=="remove", GOTO="ovirt_backup_end"
 KERNEL!="{KERNEL_NAMES}", GOTO="ovirt_backup_end"
 """
 _LITERAL = re.compile(r"[^A-Za-z0-9._:@+=/-]")
-_PLAIN = re.compile(r"[^A-Za-z0-9/_-]")
 _TELLING = re.compile(r"[A-Za-z0-9]")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-")
 _BLOCK = re.compile(rf"^{re.escape(BEGIN)}\n.*?^{re.escape(END)}\n", re.MULTILINE | re.DOTALL)
 _ARRAY = re.compile(r"^ARRAY (\S+) .*\bUUID=([0-9a-f:]+)", re.MULTILINE)
 _AUTO = re.compile(r"^\s*AUTO\s+(.*)$", re.MULTILINE | re.IGNORECASE)
-_LINKS = ("virtio-", "scsi-", "nvme-", "ata-", "wwn-", "md-uuid-", "dm-uuid-")
 _FSTAB_FIELDS = 3
 
 
 @dataclass(frozen=True)
-class Properties:
-    """What udev's database says of a device.
-
-    :param links: Its links, below ``/dev``.
-    """
-
-    values: Mapping[str, str] = field(default_factory=dict)
-    links: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Node:
-    """A block device, and udev's links to it (below ``/dev``)."""
+    """A block device: its path, and ``major:minor``."""
 
     path: str
     number: str
-    links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,8 +125,10 @@ class Programs:
     """What on the appliance acts on disks by itself, beside udev and systemd.
 
     :param lvm: LVM is installed.
-    :param devices_file: LVM's devices file, if one is in use.
-    :param volumes: LVM's physical volumes.
+    :param devices_file: Name of LVM's devices file.
+    :param devices_file_on: Whether its use is turned on.
+    :param devices_listed: What it lists, as far as it is there; None if there is no such file.
+    :param volumes: LVM's physical volumes, listed or not.
     :param multipath: multipathd is installed.
     :param mdadm: Directory of mdadm.conf below ``/etc`` (may be empty), None if not installed.
     :param md_main: Text of mdadm.conf.
@@ -145,7 +136,9 @@ class Programs:
     """
 
     lvm: bool = False
-    devices_file: str = ""
+    devices_file: str = "system.devices"
+    devices_file_on: bool = False
+    devices_listed: tuple[Node, ...] | None = None
     volumes: tuple[Volume, ...] = ()
     multipath: bool = False
     mdadm: str | None = None
@@ -172,16 +165,10 @@ class IsolationRequest:
     settle: float = 5.0
 
 
-def properties(database: str) -> Properties:
-    """One file of udev's database (``/run/udev/data/b8:16``)."""
-    values, links = {}, []
-    for line in database.splitlines():
-        if line.startswith("E:"):
-            key, _equals, value = line[2:].partition("=")
-            values[key] = value
-        elif line.startswith("S:"):
-            links.append(line[2:])
-    return Properties(values, tuple(links))
+def properties(database: str) -> dict[str, str]:
+    """The properties in one file of udev's database (``/run/udev/data/b8:16``)."""
+    lines = (line[2:] for line in database.splitlines() if line.startswith("E:"))
+    return {key: value for key, _equals, value in (line.partition("=") for line in lines)}
 
 
 def stack(devices: Sequence[BlockDevice], device: BlockDevice) -> tuple[BlockDevice, ...]:
@@ -228,7 +215,7 @@ def _numbers(disk: Disk) -> tuple[str, ...]:
     return tuple(number for _path, number in disk.device.nodes)
 
 
-def check_disks(disks: Sequence[Disk], unmounted: Iterable[Unmounted]) -> None:
+def check_disks(disks: Sequence[Disk], unmounted: Iterable[Unmounted], programs: Programs) -> None:
     """Refuse to take away what the appliance may want, and to leave what was taken already.
 
     :raises Refused: With all problems, in the message and in ``details["problems"]``.
@@ -246,6 +233,12 @@ def check_disks(disks: Sequence[Disk], unmounted: Iterable[Unmounted]) -> None:
         f"{foreign[line.number].device.path} in own_disks, or take the line away."
         for line in unmounted
         if line.number in foreign
+    ]
+    problems += [
+        f"LVM's devices file lists {node.path}, which is on a disk that is not used: list the disk "
+        f"in own_disks, or take it out (lvm lvmdevices --deldev {node.path})."
+        for node in programs.devices_listed or ()
+        if node.number in foreign
     ]
     if not any(disk.own for disk in disks):
         problems.append("No disk was found to be the appliance's own; so none can be told apart.")
@@ -357,22 +350,16 @@ def judge_rules(matches: Iterable[str]) -> str:
     return f"{_HEAD}{_SCOPE}{switch}\n{own}{_JUDGED}"
 
 
-def lvm_filter(nodes: Iterable[Node]) -> str:
-    """The setting that lets LVM see these devices alone."""
-    paths = sorted({_stable(node) for node in nodes})
-    # A backslash is an escape in LVM's strings as well as in its patterns.
-    patterns = [_PLAIN.sub(lambda found: f"\\\\{found.group()}", path) for path in paths]
-    accepted = "".join(f'"a|^{pattern}$|", ' for pattern in patterns)
-    return f'devices/global_filter = [ {accepted}"r|.*|" ]'
+def lvm_missing(disks: Sequence[Disk], programs: Programs) -> tuple[Node, ...]:
+    """Own physical volumes that LVM's devices file has to list, and does not.
 
-
-def _stable(node: Node) -> str:
-    """A path of the device that does not change, if it has one."""
-    for prefix in _LINKS:
-        links = sorted(link for link in node.links if link.startswith(f"disk/by-id/{prefix}"))
-        if links:
-            return f"/dev/{links[0]}"
-    return node.path
+    The file, and no filter: a filter by links that stay hides a device of LVM in Debian 12 at the
+    next start, since it is asked before the links are there.
+    """
+    foreign = {number for disk in disks if not disk.own for number in _numbers(disk)}
+    listed = {node.number for node in programs.devices_listed or ()}
+    # A volume on no disk is on what is built on own disks (RAID, multipath, LUKS).
+    return tuple(one.node for one in programs.volumes if one.node.number not in foreign | listed)
 
 
 def with_block(text: str, line: str) -> str:
@@ -434,12 +421,9 @@ def wanted_files(
     """
     own = [disk for disk in disks if disk.own]
     files = {}
-    if programs.lvm and not programs.devices_file:
-        on_disks = {number for disk in disks for number in _numbers(disk)}
-        nodes = [node for disk in own for node in disk.nodes]
-        # A volume on no disk is on what is built on own disks (RAID, multipath, LUKS).
-        nodes += [one.node for one in programs.volumes if one.node.number not in on_disks]
-        files[LVM_LOCAL] = with_block(present.get(LVM_LOCAL) or "", lvm_filter(nodes))
+    local = present.get(LVM_LOCAL) or ""
+    if programs.lvm and (block_of(local) or not programs.devices_file_on):
+        files[LVM_LOCAL] = with_block(local, "devices/use_devicesfile = 1")
     if programs.multipath:
         files[MULTIPATH] = multipath_conf()
     if programs.mdadm is not None:
@@ -477,7 +461,7 @@ def kinds(programs: Programs) -> dict[str, str]:
     found = {"udev": "rules", "systemd": "rules", "udisks": "rules", "md": "rules", "lvm": "rules"}
     found["multipath"] = "blacklist" if programs.multipath else "not installed"
     if programs.lvm:
-        found["lvm"] = "devices file" if programs.devices_file else "global_filter"
+        found["lvm"] = "devices file"
     if programs.mdadm is not None:
         found["md"] = "AUTO -all"
     return found
@@ -509,6 +493,7 @@ def fact(
         "own_disks": [{"serial": disk.serial, "match": match(disk)} for disk in disks if disk.own],
         "isolation": kinds(programs),
         "files": digests(files),
+        "devices_file": f"{LVM_DEVICES}/{programs.devices_file}" if programs.lvm else "",
     }
 
 
@@ -525,7 +510,7 @@ def read_fact(text: str | None) -> dict[str, Any]:
         return {}
     if not isinstance(data, dict) or data.get("version") != FACT_VERSION:
         return {}
-    kinds = (("files", dict), ("own_disks", list), ("prepared", str))
+    kinds = (("files", dict), ("own_disks", list), ("prepared", str), ("devices_file", str))
     return data if all(isinstance(data.get(key), kind) for key, kind in kinds) else {}
 
 

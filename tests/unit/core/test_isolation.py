@@ -40,10 +40,8 @@ def disk(name: str, number: str, **more: object) -> Disk:
 
 
 def test_the_database_of_udev() -> None:
-    text = "S:disk/by-id/virtio-a\nI:12\nE:ID_SERIAL=a=b\nE:ID_PATH=pci\nG:systemd\nS:mapper/x\n"
-    found = isolation.properties(text)
-    assert found.values == {"ID_SERIAL": "a=b", "ID_PATH": "pci"}
-    assert found.links == ("disk/by-id/virtio-a", "mapper/x")
+    text = "S:disk/by-id/virtio-a\nI:12\nE:ID_SERIAL=a=b\nE:ID_PATH=pci\nG:systemd\n"
+    assert isolation.properties(text) == {"ID_SERIAL": "a=b", "ID_PATH": "pci"}
 
 
 def test_uses_reach_through_what_is_built_on_a_disk() -> None:
@@ -103,16 +101,21 @@ def test_lines_of_fstab_that_are_not_in_use() -> None:
 def test_what_cannot_be_told_apart_is_refused() -> None:
     own = disk("sda", "8:0", reasons=("mounted on /",))
     other = disk("sdb", "8:16")
-    isolation.check_disks([own, other], [Unmounted("UUID=1", "/x", ""), Unmounted("a", "/", "8:1")])
+    lines = [Unmounted("UUID=1", "/x", ""), Unmounted("a", "/", "8:1")]
+    listed = (Node("/dev/sda1", "8:1"), Node("/dev/md0", "9:0"))
+    isolation.check_disks([own, other], lines, Programs(devices_listed=listed))
     with pytest.raises(Refused) as caught:
         isolation.check_disks(
-            [own, replace(other, stacked=("/dev/dm-3",))], [Unmounted("UUID=2", "/y", "8:17")]
+            [own, replace(other, stacked=("/dev/dm-3",))],
+            [Unmounted("UUID=2", "/y", "8:17")],
+            Programs(devices_listed=(*listed, Node("/dev/sdb1", "8:17"))),
         )
-    first, second = caught.value.details["problems"]
+    first, second, third = caught.value.details["problems"]
     assert "/dev/sdb is not used, but /dev/dm-3 is built on it" in first
     assert "fstab names UUID=2 (/y)" in second
+    assert "lists /dev/sdb1" in third
     with pytest.raises(Refused, match="No disk was found"):
-        isolation.check_disks([other], [])
+        isolation.check_disks([other], [], Programs())
 
 
 @pytest.mark.parametrize(
@@ -174,16 +177,17 @@ def test_rules_ask_nothing_of_a_disk_before_it_is_known_whose_it_is() -> None:
         assert f'ENV{{{isolation.SWITCH}}}=="off", GOTO="ovirt_backup_end"' in text
 
 
-def test_lvm_sees_own_devices_by_names_that_stay() -> None:
-    nodes = [
-        Node("/dev/sda", "8:0", ("disk/by-id/wwn-0x1", "disk/by-id/scsi-0Q.x", "disk/by-path/p")),
-        Node("/dev/vdb", "254:16", ("disk/by-id/lvm-pv-uuid-x", "disk/by-uuid/u")),
-    ]
-    assert isolation.lvm_filter(nodes) == (
-        r'devices/global_filter = [ "a|^/dev/disk/by-id/scsi-0Q\\.x$|", "a|^/dev/vdb$|", '
-        '"r|.*|" ]'
+def test_lvm_gets_own_volumes_listed_and_no_others() -> None:
+    volumes = (
+        Volume(Node("/dev/sdb", "8:16"), "theirs"),
+        Volume(Node("/dev/md0", "9:0"), "vg"),
+        Volume(Node("/dev/sda1", "8:1"), "vg"),
     )
-    assert isolation.lvm_filter([]) == 'devices/global_filter = [ "r|.*|" ]'
+    fresh = Programs(lvm=True, volumes=volumes)
+    missing = isolation.lvm_missing([OWN, THEIRS], fresh)
+    assert [node.path for node in missing] == ["/dev/md0", "/dev/sda1"]
+    listed = replace(fresh, devices_listed=missing)
+    assert isolation.lvm_missing([OWN, THEIRS], listed) == ()
 
 
 @given(st.text(alphabet="ab\n#", max_size=40), st.sampled_from(["x", "y = 1"]))
@@ -226,25 +230,23 @@ def test_files_by_what_is_installed() -> None:
     plain = isolation.wanted_files([OWN, THEIRS], Programs(), {})
     assert list(plain) == [isolation.MARK_RULES, isolation.JUDGE_RULES]
     assert ID[:20] not in "".join(plain.values())
-    volumes = (
-        Volume(Node("/dev/sdb", "8:16"), "theirs"),
-        Volume(Node("/dev/md0", "9:0"), "vg"),
-        Volume(Node("/dev/sda1", "8:1"), "vg"),
-    )
-    every = Programs(lvm=True, volumes=volumes, multipath=True, mdadm="mdadm")
+    every = Programs(lvm=True, multipath=True, mdadm="mdadm")
     files = isolation.wanted_files([OWN, THEIRS], every, {isolation.LVM_LOCAL: "local {\n}\n"})
     # The rules come last: they are what counts at once.
     assert list(files)[-2:] == [isolation.MARK_RULES, isolation.JUDGE_RULES]
     assert files[isolation.LVM_LOCAL].startswith("local {\n}\n# BEGIN")
-    assert '"a|^/dev/md0$|", "a|^/dev/sda$|", "a|^/dev/sda1$|"' in files[isolation.LVM_LOCAL]
-    assert "sdb" not in files[isolation.LVM_LOCAL]
+    assert "use_devicesfile = 1" in files[isolation.LVM_LOCAL]
     assert isolation.PROPERTY in files[isolation.MULTIPATH]
     assert "AUTO -all" in files["mdadm/mdadm.conf.d/ovirt_backup.conf"]
-    assert isolation.kinds(every)["lvm"] == "global_filter"
-    listed = replace(every, devices_file="/etc/lvm/devices/system.devices")
-    assert isolation.LVM_LOCAL not in isolation.wanted_files([OWN], listed, {})
-    assert isolation.kinds(listed)["lvm"] == "devices file"
+    assert isolation.kinds(every)["lvm"] == "devices file"
     assert isolation.kinds(Programs())["multipath"] == "not installed"
+
+
+def test_a_setting_that_is_on_is_not_written_and_ours_stays() -> None:
+    on = Programs(lvm=True, devices_file_on=True)
+    assert isolation.LVM_LOCAL not in isolation.wanted_files([OWN], on, {isolation.LVM_LOCAL: ""})
+    once = isolation.wanted_files([OWN], Programs(lvm=True), {})
+    assert isolation.wanted_files([OWN], on, once) == once
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=6))
@@ -268,6 +270,9 @@ def test_the_fact_and_whether_a_proof_still_counts() -> None:
     files = isolation.wanted_files([OWN], Programs(lvm=True), {isolation.LVM_LOCAL: "theirs\n"})
     noted = {"proof": {"kind": "disk", "files": isolation.digests(files)}, "prepared": "t"}
     fact = isolation.fact([OWN, THEIRS], Programs(), files, noted)
+    assert fact["devices_file"] == ""
+    listed = isolation.fact([OWN], Programs(lvm=True), files, noted)
+    assert listed["devices_file"] == "lvm/devices/system.devices"
     assert fact["own_disks"] == [{"serial": "root", "match": 'ENV{ID_SERIAL}=="root"'}]
     assert isolation.read_fact(isolation.fact_text(fact)) == fact
     assert isolation.proof_holds(fact, files)
