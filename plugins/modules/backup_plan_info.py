@@ -67,6 +67,7 @@ extends_documentation_fragment:
   - ovirt_community.backup.engine
 seealso:
   - module: ovirt_community.backup.vm_snapshot
+  - module: ovirt_community.backup.backup_takeover_info
 """
 
 EXAMPLES = r"""
@@ -163,6 +164,14 @@ plans:
       elements: str
       returned: success
       sample: []
+leftovers:
+  description:
+    - Snapshots of the VMs that other runs of the same owner made and did not remove. Of each, C(attached) are the disks that the
+      appliance holds; they do not count as problems. M(ovirt_community.backup.backup_takeover_info) tells what to do.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
 seconds:
   description: Seconds that the task took.
   returned: success

@@ -20,7 +20,8 @@ options:
   state:
     description:
       - V(prepared) makes the directory and returns, in RV(images), the option O(ovirt_community.backup.disk_image_copy#module:images)
-        of M(ovirt_community.backup.disk_image_copy).
+        of M(ovirt_community.backup.disk_image_copy). If O(snapshot) is given, it also keeps there, until the set is finished, what a
+        later run needs to finish it.
       - V(present) checks that the images are there as they were copied, and writes C(vm.ovf), C(README) and C(manifest.json).
         A finished set that says something else is left as it is, and the module fails.
     type: str
@@ -91,7 +92,7 @@ options:
         default: ''
   snapshot:
     description:
-      - The snapshot that was copied.
+      - The snapshot that was, or is to be, copied.
       - Needed for O(state=present).
     type: dict
     suboptions:
@@ -154,6 +155,14 @@ options:
       - qcow2
       - raw
     default: qcow2
+  compression:
+    description:
+      - Compression of the images to come, for who has to finish the set.
+    type: str
+    choices:
+      - zstd
+      - none
+    default: none
   disks:
     description:
       - The disks as RV(ovirt_community.backup.disk_snapshot_attach#module:disks) of M(ovirt_community.backup.disk_snapshot_attach)
@@ -172,7 +181,7 @@ options:
   ovf:
     description:
       - The VM's configuration, as RV(ovirt_community.backup.vm_ovf_info#module:ovf) of M(ovirt_community.backup.vm_ovf_info).
-      - Needed for O(state=present).
+      - For O(state=present), by default the one that was given with O(state=prepared).
     type: str
 extends_documentation_fragment:
   - ovirt_community.backup.attributes

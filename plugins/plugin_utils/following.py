@@ -9,6 +9,7 @@ job. Between slices a line tells how far it is.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -29,6 +30,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
 MODULE = "ovirt_community.backup.disk_image_copy"
 RECONNECT_SECONDS = 600.0
 """Default of the option ``reconnect_timeout``."""
+
+LONGEST_SLICE = 30.0
+"""Seconds of a call, at the most: for so long a run that was killed may look alive."""
 
 _ANSWER_SECONDS = 120
 """How much longer than its slice a call may take before its connection counts as lost."""
@@ -57,6 +61,7 @@ class Follower:
         self._variables = dict(variables)
         self._args = {"follower": uuid.uuid4().hex, **task.args}
         self._display = Display()
+        self._parent = os.getppid()
         self._host = str(self._variables.get("inventory_hostname", "the appliance"))
         self._title = str(task.args.get("title") or self._host)
 
@@ -67,16 +72,21 @@ class Follower:
         """
         if self._task.check_mode or self._task.args.get("wait") is not None:
             return self._call(self._args, None)
-        lines = 0
+        lines, due = 0, time.monotonic() + progress.gap(0)
         while True:
-            result = self._persist(progress.gap(lines))
+            result = self._persist(max(min(due - time.monotonic(), LONGEST_SLICE), 0.0))
             if result.get("finished") is not False or result.get("failed"):
                 return result
-            self._tell(progress.line(self._title, result["progress"]))
-            lines += 1
+            if time.monotonic() >= due:
+                self._tell(progress.line(self._title, result["progress"]))
+                lines += 1
+                due = time.monotonic() + progress.gap(lines)
 
     def _persist(self, wait: float) -> Result:
         """One slice, begun anew as long as the connection is lost."""
+        if os.getppid() != self._parent:
+            # Else this process would show that a run lives which was killed.
+            raise AnsibleError("Ansible has ended; the copy goes on without it.")
         patience = self._patience()
         since, pause = 0.0, _FIRST_PAUSE
         while True:

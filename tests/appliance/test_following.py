@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -44,7 +43,7 @@ class Backup:
         """What it printed so far."""
         return self.output.read_text(encoding="utf-8", errors="replace")
 
-    def until(self, pattern: str, seconds: float = 60.0) -> None:
+    def until(self, pattern: str, seconds: float = 120.0) -> None:
         """Wait for a text."""
         deadline = time.monotonic() + seconds
         while not re.search(pattern, self.text):
@@ -52,13 +51,13 @@ class Backup:
             assert time.monotonic() < deadline, self.text
             time.sleep(0.1)
 
-    def ends(self, seconds: float = 120.0) -> int:
+    def ends(self, seconds: float = 240.0) -> int:
         """Wait for the end; the exit status."""
         return self.process.wait(seconds)
 
     def kill(self) -> None:
-        """SIGKILL for it and its workers, as when a container is taken away. Nothing cleans up."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        """SIGKILL. Nothing cleans up; its worker finds out later."""
+        self.process.kill()
         self.process.wait()
 
 
@@ -74,6 +73,10 @@ class Site:
         assert isinstance(found, Appliance)
         self.appliance = found
 
+    @staticmethod
+    def _program(name: str) -> list[str]:
+        return [str(shutil.which(name, path=str(Path(sys.executable).parent)))]
+
     def back_up(self, *args: str, **variables: object) -> Backup:
         """Start the playbook."""
         hosts = {"appliance": {"hosts": {"backup01": self.appliance.ssh_vars()}}}
@@ -85,10 +88,17 @@ class Site:
             **variables,
         }
         output = self._root / f"run{len(self._runs)}.txt"
-        program = shutil.which("ansible-playbook", path=str(Path(sys.executable).parent))
         with output.open("wb") as file:
             process = subprocess.Popen(
-                [str(program), "-i", str(inventory), PLAYBOOK, "-e", json.dumps(known), *args],
+                [
+                    *self._program("ansible-playbook"),
+                    "-i",
+                    str(inventory),
+                    PLAYBOOK,
+                    "-e",
+                    json.dumps(known),
+                    *args,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -114,6 +124,12 @@ class Site:
     def world(self) -> Mapping[str, Any]:
         """The truth."""
         return self.control.world()
+
+    def detach(self, snapshot: str) -> None:
+        """As a person would."""
+        options = {"vm": "backup01", "snapshot": snapshot, "auth": self.lab.auth()}
+        module = "ovirt_community.backup.disk_snapshot_detach"
+        run(*self._program("ansible"), "localhost", "-m", module, "-a", json.dumps(options))
 
     def sets(self) -> list[Path]:
         """Finished sets, as this machine sees them."""
@@ -164,7 +180,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
             found.close()
 
 
-def until(true: Callable[[], object], seconds: float = 30.0) -> None:
+def until(true: Callable[[], object], seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it never became true"
@@ -238,3 +254,73 @@ def test_a_quick_copy_shows_no_progress(site: Site) -> None:
     backup = site.back_up()
     assert backup.ends() == 0, backup.text
     assert "% of" not in backup.text
+
+
+def killed(site: Site, slow: int = SLOW) -> str:
+    """Kill a backup in the middle of its copy; its run id."""
+    site.control.harm("backup01", slow=slow)
+    backup = site.back_up()
+    until(site.copying)
+    backup.kill()
+    [directory] = site.inside("find", "/srv/backup", "-name", "unfinished.json")
+    return Path(directory).parent.name.partition(".")[2]
+
+
+def test_a_copy_that_goes_on_is_taken_over(site: Site) -> None:
+    run_id = killed(site, slow=MIB // 4)
+    [copying] = site.copying()
+    backup = site.back_up(vm_backup_takeover_seconds=12)
+    backup.until("Copy the disks, or take what was copied")
+    assert site.copying() == [copying]
+    site.control.harm("backup01", slow=0)
+    assert backup.ends() == 0, backup.text
+    assert f"took over run {run_id}, which was killed" in backup.text
+    assert "Make a snapshot (db01)" in backup.text
+    [directory] = site.sets()
+    assert site.check_whole(directory)["run_id"] == run_id
+    site.check_nothing_left()
+
+
+def test_a_copy_that_has_ended_meanwhile_is_taken_over(site: Site) -> None:
+    run_id = killed(site)
+    site.control.harm("backup01", slow=0)
+    until(lambda: not site.inside("pgrep", "qemu-img"))
+    checked = site.back_up("--check", vm_backup_takeover_seconds=1)
+    assert checked.ends() == 0, checked.text
+    assert f"Run {run_id} was killed; its set would be finished." in checked.text
+    backup = site.back_up(vm_backup_takeover_seconds=1)
+    assert backup.ends() == 0, backup.text
+    assert f"took over run {run_id}" in backup.text
+    [directory] = site.sets()
+    site.check_whole(directory)
+    site.check_nothing_left()
+
+
+def test_what_cannot_be_taken_over_is_cleaned_up_and_a_backup_is_made(site: Site) -> None:
+    run_id = killed(site)
+    for copying in site.copying():
+        site.inside("kill", "-KILL", *site.inside("ps", "-o", "ppid=", "-p", copying))
+    site.control.harm("backup01", slow=0)
+    until(lambda: not site.inside("pgrep", "qemu-img"))
+    [snapshot] = [row for row in site.world()["snapshots"] if row["type"] != "active"]
+    site.detach(snapshot["id"])
+    backup = site.back_up(vm_backup_takeover_seconds=1)
+    assert backup.ends() == 0, backup.text
+    assert f"Run {run_id} was killed; it was not taken over: its disks are not" in backup.text
+    [directory] = site.sets()
+    assert site.check_whole(directory)["run_id"] != run_id
+    site.check_nothing_left()
+
+
+def test_a_run_that_lives_is_left_alone(site: Site) -> None:
+    site.control.harm("backup01", slow=MIB // 4)
+    first = site.back_up()
+    until(site.copying)
+    second = site.back_up(vm_backup_takeover_seconds=20)
+    assert second.ends() == 2
+    assert re.search(r"Run \w+ is at work on this VM\.", second.text)
+    site.control.harm("backup01", slow=0)
+    assert first.ends() == 0, first.text
+    [directory] = site.sets()
+    site.check_whole(directory)
+    site.check_nothing_left()

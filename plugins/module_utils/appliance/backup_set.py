@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import files
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+    files,
+    unfinished,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import manifest, sets
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     ImageError,
@@ -40,6 +43,13 @@ class WriteFile:
     data: bytes
 
 
+@dataclass(frozen=True)
+class RemoveFile:
+    """A file that is not needed any more."""
+
+    path: str
+
+
 class PrepareSet:
     """Make the directory of a new set, and name its files."""
 
@@ -64,17 +74,27 @@ class PrepareSet:
             if os.path.lexists(path):
                 raise ImageError(f"{path} exists and is no directory.")
         return Plan(
-            steps=tuple(MakeDirectory(path) for path in missing),
+            steps=(*(MakeDirectory(path) for path in missing), *self._record(names.path)),
             result={"path": names.path, "images": sets.image_requests(self._request)},
             before={"directories": [path for path in directories if path not in missing]},
             after={"directories": list(directories)},
         )
 
     def execute(self, plan: Plan) -> Mapping[str, Any]:
-        """Make the missing directories."""
+        """Make the missing directories, and write the record."""
         for step in plan.steps:
-            files.make_directory(step.path)
+            if isinstance(step, MakeDirectory):
+                files.make_directory(step.path)
+            else:
+                files.write_whole(step.path, step.data, _MODE)
         return {}
+
+    def _record(self, path: str) -> tuple[WriteFile, ...]:
+        """The record of what is needed to finish the set; a finished set needs none."""
+        data, target = self._request.record, unfinished.record_of(path)
+        if data is None or os.path.lexists(f"{path}/{MANIFEST}"):
+            return ()
+        return () if _content(target, len(data)) == data else (WriteFile(target, data),)
 
 
 class FinishSet:
@@ -93,7 +113,10 @@ class FinishSet:
         path = sets.plain_path("path", self._request.path)
         if not files.is_directory(path):
             raise InvalidRequest(f"{path} is no directory.", hint="Prepare the set first.")
-        wanted, contents = sets.build(self._request)
+        request = self._request
+        if request.ovf is None:
+            request = replace(request, ovf=unfinished.read(path)[1])
+        wanted, contents = sets.build(request)
         found = {disk.file: _look(f"{path}/{disk.file}") for disk in wanted.disks}
         sets.check_images(wanted, found)
         target = f"{path}/{MANIFEST}"
@@ -104,9 +127,11 @@ class FinishSet:
             for name, data in contents.items()
             if _content(f"{path}/{name}", len(data)) != data
         )
+        record = unfinished.record_of(path)
+        done = (RemoveFile(record),) if os.path.lexists(record) else ()
         changed = {os.path.basename(step.path) for step in steps}
         return Plan(
-            steps=steps,
+            steps=(*steps, *done),
             result={"path": path, "manifest": asdict(wanted), "files": sorted(contents)},
             before={"files": sorted(set(contents) - changed)},
             after={"files": sorted(contents)},
@@ -115,7 +140,10 @@ class FinishSet:
     def execute(self, plan: Plan) -> Mapping[str, Any]:
         """Write the files in the plan's order, each whole and durable before the next."""
         for step in plan.steps:
-            files.write_whole(step.path, step.data, _MODE)
+            if isinstance(step, RemoveFile):
+                os.unlink(step.path)
+            else:
+                files.write_whole(step.path, step.data, _MODE)
         return {}
 
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
     files,
     process,
+    unfinished,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Host
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.image_copy import (
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
+_TOUCH = 5.0
+"""Seconds after which a follower shows again that its run lives."""
+
 _NOTHING: dict[str, Any] = {"images": []}
 
 
@@ -113,8 +117,14 @@ class CopyJob:
         clock = self._host.clock
         start = clock.monotonic()
         pause = _FIRST_PAUSE
+        sets = {os.path.dirname(image.dest) for image in self._request.images}
+        touched = start - _TOUCH
         while self._note.is_running():
-            waited = clock.monotonic() - start
+            now = clock.monotonic()
+            if now - touched >= _TOUCH:
+                unfinished.touch(sets)
+                touched = now
+            waited = now - start
             left = _LONGEST_PAUSE if self._following.wait is None else self._following.wait - waited
             if left <= 0:
                 return False

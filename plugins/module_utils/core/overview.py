@@ -46,13 +46,15 @@ class SourceOverview:
 class ApplianceOverview:
     """The appliance as it stands.
 
-    ``grants`` is what the user may do, None where nobody looked.
+    ``grants`` is what the user may do, None where nobody looked. ``dead_disk_ids``: held for another run
+    of the same owner, which is dead or will be found to live before anything is done.
     """
 
     vm: Vm
     location: Location
     engine_version: str = ""
     held_disk_ids: tuple[str, ...] = field(default=())
+    dead_disk_ids: tuple[str, ...] = field(default=())
     grants: tuple[permissions.Grant, ...] | None = None
 
 
@@ -89,6 +91,7 @@ def problems(source: SourceOverview, appliance: ApplianceOverview, disk_count: i
         f"The appliance holds disk {disk.alias!r} of {source.vm.name!r} already."
         for _attachment, disk in source.disks
         if disk.id in appliance.held_disk_ids
+        and disk.id not in appliance.dead_disk_ids
         and appliance.vm.id != source.vm.id
         and snapshots.left_out(disk) is None
     )

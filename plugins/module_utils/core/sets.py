@@ -71,6 +71,7 @@ class PrepareRequest:
     :param vm: Name and id.
     :param run: UTC time and run id.
     :param format: Of the images to come.
+    :param record: What a later run needs to finish the set; None for no record.
     """
 
     repository: str
@@ -78,6 +79,7 @@ class PrepareRequest:
     run: tuple[str, str]
     disks: tuple[DiskFacts, ...]
     format: str
+    record: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,14 @@ class FinishRequest:
     :param path: The set's directory.
     :param facts: What the manifest says, except ``format``, ``version``, ``ovf`` and ``disks``.
     :param images: What ``disk_image_copy`` returned for the disks, in any order.
-    :param ovf: The VM's configuration.
+    :param ovf: The VM's configuration; None: the one that the set was prepared with.
     """
 
     path: str
     facts: Mapping[str, Any]
     disks: tuple[DiskFacts, ...]
     images: tuple[Mapping[str, Any], ...]
-    ovf: str
+    ovf: str | None
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ def build(request: FinishRequest) -> tuple[Manifest, dict[str, bytes]]:
     :raises InvalidRequest: A disk has no image, or an image no disk.
     :raises ManifestInvalid: The facts are not what a manifest can say.
     """
-    ovf = request.ovf.encode("utf-8", "surrogatepass")
+    ovf = (request.ovf or "").encode("utf-8", "surrogatepass")
     manifest = from_dict(
         {
             **request.facts,

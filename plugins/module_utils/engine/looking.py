@@ -12,6 +12,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
     overview,
     rules,
     stamp,
+    takeover,
     version,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.attach import device_facts
@@ -40,7 +41,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.base
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.evidence import (
         Holding,
@@ -178,20 +179,21 @@ class BackupPlan(Look):
         """
         request = self._request
         vm = facts.find_vm(self._engine, request.appliance)
-        held = self._engine.attachments(vm.id)
+        held = facts.holdings(self._engine, vm) if self._engine.attachments(vm.id) else ()
         version_now = self._engine.version()
         given, unread = granting.look(self._engine) if request.check_permissions else (None, ())
+        mark = self._mark()
+        found = [self._source(word, version_now) for word in dict.fromkeys(request.sources)]
+        left = [one for source in found for one in self._left(source, held, mark)]
         appliance = ApplianceOverview(
             vm=vm,
             location=self._engine.location(vm),
             engine_version=version_now,
             held_disk_ids=tuple(one.disk_id for one in held),
+            dead_disk_ids=tuple(disk for one in left for disk in one.attached),
             grants=given,
         )
-        sources = [self._source(word, version_now) for word in dict.fromkeys(request.sources)]
-        plans = [overview.source_facts(source, appliance) for source in sources]
-        expires = request.started + timedelta(hours=request.lease_hours)
-        mark = stamp.make(request.owner, request.run_id, expires)
+        plans = [overview.source_facts(source, appliance) for source in found]
         return Plan(
             result={
                 "run_id": request.run_id,
@@ -201,10 +203,25 @@ class BackupPlan(Look):
                 "collection_version": version.VERSION,
                 "appliance": overview.appliance_facts(appliance),
                 "plans": plans,
+                "leftovers": [one.facts() for one in left],
                 "required_bytes": sum(plan["required_bytes"] for plan in plans),
             },
             warnings=(*unread, *(text for plan in plans for text in plan["warnings"])),
         )
+
+    def _mark(self) -> stamp.Stamp:
+        """The stamp of this run."""
+        expires = self._request.started + timedelta(hours=self._request.lease_hours)
+        return stamp.make(self._request.owner, self._request.run_id, expires)
+
+    def _left(
+        self, source: SourceOverview, held: Sequence[Holding], mark: stamp.Stamp
+    ) -> tuple[takeover.Leftover, ...]:
+        """What dead runs of this owner left of a VM."""
+        if source.vm is None:
+            return ()
+        snapshots = self._engine.snapshots(source.vm.id)
+        return takeover.leftovers(source.vm.id, snapshots, held, mark, self._request.started)
 
     def _source(self, word: str, engine_version: str) -> SourceOverview:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import takeover
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import (
     COMPRESSIONS,
     FORMATS,
@@ -97,6 +98,7 @@ SET: Spec = {
         "apply_defaults": True,
     },
     "format": {"type": "str", "default": "qcow2", "choices": list(FORMATS)},
+    "compression": {"type": "str", "default": "none", "choices": list(COMPRESSIONS)},
     "disks": {"type": "list", "elements": "dict", "required": True},
     "images": {"type": "list", "elements": "dict"},
     "ovf": {"type": "str", "no_log": True},
@@ -104,7 +106,7 @@ SET: Spec = {
 
 SET_REQUIRED_IF = [
     ("state", "prepared", ("repository",)),
-    ("state", "present", ("path", "finished", "snapshot", "images", "ovf")),
+    ("state", "present", ("path", "finished", "snapshot", "images")),
 ]
 
 
@@ -141,6 +143,7 @@ def prepare_request(params: Params) -> PrepareRequest:
         run=(params["started"], params["run_id"]),
         disks=disk_facts(params["disks"]),
         format=params["format"],
+        record=takeover.dump(params, params["ovf"] or "") if params.get("snapshot") else None,
     )
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of ``disk_image_copy`` that say how the copy is followed."""
+"""Options that say how a copy is followed, and what becomes of one that nobody follows."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ FOLLOWED_COPY: Spec = {
     "follower": {"type": "str", "default": ""},
     "title": {"type": "str", "default": ""},
     "reconnect_timeout": {"type": "float", "default": 600.0},
+}
+
+TAKEOVER: Spec = {
+    "repository": {"type": "path", "required": True},
+    "leftovers": {"type": "list", "elements": "dict", "required": True},
+    "silence": {"type": "float", "default": 60.0},
 }
 
 

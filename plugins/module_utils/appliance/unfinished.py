@@ -1,0 +1,162 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Unfinished sets of a repository: their records, and whether the runs that left them live."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import naming, takeover
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    BackupError,
+    ImageError,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+NAME = "unfinished.json"
+_PAUSE = 0.5
+_LAST_CALL = 60.0
+"""Seconds for which a dead run may not be silent; twice the longest call of one that follows."""
+
+_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def record_of(path: str) -> str:
+    """The record's file in a set's directory."""
+    return f"{path}/{NAME}"
+
+
+def read(path: str) -> tuple[takeover.Record, str]:
+    """The record of a set's directory, and the configuration in it.
+
+    :raises ImageError: It is not there, or others can write there: it decides where root writes.
+    :raises InvalidRequest: It is no record, or of another set.
+    """
+    for place in (os.path.dirname(path), path):
+        status = os.lstat(place)
+        if not stat.S_ISDIR(status.st_mode) or not _is_ours(status):
+            raise ImageError(f"{place} is not ours alone.")
+    target = record_of(path)
+    try:
+        fd = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or not _is_ours(status):
+                raise ImageError(f"{target} is not ours alone.")
+            data = file.read(takeover.SIZE_LIMIT + 1)
+    except OSError as exc:
+        raise ImageError(f"{target} could not be read: {exc.strerror}.") from exc
+    return takeover.load(path, data)
+
+
+def touch(directories: Iterable[str]) -> None:
+    """Show who watches that the runs of these sets live."""
+    for directory in directories:
+        # A copy may belong to no set.
+        with suppress(OSError):
+            os.utime(record_of(directory), follow_symlinks=False)
+
+
+class TakeoverInfo:
+    """The operation behind ``backup_takeover_info``: look, and watch."""
+
+    def __init__(
+        self, repository: str, leftovers: Sequence[Mapping[str, Any]], silence: float
+    ) -> None:
+        """Keep the request.
+
+        Args:
+            repository: Absolute path.
+            leftovers: As ``backup_plan_info`` returned them.
+            silence: Seconds for which a run that lives is not silent.
+        """
+        self._repository = repository.rstrip("/")
+        self._leftovers = takeover.named(leftovers)
+        self._silence = silence
+
+    def plan(self) -> Plan:
+        """Decide for each VM. Changes nothing."""
+        moved = self._watch()
+        vms: dict[str, Any] = {}
+        warnings: list[str] = []
+        for vm_id in dict.fromkeys(one.vm_id for one in self._leftovers):
+            records, faults = self._records(vm_id)
+            found = [one for one in self._leftovers if one.vm_id == vm_id]
+            vms[vm_id] = takeover.decide(found, records, moved).result()
+            warnings += faults
+        return Plan(result={"vms": vms}, warnings=tuple(warnings))
+
+    def execute(self, _plan: Plan) -> Mapping[str, Any]:
+        """Nothing is ever to be done."""
+        return {}
+
+    def _watch(self) -> set[str]:
+        """The runs that were not silent long enough, by their records.
+
+        The last call of a run that was killed may still be under way, and touch the record.
+        """
+        seen, start = self._times(), time.monotonic()
+        quiet_since = dict.fromkeys(seen, start)
+        while True:
+            now = time.monotonic()
+            loud = {run for run, since in quiet_since.items() if now - since < self._silence}
+            if not loud or now - start >= self._silence + _LAST_CALL:
+                return loud
+            time.sleep(_PAUSE)
+            times = self._times()
+            quiet_since.update({run: now for run in seen if times[run] != seen[run]})
+            seen = times
+
+    def _times(self) -> dict[str, int]:
+        """When the record of each run was touched, in nanoseconds; 0 where there is none."""
+        times = {one.run_id: 0 for one in self._leftovers}
+        for vm_id in {one.vm_id for one in self._leftovers}:
+            for path in self._sets(vm_id):
+                run = path.rpartition(".")[2]
+                if run in times:
+                    times[run] = max(times[run], _touched(record_of(path)))
+        return times
+
+    def _records(self, vm_id: str) -> tuple[list[takeover.Record], list[str]]:
+        """The records of a VM's unfinished sets, and what is wrong with those that are none."""
+        records, faults = [], []
+        for path in self._sets(vm_id):
+            if os.path.lexists(record_of(path)):
+                try:
+                    records.append(read(path)[0])
+                except BackupError as exc:
+                    faults.append(f"An unfinished set is left alone: {exc.message}")
+        return records, faults
+
+    def _sets(self, vm_id: str) -> Iterator[str]:
+        for name in _names(self._repository):
+            known = naming.split_vm_directory(name)
+            if known and known[1] == vm_id:
+                for directory in _names(f"{self._repository}/{name}"):
+                    yield f"{self._repository}/{name}/{directory}"
+
+
+def _is_ours(status: os.stat_result) -> bool:
+    return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS
+
+
+def _touched(path: str) -> int:
+    try:
+        return os.lstat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:
+        return []

@@ -1,0 +1,248 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run that was killed left, and what a later run does about it.
+
+On the engine: a snapshot with our stamp, attached to the appliance. In the repository: a set's
+directory with a record of all that is needed to finish it. Whether that run still lives no engine
+tells; but a run that copies touches its record, so whoever watches the record knows.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import naming, sets, stamp
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    BackupError,
+    InvalidRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import FORMATS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.evidence import (
+        Holding,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import Snapshot
+
+FORM = "ovirt_community.backup.unfinished"
+VERSION = 1
+SIZE_LIMIT = 16 * 1024 * 1024
+"""Bytes of a record, at the most."""
+
+FACTS = (
+    *("run_id", "started", "correlation_id", "vm", "snapshot", "consistency", "evidence"),
+    *("versions", "format", "compression", "disks"),
+)
+"""What a record holds, beside the configuration: options of ``backup_set``."""
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A snapshot that bears our owner's stamp and another run's name.
+
+    :param attached: Ids of its disks that the appliance holds.
+    :param expired: Whether its lease has ended.
+    """
+
+    vm_id: str
+    run_id: str
+    snapshot_id: str
+    description: str
+    status: str
+    attached: tuple[str, ...] = ()
+    expired: bool = False
+
+    def facts(self) -> dict[str, Any]:
+        """As a module returns it."""
+        return {**asdict(self), "attached": list(self.attached)}
+
+
+def leftovers(
+    vm_id: str,
+    snapshots: Iterable[Snapshot],
+    held: Sequence[Holding],
+    mark: stamp.Stamp,
+    now: datetime,
+) -> tuple[Leftover, ...]:
+    """What other runs of the owner left of a VM, oldest first.
+
+    :param held: What the appliance holds.
+    :param mark: Stamp of the run that asks.
+    """
+    stamped = [(stamp.parse(snapshot.description), snapshot) for snapshot in snapshots]
+    others = [
+        (other, snapshot)
+        for other, snapshot in stamped
+        if other and other.owner == mark.owner and other.run_id != mark.run_id
+    ]
+    return tuple(
+        Leftover(
+            vm_id=vm_id,
+            run_id=other.run_id,
+            snapshot_id=snapshot.id,
+            description=snapshot.description,
+            status=snapshot.status,
+            attached=tuple(sorted(one.disk_id for one in held if one.snapshot_id == snapshot.id)),
+            expired=other.expires <= now,
+        )
+        for other, snapshot in sorted(others, key=lambda pair: pair[0].expires)
+    )
+
+
+@dataclass(frozen=True)
+class Record:
+    """An unfinished set, as its directory tells.
+
+    :param facts: What :data:`FACTS` names.
+    """
+
+    path: str
+    facts: Mapping[str, Any]
+
+    @property
+    def run_id(self) -> str:
+        """The run that began it."""
+        return str(self.facts["run_id"])
+
+    @property
+    def snapshot_id(self) -> str:
+        """The snapshot that it copies."""
+        return str(self.facts["snapshot"]["id"])
+
+    def request(self) -> sets.PrepareRequest:
+        """What the set was prepared with."""
+        vm = self.facts["vm"]
+        return sets.PrepareRequest(
+            repository=posixpath.dirname(posixpath.dirname(self.path)),
+            vm=(vm["name"], vm["id"]),
+            run=(self.facts["started"], self.facts["run_id"]),
+            disks=sets.disk_facts(self.facts["disks"]),
+            format=self.facts["format"],
+        )
+
+
+def dump(facts: Mapping[str, Any], ovf: str) -> bytes:
+    """A record's file."""
+    chosen = {key: facts[key] for key in FACTS}
+    record = {"form": FORM, "version": VERSION, **chosen, "ovf": ovf}
+    return json.dumps(record, indent=1, sort_keys=True).encode("ascii")
+
+
+def load(path: str, data: bytes) -> tuple[Record, str]:
+    """Read a record's file; the record and the configuration.
+
+    Nothing in it names a path: those follow from where it lies, and it must fit there.
+
+    :param path: The set's directory.
+    :raises InvalidRequest: It is none, or of another set.
+    """
+    try:
+        found = json.loads(data)
+        if found["form"] != FORM or found["version"] != VERSION:
+            raise InvalidRequest(f"The record in {path} is of another version.")
+        record = Record(path, {key: found[key] for key in FACTS})
+        ovf, request = found["ovf"], record.request()
+        whole = isinstance(ovf, str) and bool(record.snapshot_id) and request.format in FORMATS
+        fits = whole and sets.names(request).path == path
+    except (KeyError, TypeError, ValueError, AttributeError, BackupError) as exc:
+        raise InvalidRequest(f"The record in {path} cannot be read: {exc!r}.") from exc
+    if not fits:
+        raise InvalidRequest(f"The record in {path} is not of this set.")
+    return record, ovf
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do about the leftovers of one VM.
+
+    :param problems: Why nothing may be done, nor a backup begun.
+    :param take_over: The set to finish; its snapshot is in ``clean`` too, for afterwards.
+    :param clean: What to detach and remove.
+    :param notes: What a person should read in the summary.
+    """
+
+    problems: tuple[str, ...] = ()
+    take_over: Record | None = None
+    clean: tuple[Leftover, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    def result(self) -> dict[str, Any]:
+        """As a module returns it."""
+        record = self.take_over
+        return {
+            "problems": list(self.problems),
+            "take_over": None
+            if record is None
+            else {
+                **record.facts,
+                "path": record.path,
+                "images": sets.image_requests(record.request()),
+            },
+            "clean": [one.facts() for one in self.clean],
+            "notes": list(self.notes),
+        }
+
+
+def decide(found: Sequence[Leftover], records: Sequence[Record], moved: Iterable[str]) -> Decision:
+    """What to do about the leftovers of one VM.
+
+    A run that moved while it was watched lives, and is left alone with all it has. Of the dead,
+    the latest whose disks are all still attached is finished. Everything that is tied to this
+    appliance, by an attachment or by a record in its repository, is cleaned up; what is not may
+    belong to a run through another appliance, and is left until its lease has ended.
+    """
+    living = set(moved)
+    problems = [f"Run {one.run_id} is at work on this VM." for one in found if one.run_id in living]
+    problems += [
+        f"The snapshot of run {one.run_id} is {one.status}."
+        for one in found
+        if one.run_id not in living and one.status != "ok"
+    ]
+    if problems:
+        return Decision(problems=tuple(problems))
+    known = {(one.run_id, one.snapshot_id): one for one in records}
+    take_over: Record | None = None
+    clean, notes = [], []
+    for one in reversed(found):
+        record = known.get((one.run_id, one.snapshot_id))
+        if record is None and not one.attached and not one.expired:
+            notes.append(f"Run {one.run_id} left a snapshot that may be another appliance's.")
+            continue
+        clean.append(one)
+        gone = _why_not(one, record)
+        if not gone and take_over is None:
+            take_over = record
+        else:
+            reason = gone or "a later one is finished"
+            notes.append(f"Run {one.run_id} was killed; it was not taken over: {reason}.")
+    return Decision(take_over=take_over, clean=tuple(clean), notes=tuple(notes))
+
+
+def _why_not(one: Leftover, record: Record | None) -> str:
+    """Why a dead run's set cannot be finished; empty if it can."""
+    if record is None:
+        return "it had not begun to copy, or had ended"
+    missing = {disk["disk_id"] for disk in record.facts["disks"]} - set(one.attached)
+    return "its disks are not attached any more" if missing else ""
+
+
+def named(data: Iterable[Mapping[str, Any]]) -> tuple[Leftover, ...]:
+    """Leftovers as ``backup_plan_info`` returned them.
+
+    :raises InvalidRequest: They are not like that.
+    """
+    try:
+        made = [Leftover(**{**one, "attached": tuple(one["attached"])}) for one in data]
+    except (KeyError, TypeError) as exc:
+        raise InvalidRequest(f"leftovers are not as backup_plan_info returns them: {exc}.") from exc
+    bad = [one.vm_id for one in made if not naming.UUID.match(one.vm_id)]
+    if bad:
+        raise InvalidRequest(f"{bad[0]!r} is no id of a VM.")
+    return tuple(made)

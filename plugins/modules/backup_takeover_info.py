@@ -1,0 +1,117 @@
+#!/usr/bin/python
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_takeover_info
+short_description: Tell what to do about backups that were killed
+version_added: 0.1.0
+description:
+  - Looks in the repository for the unfinished sets of runs that left snapshots behind, watches whether those runs still live,
+    and decides for each VM.
+  - A run that copies touches the record in its set's directory every few seconds, as long as its controller follows. A record
+    that is touched, comes or goes while it is watched belongs to a run that lives.
+  - Of the dead runs of a VM, the latest set whose disks are all still attached is to be finished. What is tied to this appliance
+    by an attachment or by a record is to be cleaned up. Any other snapshot may belong to a run through another appliance, and is
+    left until its lease has ended.
+  - Runs on the appliance, as root (C(become)).
+author:
+  - ovirt_community.backup contributors (@ovirt-community)
+options:
+  repository:
+    description:
+      - Absolute path of the directory that holds the backup sets.
+    type: path
+    required: true
+  leftovers:
+    description:
+      - RV(ovirt_community.backup.backup_plan_info#module:leftovers).
+    type: list
+    elements: dict
+    required: true
+  silence:
+    description:
+      - A run that was silent for so many seconds is dead. It is watched for a minute more than that, at the most, since the
+        last call of a run that was killed may still be under way. Longer than a run that lives needs to connect again, and
+        from its attachments to its copy.
+    type: float
+    default: 60.0
+extends_documentation_fragment:
+  - ovirt_community.backup.attributes.info_module
+seealso:
+  - module: ovirt_community.backup.backup_plan_info
+  - module: ovirt_community.backup.backup_set
+"""
+
+EXAMPLES = r"""
+- name: See what earlier runs left
+  ovirt_community.backup.backup_plan_info:
+    vms:
+      - web01
+    appliance: backup01
+  delegate_to: localhost
+  register: plan
+
+- name: See what to do about it
+  ovirt_community.backup.backup_takeover_info:
+    repository: /srv/backup
+    leftovers: "{{ plan.leftovers }}"
+  become: true
+"""
+
+RETURN = r"""
+vms:
+  description: By the VM's id, for each VM of which something was left.
+  returned: success
+  type: dict
+  contains:
+    problems:
+      description: Why nothing may be done, nor a backup begun; a run that lives, or a snapshot that is locked.
+      returned: success
+      type: list
+      elements: str
+    take_over:
+      description:
+        - The set to finish, as it was prepared, with RV(ignore:images) for M(ovirt_community.backup.disk_image_copy); null if there is none.
+        - The configuration of the VM is not in it; M(ovirt_community.backup.backup_set) takes it from the set.
+      returned: success
+      type: dict
+    clean:
+      description: The leftovers to detach and remove, after the set is finished.
+      returned: success
+      type: list
+      elements: dict
+    notes:
+      description: Sentences for a person.
+      returned: success
+      type: list
+      elements: str
+seconds:
+  description: Seconds that the task took on the appliance.
+  returned: success
+  type: float
+  sample: 60.01
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.unfinished import (
+    TakeoverInfo,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.module import copy_args, edge
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec=copy_args.TAKEOVER, supports_check_mode=True)
+    edge.run(
+        module,
+        lambda params: TakeoverInfo(params["repository"], params["leftovers"], params["silence"]),
+    )
+
+
+if __name__ == "__main__":
+    main()

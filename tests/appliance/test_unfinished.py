@@ -1,0 +1,157 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Records of unfinished sets: whose they are, who lives, and who may not forge one."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import unfinished
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.backup_set import (
+    PrepareSet,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import sets, takeover
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    BackupError,
+    ImageError,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.module.edge import perform
+
+VM = str(uuid.uuid4())
+DISK = str(uuid.uuid4())
+LEFT = takeover.Leftover(VM, "r1", "s1", "d", "ok", (DISK,)).facts()
+
+
+@pytest.fixture
+def place(repository: Path) -> Path:
+    """A set that was prepared."""
+    disk = {"alias": "a", "virtual_size": 1, "source_interface": "virtio", "source_bootable": True}
+    facts: dict[str, Any] = {
+        "run_id": "r1",
+        "started": "2026-11-23T01:00:00Z",
+        "correlation_id": "r1",
+        "vm": {"id": VM, "name": "web01"},
+        "snapshot": {"id": "s1"},
+        "consistency": "unknown",
+        "evidence": [],
+        "versions": {},
+        "format": "raw",
+        "compression": "none",
+        "disks": [{**disk, "disk_id": DISK}],
+    }
+    request = sets.PrepareRequest(
+        repository=str(repository),
+        vm=("web01", VM),
+        run=(facts["started"], "r1"),
+        disks=sets.disk_facts(facts["disks"]),
+        format="raw",
+    )
+    request = replace(request, record=takeover.dump(facts, "<ovf/>"))
+    first, _warnings = perform(PrepareSet(request), check_mode=False)
+    second, _warnings = perform(PrepareSet(request), check_mode=False)
+    assert (first["changed"], second["changed"]) == (True, False)
+    return Path(first["path"])
+
+
+def look(repository: Path, silence: float = 0.0) -> tuple[dict[str, Any], tuple[str, ...]]:
+    operation = unfinished.TakeoverInfo(str(repository), [LEFT], silence)
+    result, warnings = perform(operation, check_mode=False)
+    assert not result["changed"]
+    return dict(result["vms"][VM]), warnings
+
+
+def test_a_record_is_found_and_read(repository: Path, place: Path) -> None:
+    record, ovf = unfinished.read(str(place))
+    assert (record.run_id, ovf) == ("r1", "<ovf/>")
+    found, warnings = look(repository)
+    assert found["take_over"]["path"] == str(place)
+    assert warnings == ()
+
+
+@contextmanager
+def touching(place: Path, seconds: float) -> Iterator[None]:
+    """A run that follows its copy."""
+    stop = threading.Event()
+
+    def touch() -> None:
+        end = time.monotonic() + seconds
+        while not stop.is_set() and time.monotonic() < end:
+            unfinished.touch([str(place), "/nowhere"])
+            time.sleep(0.1)
+
+    thread = threading.Thread(target=touch)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_who_touches_its_record_lives(
+    repository: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unfinished, "_LAST_CALL", 1.0)
+    with touching(place, 60):
+        found, _warnings = look(repository, 1.5)
+    assert found["problems"] == ["Run r1 is at work on this VM."]
+    assert found["take_over"] is None
+
+
+def test_the_last_call_of_a_dead_run_is_waited_for(repository: Path, place: Path) -> None:
+    start = time.monotonic()
+    with touching(place, 2):
+        found, _warnings = look(repository, 1.5)
+    assert found["take_over"]
+    assert 3 < time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize("kind", ["group", "foreign", "directory", "link", "pipe", "text", "moved"])
+def test_a_record_that_others_could_have_written_is_not_believed(
+    repository: Path, place: Path, kind: str
+) -> None:
+    record = place / unfinished.NAME
+    if kind == "group":
+        record.chmod(0o620)
+    if kind == "foreign":
+        os.chown(record, 65534, 0)
+    if kind == "directory":
+        place.parent.chmod(0o777)
+    if kind == "link":
+        record.rename(repository / "elsewhere")
+        record.symlink_to(repository / "elsewhere")
+    if kind == "pipe":
+        record.unlink()
+        os.mkfifo(record, 0o600)
+    if kind == "text":
+        record.write_text("[]")
+    if kind == "moved":
+        place.rename(place.with_name("20261123T010000Z.r2"))
+        place = place.with_name("20261123T010000Z.r2")
+    with pytest.raises(BackupError):
+        unfinished.read(str(place))
+    found, warnings = look(repository)
+    assert found["take_over"] is None
+    assert len(warnings) == 1
+
+
+def test_no_record(repository: Path, place: Path) -> None:
+    (place / unfinished.NAME).unlink()
+    with pytest.raises(ImageError, match="could not be read"):
+        unfinished.read(str(place))
+    found, warnings = look(repository)
+    assert found["take_over"] is None
+    assert warnings == ()
+    found, warnings = look(repository / "missing")
+    assert found["take_over"] is None
