@@ -59,7 +59,8 @@ TIER_GUEST = (
 )
 UNPRIVILEGED = (("uidmap", "newuidmap"), ("fakeroot", "fakeroot"))
 CHECKS = (("rsync", "rsync"),)
-BROWSER = (("chromium", "chromium"),)  # Ubuntu has it as a snap alone; there no test looks at the page
+# Ubuntu has it as a snap alone; there no test looks at the page of a repository.
+BROWSER = (("chromium", "chromium"),)
 
 PROBE = """
 import importlib.util, json, os, sys, sysconfig

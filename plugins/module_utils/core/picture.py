@@ -122,14 +122,11 @@ def _vm(
     ordered = sorted(entries, key=lambda one: (one.time, one.run_id))
     good = [entry for entry in ordered if entry.is_good]
     vm = Vm(vm_id, ordered[-1].title, ordered, good[-1] if good else None)
-    moments = [one.verified.moment for one in good if _found_good(one)]
+    records = [entry.verified for entry in good if entry.verified]
+    moments = [one.moment for one in records if one.verdict == verification.OK]
     vm.verified = max(moments, default=None)
     _judge(vm, request, now)
     return vm
-
-
-def _found_good(entry: catalogue.Entry) -> bool:
-    return entry.verified is not None and entry.verified.verdict == verification.OK
 
 
 def _judge(vm: Vm, request: ReportRequest, now: datetime) -> None:
