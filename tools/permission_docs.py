@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the table of docs/permissions.md from plugins/module_utils/core/permissions.py; with --check, only compare.
+"""Write the tables of docs/permissions.md from plugins/module_utils/core/permissions.py; with --check, only compare.
 
 The source is loaded by its path: it needs nothing but the standard library.
 """
@@ -11,7 +11,9 @@ from __future__ import annotations
 import importlib.util
 import pathlib
 import sys
+from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "plugins/module_utils/core/permissions.py"
@@ -34,25 +36,27 @@ def load() -> ModuleType:
     return module
 
 
-def table() -> str:
-    """The list, for people."""
-    module = load()
+def table(needs: Sequence[Any]) -> str:
+    """A list, for people."""
     rows = [
         f"| `{need.permit}` | {need.kind} | {', '.join(f'`{call}`' for call in need.calls)}"
         f" | {need.sentence} | {need.grant_on} |\n"
-        for need in module.NEEDS
+        for need in needs
     ]
-    reading = f"\nReading: {module.READING[0].lower()}{module.READING[1:]}\n"
-    return HEAD + "".join(rows) + reading
+    return HEAD + "".join(rows)
 
 
 def page(now: str) -> str:
-    """The page with the table of today."""
-    before, begin, rest = now.partition(BEGIN)
-    _old, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{TARGET.relative_to(ROOT)} does not say where the table goes")
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    """The page with the tables of today: for a backup, then for a restore."""
+    module = load()
+    reading = f"\nReading: {module.READING[0].lower()}{module.READING[1:]}\n"
+    tables = (table(module.NEEDS) + reading, table(module.RESTORE_NEEDS))
+    parts = now.split(BEGIN)
+    if len(parts) != len(tables) + 1 or any(END not in part for part in parts[1:]):
+        raise SystemExit(f"{TARGET.relative_to(ROOT)} does not say where the tables go")
+    ends = [part.partition(END)[2] for part in parts[1:]]
+    written = [f"{BEGIN}\n{one}\n{END}{end}" for one, end in zip(tables, ends, strict=True)]
+    return parts[0] + "".join(written)
 
 
 def main() -> int:

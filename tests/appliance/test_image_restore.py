@@ -192,7 +192,7 @@ def test_what_is_asked_for_must_make_sense(scene: Scene) -> None:
         ({"restore_id": "a b"}, "cannot be the name"),
     ):
         with pytest.raises(InvalidRequest, match=said):
-            scene.restore(**changes)  # type: ignore[arg-type]
+            scene.restore(**changes)
     with pytest.raises(NotFound, match="has no disk"):
         scene.restore(targets=(restore_images.Target(str(uuid.uuid4()), scene.serial),))
     assert scene.content() == bytes(SIZE)

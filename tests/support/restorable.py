@@ -146,7 +146,7 @@ def _store(path: Path, disk: StoredDisk) -> dict[str, Any]:
     whole = disk.content + bytes(disk.size - len(disk.content))
     raw, file = path / "raw.tmp", path / f"{disk.id}.{disk.fmt}"
     raw.write_bytes(whole)
-    convert = ["qemu-img", "convert", "-f", "raw", "-O", disk.fmt, raw, file]
+    convert: list[str | Path] = ["qemu-img", "convert", "-f", "raw", "-O", disk.fmt, raw, file]
     subprocess.run(convert, check=True)
     raw.unlink()
     stored = file.read_bytes()

@@ -85,8 +85,8 @@ def module_options(module: str) -> frozenset[str]:
     return frozenset(name for some in (*options, *aliases) for name in some)
 
 
-def role_options() -> set[str]:
-    path = ROOT / "roles/vm_backup/meta/argument_specs.yml"
+def role_options(role: str) -> set[str]:
+    path = ROOT / f"roles/{role}/meta/argument_specs.yml"
     return set(yaml.safe_load(text_of(path))["argument_specs"]["main"]["options"])
 
 
@@ -165,10 +165,11 @@ def test_the_readme_lists_every_module_and_role() -> None:
     assert modules | {path.name for path in (ROOT / "roles").iterdir()} <= rows
 
 
-def test_variables_of_the_role_exist() -> None:
-    named = {name for guide in GUIDES for name in re.findall(r"\bvm_backup_\w+", text_of(guide))}
+@pytest.mark.parametrize("role", ["vm_backup", "vm_restore"])
+def test_variables_of_the_role_exist(role: str) -> None:
+    named = {name for guide in GUIDES for name in re.findall(rf"\b{role}_\w+", text_of(guide))}
     assert len(named) >= 6
-    assert named <= role_options()
+    assert named <= role_options(role)
 
 
 def test_environment_variables_are_read() -> None:
