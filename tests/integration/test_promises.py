@@ -295,6 +295,28 @@ def test_a_plan_tells_what_stands_against_it(scene: Scene) -> None:
     assert result["required_bytes"] == sum(needed)
 
 
+def test_a_plan_tells_what_earlier_runs_left(scene: Scene) -> None:
+    stamped = "Backup by ovirt_community.backup [owner=default run={} expires=2020-01-01T00:00:00Z]"
+    ours = scene.snapshot(description=stamped.format("old"))
+    scene.snapshot(description=stamped.format("other").replace("default", "somebody"))
+    scene.attach("web01_data", ours)
+    result = scene.one("backup_plan_info", {"vms": ["web01", "db01"], "appliance": "backup01"})
+    [left] = result["leftovers"]
+    assert left == {
+        "vm_id": scene.vm_id("web01"),
+        "run_id": "old",
+        "snapshot_id": ours,
+        "description": stamped.format("old"),
+        "status": "ok",
+        "attached": [scene.disk_ids("web01")["web01_data"]],
+        "expired": True,
+    }
+    assert [plan["problems"] for plan in result["plans"]] == [[], []]
+    other = {"vms": ["web01"], "appliance": "backup01", "owner": "else"}
+    [plan] = scene.one("backup_plan_info", other)["plans"]
+    assert "holds disk 'web01_data' of 'web01' already" in " ".join(plan["problems"])
+
+
 def test_one_host_is_warned_of(scene: Scene) -> None:
     scene.control.add_vm("neighbour")
     scene.snapshot()

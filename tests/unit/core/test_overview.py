@@ -96,6 +96,13 @@ def test_problems(source: dict[str, Any], appliance: dict[str, Any], problem: st
     assert problem in found
 
 
+def test_a_disk_that_is_held_for_a_dead_run_is_no_problem() -> None:
+    held = replace(APART, held_disk_ids=(SYSTEM.id, DATA.id), dead_disk_ids=(SYSTEM.id,))
+    assert overview.source_facts(WEB, held)["problems"] == [
+        "The appliance holds disk 'data' of 'web01' already."
+    ]
+
+
 def test_a_disk_that_both_share_is_no_problem_because_it_is_left_out() -> None:
     appliance = replace(APART, held_disk_ids=(SHARED.id,))
     facts = overview.source_facts(replace(WEB, disks=pairs(SYSTEM, SHARED)), appliance)

@@ -90,7 +90,12 @@ def test_anything_may_be_printed(text: str) -> None:
 
 
 def test_lines() -> None:
-    facts: dict[str, int | None] = {"percent": 45, "bytes_total": 100 * GIB, "rate": 210 << 20, "seconds_left": 260}
+    facts: dict[str, int | None] = {
+        "percent": 45,
+        "bytes_total": 100 * GIB,
+        "rate": 210 << 20,
+        "seconds_left": 260,
+    }
     assert progress.line("web01", facts) == (
         "web01: 45 % of 100.0 GB, 210.0 MB/s, about 4 min left"
     )
