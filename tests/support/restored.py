@@ -67,7 +67,17 @@ def content(image: Path, fmt: str, witness: Path) -> None:
     """The bytes are equal, and so are their numbers."""
     with tempfile.TemporaryDirectory() as directory:
         raw = Path(directory, "raw")
-        convert = ["qemu-img", "convert", "-U", "-f", fmt, "-O", "raw", image, raw]
+        convert: list[str | Path] = [
+            "qemu-img",
+            "convert",
+            "-U",
+            "-f",
+            fmt,
+            "-O",
+            "raw",
+            image,
+            raw,
+        ]
         subprocess.run(convert, check=True)
         subprocess.run(["cmp", raw, witness], check=True)
 

@@ -1,0 +1,356 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a restore decides where no engine and no device is needed to see it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.restorable import STARTED, VM_ID, StoredDisk, configuration
+from unit.samples import APPLIANCE, SOURCE, uuid
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    images,
+    manifest,
+    ovf,
+    restore_images,
+    restore_marks,
+    restore_steps,
+    restores,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    InvalidRequest,
+    Refused,
+    ToolFailed,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    Cluster,
+    Disk,
+    DiskId,
+    Domain,
+    Location,
+    Vm,
+    VmId,
+)
+
+SHA = "0" * 64
+OTHER = "1" * 64
+DISK_ID = uuid(0xD0)
+OVF = configuration([StoredDisk(DISK_ID, b"", 1)])
+MARK = restore_marks.make("tests", "0123456789ab", "run1")
+ORDER: dict[str, Any] = {
+    "disk_id": DISK_ID,
+    "alias": "web01_system",
+    "size": 1024,
+    "format": "qcow2",
+    "sparse": True,
+    "storage_domain": uuid(0xE),
+    "interface": "virtio",
+    "bootable": True,
+    "read_only": False,
+    "pass_discard": False,
+    "active": True,
+}
+
+
+def facts(**changes: object) -> dict[str, Any]:
+    disk = {
+        "id": DISK_ID,
+        "alias": "web01_system",
+        "interface": "virtio",
+        "bootable": True,
+        "virtual_size": 1024,
+        "format": "qcow2",
+        "compression": "none",
+        "file": "a.qcow2",
+        "file_size": 512,
+        "bytes_stored": 512,
+        "content_sha256": SHA,
+        "file_sha256": SHA,
+        "parent": None,
+    }
+    return {
+        "format": manifest.FORMAT,
+        "version": 1,
+        "run_id": "run1",
+        "correlation_id": "",
+        "started": STARTED,
+        "finished": STARTED,
+        "vm": {"id": VM_ID, "name": "web01", "cluster": "", "data_center": "", "description": ""},
+        "snapshot": {"id": VM_ID, "description": "", "date": ""},
+        "consistency": {"level": "crash", "evidence": []},
+        "versions": {"engine": "", "collection": "", "qemu_img": "", "ansible": ""},
+        "ovf": {"file": "vm.ovf", "size": 1, "sha256": SHA},
+        "disks": [{**disk, **changes}],
+    }
+
+
+SET = manifest.from_dict(facts())
+REQUEST = restores.RestoreRequest("backup01", "tests", SET, OVF)
+DOMAIN = Domain(uuid(0xE), "data1", "data", "active", 10_000)
+CLUSTER = Cluster(uuid(0xC), "Default", uuid(0xDC))
+TARGET = restores.Target(
+    APPLIANCE, Location("Default", uuid(0xDC)), (CLUSTER,), (DOMAIN,), frozenset({"ovirtmgmt/fast"})
+)
+
+
+def result(
+    request: restores.RestoreRequest, target: restores.Target
+) -> tuple[Any, tuple[str, ...]]:
+    return restores.result(request, ovf.read(request.ovf), target)
+
+
+# ----- the plan -----------------------------------------------------------------------------------
+
+
+def test_defaults_need_no_choice_where_there_is_one_of_each() -> None:
+    found, warnings = result(REQUEST, replace(TARGET, state=restores.HALF_MADE))
+    assert found["problems"] == []
+    assert found["cluster"]["name"] == "Default"
+    assert found["disks"][0]["storage_domain"] == DOMAIN.id
+    assert found["name"] == "web01-restored-20261123T010000Z"
+    assert "The data of the set are crash." in warnings
+    assert any("is taken up" in one for one in warnings)
+
+
+def test_thin_raw_disks_are_thick_on_block_storage() -> None:
+    disk = SET.disks[0]
+    device = replace(ovf.read(OVF).disks[0], format="raw")
+    assert restores.order(disk, device, DOMAIN)["sparse"]
+    assert not restores.order(disk, device, replace(DOMAIN, block=True))["sparse"]
+    assert restores.order(disk, replace(device, format="qcow2"), replace(DOMAIN, block=True))[
+        "sparse"
+    ]
+    assert restores.order(disk, device, None)["storage_domain"] == ""
+
+
+def test_the_home_of_the_original_is_taken_where_it_is_usable() -> None:
+    other = Domain(uuid(0xF), "data2", "data", "active", 10_000)
+    both = replace(TARGET, domains=(DOMAIN, other), homes={DISK_ID: other.id})
+    assert result(REQUEST, both)[0]["disks"][0]["storage_domain_name"] == "data2"
+    away = replace(both, domains=(DOMAIN, replace(other, status="maintenance")))
+    assert result(REQUEST, away)[0]["disks"][0]["storage_domain_name"] == "data1"
+    nowhere = replace(both, homes={})
+    assert "active data domains: data1, data2" in result(REQUEST, nowhere)[0]["problems"][0]
+    silent = replace(TARGET, domains=(replace(DOMAIN, available=None),))
+    assert result(REQUEST, silent)[0]["problems"] == []
+
+
+def test_a_network_alone_is_a_connection_too() -> None:
+    assert result(REQUEST, TARGET)[0]["nics"][0]["was"] == "ovirtmgmt"
+    assert result(REQUEST, TARGET)[0]["problems"] == []
+    bare = replace(TARGET, profiles=frozenset())
+    assert "none that this user may use" in result(REQUEST, bare)[0]["problems"][0]
+
+
+def test_what_a_set_lacks_is_told() -> None:
+    more = configuration([StoredDisk(DISK_ID, b"", 1), StoredDisk(uuid(0xD1), b"", 1, "lun")])
+    found, warnings = result(replace(REQUEST, ovf=more), TARGET)
+    assert found["left_out"] == [
+        {"disk_id": uuid(0xD1), "alias": "lun", "reason": "the set has no image of it"}
+    ]
+    assert any("'lun' will not be restored" in one for one in warnings)
+
+
+@given(st.text(min_size=1, max_size=300))
+def test_a_name_that_was_made_up_is_never_too_long(name: str) -> None:
+    vm = replace(SET.vm, name=name)
+    request = replace(REQUEST, manifest=replace(SET, vm=vm))
+    assert len(restores.wanted_name(request)) <= restores.NAME_LIMIT
+
+
+def test_the_same_restore_has_the_same_name_and_no_other_has() -> None:
+    others = [
+        replace(REQUEST, owner="other"),
+        replace(REQUEST, what=restores.DISKS),
+        replace(REQUEST, what=restores.DISKS, vm="a"),
+        replace(REQUEST, disks=(DISK_ID,)),
+        replace(REQUEST, wishes=restores.Wishes(name="x")),
+        replace(REQUEST, wishes=restores.Wishes(keep_identity=True)),
+        replace(REQUEST, manifest=replace(SET, run_id="run2")),
+    ]
+    names = {restores.restore_id(one) for one in [REQUEST, *others]}
+    assert len(names) == len(others) + 1
+    assert restores.restore_id(replace(REQUEST, appliance="another")) in names
+
+
+# ----- marks --------------------------------------------------------------------------------------
+
+
+def test_marks_are_read_as_they_were_written() -> None:
+    assert restore_marks.parse(MARK.vm_text()) == restore_marks.Read(MARK, True)
+    assert restore_marks.parse(MARK.disk_text(DISK_ID)) == restore_marks.Read(MARK, True, DISK_ID)
+    assert restore_marks.parse(MARK.done_text(DISK_ID)) == restore_marks.Read(MARK, False, DISK_ID)
+
+
+@given(st.text())
+def test_nothing_else_is_a_mark(text: str) -> None:
+    assert restore_marks.parse(text) is None
+    assert restore_marks.parse(f"{text} {MARK.vm_text()} {text}") is None
+
+
+def test_another_heading_is_no_mark() -> None:
+    assert restore_marks.parse(MARK.vm_text().replace("in progress", "forever")) is None
+
+
+# ----- orders and steps ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("disks", "said"),
+    [
+        ([], "is empty"),
+        ([ORDER, ORDER], "named twice"),
+        ([{**ORDER, "size": 0}], "no number of bytes"),
+        ([{**ORDER, "size": "1"}], "no number of bytes"),
+        ([{**ORDER, "format": "vmdk"}], "unknown format or interface"),
+        ([{**ORDER, "interface": "nvme"}], "unknown format or interface"),
+        ([{"disk_id": DISK_ID}], "has no alias, size"),
+    ],
+)
+def test_orders_that_make_no_sense(disks: list[dict[str, Any]], said: str) -> None:
+    with pytest.raises(InvalidRequest, match=said):
+        restore_steps.read_orders(disks)
+
+
+def made(
+    number: int, *, half_made: bool = True, holders: frozenset[VmId] | None = frozenset()
+) -> restore_steps.Made:
+    disk = Disk(DiskId(uuid(number)), "web01_system", 1024, 0, "qcow2", "ok")
+    return restore_steps.Made(disk, DISK_ID, half_made, holders)
+
+
+def situation(
+    *disks: restore_steps.Made, vm: Vm | None = None, half_made: bool = True
+) -> restore_steps.Situation:
+    orders = restore_steps.read_orders([ORDER])
+    return restore_steps.Situation(MARK, APPLIANCE, orders, disks, vm, half_made and vm is not None)
+
+
+def test_of_two_disks_the_one_in_use_stays() -> None:
+    plan = restore_steps.plan_prepared(
+        situation(made(1), made(2, holders=frozenset({APPLIANCE.id})))
+    )
+    [step] = plan.steps
+    assert step == restore_steps.RemoveDiskStep(DiskId(uuid(1)), "web01_system")
+
+
+def test_a_disk_whose_holder_nobody_knows_is_nobodys() -> None:
+    plan = restore_steps.plan_prepared(situation(made(1, holders=None)))
+    assert isinstance(plan.steps[0], restore_steps.CreateStep)
+    gone = restore_steps.plan_absent(situation(made(1, holders=None), vm=SOURCE))
+    assert gone.steps == (restore_steps.RemoveVmStep(SOURCE),)
+    assert gone.result["left"][0]["holders"] == []
+    assert not situation(made(1, half_made=False, holders=None), vm=SOURCE).finished(
+        restore_steps.read_orders([ORDER])[0]
+    )
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.booleans(),
+            st.sampled_from(
+                [None, frozenset(), frozenset({APPLIANCE.id}), frozenset({SOURCE.id, APPLIANCE.id})]
+            ),
+        ),
+        max_size=5,
+    ),
+    st.booleans(),
+)
+def test_only_what_is_half_made_and_ours_is_ever_removed(
+    disks: list[tuple[bool, frozenset[VmId] | None]], half_made: bool
+) -> None:
+    there = [made(n, half_made=half, holders=held) for n, (half, held) in enumerate(disks)]
+    now = situation(*there, vm=SOURCE, half_made=half_made)
+    ours = {APPLIANCE.id, SOURCE.id} if half_made else {APPLIANCE.id}
+    allowed = {
+        one.disk.id
+        for one in there
+        if one.half_made and one.holders is not None and one.holders <= ours
+    }
+    for plan in (restore_steps.plan_absent(now), restore_steps.plan_prepared(now)):
+        for step in plan.steps:
+            if isinstance(step, restore_steps.RemoveDiskStep):
+                assert step.disk_id in allowed
+            if isinstance(step, restore_steps.RemoveVmStep):
+                assert half_made
+
+
+# ----- images -------------------------------------------------------------------------------------
+
+
+RECORD = restore_images.Record("r", "serial", 1024, SHA)
+
+
+@pytest.mark.parametrize(
+    ("sha", "blank", "noted", "verdict"),
+    [
+        (SHA, True, False, restore_images.DONE),
+        (SHA, False, False, restore_images.DONE),
+        (OTHER, True, False, restore_images.WRITE),
+        (OTHER, True, True, restore_images.WRITE),
+        (OTHER, False, True, restore_images.REWRITE),
+    ],
+)
+def test_what_may_be_done_with_a_device(sha: str, blank: bool, noted: bool, verdict: str) -> None:
+    content = restore_images.DeviceContent(sha, blank)
+    assert restore_images.decide(RECORD, content, noted, "/dev/sdb") == verdict
+
+
+def test_a_device_that_holds_something_is_refused() -> None:
+    with pytest.raises(Refused, match="It was left as it is"):
+        restore_images.decide(RECORD, restore_images.DeviceContent(OTHER, False), False, "/dev/sdb")
+
+
+def test_zeros_are_left_out_on_blank_devices_alone() -> None:
+    disk = SET.disks[0]
+    blank = restore_images.write_argv("qemu-img", disk, "a", "b", blank=True)
+    assert "--target-is-zero" in blank
+    assert "--target-is-zero" not in restore_images.write_argv(
+        "qemu-img", disk, "a", "b", blank=False
+    )
+    assert blank[-2:] == ["a", "b"]
+    fault = restore_images.write_fault(images.Outcome(1, "something else"), "b")
+    assert isinstance(fault, ToolFailed)
+    lost = restore_images.write_fault(images.Outcome(1, "error while writing at byte 0"), "/dev/b")
+    assert lost.code == "device_lost"
+
+
+def test_images_that_need_others_or_are_none() -> None:
+    disk = SET.disks[0]
+    raw = replace(disk, format="raw")
+    assert restore_images.image_fault(raw, 512, b"") == ""
+    assert restore_images.image_fault(raw, 511, b"") == "has 511 bytes, not 512"
+    assert restore_images.image_fault(disk, 512, b"") == "is no qcow2 image"
+    head = bytearray(images.QCOW2_HEADER_LENGTH)
+    head[:8] = b"QFI\xfb\x00\x00\x00\x03"
+    head[24:32] = (2048).to_bytes(8, "big")
+    assert "holds a disk of 2048 bytes" in restore_images.image_fault(disk, 512, bytes(head))
+    head[24:32] = (1024).to_bytes(8, "big")
+    assert restore_images.image_fault(disk, 512, bytes(head)) == ""
+
+
+def test_sets_that_build_on_others_are_refused() -> None:
+    with pytest.raises(Refused, match="build on other sets"):
+        restore_images.check_whole(manifest.from_dict(facts(parent="run0")))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        restore_images.SourceRequest(),
+        restore_images.SourceRequest(vm="web01"),
+        restore_images.SourceRequest(path="/a", vm="web01"),
+        restore_images.SourceRequest(path="/a", before=datetime(2026, 11, 23, tzinfo=UTC)),
+    ],
+)
+def test_a_source_that_names_no_set(request_: restore_images.SourceRequest) -> None:
+    with pytest.raises(InvalidRequest):
+        restore_images.check_source(request_)
