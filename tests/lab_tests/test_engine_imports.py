@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
@@ -44,16 +44,18 @@ class Scene:
         """The default cluster."""
         return next(c.id for c in self.lab.world.clusters.values() if c.name == "Default")
 
-    def add_disk(self, api: ApiClient | None = None, **fields: str) -> Reply:
+    def add_disk(
+        self, fields: Mapping[str, str] | None = None, api: ApiClient | None = None
+    ) -> Reply:
         """POST /disks."""
         domain = f'<storage_domains><storage_domain id="{self.domain_id}"/></storage_domains>'
-        given = {"alias": "new", "provisioned_size": str(MIB), "format": "cow", **fields}
+        given = {"alias": "new", "provisioned_size": str(MIB), "format": "cow", **(fields or {})}
         inner = "".join(f"<{name}>{text}</{name}>" for name, text in given.items())
         return (api or self.api).post("disks", f"<disk>{inner}{domain}</disk>")
 
-    def new_disk(self, **fields: str) -> Disk:
+    def new_disk(self) -> Disk:
         """A new disk that is not locked any more."""
-        disk_id = self.add_disk(**fields).xml().get("id") or ""
+        disk_id = self.add_disk().xml().get("id") or ""
         self.settle(disk_id)
         return self.lab.world.disks[disk_id]
 
@@ -108,7 +110,7 @@ def scene(lab: Lab) -> Iterator[Scene]:
 
 
 def test_a_new_disk_is_locked_for_a_while_and_exact(scene: Scene) -> None:
-    reply = scene.add_disk(provisioned_size="1048064", description="for a test")
+    reply = scene.add_disk({"provisioned_size": "1048064", "description": "for a test"})
     assert reply.status == 201
     assert reply.xml().findtext("status") == "locked"
     disk_id = reply.xml().get("id") or ""
@@ -149,7 +151,7 @@ def test_where_no_disk_can_be(
     scene: Scene, setting: dict[str, str], fields: dict[str, str], status: int, detail: str
 ) -> None:
     scene.control.patch("domains", scene.domain_id, **setting)
-    reply = scene.add_disk(**fields)
+    reply = scene.add_disk(fields)
     assert (reply.status, reply.detail) == (status, detail)
 
 
@@ -164,7 +166,7 @@ def test_who_makes_a_disk_may_remove_and_describe_it(scene: Scene) -> None:
     scene.control.add_user("restorer@internal", "secret", grants)
     ca_file = str(scene.lab.identity.ca_file)
     with ApiClient(scene.lab.url, ca_file, "restorer@internal", "secret") as api:
-        disk_id = scene.add_disk(api).xml().get("id") or ""
+        disk_id = scene.add_disk(api=api).xml().get("id") or ""
         scene.settle(disk_id)
         body = "<disk><description>other</description></disk>"
         assert api.put(f"disks/{disk_id}", body).status == 200
@@ -250,10 +252,23 @@ def test_what_an_import_is_refused_for(scene: Scene) -> None:
     assert scene.import_vm("this is none").status == 400
     assert scene.import_vm("<Envelope/>").status == 400
     assert scene.api.post("vms", "<vm><name>x</name></vm>").reason == "Incomplete parameters"
-    bare = f'<vm><cluster id="{scene.cluster_id}"/></vm>'
-    assert scene.api.post("vms", bare).status == 400
+    cluster = f'<cluster id="{scene.cluster_id}"/>'
+    for fields in ("", "<name>x</name>", "<name>x</name><template/>"):
+        assert scene.api.post("vms", f"<vm>{cluster}{fields}</vm>").status == 400
+    other = f"<vm>{cluster}<name>x</name><template><name>other</name></template></vm>"
+    assert scene.api.post("vms", other).status == 404
     gone = scene.import_vm(text, f'<cluster id="{scene.domain_id}"/>')
     assert gone.status in (400, 409)
+
+
+def test_an_empty_vm_is_made_of_the_blank_template(scene: Scene) -> None:
+    fields = "<name>x</name><template><name>Blank</name></template>"
+    body = f'<vm><cluster id="{scene.cluster_id}"/>{fields}</vm>'
+    assert scene.api.post("vms", body).status == 201
+    assert scene.lab.vm("x").status == "down"
+    assert scene.api.post("vms", body).status == 409
+    gone = f'<vm><cluster id="{scene.domain_id}"/>{fields}</vm>'
+    assert scene.api.post("vms", gone).status == 400
 
 
 def test_a_card_without_a_profile_is_not_connected(scene: Scene) -> None:

@@ -20,6 +20,7 @@ from lab.engine.texts import Said, refuse
 from lab.model import SYSTEM, Cluster, Grant, Snapshot, Vm, World, new_id
 
 IMPORT = Wording("import", "VM")
+ADD = Wording("add", "VM")
 UPDATE = Wording("update", "VM")
 
 
@@ -56,6 +57,21 @@ def import_vm(call: Call, wanted: Wanted) -> Vm:
             _insert(call, vm, cluster, found, wanted)
     _attach(call, vm, found)
     return vm
+
+
+def make_empty(call: Call, vm: Vm) -> None:
+    """Make a VM without anything, of the blank template."""
+    world = call.world
+    with command(call.engine, ADD), world.lock:
+        cluster = world.clusters.get(vm.cluster_id)
+        if cluster is None:
+            raise refuse("CLUSTER_EMPTY")
+        may.require(call, may.CREATE_VM, may.cluster_scopes(world, cluster))
+        if any(one.name == vm.name for one in world.vms.values()):
+            raise refuse("NAME_USED")
+        vm.mac = networks.next_mac(world)
+        active = Snapshot(new_id(), vm.id, "Active VM", "active")
+        world.vms[vm.id], world.snapshots[active.id] = vm, active
 
 
 def _vm(wanted: Wanted, found: ovf.Read) -> Vm:

@@ -14,17 +14,17 @@ from lab.engine.core import Call
 from lab.engine.http import Response, not_found
 from lab.engine.resources.common import created, listing, ok, see_vm
 from lab.engine.router import Route
-from lab.model import API, VnicProfile
+from lab.model import API, Vm, VnicProfile, new_id
 
 
 def add_vm(call: Call) -> Response:
-    """POST /vms: of a configuration alone; the lab has no templates to make one of."""
+    """POST /vms: of a configuration, or an empty one of the blank template."""
     body = codec.read(call.request.body, types.Vm)
     if body.cluster is None or not (body.cluster.id or body.cluster.name):
         raise incomplete("Vm [cluster.id|name] required for add")
     configuration = body.initialization and body.initialization.configuration
     if not configuration:
-        raise incomplete("Vm [template.id|name] required for add")
+        return _add_empty(call, body)
     if configuration.type is None or not configuration.data:
         fields = "initialization.configuration.type, initialization.configuration.data"
         raise incomplete(f"Vm [{fields}] required for add")
@@ -37,6 +37,19 @@ def add_vm(call: Call) -> Response:
         body.comment,
     )
     vm = commands.import_vm(call, wanted)
+    with call.world.lock:
+        return created(call, present.vm(call, vm))
+
+
+def _add_empty(call: Call, body: types.Vm) -> Response:
+    if body.name is None:
+        raise incomplete("Vm [name] required for add")
+    if body.template is None or not (body.template.id or body.template.name):
+        raise incomplete("Vm [template.id|name] required for add")
+    if body.template.id != present.BLANK and body.template.name != "Blank":
+        raise not_found()
+    vm = Vm(new_id(), body.name, _cluster_id(call, body.cluster), memory=body.memory or 1 << 30)
+    commands.make_empty(call, vm)
     with call.world.lock:
         return created(call, present.vm(call, vm))
 
