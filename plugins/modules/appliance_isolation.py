@@ -19,8 +19,8 @@ description:
   - The proof lays a trap on a throw-away disk, a twin of the appliance's root file system, of its volume group, a swap and an
     array, has the kernel find that disk anew, and fails if anything acts on it.
   - Writes rules of udev, and, where LVM, multipath or mdadm is installed, LVM's devices file and a block in
-    C(/etc/lvm/lvmlocal.conf) that turns its use on, or a file in C(/etc/multipath/conf.d) or C(mdadm.conf.d). What was done and how it was proven is kept as a local fact in
-    C(/etc/ansible/facts.d/ovirt_backup.fact).
+    C(/etc/lvm/lvmlocal.conf) that turns its use on, or a file in C(/etc/multipath/conf.d) or C(mdadm.conf.d). What was done
+    and how it was proven is kept as a local fact in C(/etc/ansible/facts.d/ovirt_backup.fact).
   - Runs on the appliance, as root (C(become)).
 author:
   - ovirt_community.backup contributors (@ovirt-community)

@@ -190,6 +190,6 @@ def _is_blank(path: str) -> bool:
         looks += [(start, container_disk.SAMPLE_BYTES) for start in range(0, size, stride)]
         for start, length in looks:
             file.seek(start)
-            if any(file.read(length)):
+            if file.read(length).strip(b"\0"):
                 return False
     return size > 0

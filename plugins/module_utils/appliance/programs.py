@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         System,
     )
 
-_SECONDS = 120
+_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def call(host: System, argv: Sequence[str], environment: Mapping[str, str] | Non
             env={"PATH": host.tools, "LC_ALL": "C", **(environment or {})},
         )
     except subprocess.TimeoutExpired as exc:
-        raise _failed(argv, f"it did not end within {_SECONDS} s") from exc
+        raise _failed(argv, f"it did not end within {_SECONDS:.0f} s") from exc
     return Output(
         done.returncode,
         done.stdout.decode("utf-8", "replace"),

@@ -198,6 +198,7 @@ class _Trap:
         _write(
             device.path, (first + isolation_proof.MARKER).ljust(isolation_proof.TRAP_BYTES, b"\0")
         )
+        programs.must(host, ["udevadm", "settle"])
         nodes = [path for path, _number in self._wait(parts=True).partitions]
         made = dict(zip(isolation_proof.PARTS, nodes))
         layers = tuple(kind for kind, node in made.items() if getattr(self, f"_lay_{kind}")(node))
