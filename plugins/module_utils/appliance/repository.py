@@ -136,6 +136,25 @@ def lock(fd: int, how: int) -> bool:
     return True
 
 
+@contextmanager
+def held(entry: catalogue.Entry) -> Iterator[int | None]:
+    """A set's directory, open, for whoever reads the set: nobody prunes it meanwhile.
+
+    None if it is another one than was listed, or is being removed.
+    """
+    try:
+        fd = os.open(entry.path, DIRECTORY)
+    except OSError:
+        yield None
+        return
+    try:
+        status = os.fstat(fd)
+        same = (status.st_dev, status.st_ino) == entry.seen.identity
+        yield fd if same and lock(fd, fcntl.LOCK_SH) else None
+    finally:
+        os.close(fd)
+
+
 def read_file(directory: int, name: str, limit: int) -> bytes | None:
     """A small file; None if it is not there.
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import platform
@@ -13,7 +12,7 @@ import shutil
 import stat
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from threading import Event
@@ -168,7 +167,7 @@ class VerifySets:
         """Verify some sets at the same time."""
         start = time.monotonic()
         with ExitStack() as stack:
-            works = [_Work(entry, stack.enter_context(_held(entry))) for entry in entries]
+            works = [_Work(entry, stack.enter_context(repository.held(entry))) for entry in entries]
             found = [image for work in works for image in _look(work, stack)]
             for first in range(0, len(found), self._request.parallel):
                 _read(found[first : first + self._request.parallel], self._request, stack)
@@ -197,22 +196,6 @@ def _be_polite() -> None:
     ionice = shutil.which("ionice", path="/usr/bin:/bin")
     if ionice:
         process.run([ionice, "-c", "2", "-n", "7", "-p", str(os.getpid())])
-
-
-@contextmanager
-def _held(entry: catalogue.Entry) -> Iterator[int | None]:
-    """The set's directory, open; nobody removes the set meanwhile. None if it is another one now."""
-    try:
-        fd = os.open(entry.path, repository.DIRECTORY)
-    except OSError:
-        yield None
-        return
-    try:
-        status = os.fstat(fd)
-        same = (status.st_dev, status.st_ino) == entry.seen.identity
-        yield fd if same and repository.lock(fd, fcntl.LOCK_SH) else None
-    finally:
-        os.close(fd)
 
 
 def _look(work: _Work, stack: ExitStack) -> Iterator[_Image]:
