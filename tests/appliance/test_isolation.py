@@ -75,7 +75,7 @@ class Machine:
         for name in ("etc", "dev/disk", "udev", "sys_block", "serials", "tools", "run", "sys"):
             (self.root / name).mkdir(parents=True)
         (self.root / "sys/dev").symlink_to("/sys/dev")
-        self.tool("udevadm", UDEV.read_text())
+        self.tool("udevadm", f"#!/usr/bin/env python3\n{UDEV.read_text()}")
         (self.root / "swaps").write_text("Filename\n")
 
     @property
