@@ -18,6 +18,8 @@ description:
   - A device must have exactly the size of the disk, and nothing may use it. It is held exclusively meanwhile.
   - Zeros are not written to a blank device. Each device is read twice, each image twice.
   - A device that has the wanted content already is no change.
+  - The writing is a process of its own on the appliance. It goes on when the connection is lost and when Ansible is killed; the
+    same task, run again, joins it, or takes its result. While it goes on, the task shows how far it is.
   - What an interrupted restore proved is forgotten when the appliance is started anew. The restore then needs new disks.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
@@ -58,12 +60,38 @@ options:
       - Seconds to wait for all devices to appear. The writing itself has no limit.
     type: float
     default: 60.0
+  wait:
+    description:
+      - Seconds to wait for the end of the writing. If it has not ended by then, RV(finished) is V(false), and it goes on.
+      - By default, the task ends with the writing.
+    type: float
+  follower:
+    description:
+      - Any word that is the same in calls that belong together. The result is given once, and again to the follower who had it.
+      - By default, a task is its own follower.
+    type: str
+    default: ''
+  title:
+    description:
+      - What the lines that show the progress begin with; by default the name of the host.
+    type: str
+    default: ''
+  reconnect_timeout:
+    description:
+      - Seconds for which a lost connection is tried again before the host counts as unreachable.
+    type: float
+    default: 600.0
 extends_documentation_fragment:
   - ovirt_community.backup.attributes
 attributes:
   check_mode:
     details:
       - Reads the devices, as a real run does first.
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: none
+    details:
+      - There is no need to; see O(wait).
 seealso:
   - module: ovirt_community.backup.restored_disks
   - module: ovirt_community.backup.restore_source_info
@@ -81,13 +109,27 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+finished:
+  description: Whether the writing has ended. Only with O(wait), and in check mode, it may be V(false).
+  returned: success
+  type: bool
+  sample: true
+progress:
+  description: How far the writing is, C(percent), C(bytes_total), C(rate) in bytes a second, and C(seconds_left).
+  returned: success
+  type: dict
+  sample:
+    percent: 45
+    bytes_total: 107374182400
+    rate: 220200960
+    seconds_left: 240
 path:
   description: Directory of the set.
-  returned: success
+  returned: success, when RV(finished) is V(true) or in check mode
   type: str
   sample: /srv/backup/web01.5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11/20261123T010000Z.4f0c2a91d7be
 images:
-  description: The images, in the order asked for.
+  description: The images, in the order asked for. Empty as long as RV(finished) is V(false), but for check mode.
   returned: success
   type: list
   elements: dict
@@ -141,10 +183,11 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.image_restore import (
-    ImageRestore,
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.restore_job import (
+    RestoreJob,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+    copy_args,
     edge,
     restore_args,
 )
@@ -153,7 +196,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.module impo
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(argument_spec=restore_args.WRITE, supports_check_mode=True)
-    edge.run(module, lambda params: ImageRestore(restore_args.write_request(params)))
+    edge.run(
+        module,
+        lambda params: RestoreJob(
+            restore_args.write_request(params),
+            copy_args.following(params, predict=module.check_mode),
+        ),
+    )
 
 
 if __name__ == "__main__":

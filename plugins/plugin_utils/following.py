@@ -53,8 +53,10 @@ class Follower:
         task: Task,
         connection: ConnectionBase,
         variables: Mapping[str, Any],
+        module: str = MODULE,
     ) -> None:
         """Keep what calls are made with."""
+        self._module = module
         self._action = action
         self._task = task
         self._connection = connection
@@ -84,12 +86,12 @@ class Follower:
 
     def _persist(self, wait: float) -> Result:
         """One slice, begun anew as long as the connection is lost."""
-        if os.getppid() != self._parent:
-            # Else this process would show that a run lives which was killed.
-            raise AnsibleError("Ansible has ended; the copy goes on without it.")
         patience = self._patience()
         since, pause = 0.0, _FIRST_PAUSE
         while True:
+            if os.getppid() != self._parent:
+                # Else this process would show that a run lives which was killed.
+                raise AnsibleError("Ansible has ended; the copy goes on without it.")
             try:
                 result = self._call({**self._args, "wait": wait}, wait)
             except AnsibleConnectionFailure as exc:
@@ -121,7 +123,7 @@ class Follower:
         with answer_within(None if wait is None or self._task.timeout else wait + _ANSWER_SECONDS):
             return dict(
                 self._action._execute_module(
-                    module_name=MODULE, module_args=dict(args), task_vars=self._variables
+                    module_name=self._module, module_args=dict(args), task_vars=self._variables
                 )
             )
 

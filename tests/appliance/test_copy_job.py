@@ -253,7 +253,7 @@ def test_a_killed_job_is_seen_at_once_and_begun_anew(slow_desk: Desk, number: in
 
 def test_a_job_that_breaks_says_where(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of ours in the job: its traceback is in the log, and the log is in the failure."""
-    monkeypatch.setattr(CopyJob, "_copy", None)
+    monkeypatch.setattr(CopyJob, "_do", None)
     with pytest.raises(CopyDied, match="'NoneType' object is not callable") as told:
         desk.ask(None, "me")
     assert "Traceback" in told.value.details["log"]

@@ -9,14 +9,19 @@ import json
 import os
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from appliance.loops import MIB, LoopAppliance, run
 from support.restorable import StoredDisk, configuration, make_set, rewrite
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Host
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.image_restore import (
     ImageRestore,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.restore_job import (
+    RestoreJob,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.restore_source import (
     RestoreSource,
@@ -34,6 +39,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     Refused,
     ToolFailed,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.jobs import Following
 
 SIZE = 4 * MIB + 512
 CONTENT = bytes(range(256)) * 4096 + bytes(MIB) + b"the end of it"
@@ -289,6 +295,42 @@ def test_an_image_with_a_backing_file_reaches_no_program(
     with pytest.raises(ImageMismatch, match="does not stand alone"):
         scene.restore()
     assert scene.content() == bytes(SIZE)
+
+
+def test_the_writing_goes_on_by_itself(scene: Scene) -> None:
+    paths = replace(scene.appliance.paths, jobs=str(scene.repository.parent / "jobs"))
+    host = Host(paths)
+
+    def job(wait: float | None, follower: str, *, predict: bool = False) -> dict[str, object]:
+        following = Following(wait, follower, predict)
+        operation = RestoreJob(scene.request(), following, host, str(scene.records))
+        plan = operation.plan()
+        return {**plan.result, **({} if predict else operation.execute(plan))}
+
+    seen = job(None, "a", predict=True)
+    assert (seen["finished"], scene.content()) == (False, bytes(SIZE))
+    assert isinstance(seen["images"], list)
+    assert len(seen["images"]) == 1
+    begun = job(0.0, "a")
+    assert begun["images"] == [] or begun["finished"]
+    done = job(None, "a")
+    assert (done["finished"], done["changed"]) == (True, True)
+    assert scene.content() == scene.wanted
+    progress = done["progress"]
+    assert isinstance(progress, dict)
+    assert (progress["percent"], progress["bytes_total"]) == (100, SIZE)
+    assert job(None, "a")["changed"] is True, "the same follower gets the same result"
+    assert job(None, "b")["changed"] is False, "another one has the devices proven anew"
+
+
+def test_what_stops_the_writing_reaches_who_asked(scene: Scene) -> None:
+    paths = replace(scene.appliance.paths, jobs=str(scene.repository.parent / "jobs"))
+    Path(scene.device).write_bytes(b"precious")
+    following = Following(None, "a")
+    operation = RestoreJob(scene.request(), following, Host(paths), str(scene.records))
+    with pytest.raises(Refused, match="is not blank"):
+        operation.execute(operation.plan())
+    assert scene.content().startswith(b"precious")
 
 
 def test_a_set_is_chosen_and_its_disks_are(scene: Scene) -> None:

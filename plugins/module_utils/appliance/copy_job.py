@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A copy that outlives who asked for it: the operation behind ``disk_image_copy``.
+"""Work that outlives who asked for it: the operation behind ``disk_image_copy``, and its like.
 
 The copy is a process of its own. Below :attr:`Paths.jobs`, where root alone can write and which a
 restart empties, it has a directory with
@@ -18,8 +18,9 @@ import fcntl
 import json
 import os
 import shutil
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
     files,
@@ -51,36 +52,55 @@ _TOUCH = 5.0
 _NOTHING: dict[str, Any] = {"images": []}
 
 
-class CopyJob:
-    """Have some disks copied, by a job that is started, joined, or whose result is taken."""
+class Work(Protocol):
+    """What a job does: an operation, decided and done apart."""
 
-    def __init__(
-        self,
-        request: images.CopyRequest,
-        following: jobs.Following,
-        host: Host | None = None,
-    ) -> None:
-        """Keep the request.
+    def plan(self) -> Plan:
+        """Decide."""
+
+    def execute(self, plan: Plan, /) -> Mapping[str, Any]:
+        """Do it."""
+
+
+class Job(ABC):
+    """Have some work done by a job that is started, joined, or whose result is taken."""
+
+    def __init__(self, key: str, following: jobs.Following, host: Host | None = None) -> None:
+        """Keep whom the job is for.
 
         Args:
-            request: What to copy.
+            key: The name of the job.
             following: How long to wait, and for whom.
             host: The appliance; this machine by default.
         """
-        self._request = request
         self._following = following
         self._host = host or Host()
-        self._note = Note(f"{self._host.paths.jobs}/{jobs.key(request)}")
+        self._note = Note(f"{self._host.paths.jobs}/{key}")
+
+    @abstractmethod
+    def _check(self) -> None:
+        """Refuse what makes no sense, before there is a job."""
+
+    @abstractmethod
+    def _meter(self) -> Meter:
+        """Counts the work, and tells the note of it."""
+
+    @abstractmethod
+    def _operation(self, meter: Meter | None) -> Work:
+        """What the job does."""
+
+    @abstractmethod
+    def _touch(self) -> None:
+        """Show that somebody follows."""
 
     def plan(self) -> Plan:
         """Say what would be done. A real run leaves the planning to the job: it may read disks."""
-        images.check_request(self._request)
-        check_directories(self._request)
-        begun = self._note.progress() or self._blank().facts()
+        self._check()
+        begun = self._note.progress() or self._meter().progress.facts()
         unfinished = {"finished": False, "progress": begun}
         found = self._note.look()
         if self._following.predict and jobs.decide(found, self._following.follower) == jobs.START:
-            plan = ImageCopy(self._request, self._host).plan()
+            plan = self._operation(None).plan()
             return Plan(
                 steps=plan.steps,
                 result={**plan.result, **unfinished},
@@ -103,7 +123,7 @@ class CopyJob:
             if step in (jobs.START, jobs.JOIN):
                 self._note.write("follower", follower)
         if not self._wait():
-            progress = self._note.progress() or self._blank().facts()
+            progress = self._note.progress() or self._meter().progress.facts()
             return {"changed": step == jobs.START, "finished": False, "progress": progress}
         outcome = self._note.read("outcome")
         if outcome is None:
@@ -117,12 +137,11 @@ class CopyJob:
         clock = self._host.clock
         start = clock.monotonic()
         pause = _FIRST_PAUSE
-        sets = {os.path.dirname(image.dest) for image in self._request.images}
         touched = start - _TOUCH
         while self._note.is_running():
             now = clock.monotonic()
             if now - touched >= _TOUCH:
-                unfinished.touch(sets)
+                self._touch()
                 touched = now
             waited = now - start
             left = _LONGEST_PAUSE if self._following.wait is None else self._following.wait - waited
@@ -141,16 +160,16 @@ class CopyJob:
             os.close(lock)
 
     def _work(self) -> None:
-        """In the job's process: copy, and leave word of it."""
-        self._note.write("outcome", self._copy())
+        """In the job's process: do it, and leave word of it."""
+        self._note.write("outcome", self._do())
 
-    def _copy(self) -> dict[str, Any]:
+    def _do(self) -> dict[str, Any]:
         start = self._host.clock.monotonic()
-        meter = Meter(self._host.clock, self._request, self._note.tell)
-        copy = ImageCopy(self._request, self._host, meter)
+        meter = self._meter()
+        operation = self._operation(meter)
         try:
-            plan = copy.plan()
-            done = copy.execute(plan) if plan.changed else {}
+            plan = operation.plan()
+            done = operation.execute(plan) if plan.changed else {}
         except BackupError as exc:
             return jobs.outcome_of(exc)
         seconds = round(self._host.clock.monotonic() - start, 2)
@@ -166,8 +185,38 @@ class CopyJob:
             }
         }
 
-    def _blank(self) -> Progress:
-        return Meter(self._host.clock, self._request, self._note.tell).progress
+
+class CopyJob(Job):
+    """Have some disks copied by a job."""
+
+    def __init__(
+        self,
+        request: images.CopyRequest,
+        following: jobs.Following,
+        host: Host | None = None,
+    ) -> None:
+        """Keep the request.
+
+        Args:
+            request: What to copy.
+            following: How long to wait, and for whom.
+            host: The appliance; this machine by default.
+        """
+        super().__init__(jobs.key(request), following, host)
+        self._request = request
+
+    def _check(self) -> None:
+        images.check_request(self._request)
+        check_directories(self._request)
+
+    def _meter(self) -> Meter:
+        return Meter(self._host.clock, self._request, self._note.tell)
+
+    def _operation(self, meter: Meter | None) -> ImageCopy:
+        return ImageCopy(self._request, self._host, meter)
+
+    def _touch(self) -> None:
+        unfinished.touch({os.path.dirname(image.dest) for image in self._request.images})
 
 
 class Note:

@@ -35,12 +35,20 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan i
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Callable
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.meter import (
+        Meter,
+    )
 
 Result = dict[str, Any]
 
 RECORDS = "/run/ovirt_community.backup.restore"
 """Where it is noted which devices were proven blank. Root alone can write there, and a restart
 empties it: then nobody knows any more what a device holds that is not blank."""
+
+PASSES = 4
+"""Times that a device passes by: looked at before, again before the first byte, written, proven."""
 
 _CHUNK = 1024 * 1024
 _ZEROS = bytes(_CHUNK)
@@ -64,6 +72,7 @@ class ImageRestore:
         request: restore_images.WriteRequest,
         host: Host | None = None,
         records: str = RECORDS,
+        meter: Meter | None = None,
     ) -> None:
         """Keep the request.
 
@@ -71,8 +80,10 @@ class ImageRestore:
             request: What to write where.
             host: The appliance; this machine by default.
             records: Directory for notes of what was proven blank.
+            meter: Is told of every byte; nobody is by default.
         """
         self._request = request
+        self._meter = meter
         self._host = host or Host()
         self._records = records
         self._finder = device.Finder(self._host)
@@ -152,8 +163,10 @@ class ImageRestore:
         """Read the device, and decide what may be done with it."""
         wanted = self._record(disk, target)
         with device.claimed(self._host, self._claim_request(disk, target), self._finder) as claim:
-            content = _read(claim)
+            content = self._read(claim)
             mode = restore_images.decide(wanted, content, self._noted(wanted), claim.device.path)
+            if mode == restore_images.DONE:
+                self._passed(disk, PASSES - 1)
             return WriteStep(disk, target, claim.device.path, mode)
 
     def _write(self, qemu_img: str, path: str, step: WriteStep) -> Result:
@@ -169,18 +182,29 @@ class ImageRestore:
             path_now = claim.device.path
             with restore_source.opened_image(path, disk) as fd:
                 restore_source.check_hash(path, disk, fd)
-                content = _read(claim)
+                content = self._read(claim)
                 mode = restore_images.decide(wanted, content, self._noted(wanted), path_now)
                 if mode != restore_images.DONE:
                     self._note(wanted)
                     blank = mode == restore_images.WRITE
                     _convert(qemu_img, disk, (f"{path}/{disk.file}", path_now), blank=blank)
+                self._passed(disk, 1)
             _settle(claim)
-            if _read(claim).sha256 != disk.content_sha256:
+            if self._read(claim).sha256 != disk.content_sha256:
                 raise _mismatch(path_now, disk)
             self._forget(wanted)
         seconds = round(self._host.clock.monotonic() - start, 3)
         return {**restore_images.blank_result(disk, target, path_now), "seconds": seconds}
+
+    def _read(self, claim: device.Claim) -> restore_images.DeviceContent:
+        content = _read(claim, self._meter.at if self._meter else None)
+        if self._meter:
+            self._meter.passed(claim.size)
+        return content
+
+    def _passed(self, disk: manifest.Disk, passes: int) -> None:
+        if self._meter:
+            self._meter.passed(disk.virtual_size * passes)
 
     def _path(self, record: restore_images.Record) -> str:
         return f"{self._records}/{restore_images.key(record)}"
@@ -218,9 +242,12 @@ class ImageRestore:
             os.unlink(self._path(record))
 
 
-def _read(claim: device.Claim) -> restore_images.DeviceContent:
+def _read(
+    claim: device.Claim, tell: Callable[[int], None] | None = None
+) -> restore_images.DeviceContent:
     """Read a whole device once: its hash, and whether it is blank.
 
+    :param tell: Is told how many bytes are done.
     :raises DeviceLost: It could not be read to its end.
     """
     found = hashlib.sha256()
@@ -234,6 +261,8 @@ def _read(claim: device.Claim) -> restore_images.DeviceContent:
             found.update(buffer[:count])
             blank = blank and buffer[:count] == _ZEROS[:count]
             offset += count
+            if tell:
+                tell(offset)
     except OSError as exc:
         raise images.device_lost(claim.device.path, str(exc.strerror)) from exc
     return restore_images.DeviceContent(found.hexdigest(), blank)

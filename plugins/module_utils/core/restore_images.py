@@ -108,6 +108,12 @@ class WriteRequest:
     timeout: float = 60.0
 
 
+def job_key(request: WriteRequest) -> str:
+    """The name of the job of a request: equal for equal writing, whatever the patience."""
+    wanted = [request.path, request.restore_id, [asdict(target) for target in request.targets]]
+    return hashlib.sha256(json.dumps(wanted).encode("ascii")).hexdigest()[:32]
+
+
 def check_write(request: WriteRequest) -> None:
     """Refuse what cannot be meant.
 

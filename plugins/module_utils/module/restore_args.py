@@ -58,6 +58,10 @@ WRITE: Spec = {
         "options": {"disk_id": _NEEDED, "serial": _NEEDED},
     },
     "timeout": {"type": "float", "default": 60.0},
+    "wait": {"type": "float"},
+    "follower": {"type": "str", "default": ""},
+    "title": {"type": "str", "default": ""},
+    "reconnect_timeout": {"type": "float", "default": 600.0},
 }
 
 PLAN: Spec = {

@@ -1,0 +1,28 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs disk_image_restore in slices on the appliance: shows progress, outlives a lost connection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.ovirt_community.backup.plugins.plugin_utils.following import Follower
+
+MODULE = "ovirt_community.backup.disk_image_restore"
+
+
+class ActionModule(ActionBase):
+    """The module of this name, called again and again until the writing has ended."""
+
+    _supports_async = False
+    _supports_check_mode = True
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Run the task."""
+        super().run(tmp, task_vars)
+        return Follower(self, self._task, self._connection, task_vars or {}, MODULE).run()

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writing that outlives who asked for it: the operation behind ``disk_image_restore``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+    image_restore,
+    restore_source,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.copy_job import Job
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.meter import Meter
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import restore_images
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import CopyRequest
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.progress import Progress
+
+if TYPE_CHECKING:
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import (
+        Clock,
+        Host,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.jobs import Following
+
+
+class RestoreJob(Job):
+    """Have images of a set written to new disks by a job."""
+
+    def __init__(
+        self,
+        request: restore_images.WriteRequest,
+        following: Following,
+        host: Host | None = None,
+        records: str = image_restore.RECORDS,
+    ) -> None:
+        """Keep the request.
+
+        Args:
+            request: What to write where.
+            following: How long to wait, and for whom.
+            host: The appliance; this machine by default.
+            records: Directory for notes of what was proven blank.
+        """
+        super().__init__(restore_images.job_key(request), following, host)
+        self._request = request
+        self._records = records
+        self._size = 0
+
+    def _check(self) -> None:
+        restore_images.check_write(self._request)
+        entry = restore_source.entry_at(self._request.path)
+        wanted = {target.disk_id for target in self._request.targets}
+        disks = restore_images.good_manifest(entry).disks
+        self._size = sum(disk.virtual_size for disk in disks if disk.id in wanted)
+
+    def _meter(self) -> Meter:
+        return _WriteMeter(self._host.clock, self._size, self._note.tell)
+
+    def _operation(self, meter: Meter | None) -> image_restore.ImageRestore:
+        return image_restore.ImageRestore(self._request, self._host, self._records, meter)
+
+    def _touch(self) -> None:
+        """Nobody asks: who runs the same restore meanwhile joins the job."""
+
+
+class _WriteMeter(Meter):
+    """The progress of writing so many bytes of devices."""
+
+    def __init__(self, clock: Clock, size: int, tell: Callable[[Progress], None]) -> None:
+        super().__init__(clock, CopyRequest(()), tell)
+        self.progress = Progress(size, size * image_restore.PASSES, at=clock.monotonic())
