@@ -187,19 +187,27 @@ def until(true: Callable[[], object], seconds: float = 120.0) -> None:
         time.sleep(0.1)
 
 
-def cut(site: Site) -> None:
-    """Kill the SSH sessions of the appliance, not its server."""
-    sessions = site.inside("pgrep", "-f", "^sshd(-session)?: root")
-    assert sessions
-    site.inside("kill", "-KILL", *sessions)
+def cut(site: Site, backup: Backup) -> None:
+    """Kill the SSH sessions of the appliance, not its server, until it is noticed.
+
+    Between two calls nothing is lost: the next one connects anew.
+    """
+
+    def noticed() -> bool:
+        sessions = site.inside("pgrep", "-f", "^sshd(-session)?: root")
+        if sessions:
+            site.inside("kill", "-KILL", *sessions)
+        time.sleep(1)
+        return "db01: no answer from backup01, the copy goes on without us" in backup.text
+
+    until(noticed)
 
 
 def test_a_connection_that_is_lost_loses_nothing(site: Site) -> None:
     backup = site.back_up()
     backup.until(r"db01: \d+ % of 64\.0 MB, [\d.]+ MB/s, (less than a|about \d+) min\w* left")
     [copying] = site.copying()
-    cut(site)
-    backup.until("db01: no answer from backup01, the copy goes on without us")
+    cut(site, backup)
     assert site.copying() == [copying]
     backup.until("db01: backup01 answers again")
     site.control.harm("backup01", slow=0)
