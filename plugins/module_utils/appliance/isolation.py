@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _MODE = 0o644
+_COPY = "Is a copy of this disk attached? Detach it, and run this again."
 _RULES = (isolation.MARK_RULES, isolation.JUDGE_RULES)
 
 
@@ -200,7 +201,7 @@ class Isolation:
             self._write(Write(step.path, isolation.DEVICES_HEAD))
         for device in step.devices:
             argv = ["lvm", "lvmdevices", *WITH_DEVICES_FILE, "--adddev", device]
-            programs.must(self._host, argv)
+            programs.must(self._host, argv, hint=_COPY)
 
     def _reload(self, step: Reload) -> None:
         host = self._host

@@ -68,14 +68,20 @@ def call(host: System, argv: Sequence[str], environment: Mapping[str, str] | Non
     )
 
 
-def must(host: System, argv: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+def must(
+    host: System,
+    argv: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    *,
+    hint: str = "",
+) -> str:
     """Call a program that has to succeed; what it printed.
 
     :raises ToolFailed: It said no.
     """
     done = call(host, argv, environment)
     if done.code != 0:
-        raise _failed(argv, done.err.strip() or done.out.strip() or f"exit code {done.code}")
+        raise _failed(argv, done.err.strip() or done.out.strip() or f"exit code {done.code}", hint)
     return done.out
 
 
@@ -97,5 +103,5 @@ def number(path: str) -> str:
     return f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}" if status.st_rdev else ""
 
 
-def _failed(argv: Sequence[str], said: str) -> ToolFailed:
-    return ToolFailed(f"{' '.join(argv)}: {said}", details={"argv": list(argv)})
+def _failed(argv: Sequence[str], said: str, hint: str = "") -> ToolFailed:
+    return ToolFailed(f"{' '.join(argv)}: {said}", hint=hint, details={"argv": list(argv)})
