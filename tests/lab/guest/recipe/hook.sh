@@ -38,6 +38,7 @@ initrd="$root/fetched/initrd"
 mkdir -p "$initrd/bin" "$initrd/proc" "$initrd/sys" "$initrd/dev" "$initrd/newroot"
 cp "$root/bin/busybox" "$initrd/bin/"
 {
+    echo '#!/bin/busybox sh'
     sed '/^MODULES$/,$d' "$recipe/init.sh"
     for module in virtio_pci virtio_blk virtio_net virtio_scsi sd_mod virtio_console; do
         chroot "$root" modprobe -S "$release" --show-depends "$module"
