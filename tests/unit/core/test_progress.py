@@ -38,8 +38,9 @@ def test_whatever_is_told_the_progress_makes_sense(
         now = after
 
 
-@given(st.integers(1, 1 << 40), st.floats(0.1, 100), st.integers(2, 50))
+@given(st.integers(1 << 12, 1 << 40), st.floats(0.1, 100), st.integers(2, 50))
 def test_a_steady_copy_has_a_steady_rate(rate: int, step: float, steps: int) -> None:
+    """From 4 KiB a second on: of a byte a second, whole bytes tell no rate."""
     work = int(rate * step * steps * 2)
     now = Progress(work, work)
     for number in range(1, steps + 1):
