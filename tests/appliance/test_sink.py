@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import socket
 import struct
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -125,3 +126,14 @@ def test_nobody_came() -> None:
         directory = Path(device.path).parent
         assert directory.stat().st_mode & 0o777 == 0o700
     assert not directory.exists()
+
+
+def test_a_long_way_to_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    one = Sink(SIZE)
+    assert Path(one.path).is_socket()
+    one.close()
+    assert not Path(one.path).parent.exists()
+    assert not list(deep.iterdir())

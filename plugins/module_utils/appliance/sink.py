@@ -41,6 +41,9 @@ _WRITE, _DISCONNECT, _FLUSH, _ZEROES = 1, 2, 3, 6
 _LONGEST = 64 * 1024 * 1024
 _ZEROS = bytes(1024 * 1024)
 _POLL = 0.2
+_NAME = "s"
+_LONGEST_ADDRESS = 107
+"""Bytes of a socket's path (unix(7))."""
 
 
 class SinkError(Exception):
@@ -57,8 +60,8 @@ class Sink:
             size: Bytes of the device.
         """
         self._size = size
-        self._directory = tempfile.mkdtemp(prefix="ovirt-backup-")
-        self.path = os.path.join(self._directory, "s")
+        self._directory = _private_directory()
+        self.path = os.path.join(self._directory, _NAME)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         self._digest = hashlib.sha256()
         self._position = 0
@@ -160,3 +163,12 @@ class Sink:
         if len(data) < length:
             raise SinkError("a write ended early")
         self._digest.update(data)
+
+
+def _private_directory() -> str:
+    """A directory of our own, also where TMPDIR is too long for a socket's path."""
+    directory = tempfile.mkdtemp(prefix="ovirt-backup-")
+    if len(os.fsencode(os.path.join(directory, _NAME))) <= _LONGEST_ADDRESS:
+        return directory
+    os.rmdir(directory)
+    return tempfile.mkdtemp(prefix="ovirt-backup-", dir="/run")
