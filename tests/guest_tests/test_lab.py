@@ -39,7 +39,13 @@ class House:
     """The lab, a client of its engine, and short ways to ask both."""
 
     lab: Lab
-    api: ApiClient
+    client: ApiClient
+
+    @property
+    def api(self) -> ApiClient:
+        """The client on a new connection: the engine closes those that idle while a guest boots."""
+        self.client.close()
+        return self.client
 
     @property
     def source(self) -> Vm:
