@@ -205,6 +205,19 @@ class Storage:
             self._formats[path] = "qcow2"
         return path
 
+    def fill_fresh(self, path: Path, fmt: str, chunks: Chunks) -> None:
+        """Write (offset, bytes) chunks into a base volume that is empty yet; takes no FUSE, so no root."""
+        if fmt == "raw":
+            _write_chunks(path, chunks)
+            return
+        with tempfile.TemporaryDirectory(prefix=".fill-", dir=self.root) as directory:
+            raw = Path(directory, "disk")
+            raw.touch()
+            os.truncate(raw, _virtual_size(path, fmt))
+            _write_chunks(raw, chunks)
+            words = ["-n", "--target-is-zero", "-f", "raw", "-O", fmt]
+            run(["qemu-img", "convert", *words, raw, path])
+
     def fill(self, path: Path, fmt: str, chunks: Chunks) -> None:
         """Write (offset, bytes) chunks into a volume that no running VM has open."""
         if fmt == "raw":

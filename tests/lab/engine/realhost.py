@@ -49,12 +49,14 @@ class RealHost:
                 image.domain_id, image.disk_id, image.volume_id, image.fmt, image.virtual_size
             )
             if fill == "pattern":
-                self.storage.fill(path, image.fmt, pattern(seed, image.virtual_size))
+                self.storage.fill_fresh(path, image.fmt, pattern(seed, image.virtual_size))
             elif fill == "ext4":
                 chunks = filesystem(image.virtual_size, _files(seed), f"lab{seed}")
-                self.storage.fill(path, image.fmt, chunks)
+                self.storage.fill_fresh(path, image.fmt, chunks)
             elif fill == "repository":
-                self.storage.fill(path, image.fmt, filesystem(image.virtual_size, {}, "backup"))
+                self.storage.fill_fresh(
+                    path, image.fmt, filesystem(image.virtual_size, {}, "backup")
+                )
 
     def remove_disk(self, domain_id: str, disk_id: str) -> None:
         """Delete a disk with all of its volumes."""
