@@ -121,7 +121,9 @@ def search_path() -> list[pathlib.Path]:
     """Directories that may hold interpreters: PATH, then the usual places, then pyenv's versions."""
     names = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/local/bin", "/usr/bin"]
     pyenv = pathlib.Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
-    places = [pathlib.Path(name) for name in names if name] + sorted(pyenv.glob("*/bin"))
+    # Somebody who became another user may still have the first one's PYENV_ROOT, and not see it.
+    versions = sorted(pyenv.glob("*/bin")) if os.access(pyenv, os.R_OK | os.X_OK) else []
+    places = [pathlib.Path(name) for name in names if name] + versions
     return list(dict.fromkeys(places))
 
 
