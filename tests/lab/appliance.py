@@ -14,7 +14,6 @@ import contextlib
 import os
 import shlex
 import shutil
-import socket
 import stat
 import subprocess
 import sys
@@ -24,7 +23,15 @@ from pathlib import Path
 
 from lab import loop
 from lab.host import GuestName, HostError
-from lab.processes import CommandError, ProcessId, Registry, run, wait_until
+from lab.processes import (
+    CommandError,
+    ProcessId,
+    Registry,
+    free_port,
+    run,
+    ssh_answers,
+    wait_until,
+)
 
 _START_SECONDS = 15.0
 _PORT_TRIES = 5
@@ -244,7 +251,7 @@ class Appliance:
 
     def _boot(self) -> bool:
         """One attempt; False if its port was taken meanwhile."""
-        self.port = self.port or _free_port()
+        self.port = self.port or free_port()
         config = _SSHD_CONFIG.format(port=self.port, path=_PATH, home=_HOME)
         (self.directory / "sshd_config").write_text(config, encoding="ascii")
         host_key = (self.directory / "host_key.pub").read_text(encoding="ascii")
@@ -254,7 +261,10 @@ class Appliance:
         if self.pid == 0:
             return False
         self._show_container_disk()
-        return wait_until(lambda: not self.up() or self._answers(), _START_SECONDS) and self.up()
+        return (
+            wait_until(lambda: not self.up() or ssh_answers(self.port), _START_SECONDS)
+            and self.up()
+        )
 
     def _spawn(self) -> None:
         if self._registry is None:
@@ -294,13 +304,6 @@ class Appliance:
                 minor = int(words[2].partition(":")[2])
                 self._make_node(f"loop{minor}", os.makedev(7, minor))
 
-    def _answers(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
-                return connection.recv(4) == b"SSH-"
-        except OSError:
-            return False
-
     def _messages(self) -> str:
         log = self.directory / "log"
         return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
@@ -318,12 +321,6 @@ class Appliance:
 
     def _image_in_use(self) -> bool:
         return str(self.image) in run(["losetup", "-n", "-O", "BACK-FILE", "-l"]).stdout.split("\n")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def interpreter() -> str:

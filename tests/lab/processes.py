@@ -16,6 +16,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -92,6 +93,22 @@ def wait_until(done: Callable[[], bool], seconds: float) -> bool:
         time.sleep(min(pause, left))
         pause = min(pause * 2, 0.1)
     return True
+
+
+def free_port() -> int:
+    """A TCP port of the loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def ssh_answers(port: int) -> bool:
+    """Whether an SSH server greets on a port of the loopback."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import socket
 import subprocess
 import threading
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 from lab.appliance import REPOSITORY
 from lab.guest.image import Image
 from lab.host import HostError
-from lab.processes import CommandError, run, wait_until
+from lab.processes import CommandError, run, ssh_answers, wait_until
 
 _BOOT_SECONDS = 120.0
 _WRITER = """
@@ -66,11 +65,7 @@ class Linux:
 
     def answers(self) -> bool:
         """Whether its SSH server says something."""
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
-                return connection.recv(4) == b"SSH-"
-        except OSError:
-            return False
+        return ssh_answers(self.port)
 
     def ssh_vars(self) -> dict[str, str | int | bool]:
         """Ansible's connection variables for this guest."""

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from lab.blocks import BlockProcess
-from lab.processes import Registry
+from lab.processes import Registry, free_port
 from lab.qmp import Message, QmpError, QmpGoneError
 
 PORTS = 16
@@ -64,7 +64,7 @@ class Machine(BlockProcess):
 
         words: see `command_line`. root: the qcow2 image of its root disk. Raises QmpGoneError.
         """
-        self.port = _free_port()
+        self.port = free_port()
         self._ports: dict[str, str] = {}
         network = f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:22"
         drive = f"if=none,id=root,format=qcow2,discard=unmap,file={_option(root)}"
@@ -216,9 +216,3 @@ class Agent:
 def _option(path: Path) -> str:
     """A path as a value of a QEMU option, where a comma ends a value."""
     return str(path).replace(",", ",,")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
