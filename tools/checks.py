@@ -39,6 +39,9 @@ GRACE_SECONDS = 30.0  # for a session that was told to stop, to clean up behind 
 TAIL_LINES = 80
 PR_SET_CHILD_SUBREAPER = 36
 PYTEST_SUMMARY = re.compile(r"^=+ .*\b\d+ (?:passed|failed|errors?|skipped)\b.* in [\d.]+s.*=+$")
+REASON = re.compile(r"^(?:FAILED |ERROR |E   |\[ERROR\]: |CRITICAL |nox > .* failed|[><] )")
+REASON_LINES = 6
+REASON_COLUMNS = 300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -359,12 +362,25 @@ def show_table(runner: Runner) -> None:
                 print(f"{one.session.name}: NOT RUN: {line.rpartition('NOT RUN: ')[2]}")
 
 
+def show_reasons(outcomes: list[Outcome]) -> None:
+    """Why each failed, in a few lines at the very end: some systems keep no more than that of a log."""
+    for one in outcomes:
+        if one.result != "FAILED":
+            continue
+        lines = one.session.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        reasons = list(dict.fromkeys(line for line in lines if REASON.match(line)))
+        for line in [*reasons[-REASON_LINES:], one.note]:
+            if line:
+                print(f"{one.session.name}: {line[:REASON_COLUMNS]}")
+
+
 def close(runner: Runner, wall: float) -> int:
     """Show failures, the table and the totals; the exit code."""
     for outcome in runner.outcomes:
         if outcome.result == "FAILED":
             show_failure(outcome)
     show_table(runner)
+    show_reasons(runner.outcomes)
     total = sum((one.count for one in runner.outcomes if one.result != "stopped"), Count())
     never = len(runner.sessions) - sum(one.result != "stopped" for one in runner.outcomes)
     processes, mounts = end_processes(None), left_mounts(runner.temporary)

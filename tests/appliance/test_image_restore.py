@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import uuid
@@ -178,6 +179,55 @@ def test_a_write_that_goes_wrong_is_noticed(
     run("blockdev", "--setrw", scene.device)
     scene.restore()
     assert scene.content() == scene.wanted
+
+
+def test_all_images_are_read_before_the_first_byte_is_written(
+    appliance: LoopAppliance, repository: Path
+) -> None:
+    good, bad = (StoredDisk(str(uuid.uuid4()), CONTENT, SIZE, alias=name) for name in "ab")
+    path = make_set(repository, [good, bad])
+    image = path / f"{bad.id}.qcow2"
+    data = image.read_bytes()
+    image.write_bytes(data[:-3] + bytes([data[-3] ^ 1]) + data[-2:])
+    serials = [str(uuid.uuid4()), str(uuid.uuid4())]
+    devices = [appliance.plug(b"", SIZE, serial) for serial in serials]
+    targets = (
+        restore_images.Target(good.id, serials[0]),
+        restore_images.Target(bad.id, serials[1]),
+    )
+    request = restore_images.WriteRequest(str(path), "r1", targets, timeout=0.5)
+    operation = ImageRestore(request, appliance.host, str(repository.parent / "records"))
+    with pytest.raises(ImageMismatch, match="has not the bytes") as caught:
+        operation.execute(operation.plan())
+    assert caught.value.details["serial"] == serials[1]
+    assert [Path(device).read_bytes() for device in devices] == [bytes(SIZE)] * 2
+
+
+def test_a_set_is_not_pruned_while_it_is_written(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    locks = "flock --exclusive --nonblock"
+    fake_qemu_img(monkeypatch, tmp_path, f"{locks} {scene.path} true && echo free > {tmp_path}/f")
+    with pytest.raises(BackupError):
+        scene.restore()
+    monkeypatch.undo()
+    assert not (tmp_path / "f").exists()
+    run("flock", "--exclusive", "--nonblock", scene.path, "true")
+
+
+def test_a_set_that_is_being_removed_is_not_restored(scene: Scene) -> None:
+    operation = scene.operation()
+    plan = operation.plan()
+    fd = os.open(scene.path, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        with pytest.raises(ImageError, match="is being removed"):
+            operation.execute(plan)
+        with pytest.raises(ImageError, match="is being removed"):
+            scene.source().plan()
+    finally:
+        os.close(fd)
+    assert scene.content() == bytes(SIZE)
 
 
 def test_a_device_of_another_size_is_refused(scene: Scene) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Callable
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.meter import (
@@ -47,8 +47,8 @@ RECORDS = "/run/ovirt_community.backup.restore"
 """Where it is noted which devices were proven blank. Root alone can write there, and a restart
 empties it: then nobody knows any more what a device holds that is not blank."""
 
-PASSES = 4
-"""Times that a device passes by: looked at before, again before the first byte, written, proven."""
+PASSES = 5
+"""Times that a disk passes by: looked at, its image read, looked at again before the first byte, written, proven."""
 
 _CHUNK = 1024 * 1024
 _ZEROS = bytes(_CHUNK)
@@ -65,7 +65,10 @@ class WriteStep:
 
 
 class ImageRestore:
-    """Images of one set to new disks."""
+    """Images of one set to new disks.
+
+    While it writes, the set is held: it is not pruned under it.
+    """
 
     def __init__(
         self,
@@ -123,20 +126,29 @@ class ImageRestore:
     def execute(self, plan: Plan) -> Mapping[str, Any]:
         """Write; stops at the first failure and says what was done.
 
+        All images are read before the first byte is written, so that a damaged one costs no writing.
+
         :raises BackupError: With the results of finished images in ``details["done"]``.
         """
         qemu_img = qemu.locate()
+        path = str(plan.result["path"])
         results: dict[str, Result] = {one["serial"]: one for one in plan.result["images"]}
         done = [result for result in results.values() if not result["changed"]]
-        for step in plan.steps:
-            try:
-                result = self._write(qemu_img, str(plan.result["path"]), step)
-            except BackupError as exc:
-                exc.details.update(serial=step.target.serial, disk_id=step.disk.id, done=done)
-                raise
-            results[step.target.serial] = result
-            done.append(result)
+        with restore_source.held(path):
+            for step in plan.steps:
+                with _named(step, done):
+                    self._prove_image(path, step)
+            for step in plan.steps:
+                with _named(step, done):
+                    result = self._write(qemu_img, path, step)
+                results[step.target.serial] = result
+                done.append(result)
         return {"images": list(results.values())}
+
+    def _prove_image(self, path: str, step: WriteStep) -> None:
+        with restore_source.opened_image(path, step.disk) as fd:
+            restore_source.check_hash(path, step.disk, fd)
+        self._passed(step.disk, 1)
 
     def _disk(
         self, by_id: Mapping[str, manifest.Disk], target: restore_images.Target
@@ -180,8 +192,7 @@ class ImageRestore:
         request = self._claim_request(disk, target)
         with device.claimed(self._host, request, self._finder) as claim:
             path_now = claim.device.path
-            with restore_source.opened_image(path, disk) as fd:
-                restore_source.check_hash(path, disk, fd)
+            with restore_source.opened_image(path, disk):
                 content = self._read(claim)
                 mode = restore_images.decide(wanted, content, self._noted(wanted), path_now)
                 if mode != restore_images.DONE:
@@ -240,6 +251,16 @@ class ImageRestore:
     def _forget(self, record: restore_images.Record) -> None:
         with suppress(FileNotFoundError):
             os.unlink(self._path(record))
+
+
+@contextmanager
+def _named(step: WriteStep, done: Sequence[Result]) -> Iterator[None]:
+    """Have an error say at which image it came, and which are finished."""
+    try:
+        yield
+    except BackupError as exc:
+        exc.details.update(serial=step.target.serial, disk_id=step.disk.id, done=done)
+        raise
 
 
 def _read(

@@ -142,15 +142,24 @@ def held(entry: catalogue.Entry) -> Iterator[int | None]:
 
     None if it is another one than was listed, or is being removed.
     """
+    with held_at(entry.path) as fd:
+        if fd is None:
+            yield None
+            return
+        status = os.fstat(fd)
+        yield fd if (status.st_dev, status.st_ino) == entry.seen.identity else None
+
+
+@contextmanager
+def held_at(path: str) -> Iterator[int | None]:
+    """The same for a path, whichever set has it now."""
     try:
-        fd = os.open(entry.path, DIRECTORY)
+        fd = os.open(path, DIRECTORY)
     except OSError:
         yield None
         return
     try:
-        status = os.fstat(fd)
-        same = (status.st_dev, status.st_ino) == entry.seen.identity
-        yield fd if same and lock(fd, fcntl.LOCK_SH) else None
+        yield fd if lock(fd, fcntl.LOCK_SH) else None
     finally:
         os.close(fd)
 

@@ -56,7 +56,8 @@ class RestoreSource:
         chosen = restore_images.select(found, self._request.disks)
         text = _configuration(entry.path, found)
         restore_images.check_agreement(found, ovf.read(text))
-        check_images(entry.path, chosen, verify=self._request.verify)
+        with held(entry.path):
+            check_images(entry.path, chosen, verify=self._request.verify)
         return Plan(
             result={
                 "set": catalogue.facts(entry),
@@ -86,6 +87,22 @@ def entry_at(path: str) -> catalogue.Entry:
     plain = sets.plain_path("path", path)
     top = posixpath.dirname(posixpath.dirname(plain))
     return catalogue.find(repository.read(top), [plain])[0]
+
+
+@contextmanager
+def held(path: str) -> Iterator[None]:
+    """The set in a directory, held for reading: it is not pruned meanwhile.
+
+    :raises ImageError: It is gone, or going.
+    """
+    with repository.held_at(path) as fd:
+        if fd is None:
+            raise ImageError(
+                f"The set {path} is not there any more, or is being removed.",
+                hint="Restore another set; backup_set_protection keeps one from being pruned.",
+                details={"path": path},
+            )
+        yield
 
 
 def check_images(path: str, disks: Sequence[manifest.Disk], *, verify: bool) -> None:
