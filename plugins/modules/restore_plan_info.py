@@ -79,6 +79,12 @@ options:
       - Whether the new VM gets the id and the MAC addresses of the original, which must be gone.
     type: bool
     default: false
+  test:
+    description:
+      - Whether the VM is made to be tested and removed again. It is then called C(-test-) instead of C(-restored-), and cards that
+        O(vnic_profiles) does not name are not connected.
+    type: bool
+    default: false
   owner:
     description:
       - Who runs the restore. Marks what is made.

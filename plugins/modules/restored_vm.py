@@ -21,10 +21,13 @@ options:
   state:
     description:
       - V(present), the VM is there with its disks.
+      - V(tested), it is there, was started and is up. It says of itself that it is a test, so that V(absent) powers it off
+        and removes it with its disks.
       - V(absent), there is no half-made VM and no half-made disk of this restore. What is finished stays.
     type: str
     choices:
       - present
+      - tested
       - absent
     default: present
   owner:
@@ -77,7 +80,7 @@ options:
     default: false
   start:
     description:
-      - Whether to start the VM when it is finished, and to wait until it is up.
+      - With O(state=present), whether to start the VM when it is finished, and to wait until it is up.
     type: bool
     default: false
   timeout:

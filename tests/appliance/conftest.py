@@ -24,7 +24,7 @@ def unwind_when_terminated() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def root_only() -> None:
     """Loop devices and mounts need root."""
     if os.geteuid() != 0:

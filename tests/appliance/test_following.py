@@ -5,166 +5,21 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from appliance.loops import MIB, run
+from appliance.loops import MIB
+from appliance.site import Play, Site, until
 
-from lab.appliance import Appliance
 from lab.lab import Lab
 from lab.model import Settings
-from lab.world import BACKUP, DEFAULT_VMS
+from lab.world import DEFAULT_VMS
 
 SLOW = 3 * MIB
 """Bytes a second: db01 takes 20 seconds to copy, and about as long to prove."""
-
-PLAYBOOK = "ovirt_community.backup.backup"
-
-
-@dataclass
-class Backup:
-    """ansible-playbook at work."""
-
-    process: subprocess.Popen[bytes]
-    output: Path
-
-    @property
-    def text(self) -> str:
-        """What it printed so far."""
-        return self.output.read_text(encoding="utf-8", errors="replace")
-
-    def until(self, pattern: str, seconds: float = 120.0) -> None:
-        """Wait for a text."""
-        deadline = time.monotonic() + seconds
-        while not re.search(pattern, self.text):
-            assert self.process.poll() is None, self.text
-            assert time.monotonic() < deadline, self.text
-            time.sleep(0.1)
-
-    def ends(self, seconds: float = 240.0) -> int:
-        """Wait for the end; the exit status."""
-        return self.process.wait(seconds)
-
-    def kill(self) -> None:
-        """SIGKILL. Nothing cleans up; its worker finds out later."""
-        self.process.kill()
-        self.process.wait()
-
-
-class Site:
-    """A lab with db01 and the appliance, and a controller."""
-
-    def __init__(self, lab: Lab, root: Path) -> None:
-        self.lab = lab
-        self.control = lab.control()
-        self._root = root
-        self._runs: list[Backup] = []
-        found = lab.appliances[lab.vm("backup01").id]
-        assert isinstance(found, Appliance)
-        self.appliance = found
-
-    @staticmethod
-    def _program(name: str) -> list[str]:
-        return [str(shutil.which(name, path=str(Path(sys.executable).parent)))]
-
-    def back_up(self, *args: str, **variables: object) -> Backup:
-        """Start the playbook."""
-        hosts = {"appliance": {"hosts": {"backup01": self.appliance.ssh_vars()}}}
-        inventory = self._root / "inventory.json"
-        inventory.write_text(json.dumps({"all": {"children": hosts}}), encoding="utf-8")
-        known = {
-            "vm_backup_vms": ["db01"],
-            "vm_backup_auth": self.lab.auth(BACKUP),
-            **variables,
-        }
-        output = self._root / f"run{len(self._runs)}.txt"
-        with output.open("wb") as file:
-            process = subprocess.Popen(
-                [
-                    *self._program("ansible-playbook"),
-                    "-i",
-                    str(inventory),
-                    PLAYBOOK,
-                    "-e",
-                    json.dumps(known),
-                    *args,
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                env={
-                    **os.environ,
-                    "ANSIBLE_HOME": str(self._root / "ansible"),
-                    "ANSIBLE_NOCOLOR": "1",
-                    "ANSIBLE_LOCALHOST_WARNING": "0",
-                },
-                start_new_session=True,
-            )
-        self._runs.append(Backup(process, output))
-        return self._runs[-1]
-
-    def inside(self, *argv: str) -> list[str]:
-        """Run a program in the appliance; the words of its output."""
-        return self.appliance.run(argv, ok=(0, 1)).stdout.split()
-
-    def copying(self) -> list[str]:
-        """The process of qemu-img that copies; the preflight has others."""
-        return self.inside("pgrep", "-f", "qemu-img convert")
-
-    def world(self) -> Mapping[str, Any]:
-        """The truth."""
-        return self.control.world()
-
-    def detach(self, snapshot: str) -> None:
-        """As a person would."""
-        options = {"vm": "backup01", "snapshot": snapshot, "auth": self.lab.auth()}
-        module = "ovirt_community.backup.disk_snapshot_detach"
-        run(*self._program("ansible"), "localhost", "-m", module, "-a", json.dumps(options))
-
-    def sets(self) -> list[Path]:
-        """Finished sets, as this machine sees them."""
-        found = self.inside("find", "/srv/backup", "-name", "manifest.json")
-        return [self.appliance.path(str(Path(path).parent)) for path in found]
-
-    def check_whole(self, directory: Path) -> dict[str, Any]:
-        """Every image of a set is the disk as it was; the manifest."""
-        manifest: dict[str, Any] = json.loads((directory / "manifest.json").read_text())
-        names = {disk["file"] for disk in manifest["disks"]}
-        assert {path.name for path in directory.iterdir()} == names | {
-            "README",
-            "manifest.json",
-            "vm.ovf",
-        }
-        for disk in manifest["disks"]:
-            witness = self.lab.root / "witness" / manifest["snapshot"]["id"] / f"{disk['id']}.raw"
-            plain = self._root / "plain.raw"
-            run("qemu-img", "convert", "-O", "raw", directory / disk["file"], plain)
-            run("cmp", plain, witness)
-        return manifest
-
-    def check_nothing_left(self) -> None:
-        """Neither on the engine nor on the host nor among the appliance's jobs and devices."""
-        world = self.world()
-        assert [row for row in world["attachments"] if row["snapshot_id"]] == []
-        assert [row for row in world["snapshots"] if row["type"] != "active"] == []
-        assert world["host"]["overlays"] == []
-        assert self.inside("pgrep", "qemu-img") == []
-
-    def close(self) -> None:
-        """End what still runs."""
-        for one in self._runs:
-            if one.process.poll() is None:
-                one.kill()
 
 
 @pytest.fixture
@@ -180,14 +35,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
             found.close()
 
 
-def until(true: Callable[[], object], seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it never became true"
-        time.sleep(0.1)
-
-
-def cut(site: Site, backup: Backup) -> None:
+def cut(site: Site, backup: Play) -> None:
     """Kill the SSH sessions of the appliance, not its server, until it is noticed.
 
     Between two calls nothing is lost: the next one connects anew.

@@ -52,7 +52,7 @@ from lab.world import ADMIN, DiskSpec, VmSpec
 Json = Mapping[str, Any]
 WRITES = (
     *("add_disk", "remove_disk", "describe_disk", "plug_disk", "detach"),
-    *("import_vm", "comment_vm", "remove_vm", "start_vm"),
+    *("import_vm", "comment_vm", "remove_vm", "start_vm", "stop_vm"),
 )
 SHOP = VmSpec(
     "shop01",
@@ -124,10 +124,10 @@ class Scene:
         request = DisksRequest(state, self.mark(plan), "backup01", orders, vm)
         return self._run(RestoredDisks(engine, SystemClock(), self.patience, request), **how)
 
-    def vm(self, plan: Json, *, present: bool = True, **how: Any) -> dict[str, Any]:  # noqa: ANN401
+    def vm(self, plan: Json, state: str = "present", **how: Any) -> dict[str, Any]:  # noqa: ANN401
         engine, start = how.pop("engine", self.engine), how.pop("start", False)
         request = VmRequest(
-            present,
+            state,
             self.mark(plan),
             "backup01",
             plan["name"],
@@ -257,6 +257,58 @@ def test_it_is_started_when_asked(scene: Scene) -> None:
     assert scene.lab.vm(plan["name"]).status == "up"
 
 
+def test_a_test_is_started_without_a_network_and_goes_again(scene: Scene) -> None:
+    before = scene.lab.control().world()
+    plan = scene.plan(test=True)
+    assert (plan["name"], plan["vnic_profiles"]) == ("shop01-test-20261123T010000Z", {"nic1": ""})
+    assert plan["restore_id"] != scene.plan(name=plan["name"])["restore_id"]
+    scene.disks(plan, "prepared")
+    assert scene.vm(plan, "tested")["vm"]["status"] == "up"
+    made = scene.lab.vm(plan["name"])
+    assert (made.network, made.comment.partition(" [")[0]) == (
+        None,
+        "Test of a restore, by ovirt_community.backup",
+    )
+    assert scene.held(plan["name"]) == scene.held("shop01")
+    assert scene.plan(test=True)["state"] == "half_made"
+    assert scene.vm(plan, "tested")["vm"]["status"] == "up", "run again after it was killed"
+    assert scene.vm(plan, "absent")["changed"]
+    now = scene.lab.control().world()
+    assert [now[key] for key in ("vms", "disks")] == [before[key] for key in ("vms", "disks")]
+
+
+def test_a_half_made_vm_that_somebody_started_is_not_powered_off(scene: Scene) -> None:
+    plan = scene.plan()
+    scene.disks(plan, "prepared")
+    with pytest.raises(Killed):
+        scene.vm(plan, engine=Mortal(scene.engine, 2, after=True))
+    scene.lab.control().status(plan["name"], "up")
+    scene.patience = Patience(timeout=0.3, poll_interval=0.02)
+    with pytest.raises(BackupError, match="state is not down") as caught:
+        scene.vm(plan, "absent")
+    assert caught.value.message.startswith("LEFT BEHIND: VM shop01-restored")
+    assert scene.lab.vm(plan["name"]).status == "up"
+
+
+def test_what_was_restored_to_stay_is_no_test(scene: Scene) -> None:
+    plan = scene.plan()
+    scene.restore()
+    with pytest.raises(Refused, match="was restored to stay"):
+        scene.vm(plan, "tested")
+    scene.vm(plan, "absent")
+    assert scene.lab.vm(plan["name"]).status == "down"
+
+
+def test_a_test_that_does_not_come_up_is_told(scene: Scene) -> None:
+    scene.lab.control().add_fault("fail_start")
+    plan = scene.plan(test=True)
+    scene.disks(plan, "prepared")
+    with pytest.raises(OperationFailed, match="is down again"):
+        scene.vm(plan, "tested")
+    scene.vm(plan, "absent")
+    assert scene.made() == []
+
+
 def test_restores_beside_each_other(scene: Scene) -> None:
     first, second = scene.restore(), scene.restore(name="shop02")
     assert first["restore_id"] != second["restore_id"]
@@ -366,7 +418,7 @@ def test_a_foreign_vm_of_that_name_is_never_touched(scene: Scene) -> None:
     before = asdict(scene.lab.vm("backup01"))
     with pytest.raises(Refused, match="No VM is ever overwritten"):
         scene.vm(plan)
-    assert not scene.vm(plan, present=False)["changed"]
+    assert not scene.vm(plan, "absent")["changed"]
     assert asdict(scene.lab.vm("backup01")) == before
 
 
@@ -411,7 +463,7 @@ def test_too_few_addresses_leave_nothing(scene: Scene) -> None:
     scene.disks(plan, "prepared")
     with pytest.raises(EngineFault, match="Not enough MAC addresses"):
         scene.vm(plan)
-    scene.vm(plan, present=False)
+    scene.vm(plan, "absent")
     assert scene.made() == []
     assert scene.half_made() == []
 
@@ -422,12 +474,12 @@ def test_what_cannot_be_removed_is_named(scene: Scene) -> None:
     scene.lab.control().add_fault("fail_unplug", times=-1)
     scene.patience = Patience(timeout=0.3, poll_interval=0.02)
     with pytest.raises(BackupError) as caught:
-        scene.vm(plan, present=False)
+        scene.vm(plan, "absent")
     assert caught.value.message.startswith("LEFT BEHIND: disk shop01_")
     assert len(caught.value.details["left"]) == 3
     scene.lab.control().clear_faults()
     scene.patience = Patience(timeout=5.0, poll_interval=0.02)
-    scene.vm(plan, present=False)
+    scene.vm(plan, "absent")
     assert scene.made() == []
 
 
@@ -446,7 +498,7 @@ def test_permits_that_are_missing_are_named(scene: Scene) -> None:
     scene.disks(plan, "prepared", engine=some)
     with pytest.raises(EnginePermission):
         scene.vm(plan, engine=some)
-    scene.vm(plan, present=False, engine=some)
+    scene.vm(plan, "absent", engine=some)
     assert scene.made() == []
     some.close()
 
@@ -503,7 +555,7 @@ def test_killed_at_any_order_and_given_up(scene: Scene, number: int, after: bool
         scene.restore(mortal)
     plan = scene.plan()
     finished = plan["state"] == "finished"
-    scene.vm(plan, present=False)
+    scene.vm(plan, "absent")
     assert scene.half_made() == []
     now = {vm.name for vm in scene.lab.world.vms.values()}
     assert now == (names | {plan["name"]} if finished else names)

@@ -26,11 +26,14 @@ KEPT = ("description", "comment", "memory", "cores", "os", "chipset", "stateless
 
 
 def main() -> None:
-    """Compare; fails with the first difference."""
+    """Compare a VM of a lab that runs elsewhere."""
     facts = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    given = json.load(sys.stdin)
-    world = Control(facts["control"]).world()
-    vm = next(row for row in world["vms"] if row["name"] == sys.argv[2])
+    compare(Control(facts["control"]).world(), facts, json.load(sys.stdin), sys.argv[2])
+
+
+def compare(world: Json, facts: Json, given: Json, name: str) -> None:
+    """Fails with the first difference; ``facts`` tells where ``storage`` and ``witness`` are."""
+    vm = next(row for row in world["vms"] if row["name"] == name)
     configuration(vm, ovf.read(given["ovf"]), given["manifest"])
     held = [row for row in world["attachments"] if row["vm_id"] == vm["id"]]
     disks = {row["id"]: row for row in world["disks"]}

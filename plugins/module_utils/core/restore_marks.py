@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _HALF_MADE = "Restore in progress, by ovirt_community.backup"
+_TEST = "Test of a restore, by ovirt_community.backup"
 _DONE = "Restored by ovirt_community.backup"
 _FORM = re.compile(
     r"(?P<head>[A-Za-z ,_.]+) \[owner=(?P<owner>[\w.@-]+) restore=(?P<restore>[0-9a-f]{12})"
@@ -44,6 +45,10 @@ class Mark:
         """The comment of a VM that is not finished."""
         return f"{_HALF_MADE} {self._parts()}]"
 
+    def test_text(self) -> str:
+        """The comment of a VM that is there to be tested and removed again."""
+        return f"{_TEST} {self._parts()}]"
+
     def disk_text(self, disk_id: str) -> str:
         """The description of a disk that is not finished; ``disk_id`` is that of the original."""
         return f"{_HALF_MADE} {self._parts()} disk={disk_id}]"
@@ -58,11 +63,17 @@ class Mark:
 
 @dataclass(frozen=True)
 class Read:
-    """A mark that was found on something. ``disk_id`` is that of the original, if it is a disk."""
+    """A mark that was found on something.
+
+    :param half_made: It is to go if it is not finished; so is a test.
+    :param disk_id: Of the original, if it is a disk.
+    :param test: It is there to be started and removed again.
+    """
 
     mark: Mark
     half_made: bool
     disk_id: str = ""
+    test: bool = False
 
 
 def make(owner: str, restore_id: str, run_id: str) -> Mark:
@@ -87,10 +98,11 @@ def make(owner: str, restore_id: str, run_id: str) -> Mark:
 def parse(text: str) -> Read | None:
     """Read a comment or a description; None if it is no mark."""
     match = _FORM.fullmatch(text)
-    if match is None or match["head"] not in (_HALF_MADE, _DONE):
+    if match is None or match["head"] not in (_HALF_MADE, _TEST, _DONE):
         return None
     mark = Mark(match["owner"], match["restore"], match["set"])
-    return Read(mark, match["head"] == _HALF_MADE, match["disk"] or "")
+    head = match["head"]
+    return Read(mark, head != _DONE, match["disk"] or "", head == _TEST)
 
 
 def name(parts: Iterable[str]) -> str:

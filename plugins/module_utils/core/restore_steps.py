@@ -38,6 +38,10 @@ if TYPE_CHECKING:
         Mark,
     )
 
+PRESENT = "present"
+TESTED = "tested"
+ABSENT = "absent"
+
 KEYS = (
     *("disk_id", "alias", "size", "format", "sparse", "storage_domain"),
     *("interface", "bootable", "read_only", "pass_discard", "active"),
@@ -111,10 +115,11 @@ class DisksRequest:
 class VmRequest:
     """Have the VM of a restore, or nothing that is half-made of it.
 
+    :param state: :data:`PRESENT`, :data:`TESTED` or :data:`ABSENT`.
     :param connections: By name of a card, what it is to be connected to.
     """
 
-    present: bool
+    state: str
     mark: Mark
     appliance: str
     name: str
@@ -333,12 +338,19 @@ def images(disks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def plan_vm(now: Situation, *, start: bool) -> Plan:
+def plan_vm(now: Situation, *, start: bool, test: bool = False) -> Plan:
     """Have the VM with its disks.
 
-    :raises Refused: A disk is not there.
+    :param test: It is to be started and stays half-made, so that it can be removed again.
+    :raises Refused: A disk is not there, or the VM that is to be tested is finished.
     """
     if now.vm is not None and not now.half_made:
+        if test:
+            raise Refused(
+                f"VM {now.vm.name!r} was restored to stay. It is not tested.",
+                hint="Choose another name for the test.",
+                details={"problems": ["finished"], "vm_id": now.vm.id},
+            )
         return _finished(now, start=start)
     steps: list[Any] = [] if now.vm else [ImportStep()]
     moved = [(order, _the_one(now, order)) for order in now.orders]
@@ -346,10 +358,13 @@ def plan_vm(now: Situation, *, start: bool) -> Plan:
         if not (now.vm and one.holders and now.vm.id in one.holders):
             held = bool(one.holders and now.appliance.id in one.holders)
             steps.append(MoveStep(order, one.disk.id, held))
-    steps.extend(FinishDiskStep(order, one.disk.id) for order, one in moved if one.half_made)
-    steps.append(FinishVmStep())
-    if start:
+    if test:
         steps.append(StartStep())
+    else:
+        steps.extend(FinishDiskStep(order, one.disk.id) for order, one in moved if one.half_made)
+        steps.append(FinishVmStep())
+        if start:
+            steps.append(StartStep())
     return Plan(
         steps=tuple(steps),
         result=_vm_result(now.vm, [_moved(order, one) for order, one in moved]),

@@ -61,6 +61,8 @@ class Wishes:
     :param vnic_profiles: ``network/profile`` by name of a card or by its ``network/profile``; an
         empty text disconnects.
     :param keep_identity: Same id and MAC addresses as the original, which must be gone.
+    :param test: It is a test restore: another default name, and cards that are not in the map are
+        not connected.
     """
 
     name: str = ""
@@ -69,6 +71,7 @@ class Wishes:
     storage_domains: Mapping[str, str] = field(default_factory=dict)
     vnic_profiles: Mapping[str, str] = field(default_factory=dict)
     keep_identity: bool = False
+    test: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def wanted_name(request: RestoreRequest) -> str:
     if request.wishes.keep_identity:
         return original
     when = request.manifest.started[:19].replace("-", "").replace(":", "")
-    suffix = f"-restored-{when}Z"
+    suffix = f"-{'test' if request.wishes.test else 'restored'}-{when}Z"
     return original[: NAME_LIMIT - len(suffix)] + suffix
 
 
@@ -138,6 +141,7 @@ def restore_id(request: RestoreRequest) -> str:
         (
             *(request.owner, request.what, where, str(request.wishes.keep_identity)),
             *(request.manifest.vm.id, request.manifest.run_id, *sorted(request.disks)),
+            *(["test"] if request.wishes.test else []),
         )
     )
 
@@ -245,6 +249,8 @@ def connections(request: RestoreRequest, configuration: Configuration) -> dict[s
         words = [word for word in (nic.name, nic.connection, nic.network) if word in wishes]
         if words:
             found[nic.name] = wishes[words[0]]
+        elif request.wishes.test:
+            found[nic.name] = ""
     return found
 
 

@@ -152,5 +152,8 @@ class EnginePort(Protocol):
     def start_vm(self, vm_id: VmId) -> None:
         """Start a VM."""
 
+    def stop_vm(self, vm_id: VmId) -> None:
+        """Power a VM off."""
+
     def close(self) -> None:
         """Log out."""

@@ -366,6 +366,9 @@ class Restoring(EngineOperation):
                 f"VM {vm.name!r} is no half-made one of this restore. It stays.",
                 details={"vm_id": vm.id, "problems": ["no mark"]},
             )
+        read = restore_marks.parse(found.comment)
+        if read is not None and read.test and found.status != "down":
+            self._power_off(vm, deadline)
         with in_our_words():
             persist(
                 lambda: self._engine.remove_vm(vm.id, self._mark.restore_id),
@@ -377,6 +380,22 @@ class Restoring(EngineOperation):
             lambda one: one is None,
             what=f"the removal of VM {vm.name!r}",
             describe=lambda one: one.status if one else "gone",
+        )
+
+    def _power_off(self, vm: Vm, deadline: Deadline) -> None:
+        """Power off a VM that was started for a test."""
+
+        def is_off() -> bool:
+            found = self._engine.vm(vm.id)
+            return found is None or found.status == "down"
+
+        with in_our_words():
+            persist(lambda: self._engine.stop_vm(vm.id), is_off, deadline)
+        deadline.wait_for(
+            is_off,
+            bool,
+            what=f"VM {vm.name!r} to be down",
+            describe=lambda _off: "not down",
         )
 
     def _move(
@@ -488,7 +507,7 @@ class RestoredVm(Restoring):
             vm=None if state == restores.TAKEN else vm,
             half_made=half_made,
         )
-        if not request.present:
+        if request.state == restore_steps.ABSENT:
             return restore_steps.plan_absent(now)
         if state == restores.TAKEN:
             raise Refused(
@@ -497,13 +516,14 @@ class RestoredVm(Restoring):
                 hint="Choose another name.",
                 details={"problems": ["name taken"], "vm_id": vm.id if vm else None},
             )
-        return restore_steps.plan_vm(now, start=request.start)
+        test = request.state == restore_steps.TESTED
+        return restore_steps.plan_vm(now, start=request.start, test=test)
 
     def execute(self, plan: Plan) -> Mapping[str, Any]:
         """Carry out the steps."""
         engine, request = self._engine, self._request
         appliance = self._appliance or facts.find_vm(engine, request.appliance)
-        if not request.present:
+        if request.state == restore_steps.ABSENT:
             self._clean(appliance, plan)
             return {}
         deadline = self.deadline()
@@ -531,9 +551,10 @@ class RestoredVm(Restoring):
         """Make the VM, without disks, with the mark in its comment."""
         request = self._request
         prepared = ovf.for_import(request.ovf, dict(request.connections))
+        test = request.state == restore_steps.TESTED
         new = NewVm(
             request.name,
-            self._mark.vm_text(),
+            self._mark.test_text() if test else self._mark.vm_text(),
             request.cluster_id,
             prepared,
             not request.keep_identity,
@@ -591,12 +612,21 @@ class RestoredVm(Restoring):
             found = self._engine.vm(vm.id)
             return found is not None and found.status != "down"
 
+        def came_up(found: Vm | None) -> bool:
+            if found is None or found.status == "down":
+                raise OperationFailed(
+                    f"VM {vm.name!r} was started, and is down again.",
+                    hint="The engine's events and the host's log of the VM say why.",
+                    details={"vm_id": vm.id},
+                )
+            return found.status == "up"
+
         with in_our_words():
             persist(lambda: self._engine.start_vm(vm.id), running, deadline)
         if self._patience.wait:
             deadline.wait_for(
                 lambda: self._engine.vm(vm.id),
-                lambda one: one is not None and one.status == "up",
+                came_up,
                 what=f"VM {vm.name!r} to be up",
                 describe=lambda one: one.status if one else "gone",
             )

@@ -129,6 +129,11 @@ class RestoreCalls:
         with translated(f"start VM {vm_id}"):
             self._vm_service(vm_id).start()
 
+    def stop_vm(self, vm_id: VmId) -> None:
+        """Power a VM off."""
+        with translated(f"power off VM {vm_id}"):
+            self._vm_service(vm_id).stop()
+
     def _disks_service(self) -> SdkObject:
         return self._system.disks_service()
 

@@ -22,6 +22,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.restor
     WriteRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.restore_steps import (
+    ABSENT,
     DisksRequest,
     VmRequest,
     read_orders,
@@ -77,6 +78,7 @@ PLAN: Spec = {
     "storage_domains": {"type": "dict", "default": {}},
     "vnic_profiles": {"type": "dict", "default": {}},
     "keep_identity": {"type": "bool", "default": False},
+    "test": {"type": "bool", "default": False},
     "owner": {"type": "str", "default": "default"},
     "check_permissions": {"type": "bool", "default": True},
 }
@@ -98,7 +100,7 @@ MADE_DISKS: Spec = {
 MADE_DISKS_REQUIRED_IF = [("state", "prepared", ("disks",)), ("state", "present", ("disks",))]
 
 MADE_VM: Spec = {
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "tested", "absent"], "default": "present"},
     **_MARK,
     "name": _NEEDED,
     "disks": {"type": "list", "elements": "dict"},
@@ -108,7 +110,9 @@ MADE_VM: Spec = {
     "keep_identity": {"type": "bool", "default": False},
     "start": {"type": "bool", "default": False},
 }
-MADE_VM_REQUIRED_IF = [("state", "present", ("disks", "cluster_id", "ovf"))]
+MADE_VM_REQUIRED_IF = [
+    (*("state", state), ("disks", "cluster_id", "ovf")) for state in ("present", "tested")
+]
 
 
 def source_request(params: Params) -> SourceRequest:
@@ -144,7 +148,13 @@ def plan_request(params: Params) -> RestoreRequest:
     :raises InvalidRequest: Options of a VM are given for disks alone, or the other way round.
     """
     alone = params["what"] == DISKS
-    of_vm = [key for key in ("name", "cluster", "vnic_profiles", "keep_identity") if params[key]]
+    of_vm = [
+        key
+        for key in ("name", "cluster", "vnic_profiles", "keep_identity", "test")
+        if params[key]
+    ]
+    if params["keep_identity"] and params["test"]:
+        raise InvalidRequest("A test restore has an identity of its own: leave keep_identity out.")
     if alone and of_vm:
         raise InvalidRequest(f"{', '.join(of_vm)} say nothing of disks that are restored alone.")
     if not alone and params["vm"]:
@@ -164,6 +174,7 @@ def plan_request(params: Params) -> RestoreRequest:
             storage_domains=_texts(params, "storage_domains"),
             vnic_profiles=_texts(params, "vnic_profiles"),
             keep_identity=params["keep_identity"],
+            test=params["test"],
         ),
         check_permissions=params["check_permissions"],
     )
@@ -193,13 +204,13 @@ def disks_request(params: Params) -> DisksRequest:
 
 def vm_request(params: Params) -> VmRequest:
     """What ``restored_vm`` is asked for."""
-    present = params["state"] == "present"
+    wanted = params["state"] != ABSENT
     return VmRequest(
-        present=present,
+        state=params["state"],
         mark=_mark(params),
         appliance=params["appliance"],
         name=params["name"],
-        orders=read_orders(params["disks"]) if present else (),
+        orders=read_orders(params["disks"]) if wanted else (),
         cluster_id=params["cluster_id"] or "",
         ovf=params["ovf"] or "",
         connections=tuple(_texts(params, "vnic_profiles").items()),

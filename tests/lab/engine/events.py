@@ -153,6 +153,7 @@ _TEXTS: dict[int, tuple[str, str]] = {
     ),
     858: (NORMAL, "Role ${role} removed from ${user}"),
     864: (NORMAL, "Role ${role} was added by ${user}"),
+    119: (ERROR, "VM ${vm} is down with error. Exit message: ${message}."),
     113: (NORMAL, "VM ${vm} was successfully removed by ${user}."),
     1165: (
         NORMAL,

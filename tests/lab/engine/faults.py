@@ -29,6 +29,7 @@ INSIDE = frozenset(
         "fail_unplug",
         "fail_merge",
         "fail_snapshot",
+        "fail_start",
         "snapshot_event",
         "stick_snapshot",
         "stick_removal",

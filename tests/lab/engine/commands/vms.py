@@ -51,6 +51,12 @@ def start(call: Call, vm_id: str) -> None:
                 with world.lock:
                     vm.status = "down"
                 raise refuse("EXEC_UNEXPECTED") from failure
+            if engine.faults.take("fail_start", vm=vm.id):
+                engine.host.stop_vm(vm_id)
+                with world.lock:
+                    vm.status = "down"
+                    record(world, 119, None, vm_id, message="unsupported configuration")
+                return
             with world.lock:
                 vm.status, vm.host_id = "up", _a_host(world, vm)
                 name = world.hosts[vm.host_id].name if vm.host_id else ""

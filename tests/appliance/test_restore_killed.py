@@ -1,0 +1,128 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A restore whose controller is lost at each of its steps, and that is then run again."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from appliance.loops import MIB
+from appliance.site import Play, Site, until
+from support.restored import compare
+
+from lab.lab import Lab
+from lab.model import Settings
+from lab.world import DiskSpec, VmSpec
+
+SHOP = VmSpec(
+    "shop01",
+    status="down",
+    disks=(
+        DiskSpec("shop01_system", 8 * MIB, bootable=True, fill="ext4", seed=61),
+        DiskSpec("shop01_data", MIB + 512, fmt="raw", interface="virtio", seed=62),
+        DiskSpec("shop01_files", 4 * MIB, seed=63),
+    ),
+    fields={"comment": "sells things"},
+)
+DISKS = len(SHOP.disks)
+
+
+@dataclass(frozen=True)
+class Step:
+    """An order to the engine that the controller never gets an answer to.
+
+    :param spare: Orders like it that come before.
+    """
+
+    name: str
+    method: str
+    path: str
+    spare: int = 0
+
+    def happens(self, site: Site, play: Play) -> None:
+        """Lose the controller while the engine is at it; returns when the engine is done."""
+        site.control.forget_requests()
+        fault = {"method": self.method, "path": self.path, "after": self.spare, "seconds": 1.0}
+        number = site.control.add_fault("delay", **fault)
+        until(lambda: all(one["id"] != number for one in site.control.faults()))
+        play.lose()
+        until(lambda: self._seen(site) > self.spare)
+
+    def _seen(self, site: Site) -> int:
+        writes = site.control.writes()
+        return sum(
+            one.method == self.method and bool(re.search(self.path, one.path)) for one in writes
+        )
+
+
+@dataclass(frozen=True)
+class Writing:
+    """The controller is lost as soon as it had the images written."""
+
+    name: str = "the images are written"
+
+    def happens(self, _site: Site, play: Play) -> None:
+        """Lose it; what it began goes on."""
+        play.until("Write the images to the disks")
+        play.lose()
+
+
+STEPS = (
+    Step("a disk is made", "POST", "/disks$", 1),
+    Step("a disk goes to the appliance", "POST", "/diskattachments$", 1),
+    Writing(),
+    Step("the VM is made", "POST", "/vms$"),
+    Step("a disk leaves the appliance", "DELETE", "/diskattachments/[^/]*$", 1),
+    Step("a disk goes to the VM", "POST", "/diskattachments$", DISKS + 1),
+    Step("a disk is finished", "PUT", "/diskattachments/[^/]*$", 1),
+    Step("the VM is finished", "PUT", "/vms/[^/]*$"),
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A lab, and a set of shop01."""
+    root = tmp_path_factory.mktemp("site")
+    with Lab(root / "lab", vms=[SHOP], settings=Settings(witness=True, disk_polls=0)) as lab:
+        found = Site(lab, root)
+        try:
+            backup = found.back_up(vm_backup_vms=["shop01"])
+            assert backup.ends() == 0, backup.text
+            yield found
+        finally:
+            found.close()
+
+
+@pytest.fixture(scope="module")
+def given(site: Site) -> dict[str, Any]:
+    """What the set says."""
+    [directory] = site.sets()
+    manifest = json.loads((directory / "manifest.json").read_text())
+    return {"manifest": manifest, "ovf": (directory / "vm.ovf").read_text()}
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name.replace(" ", "-"))
+def test_a_lost_controller_loses_nothing(
+    site: Site, given: dict[str, Any], step: Step | Writing
+) -> None:
+    name = f"shop-{STEPS.index(step)}"
+    before = {row["id"] for row in site.world()["disks"]}
+    wanted = {"vm_restore_vm": "shop01", "vm_restore_name": name}
+    step.happens(site, site.restore(**wanted))
+    again = site.restore(**wanted)
+    assert again.ends() == 0, again.text
+    world = site.world()
+    facts = {"storage": str(site.lab.root / "storage"), "witness": str(site.lab.root / "witness")}
+    compare(world, facts, given, name)
+    made = [row for row in world["disks"] if row["id"] not in before]
+    assert len(made) == DISKS, "none twice, none lost"
+    texts = [row["description"] for row in world["disks"]] + [r["comment"] for r in world["vms"]]
+    assert [text for text in texts if "in progress" in text] == []
+    appliance = site.lab.vm("backup01").id
+    assert [row for row in world["attachments"] if row["vm_id"] == appliance] == []
