@@ -188,7 +188,8 @@ def descendants(pid: int) -> list[int]:
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             parents[int(entry.parent.name)] = int(entry.read_text().rpartition(")")[2].split()[1])
-    found, fresh = set(), {pid}
+    found: set[int] = set()
+    fresh = {pid}
     while fresh:
         fresh = {child for child, parent in parents.items() if parent in fresh} - found
         found |= fresh

@@ -18,7 +18,7 @@ from lab.control import Control
 from lab.engine.app import Application
 from lab.engine.control import ControlApi
 from lab.engine.core import Engine
-from lab.engine.host import HostAgent, NoHost
+from lab.engine.host import HostAgent, HostFailure, NoHost
 from lab.engine.realhost import RealHost
 from lab.engine.server import HttpServer
 from lab.engine.tls import make_identity
@@ -146,13 +146,23 @@ class Lab:
             self.appliances[vm.id] = appliance
             self._hypervisor.register_appliance(vm.id, appliance)
         if isinstance(self._hypervisor, GuestHypervisor) and (spec.appliance or spec.guest):
-            directory = self.root / "appliances" / vm.name
-            linux = Linux(vm.name, self._hypervisor.image, directory)
+            linux = self.install(vm)
             linux.repository = spec.appliance and spec.repository_mounted
-            self.guests[vm.id] = linux
             if spec.appliance:
                 self.appliances[vm.id] = linux
-            self._hypervisor.register_guest(vm.id, linux)
+
+    def install(self, vm: Vm) -> Linux:
+        """Have a Linux run in a VM from its next start on, on a root disk of the lab's own.
+
+        :raises HostFailure: No guests run on this lab's hosts.
+        """
+        if not isinstance(self._hypervisor, GuestHypervisor):
+            raise HostFailure("only on tier guest do VMs run something")
+        if vm.id not in self.guests:
+            directory = self.root / "appliances" / vm.name
+            self.guests[vm.id] = Linux(vm.name, self._hypervisor.image, directory)
+            self._hypervisor.register_guest(vm.id, self.guests[vm.id])
+        return self.guests[vm.id]
 
     def reset(self) -> None:
         """Throw the world away and make it anew; addresses, CA and accounts stay."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from datetime import datetime
@@ -67,6 +68,7 @@ class ControlApi:
             ("POST", "/vms/([^/]+)/status", self._status),
             ("POST", "/vms/([^/]+)/writer", self._writer),
             ("POST", "/vms/([^/]+)/host", self._harm),
+            ("POST", "/vms/([^/]+)/guest", self._install),
             ("POST", "/objects/([a-z]+)/([^/]+)", self._patch),
         )
 
@@ -205,7 +207,10 @@ class ControlApi:
             disks = {world.disks[row.disk_id].alias: row.disk_id for row in rows}
             shown = {"id": vm.id, "name": vm.name, "status": vm.status, "disks": disks}
         guest = self._lab.appliances.get(vm.id) or self._lab.guests.get(vm.id)
-        return {**shown, "ssh_vars": guest.ssh_vars()} if guest is not None else shown
+        if guest is None:
+            return shown
+        command = shlex.join(guest.ssh_command())
+        return {**shown, "ssh_vars": guest.ssh_vars(), "ssh_command": command}
 
     def _status(self, name: str, body: Mapping[str, Any]) -> Json:
         status = str(body["status"])
@@ -230,6 +235,11 @@ class ControlApi:
     def _harm(self, name: str, body: Mapping[str, Any]) -> Json:
         vm = self._vm(name)
         self._lab.engine.host.harm(vm.id, body)
+        return self._shown_vm(vm)
+
+    def _install(self, name: str, _body: Json) -> Json:
+        vm = self._vm(name)
+        self._lab.install(vm)
         return self._shown_vm(vm)
 
     def _patch(self, kind: str, object_id: str, body: Mapping[str, Any]) -> Json:

@@ -149,6 +149,16 @@ def test_a_network_alone_is_a_connection_too() -> None:
     assert "none that this user may use" in result(REQUEST, bare)[0]["problems"][0]
 
 
+def test_a_test_is_called_so_and_connected_where_it_was_said_alone() -> None:
+    test = replace(REQUEST, wishes=restores.Wishes(test=True))
+    found = result(test, replace(TARGET, profiles=frozenset()))[0]
+    assert (found["name"], found["problems"]) == ("web01-test-20261123T010000Z", [])
+    assert found["nics"] == [{"name": "nic1", "was": "ovirtmgmt", "will_be": ""}]
+    wishes = restores.Wishes(test=True, vnic_profiles={"nic1": "ovirtmgmt"})
+    connected = result(replace(REQUEST, wishes=wishes), TARGET)[0]
+    assert connected["vnic_profiles"] == {"nic1": "ovirtmgmt"}
+
+
 def test_what_a_set_lacks_is_told() -> None:
     more = configuration([StoredDisk(DISK_ID, b"", 1), StoredDisk(uuid(0xD1), b"", 1, "lun")])
     found, warnings = result(replace(REQUEST, ovf=more), TARGET)
@@ -173,6 +183,8 @@ def test_the_same_restore_has_the_same_name_and_no_other_has() -> None:
         replace(REQUEST, disks=(DISK_ID,)),
         replace(REQUEST, wishes=restores.Wishes(name="x")),
         replace(REQUEST, wishes=restores.Wishes(keep_identity=True)),
+        replace(REQUEST, wishes=restores.Wishes(test=True)),
+        replace(REQUEST, wishes=restores.Wishes(test=True, name=restores.wanted_name(REQUEST))),
         replace(REQUEST, manifest=replace(SET, run_id="run2")),
     ]
     names = {restores.restore_id(one) for one in [REQUEST, *others]}
@@ -185,6 +197,7 @@ def test_the_same_restore_has_the_same_name_and_no_other_has() -> None:
 
 def test_marks_are_read_as_they_were_written() -> None:
     assert restore_marks.parse(MARK.vm_text()) == restore_marks.Read(MARK, True)
+    assert restore_marks.parse(MARK.test_text()) == restore_marks.Read(MARK, True, test=True)
     assert restore_marks.parse(MARK.disk_text(DISK_ID)) == restore_marks.Read(MARK, True, DISK_ID)
     assert restore_marks.parse(MARK.done_text(DISK_ID)) == restore_marks.Read(MARK, False, DISK_ID)
 
@@ -231,6 +244,17 @@ def situation(
 ) -> restore_steps.Situation:
     orders = restore_steps.read_orders([ORDER])
     return restore_steps.Situation(MARK, APPLIANCE, orders, disks, vm, half_made and vm is not None)
+
+
+def test_a_test_is_started_and_never_finished() -> None:
+    held = made(1, holders=frozenset({APPLIANCE.id}))
+    kinds = [
+        type(step) for step in restore_steps.plan_vm(situation(held), start=False, test=True).steps
+    ]
+    assert kinds == [restore_steps.ImportStep, restore_steps.MoveStep, restore_steps.StartStep]
+    kept = situation(made(1, half_made=False), vm=APPLIANCE, half_made=False)
+    with pytest.raises(Refused, match="restored to stay"):
+        restore_steps.plan_vm(kept, start=False, test=True)
 
 
 def test_of_two_disks_the_one_in_use_stays() -> None:

@@ -51,6 +51,8 @@ def test_a_plan() -> None:
     assert (found.wishes.name, found.owner, found.what) == ("x", "default", "vm")
     with pytest.raises(InvalidRequest, match="name say nothing"):
         restore_args.plan_request(plan(what="disks", name="x"))
+    with pytest.raises(InvalidRequest, match="leave keep_identity out"):
+        restore_args.plan_request(plan(test=True, keep_identity=True))
     with pytest.raises(InvalidRequest, match="a new VM gets a name"):
         restore_args.plan_request(plan(vm="x"))
     with pytest.raises(ManifestInvalid):
@@ -71,7 +73,7 @@ def test_a_vm() -> None:
         restore_args.MADE_VM, name="x", disks=[ORDER], vnic_profiles={"nic1": "a/b"}, **MARK
     )
     found = restore_args.vm_request({**values, "cluster_id": "c", "ovf": OVF})
-    assert found.present
+    assert found.state == "present"
     assert found.connections == (("nic1", "a/b"),)
     gone = restore_args.vm_request({**values, "state": "absent", "disks": None})
-    assert (gone.present, gone.orders, gone.ovf) == (False, (), "")
+    assert (gone.state, gone.orders, gone.ovf) == ("absent", (), "")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A restore whose controller is lost at each of its steps, and that is then run again."""
+"""The playbook restore: what it shows before it does anything, and a controller that is lost at each of its steps."""
 
 from __future__ import annotations
 
@@ -105,6 +105,36 @@ def given(site: Site) -> dict[str, Any]:
     [directory] = site.sets()
     manifest = json.loads((directory / "manifest.json").read_text())
     return {"manifest": manifest, "ovf": (directory / "vm.ovf").read_text()}
+
+
+def test_check_mode_shows_the_whole_plan_and_what_is_missing(site: Site) -> None:
+    before = site.world()
+    shown = site.restore("--check", vm_restore_vm="shop01")
+    assert shown.ends() == 0, shown.text
+    for line in (
+        "(check mode: nothing was done)",
+        "would be restored",
+        r"VM        shop01-restored-\d+T\d+Z in cluster Default, new id and MAC addresses",
+        "card      nic1: ovirtmgmt/ovirtmgmt",
+        r"disk      shop01_system: 8\.00 MB, qcow2, virtio_scsi, boot, in data1",
+        r"disk      shop01_data: 1\.00 MB, raw, virtio, in data1",
+    ):
+        assert re.search(line.replace("(", r"\(").replace(")", r"\)"), shown.text), shown.text
+    wanting = site.restore(
+        "--check",
+        vm_restore_vm="shop01",
+        vm_restore_name="web01" * 20,
+        vm_restore_cluster="Nowhere",
+        vm_restore_storage_domain="nowhere",
+        vm_restore_vnic_profiles={"nic1": "dmz/slow"},
+    )
+    assert wanting.ends() == 2
+    for said in ("longer than 64", "no cluster 'Nowhere'", "where disk 'shop01_data' is to be"):
+        assert re.search(f"because   .*{said}", wanting.text), wanting.text
+    after = site.world()
+    assert [after[key] for key in ("vms", "disks", "attachments")] == [
+        before[key] for key in ("vms", "disks", "attachments")
+    ]
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name.replace(" ", "-"))
