@@ -254,7 +254,9 @@ def make_environment(environment: Environment, python: Python) -> None:
     uv = UV / "bin/uv"
     run(uv, "venv", "-q", "--clear", "--python", environment.python.path, environment.directory)
     # Compiled now, once: every module task imports the SDK in a new process, four times slower from source.
-    install = ["pip", "install", "-q", "--compile-bytecode", "-c", "constraints.txt"]
+    # The certificates of the system, as pip has it: a site's proxy may have one of its own.
+    install = ["pip", "install", "-q", "--system-certs", "--compile-bytecode"]
+    install += ["-c", "constraints.txt"]
     for group in environment.groups:
         install += ["--group", group]
     run(uv, *install, "--python", environment.directory / "bin/python")
