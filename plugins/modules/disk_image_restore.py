@@ -55,6 +55,13 @@ options:
           - Serial number of the device, which is the id of the new disk. 36 characters, or its first 20.
         type: str
         required: true
+      blank:
+        description:
+          - Whether the device must be blank, or hold what this restore began to write. What holds anything else is refused.
+          - Raw disks on block storage (iSCSI, FC) are not zeroed when they are made. M(ovirt_community.backup.restored_disks) returns
+            V(false) for them. Never say so of a disk that was not made for this restore.
+        type: bool
+        default: true
   timeout:
     description:
       - Seconds to wait for all devices to appear. The writing itself has no limit.

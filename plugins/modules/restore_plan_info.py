@@ -232,6 +232,11 @@ disks:
       returned: success
       type: bool
       sample: true
+    blank:
+      description: Whether the storage makes it blank. It does not zero raw disks on block storage.
+      returned: success
+      type: bool
+      sample: true
     storage_domain:
       description: Id of its storage domain.
       returned: success

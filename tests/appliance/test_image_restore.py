@@ -111,6 +111,14 @@ def test_a_disk_that_holds_anything_is_left_alone(scene: Scene, foreign: bytes) 
     assert scene.content()[: len(foreign)] == foreign
 
 
+def test_a_disk_that_is_not_zeroed_is_written_as_a_whole(scene: Scene) -> None:
+    Path(scene.device).write_bytes(os.urandom(SIZE))
+    target = restore_images.Target(scene.disk.id, scene.serial, blank=False)
+    assert scene.restore(targets=(target,))["changed"]
+    assert scene.content() == scene.wanted
+    assert not scene.restore(targets=(target,))["changed"]
+
+
 def test_what_changes_between_plan_and_deed_is_seen(scene: Scene) -> None:
     operation = scene.operation()
     plan = operation.plan()

@@ -335,6 +335,17 @@ def test_maps_of_domains_and_profiles(scene: Scene) -> None:
     assert {scene.lab.world.disks[row.disk_id].domain_id for row in held} == {fast}
 
 
+def test_a_raw_disk_on_block_storage_is_not_said_to_be_blank(scene: Scene) -> None:
+    domain = next(d.id for d in scene.lab.world.domains.values() if d.name == "data1")
+    scene.lab.control().patch("domains", domain, storage="iscsi")
+    plan = scene.plan()
+    raw = [one["format"] == "raw" for one in plan["disks"]]
+    assert [one["blank"] for one in plan["disks"]] == [not one for one in raw]
+    prepared = scene.disks(plan, "prepared")
+    assert [one["blank"] for one in prepared["images"]] == [not one for one in raw]
+    assert True in raw
+
+
 # ----- disks alone --------------------------------------------------------------------------------
 
 

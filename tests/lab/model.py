@@ -76,7 +76,8 @@ class Host:
 class Domain:
     """A storage domain; ``backup`` is the flag that forbids running VMs on it.
 
-    ``type`` is ``data`` or ``export``; ``available`` is in bytes.
+    ``type`` is ``data`` or ``export``; ``storage`` is ``nfs``, or ``iscsi``, where a new raw disk holds
+    what was there before (vdsm's blockVolume.py zeroes nothing); ``available`` is in bytes.
     """
 
     id: str
@@ -87,6 +88,7 @@ class Domain:
     low_space: bool = False
     type: str = "data"
     available: int = 100 << 30
+    storage: str = "nfs"
 
 
 @dataclass(frozen=True)

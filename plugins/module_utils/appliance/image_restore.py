@@ -176,7 +176,8 @@ class ImageRestore:
         wanted = self._record(disk, target)
         with device.claimed(self._host, self._claim_request(disk, target), self._finder) as claim:
             content = self._read(claim)
-            mode = restore_images.decide(wanted, content, self._noted(wanted), claim.device.path)
+            may = self._noted(wanted) or not target.blank
+            mode = restore_images.decide(wanted, content, may, claim.device.path)
             if mode == restore_images.DONE:
                 self._passed(disk, PASSES - 1)
             return WriteStep(disk, target, claim.device.path, mode)
@@ -194,7 +195,8 @@ class ImageRestore:
             path_now = claim.device.path
             with restore_source.opened_image(path, disk):
                 content = self._read(claim)
-                mode = restore_images.decide(wanted, content, self._noted(wanted), path_now)
+                may = self._noted(wanted) or not target.blank
+                mode = restore_images.decide(wanted, content, may, path_now)
                 if mode != restore_images.DONE:
                     self._note(wanted)
                     blank = mode == restore_images.WRITE

@@ -4,7 +4,8 @@
 """From a set's images to new disks: what is asked for, what may be written, and how.
 
 A device is written to only if it is blank all over, or if this very restore proved it blank before
-and was interrupted. So no disk that holds anything is ever overwritten.
+and was interrupted. So no disk that holds anything is ever overwritten. The exception are new raw disks
+on block storage, which the caller has to name: nobody zeroes them.
 """
 
 from __future__ import annotations
@@ -87,10 +88,16 @@ def check_source(request: SourceRequest) -> None:
 
 @dataclass(frozen=True)
 class Target:
-    """An image of the set, and the new disk that it goes to; ``serial`` is the new disk's id."""
+    """An image of the set, and the new disk that it goes to.
+
+    :param serial: The new disk's id.
+    :param blank: Whether the device must be blank. A raw disk on block storage holds what was there
+        before it was made.
+    """
 
     disk_id: str
     serial: str
+    blank: bool = True
 
 
 @dataclass(frozen=True)
@@ -258,17 +265,18 @@ def key(record: Record) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
 
 
-def decide(wanted: Record, content: DeviceContent, noted: bool, device: str) -> str:
+def decide(wanted: Record, content: DeviceContent, begun: bool, device: str) -> str:
     """What is to be done with a device.
 
-    :param noted: Whether this restore proved it blank before, and began to write.
+    :param begun: Whether what it holds may be overwritten: this restore began to write to it, or it
+        was made without being zeroed.
     :raises Refused: It holds something, and nothing tells that this restore put it there.
     """
     if content.sha256 == wanted.content_sha256:
         return DONE
     if content.blank:
         return WRITE
-    if noted:
+    if begun:
         return REWRITE
     raise Refused(
         f"{device} (serial {wanted.serial}) is not blank, and this restore has not begun to write to"

@@ -51,7 +51,11 @@ KEYS = (
 
 @dataclass(frozen=True)
 class DiskOrder:
-    """A disk that is wanted; ``disk_id`` is that of the original."""
+    """A disk that is wanted.
+
+    :param disk_id: That of the original.
+    :param blank: Whether the storage makes it blank; else it may hold what was there before.
+    """
 
     disk_id: str
     alias: str
@@ -60,6 +64,7 @@ class DiskOrder:
     sparse: bool
     storage_domain: str
     plugging: Plugging
+    blank: bool = True
 
 
 def read_orders(disks: Sequence[Mapping[str, Any]]) -> tuple[DiskOrder, ...]:
@@ -92,6 +97,7 @@ def _order(index: int, disk: Mapping[str, Any]) -> DiskOrder:
         sparse=disk["sparse"] is True,
         storage_domain=str(disk["storage_domain"]),
         plugging=Plugging(str(disk["interface"]), **flags),
+        blank=disk.get("blank") is not False,
     )
 
 
@@ -322,6 +328,7 @@ def _disk_facts(now: Situation, order: DiskOrder, made: Made | None) -> dict[str
         "disk_id": order.disk_id,
         "alias": order.alias,
         "size": order.size,
+        "blank": order.blank,
         "new_disk_id": made.disk.id if made else None,
         "on_appliance": bool(made and made.holders and now.appliance.id in made.holders),
         "on_vm": bool(made and made.holders and now.vm and now.vm.id in made.holders),
@@ -332,7 +339,7 @@ def _disk_facts(now: Situation, order: DiskOrder, made: Made | None) -> dict[str
 def images(disks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The option ``images`` of ``disk_image_restore``: a VM's disks were written before it got them."""
     return [
-        {"disk_id": one["disk_id"], "serial": one["new_disk_id"]}
+        {"disk_id": one["disk_id"], "serial": one["new_disk_id"], "blank": one["blank"]}
         for one in disks
         if not one["on_vm"] and not one["finished"]
     ]

@@ -222,6 +222,8 @@ def order(disk: Disk, device: OvfDisk, domain: Domain | None) -> dict[str, Any]:
         "format": device.format,
         # No engine has thin raw disks on block storage, nor thick qcow2 ones without a reason.
         "sparse": not raw or (device.sparse and not block),
+        # There, a raw disk is a new logical volume, which vdsm does not zero (blockVolume.py, _create).
+        "blank": not (raw and block),
         "storage_domain": domain.id if domain else "",
         "storage_domain_name": domain.name if domain else "",
         "interface": disk.interface,

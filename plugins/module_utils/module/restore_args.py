@@ -56,7 +56,11 @@ WRITE: Spec = {
         "type": "list",
         "elements": "dict",
         "required": True,
-        "options": {"disk_id": _NEEDED, "serial": _NEEDED},
+        "options": {
+            "disk_id": _NEEDED,
+            "serial": _NEEDED,
+            "blank": {"type": "bool", "default": True},
+        },
     },
     "timeout": {"type": "float", "default": 60.0},
     "wait": {"type": "float"},
@@ -149,9 +153,7 @@ def plan_request(params: Params) -> RestoreRequest:
     """
     alone = params["what"] == DISKS
     of_vm = [
-        key
-        for key in ("name", "cluster", "vnic_profiles", "keep_identity", "test")
-        if params[key]
+        key for key in ("name", "cluster", "vnic_profiles", "keep_identity", "test") if params[key]
     ]
     if params["keep_identity"] and params["test"]:
         raise InvalidRequest("A test restore has an identity of its own: leave keep_identity out.")

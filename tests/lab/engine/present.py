@@ -361,7 +361,9 @@ def domain(row: Domain, attached_to: Sequence[str]) -> Entity:
         available=row.available,
         used=10 * GIB,
         committed=0,
-        storage=types.HostStorage(type=types.StorageType.NFS, address="storage", path="/export"),
+        storage=types.HostStorage(
+            type=types.StorageType(row.storage), address="storage", path="/export"
+        ),
         data_centers=[ref(types.DataCenter, "datacenters", one) for one in attached_to],
     )
     return Entity(

@@ -130,6 +130,20 @@ def test_thin_raw_disks_are_thick_on_block_storage() -> None:
     assert restores.order(disk, device, None)["storage_domain"] == ""
 
 
+def test_raw_disks_on_block_storage_are_not_blank_when_they_are_made() -> None:
+    disk, thin = SET.disks[0], ovf.read(OVF).disks[0]
+    raw, block = replace(thin, format="raw"), replace(DOMAIN, block=True)
+    found = [
+        restores.order(disk, device, domain)["blank"]
+        for device in (raw, thin)
+        for domain in (DOMAIN, block, None)
+    ]
+    assert found == [True, False, True, True, True, True]
+    [order] = restore_steps.read_orders([{**ORDER, "blank": False}])
+    assert not order.blank
+    assert restore_steps.read_orders([ORDER])[0].blank
+
+
 def test_the_home_of_the_original_is_taken_where_it_is_usable() -> None:
     other = Domain(uuid(0xF), "data2", "data", "active", 10_000)
     both = replace(TARGET, domains=(DOMAIN, other), homes={DISK_ID: other.id})

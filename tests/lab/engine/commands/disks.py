@@ -52,8 +52,9 @@ def create(call: Call, wanted: Wanted, *, settled: bool = False) -> Disk:
             base.domain_ready(world, wanted.domain_id)
             disk, volume = rows(wanted)
             _creatable(world, disk)
+            dirty = volume.fmt == "raw" and domain is not None and domain.storage != "nfs"
         try:
-            engine.host.create_disk(base.image_of(disk, volume), None, 0)
+            engine.host.create_disk(base.image_of(disk, volume), "pattern" if dirty else None, 7)
         except HostFailure as failure:
             raise refuse("EXEC_UNEXPECTED") from failure
         with world.lock:
