@@ -137,6 +137,19 @@ def test_check_mode_shows_the_whole_plan_and_what_is_missing(site: Site) -> None
     ]
 
 
+def test_a_test_comes_up_and_goes_again(site: Site) -> None:
+    before = site.world()
+    tested = site.restore("-e", "vm_restore_test=true", vm_restore_vm="shop01")
+    assert tested.ends() == 0, tested.text
+    assert "OK, it came up and was removed" in tested.text
+    assert "card      nic1: not connected (was ovirtmgmt/ovirtmgmt)" in tested.text
+    after = site.world()
+    assert [after[key] for key in ("vms", "disks", "attachments")] == [
+        before[key] for key in ("vms", "disks", "attachments")
+    ]
+    assert [one["code"] for one in after["events"] if one["code"] in (32, 33)] == [32, 33]
+
+
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name.replace(" ", "-"))
 def test_a_lost_controller_loses_nothing(
     site: Site, given: dict[str, Any], step: Step | Writing
