@@ -338,6 +338,8 @@ def test_maps_of_domains_and_profiles(scene: Scene) -> None:
 def test_a_raw_disk_on_block_storage_is_not_said_to_be_blank(scene: Scene) -> None:
     domain = next(d.id for d in scene.lab.world.domains.values() if d.name == "data1")
     scene.lab.control().patch("domains", domain, storage="iscsi")
+    whole = replace(scene.found.disks[1], virtual_size=restores.EXTENT)
+    scene.found = replace(scene.found, disks=(scene.found.disks[0], whole, scene.found.disks[2]))
     plan = scene.plan()
     raw = [one["format"] == "raw" for one in plan["disks"]]
     assert [one["blank"] for one in plan["disks"]] == [not one for one in raw]

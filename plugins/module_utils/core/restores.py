@@ -43,6 +43,9 @@ HALF_MADE = "half_made"
 FINISHED = "finished"
 TAKEN = "taken"
 
+EXTENT = 128 * 1024 * 1024
+"""Bytes of which the size of a logical volume on block storage is a multiple (vdsm's VG_EXTENT_SIZE_MB)."""
+
 NAME_LIMIT = 64
 """Characters of a VM's name that every engine takes."""
 
@@ -202,7 +205,7 @@ def result(
         "left_out": _left_out(request.manifest, configuration),
     }
     found["problems"] = list(_problems(request, configuration, target, domains))
-    return found, tuple(_warnings(request, target, found))
+    return found, tuple(_warnings(request, configuration, target, found))
 
 
 def _vm_facts(target: Target) -> dict[str, Any] | None:
@@ -213,13 +216,14 @@ def _vm_facts(target: Target) -> dict[str, Any] | None:
 
 def order(disk: Disk, device: OvfDisk, domain: Domain | None) -> dict[str, Any]:
     """A disk that is to be made, as the modules hand it on."""
-    raw = device.format == "raw"
     block = domain is not None and domain.block
+    # There, the guest would see a whole number of extents, more bytes than the disk had.
+    raw = device.format == "raw" and not (block and disk.virtual_size % EXTENT)
     return {
         "disk_id": disk.id,
         "alias": disk.alias,
         "size": disk.virtual_size,
-        "format": device.format,
+        "format": "raw" if raw else "qcow2",
         # No engine has thin raw disks on block storage, nor thick qcow2 ones without a reason.
         "sparse": not raw or (device.sparse and not block),
         # There, a raw disk is a new logical volume, which vdsm does not zero (blockVolume.py, _create).
@@ -398,9 +402,21 @@ def missing_permits(
     return permissions.missing(permissions.RESTORE_NEEDS, target.grants, places)
 
 
-def _warnings(request: RestoreRequest, target: Target, found: Mapping[str, Any]) -> Iterator[str]:
+def _warnings(
+    request: RestoreRequest,
+    configuration: Configuration,
+    target: Target,
+    found: Mapping[str, Any],
+) -> Iterator[str]:
     for disk in found["left_out"]:
         yield f"Disk {disk['alias']!r} will not be restored: {disk['reason']}."
+    was = {device.disk_id: device.format for device in configuration.disks}
+    for disk in found["disks"]:
+        if disk["format"] != was[disk["disk_id"]]:
+            yield (
+                f"Disk {disk['alias']!r} was raw and becomes qcow2: the block storage"
+                f" {disk['storage_domain_name']!r} would round its {disk['size']} bytes up."
+            )
     if request.manifest.consistency.level in ("inconsistent", "crash"):
         yield f"The data of the set are {request.manifest.consistency.level}."
     if target.state == HALF_MADE:

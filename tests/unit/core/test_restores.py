@@ -120,7 +120,7 @@ def test_defaults_need_no_choice_where_there_is_one_of_each() -> None:
 
 
 def test_thin_raw_disks_are_thick_on_block_storage() -> None:
-    disk = SET.disks[0]
+    disk = replace(SET.disks[0], virtual_size=3 * restores.EXTENT)
     device = replace(ovf.read(OVF).disks[0], format="raw")
     assert restores.order(disk, device, DOMAIN)["sparse"]
     assert not restores.order(disk, device, replace(DOMAIN, block=True))["sparse"]
@@ -131,7 +131,8 @@ def test_thin_raw_disks_are_thick_on_block_storage() -> None:
 
 
 def test_raw_disks_on_block_storage_are_not_blank_when_they_are_made() -> None:
-    disk, thin = SET.disks[0], ovf.read(OVF).disks[0]
+    disk = replace(SET.disks[0], virtual_size=restores.EXTENT)
+    thin = ovf.read(OVF).disks[0]
     raw, block = replace(thin, format="raw"), replace(DOMAIN, block=True)
     found = [
         restores.order(disk, device, domain)["blank"]
@@ -139,9 +140,23 @@ def test_raw_disks_on_block_storage_are_not_blank_when_they_are_made() -> None:
         for domain in (DOMAIN, block, None)
     ]
     assert found == [True, False, True, True, True, True]
+    odd = restores.order(replace(disk, virtual_size=restores.EXTENT + 512), raw, block)
+    assert (odd["format"], odd["sparse"], odd["blank"]) == ("qcow2", True, True)
     [order] = restore_steps.read_orders([{**ORDER, "blank": False}])
     assert not order.blank
     assert restore_steps.read_orders([ORDER])[0].blank
+
+
+def test_a_raw_disk_that_block_storage_would_round_is_named() -> None:
+    raw = replace(REQUEST, ovf=OVF.replace('volume-format="COW"', 'volume-format="RAW"'))
+    assert raw.ovf != OVF
+    block = replace(TARGET, domains=(replace(DOMAIN, block=True),))
+    found, warnings = result(raw, block)
+    assert found["disks"][0]["format"] == "qcow2"
+    assert [one for one in warnings if "was raw and becomes qcow2" in one]
+    found, warnings = result(raw, TARGET)
+    assert found["disks"][0]["format"] == "raw"
+    assert not [one for one in warnings if "becomes qcow2" in one]
 
 
 def test_the_home_of_the_original_is_taken_where_it_is_usable() -> None:
