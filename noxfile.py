@@ -7,8 +7,7 @@
 one. Sessions share the environments that tools/bootstrap makes: making one per session would cost minutes.
 
 Tags: `lab` makes devices and mounts, or has the long run of Ansible (one such session at a time); `light` disturbs nobody: it
-reads the tree, or asks a lab whose disks are rows only; `long` makes no devices either, and is begun before those that are
-`light`, so that both lanes end at about the same time; `last` looks at what others left.
+reads the tree, or asks a lab whose disks are rows only; `last` looks at what others left.
 """
 
 from __future__ import annotations
@@ -351,7 +350,7 @@ def molecule(session: nox.Session) -> None:
     )
 
 
-@nox.session(tags=["long"])
+@nox.session(tags=["lab"])
 def guest(session: nox.Session) -> None:
     """The lab's tier of Linux guests under QEMU, and the roles from end to end on it."""
     if not shutil.which("qemu-system-x86_64"):
@@ -361,7 +360,6 @@ def guest(session: nox.Session) -> None:
         session,
         *("molecule", "test", "-s", "guest", "--report", "--no-command-borders"),
         LAB_UP="--tier guest --blank",
-        MOLECULE_EPHEMERAL_DIRECTORY=str(CACHE / "molecule-guest"),  # beside the other session's
     )
 
 

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the nox sessions in two lanes, say how each ended, and end with the truth.
 
-One lane runs the sessions that make devices (tag `lab`) one after the other, so that they do not disturb each other; the
-other the guests (`long`), and those that disturb nobody (tag `light`). A lane that has nothing left helps with `light` ones.
+One lane runs the sessions that make devices or take long (tag `lab`) one after the other, so that they do not disturb each
+other; the other runs those that disturb nobody (tag `light`). A lane that has nothing left helps with `light` ones.
 Sessions with the tag `last` come when both are done. Each session's output goes to .cache/logs; a failure's end of log
 is shown. What a session leaves running, mounted or attached to a loop device is removed, and fails that session's run.
 """
@@ -257,7 +257,7 @@ class Runner:
         self._queue = list(sessions)
         self._lock = threading.Lock()
         self._started = time.monotonic()
-        tags = (("lab", "light"), ("long", "light"))
+        tags = (("lab", "light"), ("light",))
         self._lanes = [threading.Thread(target=self._lane, args=wanted) for wanted in tags]
 
     def _next(self, tags: tuple[str, ...]) -> Session | None:
