@@ -176,7 +176,7 @@ class ImageRestore:
         wanted = self._record(disk, target)
         with device.claimed(self._host, self._claim_request(disk, target), self._finder) as claim:
             content = self._read(claim)
-            may = self._noted(wanted) or not target.blank
+            may = self._may_overwrite(wanted, target)
             mode = restore_images.decide(wanted, content, may, claim.device.path)
             if mode == restore_images.DONE:
                 self._passed(disk, PASSES - 1)
@@ -194,9 +194,12 @@ class ImageRestore:
         with device.claimed(self._host, request, self._finder) as claim:
             path_now = claim.device.path
             with restore_source.opened_image(path, disk):
-                content = self._read(claim)
-                may = self._noted(wanted) or not target.blank
-                mode = restore_images.decide(wanted, content, may, path_now)
+                if self._may_overwrite(wanted, target):
+                    mode = restore_images.REWRITE
+                    self._passed(disk, 1)
+                else:
+                    content = self._read(claim)
+                    mode = restore_images.decide(wanted, content, False, path_now)
                 if mode != restore_images.DONE:
                     self._note(wanted)
                     blank = mode == restore_images.WRITE
@@ -208,6 +211,10 @@ class ImageRestore:
             self._forget(wanted)
         seconds = round(self._host.clock.monotonic() - start, 3)
         return {**restore_images.blank_result(disk, target, path_now), "seconds": seconds}
+
+    def _may_overwrite(self, wanted: restore_images.Record, target: restore_images.Target) -> bool:
+        """Whether it does not matter what the device holds."""
+        return not target.blank or self._noted(wanted)
 
     def _read(self, claim: device.Claim) -> restore_images.DeviceContent:
         content = _read(claim, self._meter.at if self._meter else None)
