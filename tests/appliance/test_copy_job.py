@@ -46,6 +46,15 @@ SLOW = 12 * MIB
 """Bytes a second: a copy takes four seconds, and as long again to prove."""
 
 
+def open_files(pid: int) -> set[str]:
+    """What a process has open; some of it may be closed while we look."""
+    found = set()
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.add(os.readlink(path))
+    return found
+
+
 @dataclass
 class Desk:
     """An appliance, one disk of it, and where its image goes."""
@@ -84,7 +93,7 @@ class Desk:
         found = []
         for process in filter(lambda path: path.name.isdigit(), Path("/proc").iterdir()):
             with suppress(OSError):
-                if locks & {os.readlink(fd) for fd in (process / "fd").iterdir()}:
+                if locks & open_files(int(process.name)):
                     found.append(int(process.name))
         return found
 
@@ -171,8 +180,7 @@ def test_the_job_belongs_to_nobody(slow_desk: Desk) -> None:
     assert session != os.getsid(0)
     assert group == session != worker, "no leader, so no terminal can become its own"
     assert parent != os.getpid()
-    fds = {os.readlink(path) for path in Path(f"/proc/{worker}/fd").iterdir()}
-    ours = {os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.exists()}
+    fds, ours = open_files(worker), open_files(os.getpid())
     assert fds & ours <= {"/dev/null"} | {link for link in fds if link.startswith("anon_inode:")}
     assert os.readlink(f"/proc/{worker}/cwd") == "/"
 

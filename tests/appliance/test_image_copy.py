@@ -629,7 +629,8 @@ def test_a_killed_copy_leaves_a_part_only_and_no_process(
     sig: signal.Signals,
     fmt: str,
 ) -> None:
-    slow_disk(appliance, exports, disk_id, 8 * MIB, bytes_per_second=6 * MIB)
+    # Slow enough that it still copies when a loaded machine looks.
+    slow_disk(appliance, exports, disk_id, 8 * MIB, bytes_per_second=2 * MIB)
     dest, part = repository / "a", repository / "a.part"
     words = [appliance.paths.by_id, disk_id, str(8 * MIB), str(dest), fmt]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
