@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,6 +107,11 @@ def given(site: Site) -> dict[str, Any]:
     return {"manifest": manifest, "ovf": (directory / "vm.ovf").read_text()}
 
 
+def rows(world: Mapping[str, Any]) -> list[Any]:
+    """What a restore makes."""
+    return [world[key] for key in ("vms", "disks", "attachments")]
+
+
 def test_check_mode_shows_the_whole_plan_and_what_is_missing(site: Site) -> None:
     before = site.world()
     shown = site.restore("--check", vm_restore_vm="shop01")
@@ -132,9 +137,7 @@ def test_check_mode_shows_the_whole_plan_and_what_is_missing(site: Site) -> None
     for said in ("longer than 64", "no cluster 'Nowhere'", "where disk 'shop01_data' is to be"):
         assert re.search(f"because   .*{said}", wanting.text), wanting.text
     after = site.world()
-    assert [after[key] for key in ("vms", "disks", "attachments")] == [
-        before[key] for key in ("vms", "disks", "attachments")
-    ]
+    assert rows(after) == rows(before)
 
 
 def test_a_test_comes_up_and_goes_again(site: Site) -> None:
@@ -144,9 +147,7 @@ def test_a_test_comes_up_and_goes_again(site: Site) -> None:
     assert "OK, it came up and was removed" in tested.text
     assert "card      nic1: not connected (was ovirtmgmt/ovirtmgmt)" in tested.text
     after = site.world()
-    assert [after[key] for key in ("vms", "disks", "attachments")] == [
-        before[key] for key in ("vms", "disks", "attachments")
-    ]
+    assert rows(after) == rows(before)
     assert [one["code"] for one in after["events"] if one["code"] in (32, 33)] == [32, 33]
 
 
