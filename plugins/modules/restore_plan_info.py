@@ -283,6 +283,18 @@ left_out:
   type: list
   elements: dict
   sample: []
+unfinished:
+  description:
+    - Other restores of the same disks, by the same owner, that are at work, did not come to their end, or are tests that were kept.
+    - RV(ignore:restore_id) and RV(ignore:run_id) name them, RV(ignore:disks) are the names of their half-made disks.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - restore_id: 8f0a1c2b3d4e
+      run_id: 4f0c2a91d7be
+      disks:
+        - web01_data
 problems:
   description: Why the restore cannot be done. Empty if it can.
   returned: success

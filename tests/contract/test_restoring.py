@@ -31,6 +31,11 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     OperationFailed,
     Refused,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    DiskId,
+    Plugging,
+    VmId,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import Patience
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.restore_steps import (
     DisksRequest,
@@ -271,7 +276,12 @@ def test_a_test_is_started_without_a_network_and_goes_again(scene: Scene) -> Non
     )
     assert scene.held(plan["name"]) == scene.held("shop01")
     assert scene.plan(test=True)["state"] == "half_made"
-    assert scene.vm(plan, "tested")["vm"]["status"] == "up", "run again after it was killed"
+    again = scene.vm(plan, "tested")
+    assert (again["vm"]["status"], again["changed"]) == ("up", False), (
+        "run again after it was killed"
+    )
+    [other] = scene.plan(name="shop02")["unfinished"]
+    assert other["restore_id"] == plan["restore_id"]
     assert scene.vm(plan, "absent")["changed"]
     now = scene.lab.control().world()
     assert [now[key] for key in ("vms", "disks")] == [before[key] for key in ("vms", "disks")]
@@ -281,13 +291,16 @@ def test_a_half_made_vm_that_somebody_started_is_not_powered_off(scene: Scene) -
     plan = scene.plan()
     scene.disks(plan, "prepared")
     with pytest.raises(Killed):
-        scene.vm(plan, engine=Mortal(scene.engine, 2, after=True))
+        scene.vm(plan, engine=Mortal(scene.engine, 3, after=True))
+    [moved] = _rows(scene, plan["name"])
     scene.lab.control().status(plan["name"], "up")
     scene.patience = Patience(timeout=0.3, poll_interval=0.02)
     with pytest.raises(BackupError, match="state is not down") as caught:
         scene.vm(plan, "absent")
     assert caught.value.message.startswith("LEFT BEHIND: VM shop01-restored")
     assert scene.lab.vm(plan["name"]).status == "up"
+    assert _rows(scene, plan["name"]) == [moved], "what it has stays with it"
+    assert len(scene.made()) == 1
 
 
 def test_what_was_restored_to_stay_is_no_test(scene: Scene) -> None:
@@ -459,6 +472,81 @@ def test_what_others_made_is_never_removed(scene: Scene) -> None:
     assert len(result["removed"]) == 1
 
 
+def test_a_disk_that_somebody_took_is_neither_used_nor_removed(scene: Scene) -> None:
+    plan = scene.plan()
+    scene.disks(plan, "prepared")
+    world = scene.lab.world
+    rescue, appliance = (scene.engine.vms_named(name)[0] for name in ("shop01", "backup01"))
+    stolen = next(d for d in world.disks.values() if "in progress" in d.description)
+    scene.engine.detach(appliance.id, DiskId(stolen.id))
+    scene.engine.plug_disk(rescue.id, DiskId(stolen.id), Plugging("virtio_scsi", active=True), "x")
+    assert scene.plan()["state"] == "half_made"
+    scene.restore()
+    assert stolen.id in {row.disk_id for row in world.attachments_of(rescue.id)}
+    assert stolen.id not in {row.disk_id for row in _rows(scene, plan["name"])}
+    assert len(scene.made()) == 4
+
+
+def test_a_disk_that_is_taken_at_the_last_moment_stays(scene: Scene) -> None:
+    plan = scene.plan()
+    scene.disks(plan, "prepared")
+    world = scene.lab.world
+    rescue = scene.engine.vms_named("shop01")[0]
+
+    class Taken(Mortal):
+        """Somebody attaches each disk to a VM as soon as it is free."""
+
+        def __getattr__(self, name: str) -> Callable[..., Any]:
+            method: Callable[..., Any] = getattr(self._engine, name)
+            return self._steal if name == "detach" else method
+
+        def _steal(self, vm_id: VmId, disk_id: DiskId) -> None:
+            self._engine.detach(vm_id, disk_id)
+            self._engine.plug_disk(rescue.id, disk_id, Plugging("virtio_scsi", active=True), "x")
+
+    with pytest.raises(BackupError, match="is attached to VM"):
+        scene.vm(plan, "absent", engine=Taken(scene.engine, 0, after=True))
+    assert len(scene.made()) == 3
+    assert len(world.attachments_of(rescue.id)) == 6
+
+
+def test_a_new_vm_gets_no_disks_that_a_lost_one_had(scene: Scene) -> None:
+    first = scene.restore()
+    old = {row.disk_id for row in _rows(scene, first["name"])}
+    scene.engine.remove_vm(scene.engine.vms_named(first["name"])[0].id, "x")
+    assert scene.plan()["state"] == "absent"
+    again = scene.restore()
+    assert again["changed"]
+    new = {row.disk_id for row in _rows(scene, again["name"])}
+    assert (len(new), new & old, old <= set(scene.lab.world.disks)) == (3, set(), True)
+
+
+def test_the_appliance_itself_may_get_a_disk(scene: Scene) -> None:
+    wanted: dict[str, Any] = {
+        "what": "disks",
+        "disks": (scene.found.disks[1].id,),
+        "vm": "backup01",
+    }
+    plan = scene.plan(**wanted)
+    first = scene.disks(plan, "prepared", vm="backup01")
+    again = scene.disks(plan, "prepared", vm="backup01")
+    assert first["images"] == again["images"] != []
+    assert scene.disks(plan, "present", vm="backup01")["changed"]
+    assert not scene.disks(plan, "present", vm="backup01")["changed"]
+    assert scene.disks(plan, "prepared", vm="backup01")["images"] == []
+    assert scene.plan(**wanted)["state"] == "finished"
+
+
+def test_a_half_made_disk_elsewhere_is_told(scene: Scene) -> None:
+    scene.disks(scene.plan(), "prepared")
+    scene.lab.control().add_domain("fast")
+    with pytest.raises(Refused, match="An earlier run of this restore made disk"):
+        scene.disks(scene.plan(storage_domain="fast"), "prepared")
+    scene.vm(scene.plan(), "absent")
+    scene.restore(storage_domain="fast")
+    assert len(scene.made()) == 3
+
+
 def test_a_size_that_the_engine_rounds_is_noticed(scene: Scene) -> None:
     plan = scene.plan()
     scene.disks(plan, "prepared")
@@ -573,11 +661,7 @@ def test_killed_at_any_order_and_given_up(scene: Scene, number: int, after: bool
     now = {vm.name for vm in scene.lab.world.vms.values()}
     assert now == (names | {plan["name"]} if finished else names)
     left = {d.id for d in scene.lab.world.disks.values()} - before
-    done = {row.disk_id for row in _rows(scene, plan["name"])} if finished else set()
-    assert {
-        one for one in left if "Restored by" not in scene.lab.world.disks[one].description
-    } == set()
-    assert done <= left
+    assert left == ({row.disk_id for row in _rows(scene, plan["name"])} if finished else set())
 
 
 def _rows(scene: Scene, name: str) -> list[Any]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _HALF_MADE = "Restore in progress, by ovirt_community.backup"
+HALF_MADE_WORD = "progress"
+"""A word in the description of each half-made disk, for the engine's search."""
+
 _TEST = "Test of a restore, by ovirt_community.backup"
 _DONE = "Restored by ovirt_community.backup"
 _FORM = re.compile(

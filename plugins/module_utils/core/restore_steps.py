@@ -10,7 +10,7 @@ say of itself that it is half-made.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
@@ -157,6 +157,7 @@ class Situation:
 
     :param vm: The VM that it made, or that the disks are for.
     :param half_made: Whether that VM says that it is not finished.
+    :param for_nobody: Whether the disks are for no VM at all.
     """
 
     mark: Mark
@@ -165,6 +166,7 @@ class Situation:
     made: tuple[Made, ...] = ()
     vm: Vm | None = None
     half_made: bool = False
+    for_nobody: bool = False
 
     def own(self, order: DiskOrder) -> list[Made]:
         """Half-made disks for one order that nobody holds but us, the ones in use first."""
@@ -178,6 +180,15 @@ class Situation:
             and one.holders <= ours
         ]
         return sorted(found, key=lambda one: (not one.holders, one.disk.id))
+
+    def others(self, order: DiskOrder) -> frozenset[DiskId]:
+        """Half-made disks for one order that somebody else holds, or nobody can tell who."""
+        own = {one.disk.id for one in self.own(order)}
+        return frozenset(
+            one.disk.id
+            for one in self.made
+            if one.source_id == order.disk_id and one.half_made and one.disk.id not in own
+        )
 
     def finished(self, order: DiskOrder) -> Made | None:
         """The finished disk for one order that the VM has."""
@@ -198,10 +209,14 @@ class Situation:
 
 @dataclass(frozen=True)
 class CreateStep:
-    """Make a disk."""
+    """Make a disk.
+
+    :param others: Those with the same mark that are not ours any more.
+    """
 
     order: DiskOrder
     disk: NewDisk
+    others: frozenset[DiskId] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -245,6 +260,16 @@ class StartStep:
 
 
 @dataclass(frozen=True)
+class ReopenDiskStep:
+    """Say of a disk of the half-made VM that it is half-made again."""
+
+    disk_id: DiskId
+    alias: str
+    source_id: str
+    vm: Vm
+
+
+@dataclass(frozen=True)
 class RemoveVmStep:
     """Remove the half-made VM; its disks stay."""
 
@@ -253,11 +278,19 @@ class RemoveVmStep:
 
 @dataclass(frozen=True)
 class RemoveDiskStep:
-    """Remove a half-made disk."""
+    """Remove a half-made disk.
+
+    :param from_vm: The half-made VM holds it, and must be gone before.
+    """
 
     disk_id: DiskId
     alias: str
     from_appliance: bool = field(default=False)
+    from_vm: bool = field(default=False)
+
+
+CleanStep = Union[ReopenDiskStep, RemoveVmStep, RemoveDiskStep]
+"""What a removal is made of."""
 
 
 def plan_prepared(now: Situation) -> Plan:
@@ -284,9 +317,12 @@ def plan_prepared(now: Situation) -> Plan:
 
 
 def _finished_one(now: Situation, order: DiskOrder) -> list[Made]:
-    """The finished disk that the VM has, or that nobody has where nobody was to get it."""
+    """The finished disk that the VM has, or that nobody has where nobody was to get it.
+
+    A free one that a VM has had is no substitute: it holds what that VM wrote.
+    """
     found = now.finished(order)
-    if found or now.vm is not None:
+    if found or not now.for_nobody:
         return [found] if found else []
     return [
         one
@@ -301,11 +337,13 @@ def _prepare(now: Situation, order: DiskOrder, held: Sequence[Made]) -> Iterator
         new = NewDisk(
             *(order.alias, text, order.size, order.format, order.sparse, order.storage_domain)
         )
-        yield CreateStep(order, new)
+        yield CreateStep(order, new, now.others(order))
         yield PlugStep(order)
         return
     first = held[0]
     check_size(order, first.disk)
+    if first.half_made:
+        _check_place(order, first.disk)
     if first.half_made and not first.holders:
         yield PlugStep(order, first.disk.id)
 
@@ -323,7 +361,26 @@ def check_size(order: DiskOrder, disk: Disk) -> None:
         )
 
 
+def _check_place(order: DiskOrder, disk: Disk) -> None:
+    """Refuse a half-made disk that is somewhere else, or of another kind, than is wanted now.
+
+    :raises Refused: It is.
+    """
+    elsewhere = disk.storage_domain_id and disk.storage_domain_id != order.storage_domain
+    other_kind = disk.format and disk.format != order.format
+    if elsewhere or other_kind:
+        raise Refused(
+            f"An earlier run of this restore made disk {order.alias!r} ({disk.id}) as {disk.format} in"
+            f" storage domain {disk.storage_domain_id}, not as {order.format} in"
+            f" {order.storage_domain}.",
+            hint="Remove what is half-made, or restore to the storage domain of the first run.",
+            details={"problems": ["storage_domain"], "disk_id": disk.id},
+        )
+
+
 def _disk_facts(now: Situation, order: DiskOrder, made: Made | None) -> dict[str, Any]:
+    # Where the appliance itself is to get the disk, having it says nothing of what was written.
+    receiver = now.vm.id if now.vm and now.vm.id != now.appliance.id else None
     return {
         "disk_id": order.disk_id,
         "alias": order.alias,
@@ -331,7 +388,7 @@ def _disk_facts(now: Situation, order: DiskOrder, made: Made | None) -> dict[str
         "blank": order.blank,
         "new_disk_id": made.disk.id if made else None,
         "on_appliance": bool(made and made.holders and now.appliance.id in made.holders),
-        "on_vm": bool(made and made.holders and now.vm and now.vm.id in made.holders),
+        "on_vm": bool(made and made.holders and receiver in made.holders),
         "finished": bool(made and not made.half_made),
     }
 
@@ -366,7 +423,8 @@ def plan_vm(now: Situation, *, start: bool, test: bool = False) -> Plan:
             held = bool(one.holders and now.appliance.id in one.holders)
             steps.append(MoveStep(order, one.disk.id, held))
     if test:
-        steps.append(StartStep())
+        if now.vm is None or steps or now.vm.status != "up":
+            steps.append(StartStep())
     else:
         steps.extend(FinishDiskStep(order, one.disk.id) for order, one in moved if one.half_made)
         steps.append(FinishVmStep())
@@ -405,10 +463,11 @@ def plan_handover(now: Situation) -> Plan:
         holders = one.holders or frozenset()
         given = replace(order, plugging=replace(order.plugging, bootable=False))
         on_appliance = now.appliance.id in holders
-        if on_appliance or (now.vm and now.vm.id not in holders and one.half_made):
+        if not one.half_made:
+            continue
+        if on_appliance or (now.vm and now.vm.id not in holders):
             steps.append(MoveStep(given, one.disk.id, on_appliance))
-        if one.half_made:
-            steps.append(FinishDiskStep(given, one.disk.id))
+        steps.append(FinishDiskStep(given, one.disk.id))
     return Plan(
         steps=tuple(steps),
         result={
@@ -445,37 +504,49 @@ def vm_facts(vm: Vm | None) -> dict[str, Any] | None:
 
 
 def plan_absent(now: Situation) -> Plan:
-    """Have nothing half-made: what a restore made and did not finish goes."""
+    """Have nothing half-made: what a restore made and did not finish goes.
+
+    A disk that was finished before its VM was goes with it: nobody has used it.
+    """
     vm = now.vm if now.half_made else None
     ours = {now.appliance.id} | ({vm.id} if vm else set())
+    early = [
+        one for one in now.made if vm and not one.half_made and one.holders == frozenset({vm.id})
+    ]
     half = [one for one in now.made if one.half_made]
-    mine = [one for one in half if one.holders is not None and one.holders <= ours]
+    mine = [one for one in half if one.holders is not None and one.holders <= ours] + early
     left = [
         {"disk_id": one.disk.id, "alias": one.disk.alias, "holders": sorted(one.holders or ())}
         for one in half
         if one not in mine
     ]
-    steps: list[Any] = [RemoveVmStep(vm)] if vm else []
-    steps.extend(
-        RemoveDiskStep(
-            one.disk.id, one.disk.alias, bool(one.holders and now.appliance.id in one.holders)
-        )
-        for one in mine
-    )
     warnings = tuple(
         f"Disk {one['alias']!r} ({one['disk_id']}) is half-made, but another VM holds it, or nobody"
         " can tell who does; it stays."
         for one in left
     )
     return Plan(
-        steps=tuple(steps),
+        steps=tuple(_removals(now, vm, mine)),
         result={
             "vm": vm_facts(vm),
             "disks": [],
             "removed": [one.disk.id for one in mine],
             "left": left,
         },
-        before={"vm": vm.id if vm else None, "disks": [one.disk.id for one in half]},
+        before={"vm": vm.id if vm else None, "disks": [one.disk.id for one in [*half, *early]]},
         after={"vm": None, "disks": [str(one["disk_id"]) for one in left]},
         warnings=warnings,
     )
+
+
+def _removals(now: Situation, vm: Vm | None, mine: Sequence[Made]) -> Iterator[Any]:
+    """Take away the VM, and then the disks; at every moment all of them say that they are half-made."""
+    if vm:
+        for one in mine:
+            if not one.half_made:
+                yield ReopenDiskStep(one.disk.id, one.disk.alias, one.source_id, vm)
+        yield RemoveVmStep(vm)
+    for one in mine:
+        holders = one.holders or frozenset()
+        on_appliance, on_vm = now.appliance.id in holders, bool(vm and vm.id in holders)
+        yield RemoveDiskStep(one.disk.id, one.disk.alias, on_appliance, on_vm)

@@ -20,8 +20,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core import model
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.manifest import (
         Disk,
         Manifest,
@@ -98,6 +99,36 @@ class RestoreRequest:
 
 
 @dataclass(frozen=True)
+class Unfinished:
+    """Another restore that did not come to its end, or a test that was kept.
+
+    :param run_id: Of the set.
+    :param disks: Names of its disks.
+    """
+
+    restore_id: str
+    run_id: str
+    disks: tuple[str, ...]
+
+
+def unfinished(
+    mine: restore_marks.Mark, originals: Collection[str], found: Iterable[model.Disk]
+) -> tuple[Unfinished, ...]:
+    """Half-made disks of the same originals, by the restores of the same owner that made them."""
+    by_restore: dict[tuple[str, str], list[str]] = {}
+    for disk in found:
+        read = restore_marks.parse(disk.description)
+        if read is None or not read.half_made or read.disk_id not in originals:
+            continue
+        if read.mark.owner == mine.owner and read.mark != mine:
+            key = (read.mark.restore_id, read.mark.run_id)
+            by_restore.setdefault(key, []).append(disk.alias)
+    return tuple(
+        Unfinished(*key, tuple(sorted(names))) for key, names in sorted(by_restore.items())
+    )
+
+
+@dataclass(frozen=True)
 class Target:
     """The engine as it stands.
 
@@ -110,6 +141,10 @@ class Target:
         :data:`TAKEN` if another VM has the name.
     :param homes: Storage domain ids of the original disks, as far as they are there.
     :param grants: What the user may do, None where nobody looked.
+    :param receiver: The VM that disks alone are for.
+    :param receiver_place: Where that VM is.
+    :param begun: Ids of the originals of disks that an earlier run of this restore made already.
+    :param unfinished: Other restores of the same disks that did not come to their end.
     """
 
     appliance: Vm
@@ -123,6 +158,9 @@ class Target:
     homes: Mapping[str, str] = field(default_factory=dict)
     grants: tuple[permissions.Grant, ...] | None = None
     receiver: Vm | None = None
+    receiver_place: Location | None = None
+    begun: frozenset[str] = frozenset()
+    unfinished: tuple[Unfinished, ...] = ()
 
 
 def wanted_name(request: RestoreRequest) -> str:
@@ -203,6 +241,7 @@ def result(
         "disks": [order(pair.disk, pair.device, domains[pair.disk.id]) for pair in pairs],
         "required_bytes": sum(_needed(pair) for pair in pairs),
         "left_out": _left_out(request.manifest, configuration),
+        "unfinished": [asdict(one) for one in target.unfinished],
     }
     found["problems"] = list(_problems(request, configuration, target, domains))
     return found, tuple(_warnings(request, configuration, target, found))
@@ -289,11 +328,14 @@ def _problems(
     if request.what == VM:
         yield from _vm_problems(request, target)
         yield from _network_problems(request, configuration, target)
-    elif request.vm and target.receiver is None:
-        yield f"There is no VM {request.vm!r} to attach the disks to."
+    elif request.vm:
+        yield from _receiver_problems(request, target)
     yield from _domain_problems(request, target, domains)
     if target.state != FINISHED:
-        yield from _space_problems(_pairs(request, configuration), domains)
+        missing = [
+            pair for pair in _pairs(request, configuration) if pair.disk.id not in target.begun
+        ]
+        yield from _space_problems(missing, domains)
     yield from permissions.problems(missing_permits(request, target, domains))
 
 
@@ -319,6 +361,25 @@ def _vm_problems(request: RestoreRequest, target: Target) -> Iterator[str]:
             f"There is no cluster {word!r} in the appliance's data centre. Choose one with cluster;"
             f" there are: {there}."
         )
+
+
+def _receiver_problems(request: RestoreRequest, target: Target) -> Iterator[str]:
+    """Why disks could be written, and then not be attached to the VM that they are for."""
+    vm = target.receiver
+    if vm is None:
+        yield f"There is no VM {request.vm!r} to attach the disks to."
+        return
+    place = target.receiver_place
+    if place and place.data_center_id != target.place.data_center_id:
+        yield f"The VM {vm.name!r} is in another data centre than the appliance."
+    if vm.status not in rules.ATTACH_STATES + rules.PASSING_STATES:
+        yield f"The VM {vm.name!r} is {vm.status}: disks cannot be attached to it. Resume or stop it."
+    for disk in restore_images.select(request.manifest, request.disks):
+        if vm.status != "down" and not rules.can_be_plugged(disk.interface):
+            yield (
+                f"Disk {disk.alias!r} is on {disk.interface}, and cannot be plugged into a running VM."
+                f" Stop {vm.name!r}, or restore the disk without attaching it."
+            )
 
 
 def _network_problems(
@@ -419,5 +480,24 @@ def _warnings(
             )
     if request.manifest.consistency.level in ("inconsistent", "crash"):
         yield f"The data of the set are {request.manifest.consistency.level}."
-    if target.state == HALF_MADE:
+    yield from _unused_connections(request, configuration)
+    if target.state == HALF_MADE and found["problems"]:
+        yield "An earlier run of this restore did not come to its end; what it made stays meanwhile."
+    elif target.state == HALF_MADE:
         yield "An earlier run of this restore did not come to its end; it is taken up."
+    for one in target.unfinished:
+        yield (
+            f"Another restore, {one.restore_id} of the set of run {one.run_id}, is at work, did not come"
+            f" to its end, or is a test that was kept. Its half-made disks: {', '.join(one.disks)}. Run"
+            " it again with that set, or remove what it made."
+        )
+
+
+def _unused_connections(request: RestoreRequest, configuration: Configuration) -> Iterator[str]:
+    if request.what != VM:
+        return
+    cards = configuration.nics
+    known = {word for nic in cards for word in (nic.name, nic.connection, nic.network)}
+    for word in request.wishes.vnic_profiles:
+        if word not in known:
+            yield f"vnic_profiles names {word!r}, which is no card of the VM and connects none."

@@ -254,13 +254,19 @@ def bootable_alone(
     ]
 
 
+def can_be_plugged(interface: str) -> bool:
+    """Whether a disk on an interface can be attached to a VM that runs (contract section 1.3, rows 21, 21b)."""
+    return interface not in _NO_HOT_PLUG
+
+
 def interface_fits(settings: AttachSettings, appliance: Vm) -> list[Violation]:
     """Refuse what the engine or the bus cannot do."""
     violations = []
     if settings.read_only and settings.interface in _NO_READ_ONLY:
         message = f"A disk on {settings.interface} cannot be read-only."
         violations.append(Violation(INTERFACE, message, {"interface": settings.interface}))
-    if settings.active and appliance.status != "down" and settings.interface in _NO_HOT_PLUG:
+    hot = settings.active and appliance.status != "down"
+    if hot and not can_be_plugged(settings.interface):
         message = f"A disk on {settings.interface} cannot be plugged into a running VM."
         violations.append(Violation(INTERFACE, message, {"interface": settings.interface}))
     return violations

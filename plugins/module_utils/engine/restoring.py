@@ -98,6 +98,7 @@ class RestorePlan(Look):
             original=engine.vm(VmId(request.manifest.vm.id)),
             homes=self._homes(),
             grants=given,
+            unfinished=self._unfinished(mark),
         )
         target = self._with_state(target, mark)
         result, warnings = restores.result(request, configuration, target)
@@ -108,13 +109,19 @@ class RestorePlan(Look):
         found = [self._engine.disk(DiskId(disk.id)) for disk in self._request.manifest.disks]
         return {disk.id: disk.storage_domain_id for disk in found if disk}
 
+    def _unfinished(self, mark: restore_marks.Mark) -> tuple[restores.Unfinished, ...]:
+        originals = {disk.id for disk in self._request.manifest.disks}
+        found = self._engine.disks_described(restore_marks.HALF_MADE_WORD)
+        return restores.unfinished(mark, originals, found)
+
     def _with_state(self, target: restores.Target, mark: restore_marks.Mark) -> restores.Target:
         """Find what there is of this restore already."""
         request, engine = self._request, self._engine
         if request.what == restores.VM:
             namesake = named(engine, restores.wanted_name(request), target.place)
             found = find_made(engine, mark, (target.appliance, namesake))
-            return replace(target, namesake=namesake, state=_state(namesake, mark, found))
+            state = _state(namesake, mark, found)
+            return replace(target, namesake=namesake, state=state, begun=_begun(found))
         receiver = _receiver(engine, request.vm)
         found = find_made(engine, mark, (target.appliance, receiver))
         wanted = set(request.disks) or {disk.id for disk in request.manifest.disks}
@@ -129,7 +136,14 @@ class RestorePlan(Look):
             state = restores.FINISHED
         elif not any(one.half_made for one in found):
             state = restores.ABSENT
-        return replace(target, receiver=receiver, state=state)
+        place = engine.location(receiver) if receiver else None
+        return replace(
+            target, receiver=receiver, receiver_place=place, state=state, begun=_begun(found)
+        )
+
+
+def _begun(found: tuple[restore_steps.Made, ...]) -> frozenset[str]:
+    return frozenset(one.source_id for one in found if one.half_made and one.holders is not None)
 
 
 def _receiver(engine: EnginePort, word: str) -> Vm | None:
@@ -233,7 +247,10 @@ class Restoring(EngineOperation):
 
         def made() -> list[Disk]:
             found = self._engine.disks_described(self._mark.restore_id)
-            return sorted((one for one in found if one.description == text), key=lambda one: one.id)
+            fitting = (
+                one for one in found if one.description == text and one.id not in step.others
+            )
+            return sorted(fitting, key=lambda one: one.id)
 
         with in_our_words():
             persist(
@@ -287,9 +304,9 @@ class Restoring(EngineOperation):
             )
 
     def _remove(self, step: restore_steps.RemoveDiskStep, deadline: Deadline) -> None:
-        """Remove a disk that says of itself, at this moment, that it is half-made.
+        """Remove a disk that says of itself, at this moment, that it is half-made, and that nobody has.
 
-        :raises Refused: It does not.
+        :raises Refused: It does not, or somebody has it.
         """
         disk = self._engine.disk(step.disk_id)
         if disk is None:
@@ -299,6 +316,13 @@ class Restoring(EngineOperation):
             raise Refused(
                 f"Disk {step.alias!r} ({step.disk_id}) is no half-made one of this restore. It stays.",
                 details={"disk_id": step.disk_id, "problems": ["no mark"]},
+            )
+        holders = self._engine.holders(step.disk_id)
+        if holders:
+            raise Refused(
+                f"Disk {step.alias!r} ({step.disk_id}) is attached to VM {', '.join(sorted(holders))}."
+                " It stays.",
+                details={"disk_id": step.disk_id, "problems": ["attached"]},
             )
         with in_our_words():
             persist(
@@ -313,20 +337,14 @@ class Restoring(EngineOperation):
             describe=lambda disk: disk.status if disk else "gone",
         )
 
-    def _finish(
-        self, step: restore_steps.FinishDiskStep, vm: Vm | None, deadline: Deadline
-    ) -> None:
-        text = self._mark.done_text(step.order.disk_id)
-
-        def finished() -> bool:
-            disk = self._engine.disk(step.disk_id)
+    def _describe(self, disk_id: DiskId, text: str, vm: Vm | None, deadline: Deadline) -> None:
+        def described() -> bool:
+            disk = self._engine.disk(disk_id)
             return disk is not None and disk.description == text
 
         holder = vm.id if vm else None
         with in_our_words():
-            persist(
-                lambda: self._engine.describe_disk(step.disk_id, holder, text), finished, deadline
-            )
+            persist(lambda: self._engine.describe_disk(disk_id, holder, text), described, deadline)
 
     def _clean(self, appliance: Vm, plan: Plan) -> None:
         """Carry out the steps of a removal; what fails does not stop the rest.
@@ -336,25 +354,34 @@ class Restoring(EngineOperation):
         deadline = self.deadline()
         failures: list[BackupError] = []
         left: list[str] = []
+        vm_stays = False
         for step in plan.steps:
+            is_vm = isinstance(step, restore_steps.RemoveVmStep)
+            name = f"VM {step.vm.name}" if is_vm else f"disk {step.alias} ({step.disk_id})"
             try:
-                if isinstance(step, restore_steps.RemoveVmStep):
-                    self._remove_vm(step.vm, deadline)
+                if vm_stays and step.from_vm:
+                    left.append(name)
                 else:
-                    if step.from_appliance:
-                        self._unplug(appliance, step.disk_id, deadline)
-                    self._remove(step, deadline)
-            except BackupError as exc:  # noqa: PERF203  (a failure must not stop the others)
+                    self._clean_step(appliance, step, deadline)
+            except BackupError as exc:
                 failures.append(exc)
-                is_vm = isinstance(step, restore_steps.RemoveVmStep)
-                left.append(
-                    f"VM {step.vm.name}" if is_vm else f"disk {step.alias} ({step.disk_id})"
-                )
+                left.append(name)
+                vm_stays = vm_stays or is_vm
         if failures:
             first = failures[0]
             first.message = f"LEFT BEHIND: {', '.join(left)}. {first.message}"
             first.details["left"] = left
             raise first
+
+    def _clean_step(self, appliance: Vm, step: restore_steps.CleanStep, deadline: Deadline) -> None:
+        if isinstance(step, restore_steps.RemoveVmStep):
+            self._remove_vm(step.vm, deadline)
+        elif isinstance(step, restore_steps.ReopenDiskStep):
+            self._describe(step.disk_id, self._mark.disk_text(step.source_id), step.vm, deadline)
+        else:
+            if step.from_appliance:
+                self._unplug(appliance, step.disk_id, deadline)
+            self._remove(step, deadline)
 
     def _remove_vm(self, vm: Vm, deadline: Deadline) -> None:
         """Remove a VM that says of itself, at this moment, that it is half-made."""
@@ -436,6 +463,7 @@ class RestoredDisks(Restoring):
             made=find_made(engine, request.mark, (appliance, vm)),
             vm=vm,
             half_made=vm is not None and is_half_made(vm, request.mark),
+            for_nobody=not request.vm,
         )
         if request.state == "prepared":
             return restore_steps.plan_prepared(now)
@@ -463,7 +491,8 @@ class RestoredDisks(Restoring):
             elif isinstance(step, restore_steps.MoveStep):
                 self._move(step, appliance, self._vm, deadline)
             elif isinstance(step, restore_steps.FinishDiskStep):
-                self._finish(step, self._vm, deadline)
+                text = self._mark.done_text(step.order.disk_id)
+                self._describe(step.disk_id, text, self._vm, deadline)
             else:
                 self._remove(step, deadline)
         if self._request.state == "present":
@@ -538,7 +567,8 @@ class RestoredVm(Restoring):
                 self._only_own(vm, plan)
                 self._move(step, appliance, vm, deadline)
             elif isinstance(step, restore_steps.FinishDiskStep):
-                self._finish(step, vm, deadline)
+                text = self._mark.done_text(step.order.disk_id)
+                self._describe(step.disk_id, text, vm, deadline)
             elif isinstance(step, restore_steps.FinishVmStep):
                 self._only_own(vm, plan)
                 self._finish_vm(vm, deadline)

@@ -171,6 +171,66 @@ def test_the_home_of_the_original_is_taken_where_it_is_usable() -> None:
     assert result(REQUEST, silent)[0]["problems"] == []
 
 
+def test_a_map_that_fits_no_card_is_told() -> None:
+    wishes = restores.Wishes(vnic_profiles={"producton/fast": "", "nic1": ""})
+    _found, warnings = result(replace(REQUEST, wishes=wishes), TARGET)
+    assert any("'producton/fast', which is no card" in one for one in warnings)
+    assert not any("'nic1'" in one for one in warnings)
+
+
+def test_what_an_earlier_run_made_needs_no_room_again() -> None:
+    tight = replace(TARGET, domains=(replace(DOMAIN, available=1),), state=restores.HALF_MADE)
+    found, warnings = result(REQUEST, tight)
+    assert "bytes available" in found["problems"][0]
+    assert any("what it made stays meanwhile" in one for one in warnings)
+    found, warnings = result(REQUEST, replace(tight, begun=frozenset({DISK_ID})))
+    assert found["problems"] == []
+    assert any("it is taken up" in one for one in warnings)
+
+
+@pytest.mark.parametrize(
+    ("receiver", "place", "interface", "said"),
+    [
+        (SOURCE, uuid(0xDC), "sata", "on sata, and cannot be plugged into a running VM"),
+        (replace(SOURCE, status="down"), uuid(0xDC), "sata", ""),
+        (SOURCE, uuid(0xDC), "virtio", ""),
+        (replace(SOURCE, status="suspended"), uuid(0xDC), "virtio", "is suspended"),
+        (SOURCE, uuid(0xDD), "virtio", "is in another data centre"),
+    ],
+)
+def test_a_vm_that_cannot_take_the_disks_is_told_before_they_are_written(
+    receiver: Vm, place: str, interface: str, said: str
+) -> None:
+    request = replace(
+        REQUEST,
+        what=restores.DISKS,
+        vm="x",
+        manifest=manifest.from_dict(facts(interface=interface)),
+    )
+    target = replace(TARGET, receiver=receiver, receiver_place=Location("Default", place))
+    found, _warnings = result(request, target)
+    assert (said in " ".join(found["problems"])) if said else found["problems"] == []
+
+
+def test_other_restores_of_the_same_disks_are_told() -> None:
+    def half(text: str) -> Disk:
+        return replace(made(1).disk, description=text)
+
+    other = restore_marks.make("tests", "fedcba987654", "run0")
+    strangers = (
+        restore_marks.make("others", "fedcba987654", "run0").disk_text(DISK_ID),
+        MARK.disk_text(DISK_ID),
+        other.done_text(DISK_ID),
+        other.disk_text(uuid(0xD1)),
+        "in progress",
+    )
+    disks = [half(other.disk_text(DISK_ID)), *(half(text) for text in strangers)]
+    [found] = restores.unfinished(MARK, {DISK_ID}, disks)
+    assert found == restores.Unfinished("fedcba987654", "run0", ("web01_system",))
+    _found, warnings = result(REQUEST, replace(TARGET, unfinished=(found,)))
+    assert any("Another restore, fedcba987654 of the set of run run0" in one for one in warnings)
+
+
 def test_a_network_alone_is_a_connection_too() -> None:
     assert result(REQUEST, TARGET)[0]["nics"][0]["was"] == "ovirtmgmt"
     assert result(REQUEST, TARGET)[0]["problems"] == []
@@ -294,6 +354,37 @@ def test_of_two_disks_the_one_in_use_stays() -> None:
     assert step == restore_steps.RemoveDiskStep(DiskId(uuid(1)), "web01_system")
 
 
+def test_a_new_vm_gets_no_disk_that_another_had() -> None:
+    free = made(1, half_made=False)
+    kinds = [type(step) for step in restore_steps.plan_prepared(situation(free)).steps]
+    assert kinds == [restore_steps.CreateStep, restore_steps.PlugStep]
+    with pytest.raises(Refused, match="no new disk"):
+        restore_steps.plan_vm(situation(free), start=False)
+    nobody = replace(situation(free), for_nobody=True)
+    assert restore_steps.plan_prepared(nobody).steps == ()
+
+
+def test_what_the_appliance_is_to_get_is_written_all_the_same() -> None:
+    held = made(1, holders=frozenset({APPLIANCE.id}))
+    now = situation(held, vm=APPLIANCE, half_made=False)
+    [image] = restore_steps.plan_prepared(now).result["images"]
+    assert image["serial"] == uuid(1)
+    done = situation(
+        made(1, half_made=False, holders=frozenset({APPLIANCE.id})), vm=APPLIANCE, half_made=False
+    )
+    assert restore_steps.plan_prepared(done).result["images"] == []
+    assert restore_steps.plan_handover(done).steps == ()
+
+
+def test_a_half_made_disk_somewhere_else_is_not_used() -> None:
+    order = restore_steps.read_orders([ORDER])[0]
+    plain = made(1).disk
+    for disk in (replace(plain, storage_domain_id=uuid(0xF)), replace(plain, format="raw")):
+        there = replace(made(1), disk=disk)
+        with pytest.raises(Refused, match=f"not as qcow2 in {order.storage_domain}"):
+            restore_steps.plan_prepared(situation(there))
+
+
 def test_a_disk_whose_holder_nobody_knows_is_nobodys() -> None:
     plan = restore_steps.plan_prepared(situation(made(1, holders=None)))
     assert isinstance(plan.steps[0], restore_steps.CreateStep)
@@ -310,7 +401,10 @@ def test_a_disk_whose_holder_nobody_knows_is_nobodys() -> None:
         st.tuples(
             st.booleans(),
             st.sampled_from(
-                [None, frozenset(), frozenset({APPLIANCE.id}), frozenset({SOURCE.id, APPLIANCE.id})]
+                [
+                    *(None, frozenset(), frozenset({APPLIANCE.id}), frozenset({SOURCE.id})),
+                    frozenset({SOURCE.id, APPLIANCE.id}),
+                ]
             ),
         ),
         max_size=5,
@@ -328,10 +422,19 @@ def test_only_what_is_half_made_and_ours_is_ever_removed(
         for one in there
         if one.half_made and one.holders is not None and one.holders <= ours
     }
+    early = {
+        one.disk.id
+        for one in there
+        if half_made and not one.half_made and one.holders == frozenset({SOURCE.id})
+    }
+    reopened = set()
     for plan in (restore_steps.plan_absent(now), restore_steps.plan_prepared(now)):
         for step in plan.steps:
+            if isinstance(step, restore_steps.ReopenDiskStep):
+                assert step.disk_id in early
+                reopened.add(step.disk_id)
             if isinstance(step, restore_steps.RemoveDiskStep):
-                assert step.disk_id in allowed
+                assert step.disk_id in allowed | reopened
             if isinstance(step, restore_steps.RemoveVmStep):
                 assert half_made
 
