@@ -57,6 +57,29 @@ def test_a_merge_that_fails(scene: Scene) -> None:
     assert scene.snapshots() == {}
 
 
+def test_the_events_of_others_in_the_same_run_count_for_nobody_else(scene: Scene) -> None:
+    """A run has one correlation id for all of its VMs, and for an older snapshot that it removes."""
+    run = {"correlation_id": "run-4711"}
+    scene.control.add_fault("snapshot_event", code=10774)
+    first = scene.one("vm_snapshot", {**MAKE, **run})
+    assert first["consistency"] == "inconsistent"
+    second = scene.one("vm_snapshot", {**MAKE, **run, "vm": "db01"})
+    assert second["consistency"] == "unknown"
+    assert all("'web01'" not in event["description"] for event in second["events"])
+    scene.one("vm_snapshot", {**MAKE, **run, "snapshot": "another"})
+    assert scene.one("vm_snapshot", {**REMOVE, **run}).changed
+    busy = "[Cannot remove Snapshot. VM is locked.]"
+    for gone in ({"vm": "db01"}, {"snapshot": "another"}):
+        fault = {"method": "DELETE", "path": "/snapshots/", "status": 409, "detail": busy}
+        scene.control.add_fault("respond", **fault)
+        result = scene.one(
+            "vm_snapshot", {**REMOVE, **run, **gone, "timeout": 20, "poll_interval": 1}
+        )
+        assert not result.failed, result.message
+        assert len(result.sent("DELETE", "/snapshots/")) == 2
+    assert scene.snapshots() == {}
+
+
 def test_a_merge_that_never_ends(scene: Scene) -> None:
     scene.snapshot()
     scene.control.add_fault("stick_removal")

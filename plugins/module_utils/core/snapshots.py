@@ -35,6 +35,7 @@ CREATE_FAILED = (69, 117)
 INCONSISTENT = (170, 10774)
 REMOVAL_BEGUN = 342
 REMOVE_FAILED = (343, 357, 359)
+_REMOVAL = (REMOVAL_BEGUN, 356, *REMOVE_FAILED)
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,20 @@ def _result(vm: Vm, snapshot: Snapshot | None) -> dict[str, Any]:
         "events": [],
         "disks": [],
     }
+
+
+def about(events: Iterable[Event], vm: Vm, snapshot: Snapshot) -> list[Event]:
+    """The events of one snapshot.
+
+    A run has one correlation id for all of its VMs, and may remove an older snapshot of the same VM.
+    The events of a removal name the snapshot; a freeze of file systems does not (contract section 8).
+    """
+    return [
+        event
+        for event in events
+        if event.vm_id in (None, vm.id)
+        and (event.code not in _REMOVAL or snapshot.description in event.description)
+    ]
 
 
 def consistency(vm_status: str, events: Sequence[Event]) -> str:

@@ -147,7 +147,7 @@ class VmSnapshot(EngineOperation):
             if found is None:
                 raise OperationFailed(
                     f"The engine could not make the snapshot of {vm.name!r}"
-                    f" ({self._why(snapshots.CREATE_FAILED)}).",
+                    f" ({self._why(vm, snapshot, snapshots.CREATE_FAILED)}).",
                     hint="The engine removed what it had begun. Its events and logs tell more.",
                 )
             return found
@@ -173,7 +173,7 @@ class VmSnapshot(EngineOperation):
             # Locked alone proves nothing: the snapshot may still be in the making.
             if self._engine.snapshot(vm.id, snapshot.id) is None:
                 return True
-            return bool(self._events((snapshots.REMOVAL_BEGUN,)))
+            return bool(self._events(vm, snapshot, (snapshots.REMOVAL_BEGUN,)))
 
         with in_our_words():
             persist(
@@ -198,10 +198,10 @@ class VmSnapshot(EngineOperation):
                 return True
             if found.status == "locked":
                 seen_locked[0] = True
-            elif seen_locked[0] or self._events(snapshots.REMOVE_FAILED):
+            elif seen_locked[0] or self._events(vm, snapshot, snapshots.REMOVE_FAILED):
                 raise OperationFailed(
                     f"The engine could not remove snapshot {snapshot.description!r} of"
-                    f" {vm.name!r} ({self._why(snapshots.REMOVE_FAILED)}).",
+                    f" {vm.name!r} ({self._why(vm, snapshot, snapshots.REMOVE_FAILED)}).",
                     hint="The snapshot stays. Look at the engine's events, at the state of the"
                     " disks and at the space on their storage domain, then remove it again.",
                     details={"snapshot_id": snapshot.id},
@@ -215,16 +215,17 @@ class VmSnapshot(EngineOperation):
             describe=lambda found: f"snapshot {found.status}" if found else "gone",
         )
 
-    def _events(self, codes: tuple[int, ...] = ()) -> list[Event]:
+    def _events(self, vm: Vm, snapshot: Snapshot, codes: tuple[int, ...] = ()) -> list[Event]:
         found = self._engine.events(f"correlation_id = {self._request.correlation_id}")
-        return [event for event in found if not codes or event.code in codes]
+        mine = snapshots.about(found, vm, snapshot)
+        return [event for event in mine if not codes or event.code in codes]
 
-    def _why(self, codes: tuple[int, ...]) -> str:
-        events = self._events(codes)
+    def _why(self, vm: Vm, snapshot: Snapshot, codes: tuple[int, ...]) -> str:
+        events = self._events(vm, snapshot, codes)
         return events[0].description if events else "no event says why"
 
     def _facts(self, vm: Vm, snapshot: Snapshot) -> dict[str, Any]:
-        events = self._events()
+        events = self._events(vm, snapshot)
         disks = facts.exact_disks(self._engine, vm, snapshot) if self._patience.wait else ()
         return {
             "snapshot": snapshots.snapshot_facts(snapshot),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.samples import DISKS, SNAPSHOTS, SOURCE, disk, event, snapshot
+from unit.samples import APPLIANCE, DISKS, SNAPSHOTS, SOURCE, disk, event, snapshot
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import snapshots
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
@@ -21,7 +21,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     InvalidRequest,
     Refused,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import Snapshot
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    Event,
+    Snapshot,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.snapshots import (
     CreateStep,
     RemoveStep,
@@ -73,6 +76,24 @@ def test_a_snapshot_that_is_there_is_waited_for(word: str, status: str) -> None:
     assert (plan.changed, plan.waits) == (False, True)
     assert plan.before == plan.after == {"snapshot": "nightly"}
     assert plan.result["snapshot"]["id"] == SNAPSHOTS[0]
+
+
+def test_a_word_about_another_snapshot_is_not_about_this_one() -> None:
+    def said(code: int, text: str) -> Event:
+        return replace(event(1, code, vm_id=SOURCE.id), description=text)
+
+    mine = [
+        said(45, "Snapshot 'nightly' creation for VM 'web01' was initiated by a."),
+        said(10767, "frozen"),
+        said(342, "Snapshot 'nightly' deletion for VM 'web01' was initiated by a."),
+        replace(said(343, "Failed to remove Snapshot nightly for VM web01 (User: a)."), vm_id=None),
+    ]
+    others = [
+        said(342, "Snapshot 'weekly' deletion for VM 'web01' was initiated by a."),
+        replace(mine[2], vm_id=APPLIANCE.id),
+        replace(mine[1], vm_id=APPLIANCE.id),
+    ]
+    assert snapshots.about([*others, *mine, *others], SOURCE, NIGHTLY) == mine
 
 
 def test_a_description_is_needed() -> None:
