@@ -124,6 +124,12 @@ sets:
         depth: files
         faults: []
         notes: []
+gone:
+  description: Paths of sets that went away, or were being removed, before they were looked at.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 unrecognised:
   description: What else lies in the repository, C(path) and C(reason). It is never touched.
   returned: success

@@ -13,6 +13,7 @@ import errno
 import fcntl
 import os
 import stat
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,9 @@ DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 NAMES_LIMIT = 8192
 """Most names in a set's directory; more are no set of ours."""
+
+_LOOKS = 20
+_LOOK_SECONDS = 0.05
 
 _OURS = (catalogue.PAGE, "lost+found")
 
@@ -152,14 +156,23 @@ def held(entry: catalogue.Entry) -> Iterator[int | None]:
 
 @contextmanager
 def held_at(path: str) -> Iterator[int | None]:
-    """The same for a path, whichever set has it now."""
+    """The same for a path, whichever set has it now.
+
+    A prune looks at each set for a moment; only one that holds it longer removes it.
+    """
     try:
         fd = os.open(path, DIRECTORY)
     except OSError:
         yield None
         return
     try:
-        yield fd if lock(fd, fcntl.LOCK_SH) else None
+        mine = lock(fd, fcntl.LOCK_SH)
+        for _attempt in range(_LOOKS):
+            if mine:
+                break
+            time.sleep(_LOOK_SECONDS)
+            mine = lock(fd, fcntl.LOCK_SH)
+        yield fd if mine else None
     finally:
         os.close(fd)
 

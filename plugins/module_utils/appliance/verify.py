@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 
 _MODE = 0o600
 _NICE = 19
-_GONE = "The set went away while it was verified"
 
 
 @dataclass
@@ -63,6 +62,33 @@ class _Work:
     entry: catalogue.Entry
     directory: int | None
     findings: verify.Findings = field(default_factory=verify.Findings)
+
+
+@dataclass
+class _Seen:
+    """What came of all sets.
+
+    :param gone: Paths of those that were not there any more.
+    """
+
+    listed: list[dict[str, Any]] = field(default_factory=list)
+    corrupt: dict[str, list[str]] = field(default_factory=dict)
+    undecided: dict[str, list[str]] = field(default_factory=dict)
+    unwritten: list[BackupError] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+
+    def raise_failure(self) -> None:
+        """Say what is worst.
+
+        :raises SetsCorrupt: With every fault of every set.
+        :raises ImageError: A set could not be looked at, or a record not be written.
+        """
+        if self.corrupt:
+            raise verify.failure(self.corrupt, len(self.listed))
+        if self.undecided:
+            raise verify.undecided(self.undecided, len(self.listed) + len(self.undecided))
+        if self.unwritten:
+            raise self.unwritten[0]
 
 
 @dataclass
@@ -109,6 +135,7 @@ class VerifySets:
             result={
                 "sets": [catalogue.facts(entry) for entry in due],
                 "unrecognised": catalogue.strangers(found),
+                "gone": [],
             },
             before={"verified": before},
             after={"verified": dict.fromkeys(before, planned)},
@@ -118,28 +145,33 @@ class VerifySets:
         """Look at all of them; only then say that some are corrupt.
 
         :raises SetsCorrupt: With every fault of every set.
-        :raises ImageError: A record could not be written.
+        :raises ImageError: A set could not be looked at, or a record not be written.
         """
         tools = self._tools()
         if self._request.polite:
             _be_polite()
-        listed: list[dict[str, Any]] = []
-        corrupt: dict[str, list[str]] = {}
-        unwritten: list[BackupError] = []
+        seen = _Seen()
         for batch in verify.batches(plan.steps, self._request.parallel):
             for work, record in self._batch(batch, tools):
-                listed.append(self._facts(work.entry, record))
-                if record.faults:
-                    corrupt[work.entry.path] = record.facts()["faults"]
-                try:
-                    _write(work, record)
-                except BackupError as exc:
-                    unwritten.append(exc)
-        if corrupt:
-            raise verify.failure(corrupt, len(listed))
-        if unwritten:
-            raise unwritten[0]
-        return {"sets": listed}
+                self._take(work, record, seen)
+        seen.raise_failure()
+        return {"sets": seen.listed, "gone": seen.gone}
+
+    def _take(self, work: _Work, record: verification.Record, seen: _Seen) -> None:
+        """Record what was found of a set, if it says something of the set."""
+        path = work.entry.path
+        if work.directory is None:
+            seen.gone.append(path)
+        elif work.findings.undecided and not record.faults:
+            seen.undecided[path] = work.findings.undecided
+        else:
+            seen.listed.append(self._facts(work.entry, record))
+            if record.faults:
+                seen.corrupt[path] = record.facts()["faults"]
+            try:
+                _write(work, record)
+            except BackupError as exc:
+                seen.unwritten.append(exc)
 
     def _facts(self, entry: catalogue.Entry, record: verification.Record) -> dict[str, Any]:
         """The set as it is listed from now on."""
@@ -202,8 +234,8 @@ def _look(work: _Work, stack: ExitStack) -> Iterator[_Image]:
     """Everything about a set that needs no reading of images; the images that can be read."""
     known, findings = work.entry.manifest, work.findings
     if work.directory is None:
-        findings.fault("", _GONE)
-    elif known is None:
+        return
+    if known is None:
         findings.fault("", work.entry.reason)
     else:
         if work.entry.state == catalogue.PARENT_MISSING:
@@ -302,7 +334,7 @@ def _check(qemu_img: str, image: _Image) -> None:
 def _conclude(image: _Image, file: Future[str], content: Future[str] | None) -> None:
     """Wait for an image's hashes and compare them."""
     disk, findings = image.disk, image.work.findings
-    said = ""
+    said, outcome = "", None
     if image.reader and image.sink:
         outcome = image.reader.wait()
         image.sink.end()
@@ -314,10 +346,7 @@ def _conclude(image: _Image, file: Future[str], content: Future[str] | None) -> 
     except (digest.ShortReadError, SinkError, OSError) as exc:
         findings.fault(disk.file, f"cannot be read: {getattr(exc, 'strerror', None) or exc}")
         return
-    if seen == "":
-        findings.fault(disk.file, f"cannot be read as a disk: {said[-500:] or 'it ended early'}")
-    elif seen is not None and seen != disk.content_sha256:
-        findings.fault(disk.file, "holds another content than the disk had")
+    verify.content(disk, outcome, said, seen, findings)
     os.posix_fadvise(image.fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 

@@ -101,7 +101,7 @@ def loads(data: bytes) -> Record | None:
     """Read a record from bytes that anybody may have written; None if it is none."""
     try:
         return _record(json.loads(data.decode("utf-8")))
-    except (ValueError, TypeError, KeyError, RecursionError, AttributeError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, AttributeError):
         return None
 
 

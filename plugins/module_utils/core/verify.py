@@ -15,6 +15,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
     verification,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    ImageError,
     InvalidRequest,
     OvfInvalid,
     SetsCorrupt,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 PARALLEL_LIMIT = 64
 _GIB = 1024**3
 _LEAKS = 3
+_NO_MEMORY = "Cannot allocate memory"
 _NO_CHECK = 63
 
 
@@ -72,10 +74,14 @@ class VerifyRequest:
 
 @dataclass
 class Findings:
-    """What was found in one set so far."""
+    """What was found in one set so far.
+
+    :param undecided: What could not be looked at, and says nothing of the set.
+    """
 
     faults: list[verification.Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
 
     def fault(self, file: str, fault: str) -> None:
         """Add a fault, if there is one."""
@@ -188,9 +194,34 @@ def structure(file: str, outcome: Outcome, said: str, into: Findings) -> None:
         into.notes.append(f"{file} has clusters that nothing uses")
     elif outcome.code == _NO_CHECK:
         into.notes.append(f"{file} cannot be checked by this qemu-img")
+    elif outcome.code < 0 or _NO_MEMORY in said:
+        into.undecided.append(f"{file}: {_ended(outcome)}")
     elif outcome.code != 0:
         last = (said.strip() or "it said nothing").splitlines()[-1]
         into.fault(file, f"is damaged inside (qemu-img check: {last})")
+
+
+def content(
+    disk: Disk, outcome: Outcome | None, said: str, seen: str | None, into: Findings
+) -> None:
+    """What came of reading what a guest would see.
+
+    :param outcome: Of the program that read it.
+    :param seen: The hash; empty if it ended early, None if nobody wanted to know.
+    """
+    if seen is None or seen == disk.content_sha256:
+        return
+    if outcome is not None and (outcome.code < 0 or _NO_MEMORY in said):
+        into.undecided.append(f"{disk.file}: {_ended(outcome)}")
+    elif not seen:
+        into.fault(disk.file, f"cannot be read as a disk: {said[-500:] or 'it ended early'}")
+    else:
+        into.fault(disk.file, "holds another content than the disk had")
+
+
+def _ended(outcome: Outcome) -> str:
+    how = f"was killed by signal {-outcome.code}" if outcome.code < 0 else "had too little memory"
+    return f"qemu-img {how}"
 
 
 def configuration(found: Manifest, data: bytes, into: Findings) -> None:
@@ -236,4 +267,18 @@ def failure(corrupt: Mapping[str, Sequence[str]], looked_at: int) -> SetsCorrupt
             "corrupt": [{"path": path, "faults": list(one)} for path, one in corrupt.items()],
             "looked_at": looked_at,
         },
+    )
+
+
+def undecided(found: Mapping[str, Sequence[str]], looked_at: int) -> ImageError:
+    """The error that names the sets of which nothing can be said.
+
+    :param found: What could not be looked at, by path.
+    """
+    named = "; ".join(f"{path}: {', '.join(one)}" for path, one in found.items())
+    return ImageError(
+        f"{len(found)} of {looked_at} sets could not be verified. {named}.",
+        hint="What was recorded of them before stays. Look at the memory and the kernel log of this"
+        " machine, then verify them again.",
+        details={"undecided": {path: list(one) for path, one in found.items()}},
     )

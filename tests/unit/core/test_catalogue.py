@@ -198,6 +198,7 @@ def test_a_record_is_of_one_manifest() -> None:
         {"faults": [3]},
         {"tools": []},
         {"seconds": "x"},
+        {"seconds": 10**400},
     ],
 )
 def test_a_record_that_is_none(changes: dict[str, Any]) -> None:

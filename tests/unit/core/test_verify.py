@@ -30,7 +30,6 @@ NOW = datetime(2026, 12, 1, tzinfo=UTC)
         (63, "", "x cannot be checked by this qemu-img"),
         (1, "x is damaged inside (qemu-img check: b)", ""),
         (2, "x is damaged inside (qemu-img check: b)", ""),
-        (-9, "x is damaged inside (qemu-img check: b)", ""),
     ],
 )
 def test_what_qemu_img_check_means(code: int, fault: str, note: str) -> None:
@@ -39,6 +38,24 @@ def test_what_qemu_img_check_means(code: int, fault: str, note: str) -> None:
     assert [one.text() for one in findings.faults] == ([fault] if fault else [])
     assert findings.notes == ([note] if note else [])
     assert findings.verdict == ("corrupt" if fault else "ok")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "why"),
+    [
+        (Outcome(-9, ""), "x: qemu-img was killed by signal 9"),
+        (Outcome(1, "Check failed: Cannot allocate memory"), "x: qemu-img had too little memory"),
+    ],
+)
+def test_a_program_that_could_not_work_says_nothing_of_the_set(outcome: Outcome, why: str) -> None:
+    findings = verify.Findings()
+    verify.structure("x", outcome, outcome.stderr, findings)
+    assert (findings.faults, findings.notes, findings.undecided) == ([], [], [why])
+    disk = replace(manifest.loads(seen().manifest or b"").disks[0], file="x")
+    findings = verify.Findings()
+    for found in ("", "of a part"):
+        verify.content(disk, outcome, outcome.stderr, found, findings)
+    assert (findings.faults, findings.undecided) == ([], [why, why])
 
 
 def test_a_check_that_says_nothing() -> None:
