@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _NOTHING_FOUND = 2
 """Exit code of blkid for a device without a signature."""
 _FSTAB_MODE = 0o644
+_MKFS_SECONDS = 3600.0
+"""A large disk may take long to be discarded."""
 
 
 class ContainerDisk:
@@ -155,7 +157,7 @@ class ContainerDisk:
             raise DeviceError(f"{step.device} is not blank any more.")
         identity = {"ext4": ["-U", step.uuid], "xfs": ["-m", f"uuid={step.uuid}"]}
         argv = [f"mkfs.{step.filesystem}", "-q", *identity[step.filesystem], step.device]
-        programs.must(self._host, argv)
+        programs.must(self._host, argv, seconds=_MKFS_SECONDS)
         programs.must(self._host, ["udevadm", "settle"])
 
     def _directory(self, step: container_disk.MakeDirectory) -> None:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
         System,
     )
 
-_SECONDS = 120.0
+SECONDS = 120.0
+"""How long a program may take that does not say how long it needs."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,13 @@ def locate(host: System, name: str) -> str:
     return shutil.which(name, path=host.tools) or ""
 
 
-def call(host: System, argv: Sequence[str], environment: Mapping[str, str] | None = None) -> Output:
+def call(
+    host: System,
+    argv: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    *,
+    seconds: float = SECONDS,
+) -> Output:
     """Call an installed program, in English, and wait for its end.
 
     :raises MissingDependency: It is not installed.
@@ -55,12 +62,12 @@ def call(host: System, argv: Sequence[str], environment: Mapping[str, str] | Non
             [path, *argv[1:]],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=_SECONDS,
+            timeout=seconds,
             check=False,
             env={"PATH": host.tools, "LC_ALL": "C", **(environment or {})},
         )
     except subprocess.TimeoutExpired as exc:
-        raise _failed(argv, f"it did not end within {_SECONDS:.0f} s") from exc
+        raise _failed(argv, f"it did not end within {seconds:.0f} s") from exc
     return Output(
         done.returncode,
         done.stdout.decode("utf-8", "replace"),
@@ -74,12 +81,13 @@ def must(
     environment: Mapping[str, str] | None = None,
     *,
     hint: str = "",
+    seconds: float = SECONDS,
 ) -> str:
     """Call a program that has to succeed; what it printed.
 
     :raises ToolFailed: It said no.
     """
-    done = call(host, argv, environment)
+    done = call(host, argv, environment, seconds=seconds)
     if done.code != 0:
         raise _failed(argv, done.err.strip() or done.out.strip() or f"exit code {done.code}", hint)
     return done.out

@@ -197,14 +197,15 @@ def _listed(host: System) -> tuple[isolation.Node, ...]:
 
 def _volumes(host: System) -> tuple[isolation.Volume, ...]:
     """Every physical volume that there is."""
-    argv = ["lvm", "pvs", "--devicesfile", "", "--reportformat", "json", "-o", "pv_name,vg_name"]
+    fields = ["-o", "pv_name,vg_name,vg_uuid"]
+    argv = ["lvm", "pvs", "--devicesfile", "", "--reportformat", "json", *fields]
     rows = json.loads(programs.must(host, argv) or "{}").get("report", [{}])[0].get("pv", [])
     found = []
     for row in rows:
         number = programs.number(row["pv_name"])
         if number:
             node = isolation.Node(row["pv_name"], number)
-            found.append(isolation.Volume(node, row["vg_name"]))
+            found.append(isolation.Volume(node, row["vg_name"], row["vg_uuid"]))
     return tuple(found)
 
 

@@ -156,7 +156,7 @@ def steps(
         _check_place(request, place)
     elif mounted:
         _check_mounted(request, place, device)
-        found += _line(request, device, place.filesystem, fstab)
+        found += _line(request, device, place.filesystem, fstab, mounted=True)
     else:
         found += _mounting(request, place, device, fstab)
     if place.mode is None and device is None:
@@ -230,7 +230,12 @@ def _check_blank(request: RepositoryRequest, device: DeviceFacts) -> None:
 
 
 def _line(
-    request: RepositoryRequest, device: DeviceFacts, filesystem: str, fstab: str
+    request: RepositoryRequest,
+    device: DeviceFacts,
+    filesystem: str,
+    fstab: str,
+    *,
+    mounted: bool = False,
 ) -> list[AddLine]:
     """The line for fstab, unless it has one for this place.
 
@@ -244,7 +249,9 @@ def _line(
         if unescape_mount(fields[1]).rstrip("/") != request.path:
             continue
         named = unescape_mount(fields[0]).replace('"', "")
-        if named.startswith("UUID=") and named != spec:
+        # Of what is mounted already, it is known that it is the right device.
+        told = named in (spec, device.path) or (mounted and not named.startswith("UUID="))
+        if not told:
             raise Refused(
                 f"fstab mounts {named} on {request.path}, not {spec} ({device.path}).",
                 hint="Correct that line.",

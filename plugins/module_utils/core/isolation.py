@@ -83,6 +83,7 @@ class Volume:
 
     node: Node
     group: str
+    group_id: str
 
 
 @dataclass(frozen=True)
@@ -195,18 +196,22 @@ def uses(
 
 
 def group_reasons(disks: Sequence[Disk], volumes: Iterable[Volume]) -> dict[str, tuple[str, ...]]:
-    """Numbers of disks that hold a volume of a group which a used disk holds a volume of."""
+    """Numbers of disks that hold a volume of a group which a used disk holds a volume of.
+
+    A group is told by its id: all machines of one distribution may call theirs the same. A disk that
+    is isolated already may be that of a clone, with the same id.
+    """
     owner = {number: disk for disk in disks for number in _numbers(disk)}
     volumes = tuple(volumes)
     groups = {
-        one.group
+        one.group_id
         for one in volumes
-        if one.node.number in owner and owner[one.node.number].own and one.group
+        if one.node.number in owner and owner[one.node.number].own and one.group_id
     }
     found: dict[str, tuple[str, ...]] = {}
     for volume in volumes:
-        if volume.group in groups and volume.node.number in owner:
-            disk = owner[volume.node.number]
+        disk = owner.get(volume.node.number)
+        if disk and volume.group_id in groups and (disk.own or not disk.isolated):
             found[disk.device.number] = (f"in volume group {volume.group}",)
     return found
 

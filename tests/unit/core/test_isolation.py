@@ -65,14 +65,24 @@ def test_idle_volumes_of_a_used_group_are_own() -> None:
     used = disk("sda", "8:0", reasons=("mounted on /",))
     idle, other = disk("sdb", "8:16"), disk("sdc", "8:32")
     volumes = [
-        Volume(Node("/dev/sda1", "8:1"), "vg"),
-        Volume(Node("/dev/sdb1", "8:17"), "vg"),
-        Volume(Node("/dev/sdc", "8:32"), "theirs"),
-        Volume(Node("/dev/sdc1", "8:33"), ""),
-        Volume(Node("/dev/md0", "9:0"), "vg"),
+        Volume(Node("/dev/sda1", "8:1"), "vg", "1"),
+        Volume(Node("/dev/sdb1", "8:17"), "vg", "1"),
+        Volume(Node("/dev/sdc", "8:32"), "vg", "2"),
+        Volume(Node("/dev/sdc1", "8:33"), "", ""),
+        Volume(Node("/dev/md0", "9:0"), "vg", "1"),
     ]
     found = isolation.group_reasons([used, idle, other], volumes)
     assert found == {"8:0": ("in volume group vg",), "8:16": ("in volume group vg",)}
+
+
+def test_the_disk_of_a_clone_that_is_isolated_stays_so() -> None:
+    used = replace(disk("sda", "8:0", reasons=("mounted on /",)), isolated=True)
+    clone = replace(disk("sdb", "8:16"), isolated=True)
+    volumes = [
+        Volume(Node("/dev/sda1", "8:1"), "vg", "1"),
+        Volume(Node("/dev/sdb1", "8:17"), "vg", "1"),
+    ]
+    assert isolation.group_reasons([used, clone], volumes) == {"8:0": ("in volume group vg",)}
 
 
 FSTAB = """\
@@ -179,9 +189,9 @@ def test_rules_ask_nothing_of_a_disk_before_it_is_known_whose_it_is() -> None:
 
 def test_lvm_gets_own_volumes_listed_and_no_others() -> None:
     volumes = (
-        Volume(Node("/dev/sdb", "8:16"), "theirs"),
-        Volume(Node("/dev/md0", "9:0"), "vg"),
-        Volume(Node("/dev/sda1", "8:1"), "vg"),
+        Volume(Node("/dev/sdb", "8:16"), "theirs", "2"),
+        Volume(Node("/dev/md0", "9:0"), "vg", "1"),
+        Volume(Node("/dev/sda1", "8:1"), "vg", "1"),
     )
     fresh = Programs(lvm=True, volumes=volumes)
     missing = isolation.lvm_missing([OWN, THEIRS], fresh)
