@@ -10,9 +10,17 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.attach import DetachStep
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import Refused
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    InvalidRequest,
+    Refused,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.lookup import the_one
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import is_uuid
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.serial import (
+    is_short_serial,
+    serial_forms,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +56,7 @@ def plan_detach(now: DetachSituation) -> Plan:
     :raises errors.Refused: something named is not a disk snapshot, or cannot be told.
     """
     meant = _chosen(now)
+    _check_keep(now)
     kept = [held for held in _by_word(now.held, now.keep) if held in meant]
     chosen = [held for held in meant if held not in kept]
     rules.enforce(rules.only_disk_snapshots(chosen))
@@ -67,6 +76,20 @@ def plan_detach(now: DetachSituation) -> Plan:
     )
 
 
+def _check_keep(now: DetachSituation) -> None:
+    """Refuse a word that is no id nor serial number, and no name: what it means would be detached.
+
+    :raises InvalidRequest: With the first one.
+    """
+    names = {held.alias for held in now.held}
+    for word in now.keep:
+        if word not in names and not is_uuid(word.lower()) and not is_short_serial(word):
+            raise InvalidRequest(
+                f"keep names {word!r}, and no disk of {now.appliance.name!r} is called so.",
+                hint="Give ids, serial numbers, or the names of disks that are attached.",
+            )
+
+
 def _chosen(now: DetachSituation) -> list[Holding]:
     if now.everything:
         return [held for held in now.held if held.is_disk_snapshot]
@@ -78,7 +101,7 @@ def _chosen(now: DetachSituation) -> list[Holding]:
 def _by_word(held: Sequence[Holding], words: Sequence[str]) -> list[Holding]:
     chosen: list[Holding] = []
     for word in words:
-        matches = [one for one in held if one.disk_id == word.lower()]
+        matches = [one for one in held if word.lower() in serial_forms(one.disk_id)]
         matches = matches or [one for one in held if one.alias == word]
         if not matches:
             continue

@@ -10,8 +10,13 @@ combinations of QEMU and udev cut the link's name, but not the serial, to 20.
 
 from __future__ import annotations
 
+import re
+
 VIRTIO_SERIAL_LENGTH = 20
 """Bytes of a virtio-blk serial (linux/virtio_blk.h, VIRTIO_BLK_ID_BYTES)."""
+
+_SHORT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]")
+"""The first 20 characters of an id."""
 
 BY_ID = "/dev/disk/by-id"
 
@@ -28,6 +33,11 @@ def serial_forms(disk_id: str) -> tuple[str, ...]:
     """The serial numbers under which a guest may show a disk, the most telling first."""
     short = disk_id[:VIRTIO_SERIAL_LENGTH]
     return (disk_id,) if short == disk_id else (disk_id, short)
+
+
+def is_short_serial(text: str) -> bool:
+    """Whether a text may be what virtio-blk shows of a disk's id."""
+    return _SHORT.fullmatch(text.lower()) is not None
 
 
 def device_links(disk_id: str, interface: str) -> tuple[str, ...]:

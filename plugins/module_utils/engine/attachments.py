@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules
@@ -29,6 +30,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     NO_CHECKPOINTS,
     SnapshotId,
     Vm,
+    is_uuid,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import facts
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.base import (
@@ -216,11 +218,12 @@ class Detach(EngineOperation):
     ) -> None:
         super().__init__(engine, clock, patience)
         self._request = request
+        self._warnings: list[str] = []
 
     def plan(self) -> Plan:
         """Look at the appliance and decide."""
         appliance = facts.find_vm(self._engine, self._request.appliance)
-        return plan_detach(
+        found = plan_detach(
             DetachSituation(
                 appliance=appliance,
                 held=facts.holdings(self._engine, appliance),
@@ -230,19 +233,29 @@ class Detach(EngineOperation):
                 keep=self._request.keep,
             )
         )
+        return replace(found, warnings=(*found.warnings, *self._warnings))
 
     def _snapshot_id(self) -> SnapshotId | None:
         """A snapshot's id may be used even if the snapshot is gone; nothing is attached then."""
         word = self._request.snapshot
         if word is None:
             return None
+        if is_uuid(word.lower()):
+            return SnapshotId(word.lower())
         if self._request.source is None:
-            return SnapshotId(word)
+            raise InvalidRequest(
+                f"{word!r} is no id of a snapshot.",
+                hint="Give an id, or source_vm with the snapshot's description.",
+            )
         source: Vm = facts.find_vm(self._engine, self._request.source)
         try:
             return facts.find_snapshot(self._engine, source, word).id
         except NotFound:
-            return SnapshotId(word)
+            # The engine removes no snapshot while a disk of it is attached.
+            self._warnings.append(
+                f"{source.name!r} has no snapshot {word!r}; nothing of it can be attached."
+            )
+            return SnapshotId("")
 
     def execute(self, plan: Plan) -> Mapping[str, Any]:
         """Detach all; the others are detached even if the guest does not let go of one.

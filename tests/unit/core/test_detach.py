@@ -20,6 +20,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.detach
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     Ambiguous,
     BackupError,
+    InvalidRequest,
     Refused,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.evidence import Holding
@@ -56,16 +57,23 @@ def test_by_snapshot_where_nothing_tells_which_one_is_attached() -> None:
     assert detached(*HELD, elsewhere, snapshot_id=SNAPSHOTS[1]) == ["second"]
 
 
+@pytest.mark.parametrize("kept", ["first", DISKS[0], DISKS[0][:20], DISKS[0].upper()])
 @pytest.mark.parametrize(
     "meant", [{"everything": True}, {"snapshot_id": SNAPSHOTS[0]}, {"disks": ("first", "second")}]
 )
-def test_what_is_to_be_kept_stays(meant: dict[str, object]) -> None:
-    now = replace(DetachSituation(APPLIANCE, HELD, keep=(DISKS[0], "gone")), **meant)  # type: ignore[arg-type]
+def test_what_is_to_be_kept_stays(meant: dict[str, object], kept: str) -> None:
+    gone = DISKS[4]
+    now = replace(DetachSituation(APPLIANCE, HELD, keep=(kept, gone, gone[:20])), **meant)  # type: ignore[arg-type]
     plan = plan_detach(now)
     assert "first" not in [step.alias for step in plan.steps]
     assert [one["alias"] for one in plan.result["kept"]] == ["first"]
     other = plan_detach(replace(now, keep=("second",)))
     assert "first" in [step.alias for step in other.steps]
+
+
+def test_a_word_that_keeps_nothing_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="keep names 'frist'"):
+        plan_detach(DetachSituation(APPLIANCE, HELD, everything=True, keep=("first", "frist")))
 
 
 def test_what_is_kept_and_not_meant_is_not_told() -> None:
