@@ -106,6 +106,7 @@ class Job(ABC):
                 result={**plan.result, **unfinished},
                 before=plan.before,
                 after=plan.after,
+                warnings=plan.warnings,
             )
         return Plan(result={**_NOTHING, **unfinished}, waits=True)
 
@@ -182,6 +183,7 @@ class Job(ABC):
                 "diff": {"before": dict(plan.before), "after": dict(plan.after)},
                 "seconds": seconds,
                 "progress": end.facts(),
+                "warnings": list(plan.warnings),
             }
         }
 
