@@ -165,8 +165,7 @@ def test_the_copy_goes_on_between_calls(slow_desk: Desk) -> None:
         assert slow_desk.workers() in ([worker], [])
         seen.append(now["progress"]["percent"])
     assert seen == sorted(seen)
-    assert len(set(seen)) >= 3, "progress was seen"
-    assert seen[-1] < 100
+    assert len(set(seen) - {100}) >= 3, "progress was seen"
     assert now["changed"]
     assert now["seconds"] > 2, "what the copy took, not the last call"
     assert slow_desk.whole()
@@ -276,7 +275,7 @@ def test_check_mode_starts_nothing(desk: Desk) -> None:
 
 
 def test_check_mode_beside_a_job_looks_at_the_job(slow_desk: Desk) -> None:
-    slow_desk.ask(1.5)
+    until(lambda: slow_desk.ask(0.1)["progress"]["percent"] > 0)
     seen = slow_desk.ask(check=True)
     assert (seen["changed"], seen["finished"]) == (False, False)
     assert seen["progress"]["percent"] > 0

@@ -10,6 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -18,6 +19,9 @@ from appliance.loops import MIB, Export, LoopAppliance, serve
 from appliance.sysfs import Sysfs
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import device, scan
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.copy_job import (
+    CopyJob,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import (
     Clock,
     Host,
@@ -25,6 +29,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.h
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.image_copy import (
     ImageCopy,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import jobs
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     DeviceAmbiguous,
     DeviceBusy,
@@ -121,6 +126,12 @@ def test_a_copy_is_of_the_live_one(
     assert result["images"][0]["device"].endswith("/sdb")
     assert (repository / "a").read_bytes()[:7] == b"tonight"
     assert len(warnings) == 1
+    (repository / "a").unlink()
+    host = Host(replace(sysfs.paths, jobs=str(sysfs.root / "jobs")), Clock())
+    following = jobs.Following(predict=True)
+    assert perform(CopyJob(request, following, host), check_mode=True)[1] == warnings
+    again = perform(CopyJob(request, jobs.Following(), host), check_mode=False)[1]
+    assert again == warnings, "from the process of the job"
 
 
 def test_the_live_one_is_waited_for(sysfs: Sysfs, backing: str, disk_id: str) -> None:

@@ -18,8 +18,8 @@ from lab.lab import Lab
 from lab.model import Settings
 from lab.world import DEFAULT_VMS
 
-SLOW = 3 * MIB
-"""Bytes a second: db01 takes 20 seconds to copy, and about as long to prove."""
+SLOW = 2 * MIB
+"""Bytes a second: db01 takes 30 seconds to copy, and about as long to prove."""
 
 
 @pytest.fixture

@@ -629,10 +629,11 @@ def test_a_killed_copy_leaves_a_part_only_and_no_process(
     sig: signal.Signals,
     fmt: str,
 ) -> None:
-    # Slow enough that it still copies when a loaded machine looks.
-    slow_disk(appliance, exports, disk_id, 8 * MIB, bytes_per_second=2 * MIB)
+    # More than qemu-img has in flight at once (16 MiB), so that it still copies when bytes are seen.
+    size = 32 * MIB
+    slow_disk(appliance, exports, disk_id, size, bytes_per_second=8 * MIB)
     dest, part = repository / "a", repository / "a.part"
-    words = [appliance.paths.by_id, disk_id, str(8 * MIB), str(dest), fmt]
+    words = [appliance.paths.by_id, disk_id, str(size), str(dest), fmt]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     victim = subprocess.Popen([sys.executable, "-c", PROGRAM, *words], env=environment)
     wait_for(lambda: has_bytes(part))
@@ -642,7 +643,7 @@ def test_a_killed_copy_leaves_a_part_only_and_no_process(
     wait_for(lambda: programs_with(str(part)) == [], 5.0)
     assert names(repository) == ["a.part"]
 
-    result = copy(appliance, (disk_id, 8 * MIB, dest), form=(fmt, "none"))
+    result = copy(appliance, (disk_id, size, dest), form=(fmt, "none"))
     assert result["changed"]
     assert names(repository) == ["a"]
 

@@ -91,6 +91,12 @@ def test_what_is_no_serial_is_refused(appliance: LoopAppliance) -> None:
         release(appliance.host, "vda")
 
 
+def wait_called(pid: int, name: str) -> None:
+    """Wait until a shell has become the program that it is to be."""
+    while Path(f"/proc/{pid}/comm").read_text() != f"{name}\n":
+        time.sleep(0.01)
+
+
 # ----- somebody does ------------------------------------------------------------------------------
 
 
@@ -102,6 +108,7 @@ def test_an_open_device_is_named_with_its_process(appliance: LoopAppliance, disk
         process("sh", "-c", "echo ready; exec sleep 60", stdin=device) as holder,
     ):
         device.close()
+        wait_called(holder.pid, "sleep")
         for check_mode in (True, False):
             with pytest.raises(DeviceBusy) as caught:
                 release(appliance.host, disk_id, other, check_mode=check_mode)
@@ -124,9 +131,7 @@ def test_who_only_watches_is_no_user(
         script = f"echo ready; exec {watcher} 60"
         with process("sh", "-c", script, stdin=device) as running:
             device.close()
-            comm = Path(f"/proc/{running.pid}/comm")
-            while comm.read_text() != "multipathd\n":
-                time.sleep(0.01)
+            wait_called(running.pid, "multipathd")
             assert release(appliance.host, disk_id)["busy"] == []
 
 
@@ -175,6 +180,7 @@ def test_a_mount_in_another_namespace_is_named(
         place,
     ]
     with process(*words) as holder:
+        wait_called(holder.pid, "sleep")
         assert not os.path.ismount(place)
         with pytest.raises(DeviceBusy) as caught:
             release(appliance.host, disk_id)

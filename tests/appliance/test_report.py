@@ -53,7 +53,7 @@ def browse(*words: str) -> str:
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.skip("there is no chromium")
-    with tempfile.TemporaryDirectory(dir="/tmp") as home:
+    with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as home:
         argv = [program, *OFFLINE, f"--user-data-dir={home}", *words]
         env = {**os.environ, "TMPDIR": home}
         done = subprocess.run(

@@ -241,7 +241,7 @@ def looked_up(lab: Lab, word: Json) -> Json:
     kind, _unused, key = word.partition(":")
     if kind == "vm":
         return lab.vm(key).id
-    ids = sorted(lab.world.disks if kind == "disk" else lab.world.snapshots)
+    ids = list(lab.world.disks if kind == "disk" else lab.world.snapshots)
     return ids[int(key) % len(ids)]
 
 

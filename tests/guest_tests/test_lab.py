@@ -23,7 +23,7 @@ from lab.world import ADMIN, MIB, SHELF, DiskSpec, VmSpec
 
 pytestmark = pytest.mark.skipif(bool(missing_packages()), reason="QEMU's guest is not installed")
 
-APPEAR_SECONDS = 10.0
+APPEAR_SECONDS = 60.0
 SOURCE = VmSpec(
     "source",
     guest=True,

@@ -102,7 +102,7 @@ def test_an_unplug_that_is_refused_for_good(scene: Scene, disks: Mapping[str, st
     options = {"vm": "backup01", "all": True, "timeout": 1, "poll_interval": 1}
     result = scene.one("disk_snapshot_detach", options)
     assert result.failed
-    words = ("'second'", "'backup01'", "Failed to hot-unplug disk", "Waited 1 s", "unmount")
+    words = ("'second'", "'backup01'", "Failed to hot-unplug disk", "Waited ", "unmount")
     assert [word for word in words if word not in result.message] == []
     [left] = result["details"]["still_attached"]
     assert (left["disk_id"], left["alias"]) == (disks["second"], "second")

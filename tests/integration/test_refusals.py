@@ -204,7 +204,7 @@ def test_an_appliance_that_starts_is_waited_for(scene: Scene) -> None:
     scene.snapshot()
     scene.control.status("backup01", "powering_up")
     options = {**ATTACH, "timeout": 1, "poll_interval": 1}
-    scene.refused("disk_snapshot_attach", options, "engine_conflict", "Powering Up", "Waited 1 s")
+    scene.refused("disk_snapshot_attach", options, "engine_conflict", "Powering Up", "Waited ")
 
 
 @dataclass(frozen=True)
@@ -352,7 +352,7 @@ def test_a_snapshot_that_stays_locked(scene: Scene) -> None:
     scene.snapshot(settle=False)
     hurry = {"timeout": 1, "poll_interval": 1}
     scene.refused(
-        "disk_snapshot_attach", {**ATTACH, **hurry}, "engine_conflict", "LOCKED", "Waited 1 s"
+        "disk_snapshot_attach", {**ATTACH, **hurry}, "engine_conflict", "LOCKED", "Waited "
     )
     options = {"vm": "web01", "snapshot": "nightly backup", **hurry}
     result = scene.refused("vm_snapshot", options, "timeout", "snapshot locked", "1 s", "timeout")
@@ -380,7 +380,7 @@ def test_a_lock_that_is_released(scene: Scene) -> None:
     disk = scene.disk_ids("web01")["web01_data"]
     scene.control.lock("disk", disk)
     options = {**ATTACH, "disks": ["web01_data"], "timeout": 1, "poll_interval": 1}
-    words = ("Related operation is currently in progress", "Waited 1 s")
+    words = ("Related operation is currently in progress", "Waited ")
     result = scene.refused("disk_snapshot_attach", options, "engine_conflict", *words)
     assert len(result.sent("POST", "diskattachments")) > 2
     scene.control.unlock()

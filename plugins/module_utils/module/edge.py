@@ -51,8 +51,8 @@ def run(module: AnsibleModule, build: Callable[[Mapping[str, Any]], Operation]) 
 def perform(operation: Operation, *, check_mode: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Plan, and execute unless in check mode. Returns the result and the warnings.
 
-    A deed that was planned elsewhere, in a job of its own, says itself what it changed and how long
-    it took.
+    A deed that was planned elsewhere, in a job of its own, says itself what it changed, how long it
+    took, and of what to warn.
     """
     began = time.monotonic()
     try:
@@ -67,7 +67,7 @@ def perform(operation: Operation, *, check_mode: bool) -> tuple[dict[str, Any], 
     finally:
         getattr(operation, "close", lambda: None)()
     result.setdefault("seconds", round(time.monotonic() - began, 2))
-    return result, plan.warnings
+    return result, (*plan.warnings, *result.pop("warnings", ()))
 
 
 def _sentences(message: str, hint: str) -> str:

@@ -27,7 +27,7 @@ from lab.qmp import QmpError
 
 UNPLUG_SECONDS = 30.0
 """How long vdsm waits (contract 5, hotunplug_timeout)."""
-_AGENT_SECONDS = 10.0
+_AGENT_SECONDS = 60.0
 
 
 @dataclass

@@ -118,7 +118,8 @@ class Linux:
             f"grep -q {REPOSITORY} /etc/fstab || echo {shlex.quote(line)} >> /etc/fstab\n"
             f"systemctl daemon-reload\n"
             f"for try in $(seq 100); do test -e /dev/disk/by-label/backup && break; sleep 0.1; done\n"
-            f"mountpoint -q {REPOSITORY} || mount {REPOSITORY}"
+            # Joins the mount that the disk itself set off.
+            f"systemctl start srv-backup.mount"
         )
 
     def _options(self) -> list[str]:
