@@ -92,7 +92,9 @@ snapshot:
       returned: success
       sample: false
 ovf:
-  description: The OVF document. It has whole GiB for the sizes of disks, and no storage domains.
+  description:
+    - The OVF document. It has whole GiB for the sizes of disks, and no storage domains.
+    - It may hold secrets, such as a password for the guest. C(no_log) keeps it out of the log.
   returned: success
   type: str
   sample: <?xml version="1.0" encoding="UTF-8"?><ovf:Envelope ...
