@@ -34,6 +34,8 @@ them. What to do about the common ones: [troubleshooting](first-backup.md#troubl
 |---|---|---|
 """
 
+INTERNAL = "| `internal` | A fault of this collection. Report it, with the traceback that `-vvv` shows. |  |\n"
+
 
 def code_of(node: ast.ClassDef) -> str:
     """The value of a class's attribute `code`."""
@@ -65,7 +67,7 @@ def page() -> str:
         rows.append(
             f"| `{codes[node.name]}` | {meaning_of(node)} | {f'`{parent}`' if parent else ''} |\n"
         )
-    return HEAD + "".join(rows)
+    return HEAD + "".join(rows) + INTERNAL
 
 
 def main() -> int:
