@@ -38,7 +38,8 @@ options:
     type: str
   snapshot:
     description:
-      - Id or whole description of the snapshot whose disks are to be detached.
+      - Id or whole description of the snapshot whose disks are to be detached. A description needs O(source_vm); if that VM has no
+        such snapshot, nothing of it can be attached, and a warning says so.
     type: str
   all:
     description:
@@ -47,8 +48,8 @@ options:
     default: false
   keep:
     description:
-      - Ids or names of disks that stay attached, although O(snapshot), O(all) or O(disks) mean them. Such as those that
-        M(ovirt_community.backup.disk_device_release) found in use.
+      - Ids, serial numbers or names of disks that stay attached, although O(snapshot), O(all) or O(disks) mean them. Such as those that
+        M(ovirt_community.backup.disk_device_release) found in use. A name that no attached disk has is refused.
     type: list
     elements: str
     default: []

@@ -112,7 +112,7 @@ EXAMPLES = r"""
     manifest: "{{ source.manifest }}"
     ovf: "{{ source.ovf }}"
     vnic_profiles:
-      production/production: isolated/isolated
+      nic1: ovirtmgmt/ovirtmgmt
   register: plan
 
 - name: Show what stands against it

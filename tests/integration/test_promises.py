@@ -18,15 +18,21 @@ SOURCE = {"source_vm": "web01", "snapshot": "nightly backup"}
 INFO = ("disk_snapshot_info", "vm_ovf_info", "vm_guard", "backup_plan_info")
 
 
-def thrice(scene: Scene, module: str, options: Mapping[str, Json]) -> tuple[Result, Result, Result]:
-    """Run a task in check mode, for real, and again; keep what all modules promise."""
+def thrice(
+    scene: Scene, module: str, options: Mapping[str, Json], *, warned: str = ""
+) -> tuple[Result, Result, Result]:
+    """Run a task in check mode, for real, and again; keep what all modules promise.
+
+    :param warned: Part of the warning that each gives; none is given by default.
+    """
     before = state(scene.control.world())
     run = scene.run(
         Step(module, options, keywords={"check_mode": True, "diff": True}),
         Step(module, options, keywords={"diff": True}),
         Step(module, options),
     )
-    assert run.complaints == []
+    assert all(warned and warned in one for one in run.complaints), run.complaints
+    assert bool(run.complaints) == bool(warned)
     check, real, again = run.results
     for result in run.results:
         assert not result.failed, result.message
@@ -211,8 +217,12 @@ def test_nothing_attached_is_nothing_to_do(scene: Scene) -> None:
 
 def test_a_snapshot_that_is_gone_is_nothing_to_detach(scene: Scene) -> None:
     options = {"vm": "backup01", "source_vm": "web01", "snapshot": "never made"}
-    _check, real, _again = thrice(scene, "disk_snapshot_detach", options)
+    warned = "'web01' has no snapshot 'never made'"
+    _check, real, _again = thrice(scene, "disk_snapshot_detach", options, warned=warned)
     assert not real.changed
+    nameless = {"vm": "backup01", "snapshot": "never made"}
+    result = scene.one("disk_snapshot_detach", nameless)
+    assert result["error_code"] == "invalid_request"
 
 
 @pytest.mark.parametrize("module", INFO)
