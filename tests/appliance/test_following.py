@@ -107,9 +107,11 @@ def test_a_killed_copy_is_red_and_leaves_no_image(site: Site, name: str) -> None
 
 def test_a_quick_copy_shows_no_progress(site: Site) -> None:
     site.control.harm("backup01", slow=0)
-    backup = site.back_up()
+    backup = site.back_up("-v")
     assert backup.ends() == 0, backup.text
     assert "% of" not in backup.text
+    assert "content_sha256" in backup.text, "results are shown"
+    assert "Envelope" not in backup.text, "but no configuration"
 
 
 def killed(site: Site, slow: int = SLOW) -> str:

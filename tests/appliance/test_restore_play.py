@@ -142,10 +142,12 @@ def test_check_mode_shows_the_whole_plan_and_what_is_missing(site: Site) -> None
 
 def test_a_test_comes_up_and_goes_again(site: Site) -> None:
     before = site.world()
-    tested = site.restore("-e", "vm_restore_test=true", vm_restore_vm="shop01")
+    tested = site.restore("-v", "-e", "vm_restore_test=true", vm_restore_vm="shop01")
     assert tested.ends() == 0, tested.text
     assert "OK, it came up and was removed" in tested.text
     assert "card      nic1: not connected (was ovirtmgmt/ovirtmgmt)" in tested.text
+    assert "content_sha256" in tested.text, "results are shown"
+    assert "Envelope" not in tested.text, "but no configuration"
     after = site.world()
     assert rows(after) == rows(before)
     assert [one["code"] for one in after["events"] if one["code"] in (32, 33)] == [32, 33]

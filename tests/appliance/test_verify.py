@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -106,6 +107,34 @@ def test_compressed_images_are_decoded(repository: Path) -> None:
     compress(path)
     [found] = verify(repository, content=True)["sets"]
     assert found["verified"]["verdict"] == "ok"
+
+
+@pytest.mark.parametrize("word", ["check", "convert"])
+def test_a_reader_that_is_killed_says_nothing_of_the_set(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    stored = Repository(repository)
+    good = stored.add(1, content=CONTENT, fmt="qcow2")
+    bad = stored.add(2, content=CONTENT, fmt="qcow2", name="app")
+    verify(repository)
+    before = record(good)
+    program = tmp_path / "bin/qemu-img"
+    program.parent.mkdir()
+    real = shutil.which("qemu-img")
+    program.write_text(f'#!/bin/sh\n[ "$1" = {word} ] && kill -9 $$\nexec {real} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    with pytest.raises(ImageError, match="2 of 2 sets could not be verified") as told:
+        verify(repository, content=True)
+    assert "qemu-img was killed by signal 9" in told.value.message
+    assert set(told.value.details["undecided"]) == {str(good), str(bad)}
+    assert record(good) == before
+    flip(bad)
+    with pytest.raises(SetsCorrupt, match="1 of 2 sets could not be verified") as told:
+        verify(repository, content=True)
+    assert [one["path"] for one in told.value.details["corrupt"]] == [str(bad)]
+    assert set(told.value.details["undecided"]) == {str(good)}
+    assert (record(good), record(bad)["verdict"]) == (before, "corrupt")
 
 
 def compress(path: Path) -> None:

@@ -145,8 +145,15 @@ class Scene:
         )
         return self._run(RestoredVm(engine, SystemClock(), self.patience, request), **how)
 
-    def _run(self, operation: RestoredDisks | RestoredVm, *, check: bool = False) -> dict[str, Any]:
+    def _run(
+        self,
+        operation: RestoredDisks | RestoredVm,
+        *,
+        check: bool = False,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> dict[str, Any]:
         plan = operation.plan()
+        meanwhile()
         done = {} if check or not plan.changed else operation.execute(plan)
         return {**plan.result, **done, "changed": plan.changed, "warnings": plan.warnings}
 
@@ -662,6 +669,47 @@ def test_killed_at_any_order_and_given_up(scene: Scene, number: int, after: bool
     assert now == (names | {plan["name"]} if finished else names)
     left = {d.id for d in scene.lab.world.disks.values()} - before
     assert left == ({row.disk_id for row in _rows(scene, plan["name"])} if finished else set())
+
+
+def almost_done(scene: Scene) -> dict[str, Any]:
+    """A restore that was killed when two disks were finished; its plan."""
+    with pytest.raises(Killed):
+        scene.restore(Mortal(scene.engine, 15, after=True))
+    return scene.plan()
+
+
+def descriptions(scene: Scene) -> list[str]:
+    found = [d.description.partition(" by")[0] for d in scene.lab.world.disks.values()]
+    return sorted(text for text in found if text.startswith("Restore"))
+
+
+def test_a_finished_disk_that_cannot_be_marked_keeps_its_vm(scene: Scene) -> None:
+    plan = almost_done(scene)
+    control = scene.lab.control()
+    refusal = {"method": "PUT", "path": "/diskattachments/", "status": 400, "detail": "[No.]"}
+    control.add_fault("respond", times=-1, **refusal)
+    scene.patience = Patience(timeout=0.3, poll_interval=0.02)
+    with pytest.raises(BackupError, match="No") as told:
+        scene.vm(plan, "absent")
+    assert len(told.value.details["left"]) == 4, "three disks and the VM, each once"
+    assert len(_rows(scene, plan["name"])) == 3
+    control.clear_faults()
+    scene.vm(plan, "absent")
+    assert scene.made() == []
+
+
+def test_a_vm_that_is_finished_meanwhile_stays_with_its_disks(scene: Scene) -> None:
+    plan = almost_done(scene)
+    before = descriptions(scene)
+    assert len(set(before)) == 2
+
+    def finish() -> None:
+        scene.lab.vm(plan["name"]).comment = "done"
+
+    with pytest.raises(Refused, match="is no half-made one"):
+        scene.vm(plan, "absent", meanwhile=finish)
+    assert descriptions(scene) == before
+    assert len(_rows(scene, plan["name"])) == 3
 
 
 def _rows(scene: Scene, name: str) -> list[Any]:

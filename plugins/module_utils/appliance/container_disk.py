@@ -64,7 +64,9 @@ class ContainerDisk:
         place = self._place()
         device = self._device() if self._request.device else None
         fstab = programs.text(self._fstab()) or ""
-        todo = container_disk.steps(self._request, place, device, fstab)
+        todo = container_disk.steps(
+            self._request, place, device, fstab, lambda spec: survey.leads_to(self._host, spec)
+        )
         return Plan(
             steps=todo,
             result={"path": self._request.path, "device": device.path if device else ""},

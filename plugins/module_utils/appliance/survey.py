@@ -111,6 +111,11 @@ def resolve(host: System, devices: Sequence[BlockDevice], name: str) -> str:
     return number
 
 
+def leads_to(host: System, spec: str) -> str:
+    """``major:minor`` of the device that the first word of a line of fstab leads to; empty if none."""
+    return programs.number(_tag_link(host, spec) or spec)
+
+
 def properties(host: System, number: str) -> dict[str, str]:
     """What udev's database says of a device."""
     return isolation.properties(programs.text(f"{host.paths.udev}/b{number}") or "")
@@ -215,7 +220,4 @@ def _unmounted(host: System) -> tuple[isolation.Unmounted, ...]:
         programs.text(host.paths.mountinfo) or "",
         programs.text(host.paths.swaps) or "",
     )
-    return tuple(
-        isolation.Unmounted(spec, point, programs.number(_tag_link(host, spec) or spec))
-        for spec, point in lines
-    )
+    return tuple(isolation.Unmounted(spec, point, leads_to(host, spec)) for spec, point in lines)

@@ -83,10 +83,9 @@ class _Seen:
         :raises SetsCorrupt: With every fault of every set.
         :raises ImageError: A set could not be looked at, or a record not be written.
         """
-        if self.corrupt:
-            raise verify.failure(self.corrupt, len(self.listed))
-        if self.undecided:
-            raise verify.undecided(self.undecided, len(self.listed) + len(self.undecided))
+        if self.corrupt or self.undecided:
+            looked_at = len(self.listed) + len(self.undecided)
+            raise verify.failure(self.corrupt, looked_at, self.undecided)
         if self.unwritten:
             raise self.unwritten[0]
 

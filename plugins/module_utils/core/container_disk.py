@@ -18,7 +18,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from typing import Callable
 
 MIB = 1024 * 1024
 SAMPLES = 256
@@ -92,6 +93,18 @@ class PlaceFacts:
 
 
 @dataclass(frozen=True)
+class _Line:
+    """A line of fstab.
+
+    :param number: Of the device that ``spec`` leads to now; may be empty.
+    """
+
+    spec: str
+    point: str
+    number: str
+
+
+@dataclass(frozen=True)
 class MakeFilesystem:
     """Make a file system on a blank device."""
 
@@ -144,10 +157,16 @@ def check_request(request: RepositoryRequest) -> None:
 
 
 def steps(
-    request: RepositoryRequest, place: PlaceFacts, device: DeviceFacts | None, fstab: str
+    request: RepositoryRequest,
+    place: PlaceFacts,
+    device: DeviceFacts | None,
+    fstab: str,
+    number_of: Callable[[str], str] = lambda _spec: "",
 ) -> tuple[Any, ...]:
     """What to do, in order.
 
+    :param number_of: ``major:minor`` of the device that the first word of a line of fstab leads to,
+        empty if there is none.
     :raises Refused: It would lose data, or is not what was asked for.
     """
     mounted = place.mount_point == request.path
@@ -156,9 +175,10 @@ def steps(
         _check_place(request, place)
     elif mounted:
         _check_mounted(request, place, device)
-        found += _line(request, device, place.filesystem, fstab, mounted=True)
+        lines = _lines(fstab, number_of)
+        found += _line(request, device, place.filesystem, lines, mounted=True)
     else:
-        found += _mounting(request, place, device, fstab)
+        found += _mounting(request, place, device, _lines(fstab, number_of))
     if place.mode is None and device is None:
         found.append(MakeDirectory(request.path))
     fresh = any(isinstance(step, Mount) for step in found)
@@ -188,7 +208,7 @@ def _check_mounted(request: RepositoryRequest, place: PlaceFacts, device: Device
 
 
 def _mounting(
-    request: RepositoryRequest, place: PlaceFacts, device: DeviceFacts, fstab: str
+    request: RepositoryRequest, place: PlaceFacts, device: DeviceFacts, fstab: Iterable[_Line]
 ) -> list[Any]:
     if place.mode is not None and not place.is_directory:
         raise Refused(f"{request.path} exists and is no directory.")
@@ -233,7 +253,7 @@ def _line(
     request: RepositoryRequest,
     device: DeviceFacts,
     filesystem: str,
-    fstab: str,
+    fstab: Iterable[_Line],
     *,
     mounted: bool = False,
 ) -> list[AddLine]:
@@ -242,23 +262,27 @@ def _line(
     :raises Refused: It has one for another device.
     """
     spec = f"UUID={device.uuid}"
-    for line in fstab.splitlines():
-        fields = line.split()
-        if len(fields) < _FIELDS or fields[0].startswith("#"):
+    for line in fstab:
+        if line.point != request.path:
             continue
-        if unescape_mount(fields[1]).rstrip("/") != request.path:
-            continue
-        named = unescape_mount(fields[0]).replace('"', "")
-        # Of what is mounted already, it is known that it is the right device.
-        told = named in (spec, device.path) or (mounted and not named.startswith("UUID="))
-        if not told:
+        # Of what is mounted, it is known that it is the right device, however the line names it.
+        known = mounted and not line.spec.startswith("UUID=")
+        if line.spec != spec and line.number != device.number and not known:
             raise Refused(
-                f"fstab mounts {named} on {request.path}, not {spec} ({device.path}).",
+                f"fstab mounts {line.spec} on {request.path}, not {spec} ({device.path}).",
                 hint="Correct that line.",
             )
         return []
     words = [spec, request.path, filesystem, request.options, "0", str(_PASS.get(filesystem, 0))]
     return [AddLine(" ".join(words))]
+
+
+def _lines(fstab: str, number_of: Callable[[str], str]) -> Iterator[_Line]:
+    for line in fstab.splitlines():
+        fields = line.split()
+        if len(fields) >= _FIELDS and not fields[0].startswith("#"):
+            spec = unescape_mount(fields[0]).replace('"', "")
+            yield _Line(spec, unescape_mount(fields[1]).rstrip("/"), number_of(spec))
 
 
 def with_line(fstab: str, line: str) -> str:

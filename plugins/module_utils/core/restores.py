@@ -143,7 +143,7 @@ class Target:
     :param grants: What the user may do, None where nobody looked.
     :param receiver: The VM that disks alone are for.
     :param receiver_place: Where that VM is.
-    :param begun: Ids of the originals of disks that an earlier run of this restore made already.
+    :param begun: Bytes that disks take which an earlier run of this restore made, by ids of their originals.
     :param unfinished: Other restores of the same disks that did not come to their end.
     """
 
@@ -159,7 +159,7 @@ class Target:
     grants: tuple[permissions.Grant, ...] | None = None
     receiver: Vm | None = None
     receiver_place: Location | None = None
-    begun: frozenset[str] = frozenset()
+    begun: Mapping[str, int] = field(default_factory=dict)
     unfinished: tuple[Unfinished, ...] = ()
 
 
@@ -329,13 +329,10 @@ def _problems(
         yield from _vm_problems(request, target)
         yield from _network_problems(request, configuration, target)
     elif request.vm:
-        yield from _receiver_problems(request, target)
+        yield from _receiver_problems(request, configuration, target)
     yield from _domain_problems(request, target, domains)
     if target.state != FINISHED:
-        missing = [
-            pair for pair in _pairs(request, configuration) if pair.disk.id not in target.begun
-        ]
-        yield from _space_problems(missing, domains)
+        yield from _space_problems(_pairs(request, configuration), target.begun, domains)
     yield from permissions.problems(missing_permits(request, target, domains))
 
 
@@ -363,19 +360,24 @@ def _vm_problems(request: RestoreRequest, target: Target) -> Iterator[str]:
         )
 
 
-def _receiver_problems(request: RestoreRequest, target: Target) -> Iterator[str]:
+def _receiver_problems(
+    request: RestoreRequest, configuration: Configuration, target: Target
+) -> Iterator[str]:
     """Why disks could be written, and then not be attached to the VM that they are for."""
     vm = target.receiver
     if vm is None:
         yield f"There is no VM {request.vm!r} to attach the disks to."
+        return
+    if target.state == FINISHED:
         return
     place = target.receiver_place
     if place and place.data_center_id != target.place.data_center_id:
         yield f"The VM {vm.name!r} is in another data centre than the appliance."
     if vm.status not in rules.ATTACH_STATES + rules.PASSING_STATES:
         yield f"The VM {vm.name!r} is {vm.status}: disks cannot be attached to it. Resume or stop it."
-    for disk in restore_images.select(request.manifest, request.disks):
-        if vm.status != "down" and not rules.can_be_plugged(disk.interface):
+    for pair in _pairs(request, configuration):
+        disk, hot = pair.disk, pair.device.active and vm.status != "down"
+        if hot and not rules.can_be_plugged(disk.interface):
             yield (
                 f"Disk {disk.alias!r} is on {disk.interface}, and cannot be plugged into a running VM."
                 f" Stop {vm.name!r}, or restore the disk without attaching it."
@@ -427,12 +429,15 @@ def _domain_problems(
             yield f"storage_domains names {word!r}, which is no disk of the set."
 
 
-def _space_problems(pairs: Sequence[_Pair], domains: Mapping[str, Domain | None]) -> Iterator[str]:
+def _space_problems(
+    pairs: Sequence[_Pair], begun: Mapping[str, int], domains: Mapping[str, Domain | None]
+) -> Iterator[str]:
     needed: dict[str, int] = {}
     known: dict[str, Domain] = {}
     for pair in pairs:
         domain = domains[pair.disk.id] or _NO_DOMAIN
-        needed[domain.id] = needed.get(domain.id, 0) + _needed(pair)
+        more = max(0, _needed(pair) - begun.get(pair.disk.id, 0))
+        needed[domain.id] = needed.get(domain.id, 0) + more
         known[domain.id] = domain
     for domain_id, count in needed.items():
         available = known[domain_id].available

@@ -153,7 +153,7 @@ def about(events: Iterable[Event], vm: Vm, snapshot: Snapshot) -> list[Event]:
     """The events of one snapshot.
 
     A run has one correlation id for all of its VMs, and may remove an older snapshot of the same VM.
-    The events of a removal name the snapshot; a freeze of file systems does not (contract section 8).
+    The events of a removal name the snapshot; a freeze of file systems does not (contract section 12).
     """
     return [
         event

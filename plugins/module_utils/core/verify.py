@@ -15,6 +15,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
     verification,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    BackupError,
     ImageError,
     InvalidRequest,
     OvfInvalid,
@@ -253,31 +254,42 @@ def _compare(file: str, disk: Disk, known: ovf.OvfDisk, into: Findings) -> None:
         into.notes.append(f"{file} calls the disk {disk.id} {known.alias!r}, not {disk.alias!r}")
 
 
-def failure(corrupt: Mapping[str, Sequence[str]], looked_at: int) -> SetsCorrupt:
+def failure(
+    corrupt: Mapping[str, Sequence[str]],
+    looked_at: int,
+    undecided: Mapping[str, Sequence[str]] | None = None,
+) -> BackupError:
     """The error that names the corrupt sets, after all were looked at.
 
     :param corrupt: Faults by path.
+    :param undecided: What could not be looked at, by path.
     """
+    unseen = undecided or {}
+    if not corrupt:
+        return _undecided(unseen, looked_at)
+    also = f" {_unseen(unseen, looked_at)}" if unseen else ""
     named = "; ".join(f"{path}: {', '.join(faults)}" for path, faults in corrupt.items())
     return SetsCorrupt(
-        f"{len(corrupt)} of {looked_at} sets are corrupt. {named}.",
+        f"{len(corrupt)} of {looked_at} sets are corrupt. {named}.{also}",
         hint="They are not chosen for a restore any more. Back up these VMs again, and look at the"
         " repository's storage.",
         details={
             "corrupt": [{"path": path, "faults": list(one)} for path, one in corrupt.items()],
+            "undecided": {path: list(one) for path, one in unseen.items()},
             "looked_at": looked_at,
         },
     )
 
 
-def undecided(found: Mapping[str, Sequence[str]], looked_at: int) -> ImageError:
-    """The error that names the sets of which nothing can be said.
-
-    :param found: What could not be looked at, by path.
-    """
+def _unseen(found: Mapping[str, Sequence[str]], looked_at: int) -> str:
     named = "; ".join(f"{path}: {', '.join(one)}" for path, one in found.items())
+    return f"{len(found)} of {looked_at} sets could not be verified. {named}."
+
+
+def _undecided(found: Mapping[str, Sequence[str]], looked_at: int) -> ImageError:
+    """The error that names the sets of which nothing can be said."""
     return ImageError(
-        f"{len(found)} of {looked_at} sets could not be verified. {named}.",
+        _unseen(found, looked_at),
         hint="What was recorded of them before stays. Look at the memory and the kernel log of this"
         " machine, then verify them again.",
         details={"undecided": {path: list(one) for path, one in found.items()}},

@@ -121,7 +121,8 @@ class RestorePlan(Look):
             namesake = named(engine, restores.wanted_name(request), target.place)
             found = find_made(engine, mark, (target.appliance, namesake))
             state = _state(namesake, mark, found)
-            return replace(target, namesake=namesake, state=state, begun=_begun(found))
+            begun = _begun(found, target.appliance, namesake)
+            return replace(target, namesake=namesake, state=state, begun=begun)
         receiver = _receiver(engine, request.vm)
         found = find_made(engine, mark, (target.appliance, receiver))
         wanted = set(request.disks) or {disk.id for disk in request.manifest.disks}
@@ -137,13 +138,18 @@ class RestorePlan(Look):
         elif not any(one.half_made for one in found):
             state = restores.ABSENT
         place = engine.location(receiver) if receiver else None
-        return replace(
-            target, receiver=receiver, receiver_place=place, state=state, begun=_begun(found)
-        )
+        begun = _begun(found, target.appliance, receiver)
+        return replace(target, receiver=receiver, receiver_place=place, state=state, begun=begun)
 
 
-def _begun(found: tuple[restore_steps.Made, ...]) -> frozenset[str]:
-    return frozenset(one.source_id for one in found if one.half_made and one.holders is not None)
+def _begun(found: tuple[restore_steps.Made, ...], *known: Vm | None) -> dict[str, int]:
+    """What half-made disks take that nobody else has."""
+    ours = {vm.id for vm in known if vm}
+    return {
+        one.source_id: one.disk.total_size
+        for one in found
+        if one.half_made and one.holders is not None and one.holders <= ours
+    }
 
 
 def _receiver(engine: EnginePort, word: str) -> Vm | None:
@@ -359,40 +365,51 @@ class Restoring(EngineOperation):
             is_vm = isinstance(step, restore_steps.RemoveVmStep)
             name = f"VM {step.vm.name}" if is_vm else f"disk {step.alias} ({step.disk_id})"
             try:
-                if vm_stays and step.from_vm:
+                if vm_stays and _is_of_vm(step):
                     left.append(name)
                 else:
                     self._clean_step(appliance, step, deadline)
             except BackupError as exc:
                 failures.append(exc)
                 left.append(name)
-                vm_stays = vm_stays or is_vm
+                # A disk that could not be marked would be nobody's without the VM.
+                vm_stays = vm_stays or not isinstance(step, restore_steps.RemoveDiskStep)
         if failures:
             first = failures[0]
-            first.message = f"LEFT BEHIND: {', '.join(left)}. {first.message}"
-            first.details["left"] = left
+            names = list(dict.fromkeys(left))
+            first.message = f"LEFT BEHIND: {', '.join(names)}. {first.message}"
+            first.details["left"] = names
             raise first
 
     def _clean_step(self, appliance: Vm, step: restore_steps.CleanStep, deadline: Deadline) -> None:
         if isinstance(step, restore_steps.RemoveVmStep):
             self._remove_vm(step.vm, deadline)
         elif isinstance(step, restore_steps.ReopenDiskStep):
+            self._half_made(step.vm)
             self._describe(step.disk_id, self._mark.disk_text(step.source_id), step.vm, deadline)
         else:
             if step.from_appliance:
                 self._unplug(appliance, step.disk_id, deadline)
             self._remove(step, deadline)
 
-    def _remove_vm(self, vm: Vm, deadline: Deadline) -> None:
-        """Remove a VM that says of itself, at this moment, that it is half-made."""
+    def _half_made(self, vm: Vm) -> Vm | None:
+        """The VM as it is at this moment.
+
+        :raises Refused: It does not say any more that it is half-made.
+        """
         found = self._engine.vm(vm.id)
-        if found is None:
-            return
-        if not is_half_made(found, self._mark):
+        if found is not None and not is_half_made(found, self._mark):
             raise Refused(
                 f"VM {vm.name!r} is no half-made one of this restore. It stays.",
                 details={"vm_id": vm.id, "problems": ["no mark"]},
             )
+        return found
+
+    def _remove_vm(self, vm: Vm, deadline: Deadline) -> None:
+        """Remove a VM that says of itself, at this moment, that it is half-made."""
+        found = self._half_made(vm)
+        if found is None:
+            return
         read = restore_marks.parse(found.comment)
         if read is not None and read.test and found.status != "down":
             self._power_off(vm, deadline)
@@ -432,6 +449,13 @@ class Restoring(EngineOperation):
             self._unplug(appliance, step.disk_id, deadline)
         if vm is not None:
             self._plug(vm, step.disk_id, step.order.plugging, deadline)
+
+
+def _is_of_vm(step: restore_steps.CleanStep) -> bool:
+    """Whether a step needs that the half-made VM goes."""
+    if isinstance(step, restore_steps.RemoveDiskStep):
+        return step.from_vm
+    return True
 
 
 class RestoredDisks(Restoring):

@@ -45,6 +45,14 @@ def kinds(
     return [type(step).__name__ for step in container_disk.steps(request, place, device, fstab)]
 
 
+def test_a_line_may_name_the_disk_in_any_way_that_leads_to_it() -> None:
+    for spec, number in (("UUID=old", ""), ("LABEL=mine", "8:16"), ("/dev/disk/by-id/x", "8:16")):
+        fstab = f"{spec} {PATH} xfs noauto 0 0\n"
+        todo = container_disk.steps(ASKED, EMPTY, MADE, fstab, {spec: number}.__getitem__)
+        assert [type(step).__name__ for step in todo] == ["Mount", "Restrict"]
+    assert kinds(ASKED, replace(MOUNTED, owner=(0, 0)), MADE, f"LABEL=mine {PATH} xfs noauto") == []
+
+
 def test_a_blank_disk_is_made_the_repository() -> None:
     todo = container_disk.steps(FORMAT, ROOT, BLANK, "/dev/sda1 / ext4 defaults 0 1\n")
     assert todo == (
@@ -98,6 +106,9 @@ FILE = replace(ROOT, mode=0o644)
         (FORMAT, ROOT, replace(BLANK, uses=("held by dm-0",)), "", "in use"),
         (ASKED, MOUNTED, replace(MADE, path="/dev/sdc", number="8:32"), "", "is mounted, not"),
         (ASKED, EMPTY, MADE, f'UUID="other" {PATH} xfs defaults 0 0', "fstab mounts UUID=other"),
+        (ASKED, EMPTY, MADE, f"LABEL=old {PATH} xfs noauto 0 0", "fstab mounts LABEL=old"),
+        (FORMAT, EMPTY, BLANK, f"/dev/sdc {PATH} xfs noauto 0 0", "fstab mounts /dev/sdc"),
+        (ASKED, MOUNTED, MADE, f"UUID=other {PATH} xfs noauto 0 0", "fstab mounts UUID=other"),
     ],
 )  # fmt: skip
 def test_refusals(

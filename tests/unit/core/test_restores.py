@@ -183,7 +183,9 @@ def test_what_an_earlier_run_made_needs_no_room_again() -> None:
     found, warnings = result(REQUEST, tight)
     assert "bytes available" in found["problems"][0]
     assert any("what it made stays meanwhile" in one for one in warnings)
-    found, warnings = result(REQUEST, replace(tight, begun=frozenset({DISK_ID})))
+    found, _warnings = result(REQUEST, replace(tight, begun={DISK_ID: 510}))
+    assert "at least 2 are needed" in found["problems"][0], "thin, and hardly written"
+    found, warnings = result(REQUEST, replace(tight, begun={DISK_ID: 512}))
     assert found["problems"] == []
     assert any("it is taken up" in one for one in warnings)
 
@@ -208,6 +210,8 @@ def test_a_vm_that_cannot_take_the_disks_is_told_before_they_are_written(
         manifest=manifest.from_dict(facts(interface=interface)),
     )
     target = replace(TARGET, receiver=receiver, receiver_place=Location("Default", place))
+    found, _warnings = result(request, replace(target, state=restores.FINISHED))
+    assert found["problems"] == []
     found, _warnings = result(request, target)
     assert (said in " ".join(found["problems"])) if said else found["problems"] == []
 
