@@ -380,6 +380,13 @@ def test_what_the_appliance_is_to_get_is_written_all_the_same() -> None:
     assert restore_steps.plan_handover(done).steps == ()
 
 
+def test_a_disk_that_was_handed_over_and_not_said_so_is_finished_alone() -> None:
+    there = situation(made(1, holders=frozenset({SOURCE.id})), vm=SOURCE, half_made=False)
+    [step] = restore_steps.plan_handover(there).steps
+    assert isinstance(step, restore_steps.FinishDiskStep)
+    assert restore_steps.plan_prepared(there).result["images"] == []
+
+
 def test_a_half_made_disk_somewhere_else_is_not_used() -> None:
     order = restore_steps.read_orders([ORDER])[0]
     plain = made(1).disk
