@@ -39,10 +39,8 @@ GRACE_SECONDS = 30.0  # for a session that was told to stop, to clean up behind 
 TAIL_LINES = 80
 PR_SET_CHILD_SUBREAPER = 36
 PYTEST_SUMMARY = re.compile(r"^=+ .*\b\d+ (?:passed|failed|errors?|skipped)\b.* in [\d.]+s.*=+$")
-REASON = re.compile(
-    r"^(?:FAILED |ERROR (?! *Ansible return code)|E   |\[ERROR\]: |fatal: |CRITICAL |[><] )"
-)
-REASON_LINES = 9
+REASON = re.compile(r"^(?:FAILED |ERROR |E   |\[ERROR\]: |fatal: |CRITICAL |nox > .* failed|[><] )")
+REASON_LINES = 12
 REASON_COLUMNS = 300
 
 

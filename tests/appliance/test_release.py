@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import pytest
 from appliance.loops import MIB, LoopAppliance, run
+from appliance.site import until
 from appliance.sysfs import Sysfs
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import (
@@ -93,8 +94,7 @@ def test_what_is_no_serial_is_refused(appliance: LoopAppliance) -> None:
 
 def wait_called(pid: int, name: str) -> None:
     """Wait until a shell has become the program that it is to be."""
-    while Path(f"/proc/{pid}/comm").read_text() != f"{name}\n":
-        time.sleep(0.01)
+    until(lambda: Path(f"/proc/{pid}/comm").read_text() == f"{name}\n")
 
 
 # ----- somebody does ------------------------------------------------------------------------------

@@ -23,7 +23,10 @@ from lab.world import ADMIN, MIB, SHELF, DiskSpec, VmSpec
 
 pytestmark = pytest.mark.skipif(bool(missing_packages()), reason="QEMU's guest is not installed")
 
-APPEAR_SECONDS = 60.0
+APPEAR_SECONDS = 10.0
+"""In which a device is there, or gone."""
+MOUNT_SECONDS = 60.0
+"""In which a guest that was reset has checked its container disk, whose journal it replays, and mounted it."""
 SOURCE = VmSpec(
     "source",
     guest=True,
@@ -267,7 +270,7 @@ def test_an_appliance_that_is_reset_comes_back_with_its_disks(house: House) -> N
     assert wait_until(is_back, 120)
     assert house.shows(disk_id)
     assert wait_until(
-        lambda: "/srv/backup" in house.inside.shell("cat /proc/self/mounts"), APPEAR_SECONDS
+        lambda: "/srv/backup" in house.inside.shell("cat /proc/self/mounts"), MOUNT_SECONDS
     )
     assert house.detach(disk_id) == 200
     house.melt(house.source, snapshot_id)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import subprocess
 import sys
@@ -22,6 +23,9 @@ SUPPORT = Path(__file__).resolve().parent
 COLLECTION = "ovirt_community.backup"
 SECONDS = 120.0
 ENGINE_VARIABLES = ("OVIRT_URL", "OVIRT_USERNAME", "OVIRT_PASSWORD", "OVIRT_CAFILE")
+
+A_SECOND = re.compile(r"Waited [12] s\b")
+"""What is said after a timeout of one second: the last look takes its time, and the number is rounded."""
 
 Json = Any
 Order = tuple[str, Mapping[str, Json]]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         System,
     )
 
-SECONDS = 120.0
+_SECONDS = 120.0
 """How long a program may take that does not say how long it needs."""
 
 
@@ -46,7 +46,7 @@ def call(
     argv: Sequence[str],
     environment: Mapping[str, str] | None = None,
     *,
-    seconds: float = SECONDS,
+    seconds: float = _SECONDS,
 ) -> Output:
     """Call an installed program, in English, and wait for its end.
 
@@ -81,7 +81,7 @@ def must(
     environment: Mapping[str, str] | None = None,
     *,
     hint: str = "",
-    seconds: float = SECONDS,
+    seconds: float = _SECONDS,
 ) -> str:
     """Call a program that has to succeed; what it printed.
 

@@ -13,11 +13,12 @@ import errno
 import fcntl
 import os
 import stat
-import time
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Clock
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.pauses import looks
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
     catalogue,
     manifest,
@@ -38,8 +39,7 @@ FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 NAMES_LIMIT = 8192
 """Most names in a set's directory; more are no set of ours."""
 
-_LOOKS = 20
-_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 1.0
 
 _OURS = (catalogue.PAGE, "lost+found")
 
@@ -166,12 +166,7 @@ def held_at(path: str) -> Iterator[int | None]:
         yield None
         return
     try:
-        mine = lock(fd, fcntl.LOCK_SH)
-        for _attempt in range(_LOOKS):
-            if mine:
-                break
-            time.sleep(_LOOK_SECONDS)
-            mine = lock(fd, fcntl.LOCK_SH)
+        mine = any(lock(fd, fcntl.LOCK_SH) for _waited in looks(Clock(), _LOOK_SECONDS))
         yield fd if mine else None
     finally:
         os.close(fd)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.devices import (
-    unescape_mount,
+    fstab_fields,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     InvalidRequest,
@@ -18,7 +18,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from typing import Callable
 
 MIB = 1024 * 1024
@@ -93,18 +93,6 @@ class PlaceFacts:
 
 
 @dataclass(frozen=True)
-class _Line:
-    """A line of fstab.
-
-    :param number: Of the device that ``spec`` leads to now; may be empty.
-    """
-
-    spec: str
-    point: str
-    number: str
-
-
-@dataclass(frozen=True)
 class MakeFilesystem:
     """Make a file system on a blank device."""
 
@@ -175,10 +163,13 @@ def steps(
         _check_place(request, place)
     elif mounted:
         _check_mounted(request, place, device)
-        lines = _lines(fstab, number_of)
-        found += _line(request, device, place.filesystem, lines, mounted=True)
+        if not _has_line(request, place, device, fstab, number_of):
+            found.append(_new_line(request, device, place.filesystem))
     else:
-        found += _mounting(request, place, device, _lines(fstab, number_of))
+        found, filesystem = _making(request, place, device)
+        if not _has_line(request, place, device, fstab, number_of):
+            found.append(_new_line(request, device, filesystem))
+        found.append(Mount(request.path))
     if place.mode is None and device is None:
         found.append(MakeDirectory(request.path))
     fresh = any(isinstance(step, Mount) for step in found)
@@ -207,9 +198,10 @@ def _check_mounted(request: RepositoryRequest, place: PlaceFacts, device: Device
         )
 
 
-def _mounting(
-    request: RepositoryRequest, place: PlaceFacts, device: DeviceFacts, fstab: Iterable[_Line]
-) -> list[Any]:
+def _making(
+    request: RepositoryRequest, place: PlaceFacts, device: DeviceFacts
+) -> tuple[list[Any], str]:
+    """What has to be made before it can be mounted, and the file system that it has then."""
     if place.mode is not None and not place.is_directory:
         raise Refused(f"{request.path} exists and is no directory.")
     if device.uses:
@@ -225,7 +217,7 @@ def _mounting(
         found.append(MakeFilesystem(device.path, filesystem, device.uuid))
     if place.mode is None:
         found.append(MakeDirectory(request.path))
-    return [*found, *_line(request, device, filesystem, fstab), Mount(request.path)]
+    return found, filesystem
 
 
 def _check_blank(request: RepositoryRequest, device: DeviceFacts) -> None:
@@ -249,40 +241,36 @@ def _check_blank(request: RepositoryRequest, device: DeviceFacts) -> None:
         )
 
 
-def _line(
+def _has_line(
     request: RepositoryRequest,
+    place: PlaceFacts,
     device: DeviceFacts,
-    filesystem: str,
-    fstab: Iterable[_Line],
-    *,
-    mounted: bool = False,
-) -> list[AddLine]:
-    """The line for fstab, unless it has one for this place.
+    fstab: str,
+    number_of: Callable[[str], str],
+) -> bool:
+    """Whether fstab has a line for this place.
 
     :raises Refused: It has one for another device.
     """
     spec = f"UUID={device.uuid}"
-    for line in fstab:
-        if line.point != request.path:
+    for fields in fstab_fields(fstab):
+        if len(fields) < _FIELDS or fields[1].rstrip("/") != request.path:
             continue
+        named = fields[0].replace('"', "")
         # Of what is mounted, it is known that it is the right device, however the line names it.
-        known = mounted and not line.spec.startswith("UUID=")
-        if line.spec != spec and line.number != device.number and not known:
+        known = place.mount_point == request.path and not named.startswith("UUID=")
+        if named != spec and not known and number_of(named) != device.number:
             raise Refused(
-                f"fstab mounts {line.spec} on {request.path}, not {spec} ({device.path}).",
+                f"fstab mounts {named} on {request.path}, not {spec} ({device.path}).",
                 hint="Correct that line.",
             )
-        return []
-    words = [spec, request.path, filesystem, request.options, "0", str(_PASS.get(filesystem, 0))]
-    return [AddLine(" ".join(words))]
+        return True
+    return False
 
 
-def _lines(fstab: str, number_of: Callable[[str], str]) -> Iterator[_Line]:
-    for line in fstab.splitlines():
-        fields = line.split()
-        if len(fields) >= _FIELDS and not fields[0].startswith("#"):
-            spec = unescape_mount(fields[0]).replace('"', "")
-            yield _Line(spec, unescape_mount(fields[1]).rstrip("/"), number_of(spec))
+def _new_line(request: RepositoryRequest, device: DeviceFacts, filesystem: str) -> AddLine:
+    spec, order = f"UUID={device.uuid}", str(_PASS.get(filesystem, 0))
+    return AddLine(" ".join([spec, request.path, filesystem, request.options, "0", order]))
 
 
 def with_line(fstab: str, line: str) -> str:

@@ -83,7 +83,7 @@ def _check_keep(now: DetachSituation) -> None:
     """
     names = {held.alias for held in now.held}
     for word in now.keep:
-        if word not in names and not is_uuid(word.lower()) and not is_short_serial(word):
+        if word not in names and not is_uuid(word) and not is_short_serial(word):
             raise InvalidRequest(
                 f"keep names {word!r}, and no disk of {now.appliance.name!r} is called so.",
                 hint="Give ids, serial numbers, or the names of disks that are attached.",

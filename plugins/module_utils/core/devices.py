@@ -22,7 +22,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.serial
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _PREFIX = re.compile(r"^(?:virtio-|(?:scsi-)?[0S]QEMU_QEMU_HARDDISK_|(?:ata-)?QEMU_HARDDISK_)")
 _PARTITION_LINK = re.compile(r"-part[0-9]+$")
@@ -311,6 +311,13 @@ def swap_uses(swaps: str, device: BlockDevice) -> tuple[str, ...]:
     paths = {path for path, _number in device.nodes}
     used = [unescape_mount(line.split()[0]) for line in swaps.splitlines()[1:] if line.split()]
     return tuple(f"swap on {path}" for path in used if path in paths)
+
+
+def fstab_fields(fstab: str) -> Iterator[list[str]]:
+    """The fields of each line of fstab that is no comment; there may be none."""
+    for line in fstab.splitlines():
+        if not line.lstrip().startswith("#"):
+            yield [unescape_mount(field) for field in line.split()]
 
 
 def unescape_mount(text: str) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.devices import (
     BlockDevice,
+    fstab_fields,
     mount_uses,
     swap_uses,
     unescape_mount,
@@ -259,11 +260,10 @@ def unmounted(fstab: str, mountinfo: str, swaps: str) -> tuple[tuple[str, str], 
     points = {unescape_mount(line.split()[4]) for line in mountinfo.splitlines() if line}
     swapping = len(swaps.splitlines()) > 1
     found = []
-    for line in fstab.splitlines():
-        fields = line.split()
-        if len(fields) < _FSTAB_FIELDS or fields[0].startswith("#"):
+    for fields in fstab_fields(fstab):
+        if len(fields) < _FSTAB_FIELDS:
             continue
-        spec, point, kind = (unescape_mount(one) for one in fields[:_FSTAB_FIELDS])
+        spec, point, kind = fields[:_FSTAB_FIELDS]
         used = swapping if kind == "swap" else point in points
         if not used and spec.startswith(("/dev/", "UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=")):
             found.append((spec, point))

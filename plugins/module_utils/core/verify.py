@@ -195,7 +195,7 @@ def structure(file: str, outcome: Outcome, said: str, into: Findings) -> None:
         into.notes.append(f"{file} has clusters that nothing uses")
     elif outcome.code == _NO_CHECK:
         into.notes.append(f"{file} cannot be checked by this qemu-img")
-    elif outcome.code < 0 or _NO_MEMORY in said:
+    elif _could_not_work(outcome, said):
         into.undecided.append(f"{file}: {_ended(outcome)}")
     elif outcome.code != 0:
         last = (said.strip() or "it said nothing").splitlines()[-1]
@@ -212,12 +212,17 @@ def content(
     """
     if seen is None or seen == disk.content_sha256:
         return
-    if outcome is not None and (outcome.code < 0 or _NO_MEMORY in said):
+    if outcome is not None and _could_not_work(outcome, said):
         into.undecided.append(f"{disk.file}: {_ended(outcome)}")
     elif not seen:
         into.fault(disk.file, f"cannot be read as a disk: {said[-500:] or 'it ended early'}")
     else:
         into.fault(disk.file, "holds another content than the disk had")
+
+
+def _could_not_work(outcome: Outcome, said: str) -> bool:
+    """Whether how a program ended says something of this machine, and nothing of the image."""
+    return outcome.code < 0 or _NO_MEMORY in said
 
 
 def _ended(outcome: Outcome) -> str:
@@ -257,17 +262,16 @@ def _compare(file: str, disk: Disk, known: ovf.OvfDisk, into: Findings) -> None:
 def failure(
     corrupt: Mapping[str, Sequence[str]],
     looked_at: int,
-    undecided: Mapping[str, Sequence[str]] | None = None,
+    undecided: Mapping[str, Sequence[str]],
 ) -> BackupError:
     """The error that names the corrupt sets, after all were looked at.
 
     :param corrupt: Faults by path.
     :param undecided: What could not be looked at, by path.
     """
-    unseen = undecided or {}
     if not corrupt:
-        return _undecided(unseen, looked_at)
-    also = f" {_unseen(unseen, looked_at)}" if unseen else ""
+        return _undecided(undecided, looked_at)
+    also = f" {_unseen(undecided, looked_at)}" if undecided else ""
     named = "; ".join(f"{path}: {', '.join(faults)}" for path, faults in corrupt.items())
     return SetsCorrupt(
         f"{len(corrupt)} of {looked_at} sets are corrupt. {named}.{also}",
@@ -275,7 +279,7 @@ def failure(
         " repository's storage.",
         details={
             "corrupt": [{"path": path, "faults": list(one)} for path, one in corrupt.items()],
-            "undecided": {path: list(one) for path, one in unseen.items()},
+            "undecided": {path: list(one) for path, one in undecided.items()},
             "looked_at": looked_at,
         },
     )

@@ -218,30 +218,30 @@ class Detach(EngineOperation):
     ) -> None:
         super().__init__(engine, clock, patience)
         self._request = request
-        self._warnings: list[str] = []
 
     def plan(self) -> Plan:
         """Look at the appliance and decide."""
         appliance = facts.find_vm(self._engine, self._request.appliance)
+        snapshot_id, warnings = self._snapshot()
         found = plan_detach(
             DetachSituation(
                 appliance=appliance,
                 held=facts.holdings(self._engine, appliance),
                 disks=self._request.disks,
-                snapshot_id=self._snapshot_id(),
+                snapshot_id=snapshot_id,
                 everything=self._request.everything,
                 keep=self._request.keep,
             )
         )
-        return replace(found, warnings=(*found.warnings, *self._warnings))
+        return replace(found, warnings=(*found.warnings, *warnings))
 
-    def _snapshot_id(self) -> SnapshotId | None:
-        """A snapshot's id may be used even if the snapshot is gone; nothing is attached then."""
+    def _snapshot(self) -> tuple[SnapshotId | None, tuple[str, ...]]:
+        """The snapshot's id, and warnings. It may be gone; nothing of it is attached then."""
         word = self._request.snapshot
         if word is None:
-            return None
-        if is_uuid(word.lower()):
-            return SnapshotId(word.lower())
+            return None, ()
+        if is_uuid(word):
+            return SnapshotId(word.lower()), ()
         if self._request.source is None:
             raise InvalidRequest(
                 f"{word!r} is no id of a snapshot.",
@@ -249,13 +249,11 @@ class Detach(EngineOperation):
             )
         source: Vm = facts.find_vm(self._engine, self._request.source)
         try:
-            return facts.find_snapshot(self._engine, source, word).id
+            return facts.find_snapshot(self._engine, source, word).id, ()
         except NotFound:
             # The engine removes no snapshot while a disk of it is attached.
-            self._warnings.append(
-                f"{source.name!r} has no snapshot {word!r}; nothing of it can be attached."
-            )
-            return SnapshotId("")
+            warning = f"{source.name!r} has no snapshot {word!r}; nothing of it can be attached."
+            return SnapshotId(""), (warning,)
 
     def execute(self, plan: Plan) -> Mapping[str, Any]:
         """Detach all; the others are detached even if the guest does not let go of one.

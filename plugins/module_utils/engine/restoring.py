@@ -364,8 +364,9 @@ class Restoring(EngineOperation):
         for step in plan.steps:
             is_vm = isinstance(step, restore_steps.RemoveVmStep)
             name = f"VM {step.vm.name}" if is_vm else f"disk {step.alias} ({step.disk_id})"
+            is_disk = isinstance(step, restore_steps.RemoveDiskStep)
             try:
-                if vm_stays and _is_of_vm(step):
+                if vm_stays and not (is_disk and not step.from_vm):
                     left.append(name)
                 else:
                     self._clean_step(appliance, step, deadline)
@@ -373,7 +374,7 @@ class Restoring(EngineOperation):
                 failures.append(exc)
                 left.append(name)
                 # A disk that could not be marked would be nobody's without the VM.
-                vm_stays = vm_stays or not isinstance(step, restore_steps.RemoveDiskStep)
+                vm_stays = vm_stays or not is_disk
         if failures:
             first = failures[0]
             names = list(dict.fromkeys(left))
@@ -449,13 +450,6 @@ class Restoring(EngineOperation):
             self._unplug(appliance, step.disk_id, deadline)
         if vm is not None:
             self._plug(vm, step.disk_id, step.order.plugging, deadline)
-
-
-def _is_of_vm(step: restore_steps.CleanStep) -> bool:
-    """Whether a step needs that the half-made VM goes."""
-    if isinstance(step, restore_steps.RemoveDiskStep):
-        return step.from_vm
-    return True
 
 
 class RestoredDisks(Restoring):
