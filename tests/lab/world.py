@@ -11,6 +11,7 @@ from typing import Any
 
 from lab.engine.commands import base, disks
 from lab.engine.core import Engine
+from lab.engine.fields import converted
 from lab.engine.roles import predefined, shows_below
 from lab.model import (
     EVERYONE,
@@ -86,12 +87,10 @@ class VmSpec:
 def spec_of(given: Mapping[str, Any]) -> VmSpec:
     """A VM spec of JSON.
 
-    :raises TypeError: for a key that there is not.
+    :raises ValueError: for a key that does not exist, and for a value that does not fit.
+    :raises TypeError: without a name.
     """
-    values = dict(given)
-    values["disks"] = tuple(DiskSpec(**disk) for disk in values.get("disks", ()))
-    values["tags"] = tuple(values.get("tags", ()))
-    return VmSpec(**values)
+    return VmSpec(**converted(VmSpec, given))
 
 
 DEFAULT_VMS = (
@@ -229,9 +228,7 @@ def _vm_row(world: World, spec: VmSpec) -> Vm:
         tags=list(spec.tags),
         checkpoints=[new_id() for _unused in range(spec.checkpoints)],
     )
-    for name, value in spec.fields.items():
-        if not hasattr(vm, name):
-            raise ValueError(f"a VM has no {name}")
+    for name, value in converted(Vm, spec.fields).items():
         setattr(vm, name, value)
     return vm
 

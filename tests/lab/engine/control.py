@@ -9,19 +9,20 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lab import world as worlds
 from lab.engine.faults import Fault
+from lab.engine.fields import converted, set_fields
 from lab.engine.host import HostFailure
 from lab.engine.http import JSON, Request, Response
 from lab.engine.locks import Want
 from lab.engine.permissions import all_held
 from lab.engine.roles import PERMITS, shows_below
 from lab.engine.texts import MESSAGES, Refusal, Said
-from lab.model import VM_STATUS_WORDS, Grant, Group, Role, User, Vm, VnicProfile, new_id
+from lab.model import VM_STATUS_WORDS, Grant, Group, Role, Settings, User, Vm, VnicProfile, new_id
 
 if TYPE_CHECKING:
     from lab.lab import Lab
@@ -80,6 +81,8 @@ class ControlApi:
                 continue
             try:
                 body = json.loads(request.body) if request.body else {}
+                if not isinstance(body, dict):
+                    raise ValueError("the body is no object")
                 return _json(200, action(*match.groups(), body))
             except (ValueError, TypeError, KeyError, HostFailure, Refusal) as problem:
                 return _json(400, {"error": f"{type(problem).__name__}: {problem}"})
@@ -125,7 +128,9 @@ class ControlApi:
     def _settings(self, body: Mapping[str, Any]) -> Json:
         settings = self._lab.world.settings
         with self._lab.world.lock:
-            _set(settings, body)
+            # A version that cannot be read would end every GET of the root.
+            replace(settings, **converted(Settings, body)).announced()
+            set_fields(settings, body)
         return asdict(settings)
 
     def _add_user(self, body: Mapping[str, Any]) -> Json:
@@ -246,7 +251,7 @@ class ControlApi:
         world = self._lab.world
         with world.lock:
             row = getattr(world, KINDS[kind])[object_id]
-            _set(row, body)
+            set_fields(row, body, world)
             return _plain(asdict(row))
 
     def _world(self, _body: Json) -> Json:
@@ -273,19 +278,6 @@ class ControlApi:
         host = dict(self._lab.engine.host.describe())
         locks = self._lab.engine.locks.listing()
         return _plain({**shown, **extra, "host": host, "locks": locks})
-
-
-def _set(row: Json, values: Mapping[str, Any]) -> None:
-    """Set fields of a row, all of them or none.
-
-    :raises ValueError: for a field that there is not.
-    """
-    known = {one.name for one in fields(row)} if is_dataclass(row) else set()
-    for name in values:
-        if name not in known or name == "id":
-            raise ValueError(f"no field {name}")
-    for name, value in values.items():
-        setattr(row, name, value)
 
 
 def _plain(value: Json) -> Json:
