@@ -5,6 +5,7 @@
 # make demo         starts the lab, backs up a running virtual machine and shows the backup set
 # make demo-guest   the same with Linux guests under QEMU: slower, closer to life, and without root
 # make test         runs every check and test
+# make recorded     asks the lab what a real engine was asked, and compares the answers
 # Both set up what they need first. Recipes are single commands, so that a signal reaches them and not a shell.
 
 # Switches for tools/checks.py, such as CHECKS="--strict" or CHECKS="--without guest", or names of sessions:
@@ -14,12 +15,15 @@ CHECKS =
 # What `make lab` starts: local, or guest.
 TIER = local
 
-.PHONY: help demo demo-guest test lab lint units setup pins clean
+# Where `make recorded` finds scenes.
+RECORDINGS = tests/lab_tests/recorded
+
+.PHONY: help demo demo-guest test recorded lab lint units setup pins clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
-demo demo-guest lab: export PYTHONPATH = $(CURDIR)/.cache/ws:$(CURDIR)/tests
+demo demo-guest lab recorded: export PYTHONPATH = $(CURDIR)/.cache/ws:$(CURDIR)/tests
 demo demo-guest lab: export ANSIBLE_COLLECTIONS_PATH = $(CURDIR)/.cache/ws
 demo demo-guest lab: export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 
@@ -40,6 +44,9 @@ setup:
 
 test: setup
 	@.venv/bin/python -B tools/checks.py $(CHECKS)
+
+recorded: setup
+	@.venv/bin/python -B -m player --recordings $(RECORDINGS)
 
 lint: setup
 	@.venv/bin/python -B tools/checks.py lint types layers

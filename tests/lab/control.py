@@ -167,6 +167,23 @@ class Control:
         found: dict[str, Any] = self._call("POST", f"/objects/{kind}/{object_id}", values)
         return found
 
+    def forget(self, kind: str, verb: str) -> None:
+        """Forget the faults of a kind that wait for a verb of the host."""
+        self._call("DELETE", f"/faults/{kind}/{verb}")
+
+    def add_lun(self, **spec: Json) -> str:
+        """Make a direct LUN that no VM holds; its id."""
+        return str(self._call("POST", "/luns", spec)["id"])
+
+    def add_checkpoint(self, vm: str, disks: Sequence[str], parent: str | None = None) -> str:
+        """Add a checkpoint of some disks of a VM, after ``parent``; its id."""
+        body = {"disks": list(disks), "parent": parent}
+        return str(self._call("POST", f"/vms/{vm}/checkpoints", body)["id"])
+
+    def device(self, vm: str, disk: str, **rows: bool) -> None:
+        """Change the rows behind an attachment: ``plugged``, or ``device`` or ``element`` False to delete it."""
+        self._call("POST", f"/vms/{vm}/devices/{disk}", rows)
+
     def reset(self) -> None:
         """Throw the world away and make it anew."""
         self._call("POST", "/reset", {})

@@ -50,6 +50,7 @@ class Lab:
         appliance: bool | VmSpec = True,
         vms: Sequence[VmSpec] = DEFAULT_VMS,
         settings: Settings | None = None,
+        centres: Sequence[str] = worlds.CENTRES,
     ) -> None:
         """Prepare a lab below ``root``; nothing runs before ``start``."""
         self.root = root
@@ -59,6 +60,7 @@ class Lab:
         mine = appliance if isinstance(appliance, VmSpec) else worlds.APPLIANCE
         self._vms = [*vms, *([mine] if appliance else [])]
         self._settings = replace(settings or Settings())
+        self._centres = centres
         self._with_host = bool(host)
         self._real: RealHost | None = None
         self._hypervisor: LocalHypervisor | GuestHypervisor | None = None
@@ -118,7 +120,7 @@ class Lab:
     def furnish(self) -> None:
         """Make the world that the lab starts with."""
         with self.world.lock:
-            worlds.furnish(self.world)
+            worlds.furnish(self.world, self._centres)
         made = [(self._make_vm(spec), spec) for spec in self._vms]
         with ThreadPoolExecutor() as pool:  # a guest takes seconds, and most of them it waits
             list(pool.map(lambda one: self._start_vm(*one), made))

@@ -205,6 +205,8 @@ class Vm:
     delete_protected: bool = False
     appliance: bool = False
     mac: str = "56:6f:1a:2b:00:01"
+    nics: int = 1
+    boot: str = "hd"
     network: str | None = "ovirtmgmt"
     profile: str | None = "ovirtmgmt"
     tags: list[str] = field(default_factory=list)

@@ -33,6 +33,7 @@ from lab.model import (
 )
 
 MIB = 1 << 20
+CENTRES = ("Default", "Second")
 BLANK = disks.NO_SNAPSHOT
 ADMIN = ("admin@internal", "admin-secret")
 BACKUP = ("backup@internal", "backup-secret")
@@ -141,9 +142,9 @@ def with_repository(spec: VmSpec) -> VmSpec:
     return replace(spec, disks=(*spec.disks, disk))
 
 
-def furnish(world: World) -> None:
+def furnish(world: World, centres: Sequence[str] = CENTRES) -> None:
     """Data centres, clusters, hosts, storage domains, users and tags. Hold the lock."""
-    for name in ("Default", "Second"):
+    for name in centres:
         centre = DataCentre(new_id(), name)
         cluster = Cluster(new_id(), name, centre.id)
         world.data_centres[centre.id] = centre

@@ -32,7 +32,7 @@ from lab.engine.resources import (
 from lab.engine.resources.common import NOT_PERMITTED
 from lab.engine.router import Router
 from lab.engine.sso import LOGOUT_PATH, TOKEN_PATHS, Sso
-from lab.model import API, now
+from lab.model import API, new_id, now
 
 PKI_PATH = "/ovirt-engine/services/pki-resource"
 HEALTH_PATH = "/ovirt-engine/services/health"
@@ -103,6 +103,8 @@ class Application:
         if "respond_after" in kinds:
             response = _canned(kinds["respond_after"])
         correlation = request.correlation_id()
+        if correlation is None and request.path.startswith(API) and response.status != 401:
+            correlation = new_id()
         if correlation:
             headers = {**response.headers, "Correlation-Id": correlation}
             response = replace(response, headers=headers)

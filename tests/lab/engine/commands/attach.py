@@ -26,8 +26,8 @@ LIMITS = {
     "virtio_scsi": ("VIRTIO_SCSI_DISKS", 16383),
     "spapr_vscsi": ("SPAPR_VSCSI_DISKS", 7),
 }
-# Network card, virtio-scsi controller, balloon and video card take a PCI slot each.
-PCI_TAKEN = 4
+# Virtio-scsi controller, balloon and video card take a PCI slot each, as does each network card.
+PCI_TAKEN = 3
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def _limits(case: Case) -> None:
     present = case.world.attachments_of(case.wanted.vm_id)
     count = sum(1 for a in present if a.interface == interface) + 1
     if interface == "virtio":
-        count += PCI_TAKEN
+        count += PCI_TAKEN + case.world.vms[case.wanted.vm_id].nics
     if count > limit:
         raise refuse(f"EXCEEDED_MAX_{key}")
 
