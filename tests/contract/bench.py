@@ -1,20 +1,31 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the contract's tests work with: an engine, a source VM and an appliance, in the lab or live."""
+"""What the contract's tests work with: an engine, a source VM and an appliance, in the lab or live.
+
+A bench knows no lab: what is arranged behind the API is asked of the fixtures ``lab`` and ``control``.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import ParamSpec, TypeVar
 
-import pytest
 from support.scene import patience
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    BackupError,
+    EngineFault,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     AttachSettings,
     DiskId,
+    Event,
     Snapshot,
     SnapshotDisk,
     SnapshotId,
@@ -23,22 +34,44 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.settings import (
     EngineSettings,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.waiting import Deadline
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.connect import connect
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
-from lab.control import Control
 from lab.lab import Lab
+from lab.world import ADMIN, BACKUP
 
-PATIENCE = 600.0
-"""Seconds for a snapshot or a merge of a live engine."""
+OURS = "contract "
+"""How the description of each snapshot begins that a test makes."""
+
+Answer = TypeVar("Answer")
+What = ParamSpec("What")
+
+
+def _storage_passes(fault: EngineFault) -> bool:
+    """What an engine says for some seconds while another host becomes the SPM (contract section 15)."""
+    return bool(re.search(r"status is Unknown|Unknown Data Center status", fault.message))
+
+
+def _may_pass(fault: EngineFault) -> bool:
+    return fault.retryable or _storage_passes(fault)
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where the engine is, and what may be used of it."""
+    """Where the engine is, and what may be used of it.
+
+    :param settings: The backup user, who has the least role.
+    :param administrator: An administrator, if there is one.
+    :param patience: Seconds for a snapshot, a merge or a state that passes.
+    :param interval: Longest pause between two looks, in seconds.
+    """
 
     settings: EngineSettings
     source: str
     appliance: str
-    lab: Lab | None = None
+    administrator: EngineSettings | None = None
+    patience: float = 600.0
+    interval: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -60,29 +93,51 @@ class Bench:
         [found] = self.engine.vms_named(self.site.appliance)
         return found
 
-    @property
-    def control(self) -> Control:
-        """The lab's control API."""
-        return self.lab.control()
+    # ----- ordering -----------------------------------------------------------------------------
 
-    @property
-    def lab(self) -> Lab:
-        """The lab; skips the test where the engine is a live one."""
-        if self.site.lab is None:
-            pytest.skip("needs the lab's control API")
-        return self.site.lab
+    def settled(
+        self, order: Callable[What, Answer], *args: What.args, **names: What.kwargs
+    ) -> Answer:
+        """Carry out an order, again while the engine refuses it for a state of the storage that passes."""
+        return self._again(_storage_passes, order, *args, **names)
 
-    def order_snapshot(self, description: str | None = None, mark: str | None = None) -> Snapshot:
+    def refused(
+        self, order: Callable[What, object], *args: What.args, **names: What.kwargs
+    ) -> EngineFault:
+        """The fault that an order is refused with, once the storage is settled."""
+        try:
+            self.settled(order, *args, **names)
+        except EngineFault as fault:
+            return fault
+        raise AssertionError("the engine did not refuse")
+
+    def order_snapshot(self, mark: str | None = None, *, memory: bool = False) -> Snapshot:
         """Order a snapshot of the source VM; do not wait for it."""
-        text = description or f"contract {uuid.uuid4()}"
         name = mark or str(uuid.uuid4())
-        return self.engine.create_snapshot(self.source.id, text, None, False, name)
+        text = f"{OURS}{uuid.uuid4()}"
+        make = self.engine.create_snapshot
+        return self.settled(make, self.source.id, text, None, memory, name)
 
     def snapshot(self) -> SnapshotId:
         """Make a snapshot of the source VM and wait until it is usable."""
         made = self.order_snapshot()
         self.await_snapshot(made.id, "ok")
         return made.id
+
+    def remove(self, snapshot_id: SnapshotId, mark: str) -> None:
+        """Order the removal of a snapshot of the source VM."""
+        self.settled(self.engine.remove_snapshot, self.source.id, snapshot_id, mark)
+
+    def attach(self, disk_id: DiskId, snapshot_id: SnapshotId, **settings: object) -> None:
+        """Attach a disk snapshot to the appliance."""
+        wanted = replace(AttachSettings(), **settings)  # type: ignore[arg-type]
+        self.settled(self.engine.attach, self.appliance.id, disk_id, snapshot_id, wanted)
+
+    def detach(self, disk_id: DiskId) -> None:
+        """Detach a disk snapshot from the appliance."""
+        self.settled(self.engine.detach, self.appliance.id, disk_id)
+
+    # ----- looking ------------------------------------------------------------------------------
 
     def await_snapshot(self, snapshot_id: SnapshotId, status: str | None) -> None:
         """Wait for a status of a snapshot of the source VM; None: until it is gone."""
@@ -92,51 +147,152 @@ class Bench:
             found = self.engine.snapshot(vm_id, snapshot_id)
             return found.status if found else None
 
-        interval = 0.02 if self.site.lab else 2.0
-        patience(PATIENCE, interval).wait_for(look, lambda seen: seen == status, what="a snapshot")
+        self._deadline().wait_for(look, lambda seen: seen == status, what="a snapshot")
+
+    def await_events(self, search: str, *codes: int) -> list[Event]:
+        """Wait until events of all these codes are found, newest first: an engine writes them later."""
+        return self._deadline().wait_for(
+            lambda: self.engine.events(search),
+            lambda found: set(codes) <= {event.code for event in found},
+            what=f"events {codes}",
+        )
 
     def disks(self, snapshot_id: SnapshotId) -> list[SnapshotDisk]:
         """Disks of a snapshot of the source VM."""
         return self.engine.snapshot_disks(self.source.id, snapshot_id)
 
-    def attach(self, disk_id: DiskId, snapshot_id: SnapshotId, **settings: object) -> None:
-        """Attach a disk snapshot to the appliance."""
-        wanted = replace(AttachSettings(), **settings)  # type: ignore[arg-type]
-        self.engine.attach(self.appliance.id, disk_id, snapshot_id, wanted)
+    def boot_disk(self) -> str:
+        """Name of the appliance's own boot disk; empty if it has none."""
+        held = [one for one in self.engine.attachments(self.appliance.id) if one.bootable]
+        found = [self.engine.disk(one.disk_id) for one in held]
+        return next((one.alias for one in found if one is not None), "")
+
+    # ----- leaving ------------------------------------------------------------------------------
+
+    def ours(self) -> list[Snapshot]:
+        """Snapshots of the source VM that a test made; the active entry is never one, whatever its id was."""
+        return [
+            one
+            for one in self.engine.snapshots(self.source.id)
+            if one.type == "regular" and one.description.startswith(OURS)
+        ]
 
     def clean(self) -> None:
-        """Detach what is of our snapshots, and remove them."""
-        ours = [one for one in self.engine.snapshots(self.source.id) if _is_ours(one)]
-        known = {layer.disk_id for one in ours for layer in self.disks(one.id)}
-        for held in self.engine.attachments(self.appliance.id):
+        """Detach what is of our snapshots, and remove them; go on after a failure, and end with it."""
+        failed: list[BackupError] = []
+        ours = self.ours()
+        for step in (self._release, self._remove_for_good):
+            for one in ours:
+                try:
+                    step(one.id)
+                except BackupError as error:
+                    failed.append(error)
+        if failed:
+            raise failed[0]
+
+    def borrowed(self) -> list[DiskId]:
+        """Disks of the source VM that are attached to the appliance."""
+        own = {one.disk_id for one in self.engine.attachments(self.source.id)}
+        held = self.engine.attachments(self.appliance.id)
+        return [one.disk_id for one in held if one.disk_id in own]
+
+    def _release(self, snapshot_id: SnapshotId) -> None:
+        """Detach the disks of a snapshot. One that is still made ends first; if that fails it is gone."""
+        vm_id, appliance = self.source.id, self.appliance.id
+        self._deadline().wait_for(
+            lambda: self.engine.snapshot(vm_id, snapshot_id),
+            lambda found: found is None or found.status != "locked",
+            what="a snapshot that is locked",
+        )
+        if snapshot_id not in {one.id for one in self.ours()}:
+            return
+        known = {one.disk_id for one in self.disks(snapshot_id)}
+        for held in self.engine.attachments(appliance):
             if held.disk_id in known:
-                self.engine.detach(self.appliance.id, held.disk_id)
-        for one in ours:
-            self.await_snapshot(one.id, "ok")
-            self.engine.remove_snapshot(self.source.id, one.id, str(uuid.uuid4()))
-            self.await_snapshot(one.id, None)
+                self._again(_may_pass, self.engine.detach, appliance, held.disk_id)
+
+    def _remove_for_good(self, snapshot_id: SnapshotId) -> None:
+        if snapshot_id not in {one.id for one in self.ours()}:
+            return
+        vm_id = self.source.id
+        mark = str(uuid.uuid4())
+        self._again(_may_pass, self.engine.remove_snapshot, vm_id, snapshot_id, mark)
+        self._deadline().wait_for(
+            lambda: {one.id for one in self.ours()},
+            lambda left: snapshot_id not in left,
+            what="the end of a removal",
+        )
+
+    def _again(
+        self,
+        passes: Callable[[EngineFault], bool],
+        order: Callable[What, Answer],
+        *args: What.args,
+        **names: What.kwargs,
+    ) -> Answer:
+        """Carry out an order, again while it is refused for what passes; in the end with that fault."""
+        ticks = self._deadline().ticks()
+        while True:
+            try:
+                return order(*args, **names)
+            except EngineFault as fault:
+                if not passes(fault) or next(ticks, None) is None:
+                    raise
+
+    def _deadline(self) -> Deadline:
+        return patience(self.site.patience, self.site.interval)
 
 
-def _is_ours(snapshot: Snapshot) -> bool:
-    return snapshot.type == "regular" and snapshot.description.startswith("contract ")
+@contextmanager
+def at_work(site: Site, *, tidy: bool = True) -> Iterator[Bench]:
+    """A bench, logged in. What was made with it is removed, also after a failure, and what a killed run left.
+
+    :param tidy: Whether to do so: not where the engine itself is thrown away, with what was arranged in it.
+    """
+    engine = connect(site.settings)
+    bench = Bench(site, engine)
+    try:
+        if tidy:
+            bench.clean()
+            held = bench.borrowed()
+            assert not held, f"detach {held} from {site.appliance} first: they are the source's"
+        yield bench
+    finally:
+        try:
+            if tidy:
+                bench.clean()
+        finally:
+            engine.close()
+
+
+def is_live() -> bool:
+    """Whether the environment names a live engine."""
+    return bool(os.environ.get("OVIRT_URL"))
+
+
+def has_administrator() -> bool:
+    """Whether the environment names an administrator of the live engine."""
+    return bool(os.environ.get("OVIRT_ADMIN_USERNAME"))
 
 
 def live_site() -> Site:
     """The live engine that the environment names."""
     env = os.environ
-    settings = EngineSettings(
-        env["OVIRT_URL"],
-        env["OVIRT_USERNAME"],
-        env["OVIRT_PASSWORD"],
-        ca_file=env.get("OVIRT_CAFILE"),
-    )
-    return Site(settings, env["OVIRT_CONTRACT_SOURCE"], env["OVIRT_CONTRACT_APPLIANCE"])
+    url, ca_file = env["OVIRT_URL"], env.get("OVIRT_CAFILE")
+    user = EngineSettings(url, env["OVIRT_USERNAME"], env["OVIRT_PASSWORD"], ca_file=ca_file)
+    administrator = None
+    if has_administrator():
+        name, password = env["OVIRT_ADMIN_USERNAME"], env["OVIRT_ADMIN_PASSWORD"]
+        administrator = EngineSettings(url, name, password, ca_file=ca_file)
+    return Site(user, env["OVIRT_CONTRACT_SOURCE"], env["OVIRT_CONTRACT_APPLIANCE"], administrator)
 
 
 def lab_site(lab: Lab) -> Site:
     """A lab of this process."""
-    auth = lab.auth()
-    settings = EngineSettings(
-        auth["url"], auth["username"], auth["password"], ca_file=auth["ca_file"]
-    )
-    return Site(settings, "web01", "backup01", lab)
+    user, administrator = (_settings(lab, who) for who in (BACKUP, ADMIN))
+    return Site(user, "web01", "backup01", administrator, patience=20.0, interval=0.02)
+
+
+def _settings(lab: Lab, user: tuple[str, str]) -> EngineSettings:
+    auth = lab.auth(user)
+    return EngineSettings(auth["url"], auth["username"], auth["password"], ca_file=auth["ca_file"])

@@ -3,41 +3,84 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One suite over the engine port: against the lab, and against a live engine where OVIRT_URL names one.
 
-A live engine needs OVIRT_USERNAME, OVIRT_PASSWORD, OVIRT_CAFILE, and the names of two VMs that may be used:
-OVIRT_CONTRACT_SOURCE (snapshots of it are made and removed) and OVIRT_CONTRACT_APPLIANCE (Up or Down, without a disk of
-the source's). Tests that need to look behind the engine, or to make it fail, are for the lab alone.
+CONTRIBUTING.md says what a live engine needs. A test that arranges something behind the API, or looks there, says
+so by the mark ``behind``, and one that needs an administrator by the mark ``administrator``: live they are skipped
+before anything is done.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from contract.bench import Bench, Site, lab_site, live_site
+from contract.bench import Bench, Site, at_work, has_administrator, is_live, lab_site, live_site
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.connect import connect
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
+from lab.control import Control
 from lab.lab import Lab
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip live what a live engine cannot be asked: before a fixture is set up."""
+    if not is_live():
+        return
+    behind = item.get_closest_marker("behind")
+    if behind is not None:
+        pytest.skip(f"arranged behind the API: {behind.args[0]}")
+    if item.get_closest_marker("administrator") is not None and not has_administrator():
+        pytest.skip("needs an administrator: OVIRT_ADMIN_USERNAME, OVIRT_ADMIN_PASSWORD")
+
+
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """The engine to test: a lab of its own for each test, or the live one."""
-    if os.environ.get("OVIRT_URL"):
-        yield live_site()
+def _lab(tmp_path: Path) -> Iterator[Lab | None]:
+    """A lab of its own for each test; none where the engine is a live one."""
+    if is_live():
+        yield None
         return
     with Lab(tmp_path / "lab", host=False) as lab:
-        yield lab_site(lab)
+        yield lab
 
 
 @pytest.fixture
-def bench(site: Site) -> Iterator[Bench]:
-    """A bench, logged in."""
-    engine = connect(site.settings)
+def lab(request: pytest.FixtureRequest, _lab: Lab | None) -> Lab:
+    """The lab behind the engine, for tests with the mark ``behind`` alone."""
+    marked = request.node.get_closest_marker("behind") is not None
+    assert marked, "mark the test with behind(...), and say what is arranged"
+    assert _lab is not None
+    return _lab
+
+
+@pytest.fixture
+def control(lab: Lab) -> Control:
+    """The lab's control API, for tests with the mark ``behind`` alone."""
+    return lab.control()
+
+
+@pytest.fixture
+def site(_lab: Lab | None) -> Site:
+    """The engine to test."""
+    return live_site() if _lab is None else lab_site(_lab)
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest, site: Site) -> Iterator[Bench]:
+    """A bench of the backup user, which removes what the test made. (With a lab goes all that was arranged.)"""
+    tidy = request.node.get_closest_marker("behind") is None
+    with at_work(site, tidy=tidy) as bench:
+        yield bench
+
+
+@pytest.fixture
+def administrator(request: pytest.FixtureRequest, site: Site) -> Iterator[EnginePort]:
+    """A connection of an administrator, for tests with the mark ``administrator`` alone."""
+    marked = request.node.get_closest_marker("administrator") is not None
+    assert marked, "mark the test with administrator"
+    assert site.administrator is not None
+    engine = connect(site.administrator)
     try:
-        yield Bench(site, engine)
-        if site.lab is None:
-            Bench(site, engine).clean()
+        yield engine
     finally:
         engine.close()

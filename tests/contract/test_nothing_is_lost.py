@@ -60,6 +60,9 @@ from lab.lab import Lab
 from lab.model import Settings
 from lab.world import DiskSpec, VmSpec
 
+pytestmark = pytest.mark.behind(
+    "the rows of the engine after each step, and what goes wrong before it"
+)
 Json = Any
 NOBODY = "4b1f9c77-0f0e-4d55-9d41-0a0f6c1d2e3f"
 SHORT = Patience(wait=True, timeout=0.15, poll_interval=0.05)

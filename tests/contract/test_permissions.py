@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 from contract.bench import Bench
@@ -17,24 +16,28 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     EngineUnavailable,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import Disk
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.permissions import (
     MISSING,
     PERMITS,
     SYSTEM,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import granting
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.connect import connect
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
+from lab.control import Control
 from lab.engine import permissions as lab_permissions
 from lab.engine.roles import PERMITS as OF_THE_ENGINE
+from lab.lab import Lab
 from lab.model import EVERYONE
 from lab.world import ADMIN, BACKUP, GUEST
 
+ACCOUNTS = pytest.mark.behind("accounts and their grants")
+
 
 @contextmanager
-def signed_in(bench: Bench, user: tuple[str, str]) -> Iterator[EnginePort]:
+def signed_in(lab: Lab, user: tuple[str, str]) -> Iterator[EnginePort]:
     """A connection of another user."""
-    engine = engine_of(bench.lab, user)
+    engine = engine_of(lab, user)
     try:
         yield engine
     finally:
@@ -42,30 +45,33 @@ def signed_in(bench: Bench, user: tuple[str, str]) -> Iterator[EnginePort]:
 
 
 @contextmanager
-def granted(bench: Bench, *objects: str) -> Iterator[EnginePort]:
+def granted(lab: Lab, *objects: str) -> Iterator[EnginePort]:
     """A connection of a user with the least role on some objects."""
     grants = [{"role": "BackupRole", "object_id": one} for one in objects]
-    bench.control.add_user("somebody@internal", "secret", grants)
-    settings = replace(bench.site.settings, username="somebody@internal", password="secret")
-    engine = connect(settings)
-    try:
+    lab.control().add_user("somebody@internal", "secret", grants)
+    with signed_in(lab, ("somebody@internal", "secret")) as engine:
         yield engine
-    finally:
-        engine.close()
 
 
 def test_a_user_may_read_their_own_rights(bench: Bench) -> None:
-    """On a live engine, too."""
     given, warnings = granting.look(bench.engine)
     assert warnings == ()
     assert given
 
 
+def test_the_user_of_this_suite_has_what_a_backup_needs(bench: Bench) -> None:
+    """So a live engine is asked by one whose refusals are none of rights."""
+    given, _warnings = granting.look(bench.engine)
+    assert given is not None
+    assert permissions.missing(permissions.NEEDS, given, backup_places(bench)) == ()
+
+
+@ACCOUNTS
 @pytest.mark.parametrize(
     ("user", "held"), [(ADMIN, set(PERMITS)), (BACKUP, set(PERMITS)), (GUEST, {"login"})]
 )
-def test_what_each_user_may_do(bench: Bench, user: tuple[str, str], held: set[str]) -> None:
-    with signed_in(bench, user) as engine:
+def test_what_each_user_may_do(lab: Lab, user: tuple[str, str], held: set[str]) -> None:
+    with signed_in(lab, user) as engine:
         given, warnings = granting.look(engine)
     assert warnings == ()
     assert given is not None
@@ -73,16 +79,17 @@ def test_what_each_user_may_do(bench: Bench, user: tuple[str, str], held: set[st
     assert {permit for one in system for permit in one.permits} & set(PERMITS) == held
 
 
-def test_grants_of_a_group_count(bench: Bench) -> None:
-    grants = [{"role": "BackupRole", "object_id": bench.source.id}]
-    group = bench.control.add_group("operators", grants)
-    with granted(bench) as engine:
-        with bench.lab.world.lock:
-            bench.lab.world.users["somebody@internal"].groups.append(group)
+@ACCOUNTS
+def test_grants_of_a_group_count(lab: Lab) -> None:
+    source = lab.vm("web01").id
+    group = lab.control().add_group("operators", [{"role": "BackupRole", "object_id": source}])
+    with granted(lab) as engine:
+        with lab.world.lock:
+            lab.world.users["somebody@internal"].groups.append(group)
         mine = engine.own_permissions()
     assert mine is not None
-    assert bench.source.id in {one.object_id for one in mine}
-    everybody = bench.lab.world.groups[EVERYONE].grants
+    assert source in {one.object_id for one in mine}
+    everybody = lab.world.groups[EVERYONE].grants
     assert len(mine) == 1 + len(everybody)
 
 
@@ -93,14 +100,30 @@ def test_no_permit_is_an_administrators() -> None:
 WHERE = ("source", "appliance", "cluster", "centre", "domain", "disk", "system", "other")
 
 
-@pytest.mark.parametrize("where", WHERE)
-def test_we_judge_as_the_engine_does(bench: Bench, where: str) -> None:
-    """What is missing is refused, what is granted is not; of the rest nobody can say."""
-    world, source, box = bench.lab.world, bench.source, bench.appliance
-    disk_id = bench.engine.attachments(source.id)[0].disk_id
-    disk = bench.engine.disk(disk_id)
+def a_disk(bench: Bench) -> Disk:
+    """A disk of the source VM."""
+    disk = bench.engine.disk(bench.engine.attachments(bench.source.id)[0].disk_id)
     assert disk is not None
+    return disk
+
+
+def backup_places(bench: Bench) -> tuple[permissions.Place, ...]:
+    """Where a backup of one disk needs rights."""
+    source, box = bench.source, bench.appliance
     place = bench.engine.location(source)
+    return (
+        permissions.vm_place(permissions.SOURCE, source, place),
+        permissions.vm_place(permissions.APPLIANCE, box, bench.engine.location(box)),
+        permissions.disk_place(a_disk(bench), source, place),
+    )
+
+
+@ACCOUNTS
+@pytest.mark.parametrize("where", WHERE)
+def test_we_judge_as_the_engine_does(bench: Bench, lab: Lab, where: str) -> None:
+    """What is missing is refused, what is granted is not; of the rest nobody can say."""
+    world, source, box = lab.world, bench.source, bench.appliance
+    disk, place = a_disk(bench), bench.engine.location(source)
     second = next(one.id for one in world.clusters.values() if one.name == "Second")
     object_id = {
         "source": source.id,
@@ -112,14 +135,10 @@ def test_we_judge_as_the_engine_does(bench: Bench, where: str) -> None:
         "system": SYSTEM,
         "other": second,
     }[where]
-    with granted(bench, object_id) as engine:
+    with granted(lab, object_id) as engine:
         given, _warnings = granting.look(engine)
     assert given is not None
-    places = (
-        permissions.vm_place(permissions.SOURCE, source, place),
-        permissions.vm_place(permissions.APPLIANCE, box, bench.engine.location(box)),
-        permissions.disk_place(disk, source, place),
-    )
+    places = backup_places(bench)
     found = permissions.missing(permissions.NEEDS, given, places)
     judged = {(one.need.permit, one.place.id): one.certainty for one in found}
     user = world.users["somebody@internal"]
@@ -133,17 +152,21 @@ def test_we_judge_as_the_engine_does(bench: Bench, where: str) -> None:
             assert (word == MISSING) == (not allowed), (need.permit, one.name, word)
 
 
+@pytest.mark.behind("an injected fault")
 @pytest.mark.parametrize("path", ["/users/[^/]+/permissions", "/roles/[^/]+/permits"])
 @pytest.mark.parametrize("status", [400, 403, 404, 500])
-def test_an_engine_that_does_not_tell_is_a_warning(bench: Bench, path: str, status: int) -> None:
-    bench.control.add_fault("respond", method="GET", path=path, status=status, detail="no")
+def test_an_engine_that_does_not_tell_is_a_warning(
+    bench: Bench, control: Control, path: str, status: int
+) -> None:
+    control.add_fault("respond", method="GET", path=path, status=status, detail="no")
     given, warnings = granting.look(bench.engine)
     assert given is None
     [warning] = warnings
     assert "could not be read" in warning
 
 
-def test_an_engine_that_is_gone_is_no_warning(bench: Bench) -> None:
-    bench.control.add_fault("drop_before", method="GET", path="/users/[^/]+/permissions", times=-1)
+@pytest.mark.behind("an injected fault")
+def test_an_engine_that_is_gone_is_no_warning(bench: Bench, control: Control) -> None:
+    control.add_fault("drop_before", method="GET", path="/users/[^/]+/permissions", times=-1)
     with pytest.raises(EngineUnavailable):
         granting.look(bench.engine)

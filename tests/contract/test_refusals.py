@@ -22,7 +22,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     SnapshotId,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.connect import connect
+from lab.control import Control
+from lab.lab import Lab
 
+pytestmark = pytest.mark.behind("locks, states and faults")
 Json = Any
 
 
@@ -31,40 +34,50 @@ class Stage:
     """A bench with a snapshot, and one disk of it."""
 
     bench: Bench
+    lab: Lab
     snapshot_id: SnapshotId
     disk_id: DiskId
 
+    @property
+    def control(self) -> Control:
+        """The lab's control API."""
+        return self.lab.control()
+
     def patch(self, kind: str, object_id: str, **values: Json) -> None:
         """Set columns of a row behind the engine's back."""
-        self.bench.control.patch(kind, object_id, **values)
+        self.control.patch(kind, object_id, **values)
+
+    def order_snapshot(self) -> None:
+        """Order a snapshot of the source VM, once."""
+        self.bench.engine.create_snapshot(self.bench.source.id, "another", None, False, "x")
 
     def volume(self) -> str:
         """The volume that the snapshot froze."""
-        volume = self.bench.lab.world.volume_of(self.disk_id, self.snapshot_id)
+        volume = self.lab.world.volume_of(self.disk_id, self.snapshot_id)
         assert volume is not None
         return volume.id
 
     def active_volume(self) -> str:
         """The volume that the source VM writes to."""
-        return self.bench.lab.world.disks[self.disk_id].active_volume_id
+        return self.lab.world.disks[self.disk_id].active_volume_id
 
     def domain(self) -> str:
         """The disk's storage domain."""
-        return self.bench.lab.world.disks[self.disk_id].domain_id
+        return self.lab.world.disks[self.disk_id].domain_id
 
     def appliance_status(self, status: str) -> None:
         """Bring the appliance into a state."""
-        self.bench.control.patch("vms", self.bench.appliance.id, status=status)
+        self.control.patch("vms", self.bench.appliance.id, status=status)
 
     def lock(self, message: str, **names: str) -> None:
         """Somebody else holds the disk."""
-        self.bench.control.lock("disk", self.disk_id, message, **names)
+        self.control.lock("disk", self.disk_id, message, **names)
 
     def fill(self, interface: str, count: int) -> None:
         """Give the appliance disks of an interface."""
         disks = [{"alias": f"filler{n}", "interface": interface} for n in range(count)]
-        full = self.bench.control.add_vm("full", disks=disks)
-        world = self.bench.lab.world
+        full = self.control.add_vm("full", disks=disks)
+        world = self.lab.world
         appliance = self.bench.appliance.id
         with world.lock:
             for row in world.attachments_of(full["id"]):
@@ -73,11 +86,10 @@ class Stage:
 
 
 @pytest.fixture
-def stage(bench: Bench) -> Stage:
+def stage(bench: Bench, lab: Lab) -> Stage:
     """A stage; the lab's alone."""
-    assert bench.lab
     snapshot_id = bench.snapshot()
-    return Stage(bench, snapshot_id, bench.disks(snapshot_id)[0].disk_id)
+    return Stage(bench, lab, snapshot_id, bench.disks(snapshot_id)[0].disk_id)
 
 
 @dataclass(frozen=True)
@@ -113,14 +125,14 @@ def _lock(message: str, **names: str) -> Callable[[Stage], object]:
 
 def _own_boot_disk(stage: Stage) -> None:
     stage.fill("virtio", 1)
-    world, appliance = stage.bench.lab.world, stage.bench.appliance.id
+    world, appliance = stage.lab.world, stage.bench.appliance.id
     with world.lock:
         for row in world.attachments_of(appliance):
             row.bootable = True
 
 
 def _second_centre(stage: Stage) -> None:
-    clusters = stage.bench.control.world()["clusters"]
+    clusters = stage.control.world()["clusters"]
     second = next(row["id"] for row in clusters if row["name"] == "Second")
     stage.patch("vms", stage.bench.appliance.id, cluster_id=second)
 
@@ -182,10 +194,8 @@ ATTACH = {
     "cloned": Row("vm_being_cloned", _lock("VM_BEING_CLONED"), retry=True),
     "backup": Row("vm_during_backup", _lock("VM_DURING_BACKUP"), retry=True),
     # the host (section 0.2)
-    "plug": Row("plug_failed", lambda s: s.bench.control.add_fault("fail_plug"), 400),
-    "engine": Row(
-        "engine_maintenance", lambda s: s.bench.control.settings(maintenance=True), retry=True
-    ),
+    "plug": Row("plug_failed", lambda s: s.control.add_fault("fail_plug"), 400),
+    "engine": Row("engine_maintenance", lambda s: s.control.settings(maintenance=True), retry=True),
 }
 PASSING = (
     "powering_up",
@@ -216,7 +226,7 @@ def test_attach_is_refused(stage: Stage, name: str) -> None:
     row = ATTACH[name]
     row.arrange(stage)
     refused(row, lambda: stage.bench.attach(stage.disk_id, stage.snapshot_id, **row.settings))
-    stage.bench.control.settings(maintenance=False)
+    stage.control.settings(maintenance=False)
     assert stage.bench.engine.attachment(stage.bench.appliance.id, stage.disk_id) is None
 
 
@@ -229,7 +239,7 @@ def test_states_of_the_appliance_pass_or_last(stage: Stage, status: str) -> None
 
 
 def test_an_appliance_that_makes_a_snapshot(stage: Stage) -> None:
-    stage.bench.control.add_fault("stick_snapshot")
+    stage.control.add_fault("stick_snapshot")
     appliance = stage.bench.appliance
     stage.bench.engine.create_snapshot(appliance.id, "its own", None, False, "x")
     row = Row("vm_during_snapshot", _nothing, retry=True)
@@ -238,7 +248,7 @@ def test_an_appliance_that_makes_a_snapshot(stage: Stage) -> None:
 
 def test_a_direct_order_without_rights(stage: Stage) -> None:
     grants = [{"role": "UserRole", "object_id": "system"}]
-    stage.bench.control.add_user("weak@internal", "secret", grants)
+    stage.control.add_user("weak@internal", "secret", grants)
     settings = replace(stage.bench.site.settings, username="weak@internal", password="secret")
     engine = connect(settings)
     vm_id = stage.bench.source.id
@@ -267,7 +277,7 @@ def test_paused_takes_and_does_not_give_back(stage: Stage) -> None:
 
 def test_an_unplug_that_fails_keeps_the_disk(stage: Stage) -> None:
     stage.bench.attach(stage.disk_id, stage.snapshot_id)
-    stage.bench.control.add_fault("fail_unplug")
+    stage.control.add_fault("fail_unplug")
     appliance = stage.bench.appliance
     row = Row("unplug_failed", _nothing, 400, retry=True)
     refused(row, lambda: stage.bench.engine.detach(appliance.id, stage.disk_id))
@@ -286,7 +296,7 @@ def _source(**values: Json) -> Callable[[Stage], object]:
 
 
 def _locked_source(message: str, **names: str) -> Callable[[Stage], object]:
-    return lambda stage: stage.bench.control.lock("vm", stage.bench.source.id, message, **names)
+    return lambda stage: stage.control.lock("vm", stage.bench.source.id, message, **names)
 
 
 def _volume(status: str) -> Callable[[Stage], object]:
@@ -312,7 +322,7 @@ CREATE = {
 @pytest.mark.parametrize("name", CREATE)
 def test_a_snapshot_is_refused(stage: Stage, name: str) -> None:
     CREATE[name].arrange(stage)
-    refused(CREATE[name], stage.bench.order_snapshot)
+    refused(CREATE[name], stage.order_snapshot)
 
 
 REMOVE = {

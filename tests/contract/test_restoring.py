@@ -54,6 +54,7 @@ from lab.lab import Lab
 from lab.model import Settings
 from lab.world import ADMIN, DiskSpec, VmSpec
 
+pytestmark = pytest.mark.behind("the rows of the engine, and what goes wrong in between")
 Json = Mapping[str, Any]
 WRITES = (
     *("add_disk", "remove_disk", "describe_disk", "plug_disk", "detach"),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,14 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     EngineUnavailable,
     EngineUntrusted,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.evidence import (
+    EVENT_ATTACHED,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     AttachSettings,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.connect import connect
+from lab.control import Control
 
 Json = Any
 HTML = "<html><body>503 Service Unavailable</body></html>"
@@ -79,8 +84,8 @@ def test_an_address_that_is_not_the_api(site: Site) -> None:
         ask(site, url=site.settings.url + "/nothing/here")
 
 
-def test_a_session_is_ended_by_whoever_began_it(bench: Bench) -> None:
-    control = bench.control
+@pytest.mark.behind("the log of requests")
+def test_a_session_is_ended_by_whoever_began_it(bench: Bench, control: Control) -> None:
     control.forget_requests()
     engine = connect(bench.site.settings)
     engine.version()
@@ -89,11 +94,11 @@ def test_a_session_is_ended_by_whoever_began_it(bench: Bench) -> None:
     assert [path.rsplit("/", 1)[-1] for path in paths] == ["token", "sso-logout"]
 
 
-def test_a_401_is_answered_with_a_new_token_once(bench: Bench) -> None:
+@pytest.mark.behind("an injected fault")
+def test_a_401_is_answered_with_a_new_token_once(bench: Bench, control: Control) -> None:
     """The SDK replays the request, POST too, so an order may meet its own success."""
     snapshot_id = bench.snapshot()
     disk = bench.disks(snapshot_id)[0].disk_id
-    control = bench.control
     control.add_fault("expire_token", method="POST", path="/diskattachments")
     control.forget_requests()
     bench.attach(disk, snapshot_id)
@@ -101,7 +106,7 @@ def test_a_401_is_answered_with_a_new_token_once(bench: Bench) -> None:
     posts = [status for path, status in answers if path == "diskattachments"]
     assert posts == [401, 201]
     assert ("token", 200) in answers
-    bench.engine.detach(bench.appliance.id, disk)
+    bench.detach(disk)
     control.add_fault("respond_after", method="POST", path="/diskattachments", status=401)
     with pytest.raises(EngineFault) as caught:
         bench.attach(disk, snapshot_id)
@@ -109,13 +114,15 @@ def test_a_401_is_answered_with_a_new_token_once(bench: Bench) -> None:
     assert bench.engine.attachment(bench.appliance.id, disk) is not None
 
 
-def test_a_401_that_stays(bench: Bench) -> None:
+@pytest.mark.behind("an injected fault")
+def test_a_401_that_stays(bench: Bench, control: Control) -> None:
     bench.engine.version()
-    bench.control.add_fault("unauthorized", method="GET", times=-1)
+    control.add_fault("unauthorized", method="GET", times=-1)
     with pytest.raises(EngineLoginError):
         bench.engine.version()
 
 
+@pytest.mark.behind("an injected fault")
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
@@ -138,43 +145,45 @@ def test_a_401_that_stays(bench: Bench) -> None:
     ],
 )
 def test_answers_of_every_kind(
-    bench: Bench, answer: dict[str, Json], kind: type[Exception], words: str
+    bench: Bench, control: Control, answer: dict[str, Json], kind: type[Exception], words: str
 ) -> None:
     bench.engine.version()
-    bench.control.add_fault("respond", path="/vms$", **answer)
+    control.add_fault("respond", path="/vms$", **answer)
     with pytest.raises(kind) as caught:
         bench.engine.vms_named("web01")
     assert caught.value.__class__ is kind
     assert words in str(caught.value)
 
 
+@pytest.mark.behind("an injected fault")
 @pytest.mark.parametrize("fault", ["drop_before", "drop_after"])
-def test_a_connection_that_is_cut(bench: Bench, fault: str) -> None:
+def test_a_connection_that_is_cut(bench: Bench, control: Control, fault: str) -> None:
     bench.engine.version()
-    bench.control.add_fault(fault, path="/vms$", times=-1)
+    control.add_fault(fault, path="/vms$", times=-1)
     with pytest.raises(EngineUnavailable) as caught:
         bench.engine.vms_named("web01")
     assert "pycurl" not in caught.value.message
 
 
-def test_an_engine_that_is_slow(bench: Bench) -> None:
+@pytest.mark.behind("an injected fault")
+def test_an_engine_that_is_slow(bench: Bench, control: Control) -> None:
     """One request is given up after auth.timeout; the fault's text says so."""
-    bench.control.add_fault("delay", path="/vms$", seconds=2.0)
+    control.add_fault("delay", path="/vms$", seconds=2.0)
     engine = connect(replace(bench.site.settings, timeout=1))
     with pytest.raises(EngineUnavailable, match=r"(?i)timed out|timeout"):
         engine.vms_named("web01")
     engine.close()
 
 
-def test_what_goes_over_the_wire(bench: Bench) -> None:
+@pytest.mark.behind("the log of requests")
+def test_what_goes_over_the_wire(bench: Bench, control: Control) -> None:
     """Never PUT, never anything but detach_only=true, always a correlation id."""
     snapshot_id = bench.snapshot()
     disk = bench.disks(snapshot_id)[0].disk_id
-    control = bench.control
     control.forget_requests()
     bench.attach(disk, snapshot_id)
-    bench.engine.detach(bench.appliance.id, disk)
-    bench.engine.remove_snapshot(bench.source.id, snapshot_id, "run-1")
+    bench.detach(disk)
+    bench.remove(snapshot_id, "run-1")
     bench.await_snapshot(snapshot_id, None)
     attach, detach, remove = control.writes()
     assert (attach.method, attach.correlation_id) == ("POST", snapshot_id)
@@ -183,56 +192,73 @@ def test_what_goes_over_the_wire(bench: Bench) -> None:
 
 
 def test_a_correlation_id_has_room_for_one_uuid(bench: Bench) -> None:
-    mark = "run/../4711 " + 40 * "x"
-    made = bench.order_snapshot(mark=mark)
+    mark = f"{uuid.uuid4()}"[:8]
+    made = bench.order_snapshot(mark=f"run/../{mark} " + 40 * "x")
     bench.await_snapshot(made.id, "ok")
-    kept = "run4711" + 29 * "x"
-    assert {45, 68} <= {event.code for event in bench.engine.events(f"correlation_id = {kept}")}
-    assert bench.lab.world.events
+    bench.await_events(f"correlation_id = run{mark}{25 * 'x'}", 45, 68)
 
 
 def test_memory_is_never_saved_unasked(bench: Bench) -> None:
     """The engine's own default saves it, and then does not freeze the guest."""
-    vm_id = bench.source.id
     for memory in (False, True):
-        made = bench.engine.create_snapshot(vm_id, f"contract {memory}", None, memory, "x")
+        made = bench.order_snapshot(memory=memory)
         bench.await_snapshot(made.id, "ok")
-        assert bench.lab.world.snapshots[made.id].memory is memory
+        found = bench.engine.snapshot(bench.source.id, made.id)
+        assert found is not None
+        assert found.memory is memory
 
 
 def test_attach_settings_reach_the_engine(bench: Bench) -> None:
+    """Bootable where the appliance has no boot disk of its own; where it has one that is refused (row 10)."""
     snapshot_id = bench.snapshot()
     disk = bench.disks(snapshot_id)[0].disk_id
-    wanted = AttachSettings("virtio_scsi", True, False, True, False)
-    bench.engine.attach(bench.appliance.id, disk, snapshot_id, wanted)
-    row = bench.lab.world.attachments[(bench.appliance.id, disk)]
-    kept = (row.interface, row.bootable, row.read_only, row.pass_discard, row.active)
-    assert kept == ("virtio_scsi", True, False, True, False)
-    assert row.snapshot_id == snapshot_id
+    boot = bench.boot_disk()
+    if boot:
+        fault = bench.refused(bench.attach, disk, snapshot_id, bootable=True, active=False)
+        assert (fault.reason, boot in fault.message) == ("boot_in_use", True)
+    wanted = AttachSettings("virtio_scsi", not boot, False, True, False)
+    bench.settled(bench.engine.attach, bench.appliance.id, disk, snapshot_id, wanted)
+    held = bench.engine.attachment(bench.appliance.id, disk)
+    assert held is not None
+    kept = (held.interface, held.bootable, held.read_only, held.pass_discard, held.active)
+    assert kept == ("virtio_scsi", not boot, False, True, False)
+
+
+@pytest.mark.behind("an appliance that has a boot disk of its own")
+def test_an_appliance_that_has_its_own_boot_disk(bench: Bench, control: Control) -> None:
+    """The test before this one asks something else then."""
+    disks = [{"alias": "own_system", "bootable": True}]
+    control.add_vm("backup02", appliance=True, disks=disks)
+    other = replace(bench, site=replace(bench.site, appliance="backup02"))
+    assert (bench.boot_disk(), other.boot_disk()) == ("", "own_system")
+    test_attach_settings_reach_the_engine(other)
 
 
 # ----- what ends badly (section 6.2) ------------------------------------------------------------
 
 
-def test_a_creation_that_fails_takes_the_snapshot_away(bench: Bench) -> None:
-    bench.control.add_fault("fail_snapshot")
+@pytest.mark.behind("a host that fails")
+def test_a_creation_that_fails_takes_the_snapshot_away(bench: Bench, control: Control) -> None:
+    control.add_fault("fail_snapshot")
     made = bench.order_snapshot(mark="failing")
     bench.await_snapshot(made.id, None)
     assert 69 in {event.code for event in bench.engine.events("correlation_id = failing")}
 
 
+@pytest.mark.behind("a host that fails")
 @pytest.mark.parametrize("code", [170, 10774])
-def test_ok_may_still_be_inconsistent(bench: Bench, code: int) -> None:
-    bench.control.add_fault("snapshot_event", code=code)
+def test_ok_may_still_be_inconsistent(bench: Bench, control: Control, code: int) -> None:
+    control.add_fault("snapshot_event", code=code)
     made = bench.order_snapshot(mark="doubtful")
     bench.await_snapshot(made.id, "ok")
     assert code in {event.code for event in bench.engine.events("correlation_id = doubtful")}
 
 
-def test_a_merge_that_fails_ends_in_ok(bench: Bench) -> None:
+@pytest.mark.behind("a host that fails")
+def test_a_merge_that_fails_ends_in_ok(bench: Bench, control: Control) -> None:
     snapshot_id = bench.snapshot()
-    bench.control.add_fault("fail_merge")
-    bench.engine.remove_snapshot(bench.source.id, snapshot_id, "failing")
+    control.add_fault("fail_merge")
+    bench.remove(snapshot_id, "failing")
     bench.await_snapshot(snapshot_id, "ok")
     assert 357 in {event.code for event in bench.engine.events("correlation_id = failing")}
 
@@ -241,13 +267,17 @@ def test_a_user_without_an_administrators_role(bench: Bench) -> None:
     """What a backup needs to read, it can read: sizes and parents too."""
     snapshot_id = bench.snapshot()
     disk = bench.disks(snapshot_id)[0].disk_id
-    assert bench.lab
-    engine = connect(
-        replace(bench.site.settings, username="backup@internal", password="backup-secret")
-    )
-    assert [vm.host_id for vm in engine.vms_named("web01")] == [""]
-    assert [one.snapshot_id for one in engine.layers(disk)] == [snapshot_id]
-    engine.attach(bench.appliance.id, disk, snapshot_id, AttachSettings())
-    assert {one.correlation_id for one in engine.events("type = 2016")} == {snapshot_id}
-    engine.detach(bench.appliance.id, disk)
-    engine.close()
+    assert snapshot_id in {one.snapshot_id for one in bench.engine.layers(disk)}
+    assert bench.engine.ovf(bench.source.id, snapshot_id)
+    bench.attach(disk, snapshot_id)
+    marked = f"type = {EVENT_ATTACHED} and correlation_id = {snapshot_id}"
+    assert [one.vm_id for one in bench.await_events(marked, EVENT_ATTACHED)] == [bench.appliance.id]
+    bench.detach(disk)
+
+
+def test_who_may_not_ask_for_checkpoints_is_told_no_host(bench: Bench) -> None:
+    """Both are hidden from users without an administrator's role."""
+    filtered = bench.engine.checkpointed(bench.source.id) is None
+    for vm in (bench.source, bench.appliance):
+        if vm.status != "down":
+            assert (vm.host_id == "") == filtered
