@@ -20,7 +20,7 @@ from lab.world import CENTRES
 from player import excused
 from player.arranging import Arranger
 from player.client import Client
-from player.compare import Answered, Difference, compare
+from player.compare import NOT_IN_THE_LAB, Answered, Difference, compare
 from player.names import Names, Unnamed
 from player.reading import until, value_of
 from player.scenes import Arrange, Question, Scene, SceneError, Step, Wait
@@ -37,9 +37,11 @@ class Result:
     """What became of one question."""
 
     scene: str
-    title: str
+    key: str
     verdict: str
     differences: Sequence[Difference] = ()
+    missing: bool = False
+    """Whether the lab said that it does not know the call."""
 
 
 @dataclass
@@ -50,9 +52,9 @@ class Excuses:
     steps: Mapping[tuple[str, str], str] = field(default_factory=lambda: excused.STEPS)
     used: set[object] = field(default_factory=set)
 
-    def step(self, scene: str, title: str) -> bool:
+    def step(self, scene: str, key: str) -> bool:
         """Whether a step is excused as a whole."""
-        return (scene, title) in self.steps
+        return (scene, key) in self.steps
 
     def rest(self, differences: Sequence[Difference]) -> list[Difference]:
         """The differences that no entry excuses."""
@@ -65,14 +67,24 @@ class Excuses:
                 return True
         return False
 
-    def idle(self, scenes: Sequence[Scene]) -> list[str]:
-        """Entries that excused nothing, though their scenes were played."""
+    def idle_steps(self, scenes: Sequence[Scene]) -> list[str]:
+        """Steps that were excused and did not differ; those of scenes that were not played do not count."""
         played = {scene.name for scene in scenes}
         steps = [key for key in self.steps if key[0] in played and key not in self.used]
-        return [*(f"{scene}: {title}" for scene, title in steps), *self._idle_elements()]
+        return [f"{scene}: {title}" for scene, title in steps]
 
-    def _idle_elements(self) -> list[str]:
+    def idle_elements(self) -> list[str]:
+        """Elements that were excused and differed nowhere."""
         return [entry for entry in self.elements if entry not in self.used]
+
+
+@dataclass(frozen=True)
+class Flight:
+    """A question that was sent and not waited for."""
+
+    question: Question
+    thread: threading.Thread
+    answers: list[Answered]
 
 
 @dataclass
@@ -86,7 +98,7 @@ class Play:
     arranger: Arranger
     excuses: Excuses
     results: list[Result] = field(default_factory=list)
-    _flying: dict[str, tuple[threading.Thread, list[Answered]]] = field(default_factory=dict)
+    _flying: dict[str, Flight] = field(default_factory=dict)
 
     def run(self) -> list[Result]:
         """Every step in turn; where the lab cannot go on, the rest of the questions is different."""
@@ -95,10 +107,10 @@ class Play:
             for step in self.scene.steps:
                 self._step(step)
         except (SceneError, ControlError, Unnamed, OSError, LookupError) as problem:
-            told = {result.title for result in self.results}
+            told = {result.key for result in self.results}
             why = Difference("scene", "", f"{type(problem).__name__}: {problem}")
             for step in self.scene.steps:
-                if isinstance(step, Question) and step.title not in told:
+                if isinstance(step, Question) and step.key not in told:
                     self._note(step, "different", [why])
         return self.results
 
@@ -113,10 +125,10 @@ class Play:
             self.arranger.do(step)
 
     def _question(self, question: Question) -> None:
-        step = self.excuses.step(self.scene.name, question.title)
+        step = self.excuses.step(self.scene.name, question.key)
         if step and question.method in WRITES:
             # What is to differ and would change something is not sent: the rest of the scene goes on without it.
-            self.excuses.used.add((self.scene.name, question.title))
+            self.excuses.used.add((self.scene.name, question.key))
             self._note(question, "excused")
             return
         try:
@@ -127,7 +139,7 @@ class Play:
             )
             return
         if question.begin is not None:
-            self._begin(question.begin, send)
+            self._begin(question, question.begin, send)
         else:
             self._judge(question, send())
 
@@ -151,22 +163,20 @@ class Play:
             text = re.sub(expression, replacement, text, flags=re.DOTALL)
         return Names({**self.names.bound, name: escape(text)}).fill(question.body)
 
-    def _begin(self, title: str, send: Callable[[], Answered]) -> None:
+    def _begin(self, question: Question, title: str, send: Callable[[], Answered]) -> None:
         answers: list[Answered] = []
         thread = threading.Thread(target=lambda: answers.append(send()), daemon=True)
         thread.start()
         thread.join(SETTLE)
-        self._flying[title] = (thread, answers)
+        self._flying[title] = Flight(question, thread, answers)
 
     def _land(self, step: Arrange) -> None:
-        thread, answers = self._flying.pop(step.values["of"])
-        thread.join()
-        question = next(
-            one
-            for one in self.scene.steps
-            if isinstance(one, Question) and one.begin == step.values["of"]
-        )
-        self._judge(question, answers[0])
+        flight = self._flying.pop(step.values["of"])
+        flight.thread.join()
+        if not flight.answers:
+            self._note(flight.question, "different", [Difference("answer", "one", "none")])
+        else:
+            self._judge(flight.question, flight.answers[0])
 
     def _judge(self, question: Question, answered: Answered) -> None:
         for name, path in question.save.items():
@@ -175,16 +185,22 @@ class Play:
                 self.names.bound[name] = value
         found = compare(question, answered, self.names)
         rest = self.excuses.rest(found)
-        key = (self.scene.name, question.title)
+        key = (self.scene.name, question.key)
         if rest and key in self.excuses.steps:
             self.excuses.used.add(key)
             rest = []
-        self._note(question, "different" if rest else "excused" if found else "equal", rest)
+        verdict = "different" if rest else "excused" if found else "equal"
+        self._note(question, verdict, rest, answered.status == NOT_IN_THE_LAB)
 
     def _note(
-        self, question: Question, verdict: str, differences: Sequence[Difference] = ()
+        self,
+        question: Question,
+        verdict: str,
+        differences: Sequence[Difference] = (),
+        missing: bool = False,
     ) -> None:
-        self.results.append(Result(self.scene.name, question.title, verdict, differences))
+        result = Result(self.scene.name, question.key, verdict, differences, missing)
+        self.results.append(result)
 
 
 def play(scene: Scene, excuses: Excuses) -> list[Result]:

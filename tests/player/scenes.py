@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -36,6 +37,8 @@ class Question:
     begin: str | None = None
     any_order: str | None = None
     body_from: Mapping[str, Any] | None = None
+    key: str = ""
+    """The title, numbered from the second of its kind on: unique in a scene."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def load(path: Path) -> Scene:
     head, world, steps = rows[0], rows[1], rows[2:]
     if set(head) - {"adapters"} != {"scene", "engine", "about"} or set(world) != {"world"}:
         raise SceneError(f"{path.name}: the first two lines are a head and a world")
-    return Scene(str(head["scene"]), world["world"], tuple(_step(row) for row in steps))
+    return Scene(str(head["scene"]), world["world"], tuple(_keyed(_step(row) for row in steps)))
 
 
 def load_all(directory: Path) -> list[Scene]:
@@ -96,12 +99,23 @@ def load_all(directory: Path) -> list[Scene]:
     return [load(path) for path in sorted(directory.glob("*.jsonl"))]
 
 
+def _keyed(steps: Iterable[Step]) -> Iterator[Step]:
+    seen: Counter[str] = Counter()
+    for step in steps:
+        if isinstance(step, Question):
+            seen[step.title] += 1
+            number = seen[step.title]
+            yield replace(step, key=step.title if number == 1 else f"{step.title} #{number}")
+        else:
+            yield step
+
+
 def _step(row: dict[str, Json]) -> Step:
     if "wait" in row:
         return _wait(row)
     if "arrange" in row:
         return Arrange(str(row["arrange"]), {k: v for k, v in row.items() if k != "arrange"})
-    known = {one.name for one in fields(Question)}
+    known = {one.name for one in fields(Question)} - {"key"}
     if not set(row) <= known:
         raise SceneError(f"a question with {sorted(set(row) - known)}")
     return Question(**{**row, "answer": row["answer"] or "", "save": row["save"] or {}})
