@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # A bare placeholder of a number makes no JSON.
+NUMBER = "number "
+"""Before what stands in JSON without quotes."""
 BARE = re.compile(r'(?<![\w"])\{(ms|n)\}(?!")')
 
 
@@ -38,7 +40,7 @@ def parse(body: str, content_type: str) -> Node | None:
         if "xml" in content_type:
             return _element(ET.fromstring(body))  # noqa: S314  our own lab's, or recorded
         if "json" in content_type:
-            return _member("", json.loads(BARE.sub(r'"{\1}"', body)))
+            return _member("", json.loads(BARE.sub(rf'"{NUMBER}{{\1}}"', body)))
     except (ET.ParseError, ValueError):
         return None
     return None
@@ -64,4 +66,4 @@ def _member(tag: str, value: Any) -> Node:  # noqa: ANN401  JSON is anything
         return Node(tag, children=children)
     if isinstance(value, str):
         return Node(tag, value)
-    return Node(tag, json.dumps(value))
+    return Node(tag, NUMBER + json.dumps(value))
