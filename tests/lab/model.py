@@ -210,11 +210,20 @@ class Vm:
     network: str | None = "ovirtmgmt"
     profile: str | None = "ovirtmgmt"
     tags: list[str] = field(default_factory=list)
-    checkpoints: list[str] = field(default_factory=list)
-    checkpoint_disks: dict[str, list[str]] = field(default_factory=dict)
     fqdn: str | None = None
     created: datetime = field(default_factory=now)
     origin: str = "ovirt"
+
+
+@dataclass
+class Checkpoint:
+    """Since when a VM's changes are known: of these disks, after the parent, which may be gone."""
+
+    id: str
+    vm_id: str
+    parent_id: str | None
+    disks: list[str]
+    created: datetime = field(default_factory=now)
 
 
 @dataclass
@@ -364,6 +373,7 @@ class World:
     volumes: dict[str, Volume] = field(default_factory=dict)
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
     attachments: dict[tuple[str, str], Attachment] = field(default_factory=dict)
+    checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
@@ -418,3 +428,14 @@ class World:
     def active_snapshot(self, vm_id: str) -> Snapshot:
         """The ACTIVE entry of a VM, which every VM has."""
         return next(s for s in self.snapshots.values() if s.vm_id == vm_id and s.type == "active")
+
+    def checkpoints_of(self, vm_id: str) -> list[Checkpoint]:
+        """A VM's checkpoints as the engine lists them: from the first on, each after its parent.
+
+        One whose parent is gone is not reached, though it is there (``GetVmCheckpointsByVmId``).
+        """
+        rows = [row for row in self.checkpoints.values() if row.vm_id == vm_id]
+        listed = [row for row in rows if row.parent_id is None]
+        for before in listed:
+            listed += [row for row in rows if row.parent_id == before.id]
+        return listed

@@ -17,6 +17,7 @@ from lab.model import (
     EVERYONE,
     SYSTEM,
     Attachment,
+    Checkpoint,
     Cluster,
     DataCentre,
     Disk,
@@ -201,6 +202,7 @@ def clear(world: World) -> None:
         world.volumes,
         world.snapshots,
         world.attachments,
+        world.checkpoints,
         world.users,
         world.events,
         world.jobs,
@@ -227,7 +229,6 @@ def _vm_row(world: World, spec: VmSpec) -> Vm:
         appliance=spec.appliance,
         mac=f"56:6f:1a:2b:{number >> 8:02x}:{number & 255:02x}",
         tags=list(spec.tags),
-        checkpoints=[new_id() for _unused in range(spec.checkpoints)],
     )
     for name, value in converted(Vm, spec.fields).items():
         setattr(vm, name, value)
@@ -264,19 +265,34 @@ def add_vm(engine: Engine, spec: VmSpec) -> Vm:
             row = Attachment(vm.id, disk.id, disk_spec.interface, disk_spec.active)
             row.bootable = disk_spec.bootable
             world.attachments[(vm.id, disk.id)] = row
-        _bitmaps(vm, [disk for disk in made if disk.storage_type == "image"])
+        parent = None
+        for _unused in range(spec.checkpoints):
+            covered = [disk.id for disk in made if disk.storage_type == "image"]
+            parent = add_checkpoint(world, vm, covered, parent).id
     return vm
 
 
-def _bitmaps(vm: Vm, disks: Sequence[Disk]) -> None:
-    """Each checkpoint covers all disks of its VM, with a bitmap in each qcow2 of them."""
-    for checkpoint in vm.checkpoints:
-        vm.checkpoint_disks[checkpoint] = [disk.id for disk in disks]
-        for disk in disks:
-            # Nothing gets a checkpoint that was not enabled for it (raw disks through a scratch disk).
-            disk.backup = "incremental"
-            if disk.fmt == "qcow2":
-                disk.bitmaps.append(checkpoint)
+def add_checkpoint(
+    world: World, vm: Vm, disk_ids: Sequence[str], parent: str | None = None
+) -> Checkpoint:
+    """A checkpoint of disks of a VM, after another one, with a bitmap in each qcow2 of them. Hold the lock.
+
+    :raises ValueError: for no disk, for one that the VM does not hold, and for an unknown parent.
+    """
+    held = {row.disk_id for row in world.attachments_of(vm.id) if row.snapshot_id is None}
+    before = world.checkpoints.get(parent or "")
+    if not disk_ids or set(disk_ids) - held:
+        raise ValueError(f"{vm.name} has no such disks: {', '.join(disk_ids) or 'none given'}")
+    if parent is not None and (before is None or before.vm_id != vm.id):
+        raise ValueError(f"{vm.name} has no checkpoint {parent}")
+    checkpoint = Checkpoint(new_id(), vm.id, parent, list(disk_ids))
+    world.checkpoints[checkpoint.id] = checkpoint
+    for disk in (world.disks[one] for one in disk_ids):
+        # Nothing gets a checkpoint that was not enabled for it (raw disks through a scratch disk).
+        disk.backup = "incremental"
+        if disk.fmt == "qcow2":
+            disk.bitmaps.append(checkpoint.id)
+    return checkpoint
 
 
 def _make_disk(engine: Engine, spec: DiskSpec, domain_id: str, active: Snapshot) -> Disk:

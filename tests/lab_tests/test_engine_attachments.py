@@ -642,14 +642,14 @@ def test_migration_and_maintenance_are_refused_while_plugged(scene: Scene) -> No
 
 
 def test_engines_after_457_clear_the_sources_checkpoints(scene: Scene) -> None:
-    scene.source.checkpoints[:] = [UNKNOWN]
+    made = scene.lab.control().add_checkpoint(scene.source.id, [scene.disk_id])
     _attach_first()(scene)
     scene.detach()
-    assert scene.source.checkpoints == [UNKNOWN]
+    assert [row.id for row in scene.lab.world.checkpoints_of(scene.source.id)] == [made]
     scene.lab.control().settings(detach_clears_checkpoints=True)
     _attach_first()(scene)
     scene.detach()
-    assert scene.source.checkpoints == []
+    assert scene.lab.world.checkpoints_of(scene.source.id) == []
     assert scene.api.get("").xml().findtext("product_info/version/build") == "8"
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from lab.control import ControlError
 from lab.engine.client import ApiClient
 from lab.lab import Lab
 from lab.model import Settings, Vm
@@ -94,7 +95,9 @@ def test_only_administrators_are_told(scene: Scene) -> None:
         reply = api.get(path)
         assert reply.status == 400
         assert reply.detail == "query execution failed due to insufficient permissions."
-        assert api.get(f"{path}/{scene.source.checkpoints[0]}/disks").status == 400
+        first = scene.lab.world.checkpoints_of(scene.source.id)[0]
+        assert api.get(f"{path}/{first.id}/disks").status == 400
+        assert api.get(f"vms/{scene.source.id}/backups").detail == reply.detail
         # What is left: whether the disk is meant for incremental backup at all.
         assert api.get(f"disks/{scene.disk('first')}").xml().findtext("backup") == "incremental"
 
@@ -123,3 +126,37 @@ def test_later_ones_clear_those_of_the_disk_that_goes(
     scene.attach_and_detach("second")
     scene.attach_and_detach("third")
     assert scene.covered() == [], "a checkpoint without a disk goes"
+
+
+def test_one_whose_parent_went_is_there_and_in_no_list(scene: Scene) -> None:
+    control = scene.lab.control()
+    control.settings(version="4.5.8")
+    made = control.add_vm("other", disks=[{"alias": "one"}, {"alias": "two"}])
+    path = f"vms/{made['id']}/checkpoints"
+    first = control.add_checkpoint(made["id"], [made["disks"]["one"]])
+    second = control.add_checkpoint(made["id"], list(made["disks"].values()), first)
+    assert [one.get("id") for one in scene.api.get(path).xml()] == [first, second]
+    body = "<snapshot><description>nightly</description></snapshot>"
+    snapshot = scene.api.post(f"vms/{made['id']}/snapshots", body).xml().get("id") or ""
+    scene.lab.engine.tasks.drain(10)
+    Scene(scene.lab, scene.api, scene.lab.vm("other"), snapshot).attach_and_detach("one")
+    assert list(scene.api.get(path).xml()) == [], "an empty list does not prove that there are none"
+    assert scene.api.get(f"{path}/{first}").status == 404
+    assert scene.api.get(f"{path}/{second}").xml().findtext("parent_id") == first
+
+
+@pytest.mark.parametrize(
+    ("disks", "parent", "text"),
+    [
+        ([], None, "none given"),
+        ([UNKNOWN], None, UNKNOWN),
+        (["first"], UNKNOWN, "no checkpoint"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_is_refused(
+    scene: Scene, disks: list[str], parent: str | None, text: str
+) -> None:
+    ids = [scene.disk(one) if one == "first" else one for one in disks]
+    with pytest.raises(ControlError, match=text):
+        scene.lab.control().add_checkpoint(scene.source.id, ids, parent)
+    assert len(scene.lab.world.checkpoints) == 2

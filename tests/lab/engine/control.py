@@ -70,6 +70,7 @@ class ControlApi:
             ("POST", "/vms/([^/]+)/writer", self._writer),
             ("POST", "/vms/([^/]+)/host", self._harm),
             ("POST", "/vms/([^/]+)/guest", self._install),
+            ("POST", "/vms/([^/]+)/checkpoints", self._add_checkpoint),
             ("POST", "/objects/([a-z]+)/([^/]+)", self._patch),
         )
 
@@ -247,6 +248,12 @@ class ControlApi:
         self._lab.install(vm)
         return self._shown_vm(vm)
 
+    def _add_checkpoint(self, name: str, body: Mapping[str, Any]) -> Json:
+        vm = self._vm(name)
+        disks, parent = [str(one) for one in body["disks"]], body.get("parent")
+        with self._lab.world.lock:
+            return _plain(asdict(worlds.add_checkpoint(self._lab.world, vm, disks, parent)))
+
     def _patch(self, kind: str, object_id: str, body: Mapping[str, Any]) -> Json:
         world = self._lab.world
         with world.lock:
@@ -262,6 +269,7 @@ class ControlApi:
             shown = {name: [asdict(r) for r in getattr(world, name).values()] for name in tables}
             shown["snapshots"] = [asdict(row) for row in world.snapshots.values()]
             shown["attachments"] = [asdict(row) for row in world.attachments.values()]
+            shown["checkpoints"] = [asdict(row) for row in world.checkpoints.values()]
             shown["events"] = [asdict(row) for row in world.events]
             shown["jobs"] = [asdict(row) for row in world.jobs.values()]
             shown["templates"] = [asdict(row) for row in world.templates.values()]

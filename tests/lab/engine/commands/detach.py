@@ -72,19 +72,14 @@ def validate(world: World, vm_id: str, disk_id: str) -> tuple[Vm, Attachment]:
 
 def _clear_checkpoints(world: World, disk_id: str) -> None:
     """Engines after 4.5.7 take the source's checkpoints away with any detach of its disk."""
-    owner = world.owner(disk_id)
     if not world.settings.clears():
         return
     world.disks[disk_id].bitmaps.clear()
-    if owner is None:
-        return
-    # The checkpoints lose this disk; those that cover no other one go altogether.
-    for checkpoint in list(owner.checkpoints):
-        covered = owner.checkpoint_disks.get(checkpoint, [disk_id])
-        owner.checkpoint_disks[checkpoint] = [one for one in covered if one != disk_id]
-        if not owner.checkpoint_disks[checkpoint]:
-            owner.checkpoints.remove(checkpoint)
-            del owner.checkpoint_disks[checkpoint]
+    # They lose this disk; those that cover no other one go, whatever comes after them.
+    for row in [row for row in world.checkpoints.values() if disk_id in row.disks]:
+        row.disks.remove(disk_id)
+        if not row.disks:
+            del world.checkpoints[row.id]
 
 
 @dataclass(frozen=True)

@@ -29,13 +29,12 @@ from lab.engine.resources.common import (
 )
 from lab.engine.router import Route
 from lab.engine.search import Fields, Query, search
-from lab.model import API, Vm, Volume
+from lab.model import API, Checkpoint, Vm, Volume
 
 # Collections below a VM that the lab has nothing to put into, with their plural tags.
 EMPTY = {
     "affinitylabels": "affinity_labels",
     "applications": "applications",
-    "backups": "backups",
     "graphicsconsoles": "graphics_consoles",
     "hostdevices": "host_devices",
     "katelloerrata": "katello_errata",
@@ -215,16 +214,14 @@ def get_cdrom(call: Call, vm_id: str, cdrom_id: str) -> Response:
         return ok(_cdrom(vm))
 
 
-def _checkpoint(vm: Vm, checkpoint_id: str) -> Entity:
-    position = vm.checkpoints.index(checkpoint_id)
+def _checkpoint(row: Checkpoint) -> Entity:
     value = types.Checkpoint(
-        id=checkpoint_id,
-        creation_date=vm.created,
-        parent_id=vm.checkpoints[position - 1] if position else None,
-        state=types.CheckpointState.CREATED,
-        vm=ref(types.Vm, "vms", vm.id),
+        id=row.id,
+        creation_date=row.created,
+        parent_id=row.parent_id,
+        vm=ref(types.Vm, "vms", row.vm_id),
     )
-    value.href = f"{API}/vms/{vm.id}/checkpoints/{checkpoint_id}"
+    value.href = f"{API}/vms/{row.vm_id}/checkpoints/{row.id}"
     return Entity(value, ("disks",))
 
 
@@ -232,32 +229,29 @@ def list_checkpoints(call: Call, vm_id: str) -> Response:
     """GET /vms/{id}/checkpoints: an administrator's query; an unknown VM has none."""
     with call.world.lock:
         admins_only(call)
-        vm = call.world.vms.get(vm_id)
-        rows = [_checkpoint(vm, one) for one in vm.checkpoints] if vm is not None else []
-        return listing("checkpoints", rows)
+        rows = call.world.checkpoints_of(vm_id)
+        return listing("checkpoints", [_checkpoint(row) for row in rows])
 
 
-def _with_checkpoint(call: Call, checkpoint_id: str) -> Vm:
-    """The VM of a checkpoint, whichever the path names: an administrator's query."""
+def _found_checkpoint(call: Call, checkpoint_id: str) -> Checkpoint:
+    """A checkpoint, whichever VM the path names: an administrator's query."""
     admins_only(call)
-    for vm in call.world.vms.values():
-        if checkpoint_id in vm.checkpoints:
-            return vm
-    raise not_found()
+    if checkpoint_id not in call.world.checkpoints:
+        raise not_found()
+    return call.world.checkpoints[checkpoint_id]
 
 
 def get_checkpoint(call: Call, _vm_id: str, checkpoint_id: str) -> Response:
-    """GET /vms/{id}/checkpoints/{id}."""
+    """GET /vms/{id}/checkpoints/{id}: also of one that the list does not reach."""
     with call.world.lock:
-        return ok(_checkpoint(_with_checkpoint(call, checkpoint_id), checkpoint_id))
+        return ok(_checkpoint(_found_checkpoint(call, checkpoint_id)))
 
 
 def list_checkpoint_disks(call: Call, _vm_id: str, checkpoint_id: str) -> Response:
     """GET /vms/{id}/checkpoints/{id}/disks."""
     with call.world.lock:
-        vm = _with_checkpoint(call, checkpoint_id)
-        ids = vm.checkpoint_disks.get(checkpoint_id, [])
-        rows = [call.world.disks[one] for one in ids if one in call.world.disks]
+        row = _found_checkpoint(call, checkpoint_id)
+        rows = [call.world.disks[one] for one in row.disks if one in call.world.disks]
         return listing("disks", [present.disk(call, row) for row in rows])
 
 
@@ -265,6 +259,13 @@ def get_checkpoint_disk(call: Call, _vm_id: str, _checkpoint_id: str, disk_id: s
     """GET /vms/{id}/checkpoints/{id}/disks/{id}: any disk."""
     with call.world.lock:
         return ok(present.disk(call, see_disk(call, disk_id)))
+
+
+def list_backups(call: Call, _vm_id: str) -> Response:
+    """GET /vms/{id}/backups: an administrator's query; the lab makes none."""
+    with call.world.lock:
+        admins_only(call)
+        return empty("backups")
 
 
 def _nothing(tag: str, call: Call, vm_id: str) -> Response:
@@ -287,6 +288,7 @@ ROUTES = (
     Route("GET", "vms/{}/statistics", list_statistics),
     Route("GET", "vms/{}/cdroms", list_cdroms),
     Route("GET", "vms/{}/cdroms/{}", get_cdrom),
+    Route("GET", "vms/{}/backups", list_backups),
     Route("GET", "vms/{}/checkpoints", list_checkpoints),
     Route("GET", "vms/{}/checkpoints/{}", get_checkpoint),
     Route("GET", "vms/{}/checkpoints/{}/disks", list_checkpoint_disks),
