@@ -39,6 +39,7 @@ GRACE_SECONDS = 30.0  # for a session that was told to stop, to clean up behind 
 TAIL_LINES = 80
 PR_SET_CHILD_SUBREAPER = 36
 PYTEST_SUMMARY = re.compile(r"^=+ .*\b\d+ (?:passed|failed|errors?|skipped)\b.* in [\d.]+s.*=+$")
+PLAYER_SUMMARY = re.compile(r"^\d+ questions, \d+ equal, \d+ excused, \d+ different$")
 REASON = re.compile(r"^(?:FAILED |ERROR |E   |\[ERROR\]: |fatal: |CRITICAL |nox > .* failed|[><] )")
 REASON_LINES = 12
 REASON_COLUMNS = 300
@@ -356,7 +357,7 @@ def show_table(runner: Runner) -> None:
     print()
     for one in outcomes:
         for line in one.session.log.read_text(encoding="utf-8", errors="replace").splitlines():
-            if PYTEST_SUMMARY.match(line):
+            if PYTEST_SUMMARY.match(line) or PLAYER_SUMMARY.match(line):
                 print(f"{one.session.name}: {line}")
             elif "NOT RUN" in line or (one.result == "NOT RUN" and "skipped" in line):
                 print(f"{one.session.name}: NOT RUN: {line.rpartition('NOT RUN: ')[2]}")

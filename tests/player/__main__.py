@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         results += play(scene, excuses)
         _tell(results, scene, given.verbose)
     legacy = sum(scene.questions for scene in found if scene.legacy and scene not in chosen)
+    _tell_excuses(excuses)
     _say(f"of API 3.x, not played: {legacy} questions")
     return _summary(results, _complaints(chosen, excuses))
 
@@ -62,6 +63,14 @@ def _tell(results: Sequence[Result], scene: Scene, verbose: bool) -> None:
             _say(f"    {one}")
         if not verbose and len(result.differences) > SHOWN:
             _say(f"    and {len(result.differences) - SHOWN} more")
+
+
+def _tell_excuses(excuses: Excuses) -> None:
+    """Name what was excused, with the reason."""
+    for entry in sorted(set(excuses.elements) & excuses.used):
+        _say(f"excused: {entry}: {excuses.elements[entry]}")
+    for key in sorted(set(excuses.steps) & excuses.used):
+        _say(f"excused: {key[0]}: {key[1]}: {excuses.steps[key]}")
 
 
 def _complaints(chosen: Sequence[Scene], excuses: Excuses) -> list[str]:

@@ -50,7 +50,7 @@ class Excuses:
 
     elements: Mapping[str, str] = field(default_factory=lambda: excused.ELEMENTS)
     steps: Mapping[tuple[str, str], str] = field(default_factory=lambda: excused.STEPS)
-    used: set[object] = field(default_factory=set)
+    used: set[str | tuple[str, str]] = field(default_factory=set)
 
     def step(self, scene: str, key: str) -> bool:
         """Whether a step is excused as a whole."""
