@@ -113,9 +113,30 @@ def test_memory_is_saved_by_default_when_running(lab: Lab, api: ApiClient) -> No
         assert reply.xml().findtext("persist_memorystate") == wanted
 
 
-def test_accepted_where_expected(lab: Lab, api: ApiClient) -> None:
+def test_a_creation_is_created_whatever_is_expected(lab: Lab, api: ApiClient) -> None:
     reply = create(api, lab.vm("web01"), X_Ovirt_Expect="202-accepted")
-    assert reply.status == 202
+    assert reply.status == 201
+    href = reply.xml().get("href")
+    assert reply.headers["location"] == f"{lab.url}/v4{href}"
+
+
+@pytest.mark.parametrize("header", ["Expect", "X_Ovirt_Expect"])
+def test_a_removal_is_accepted_where_that_is_expected(
+    lab: Lab, api: ApiClient, header: str
+) -> None:
+    vm = lab.vm("web01")
+    snapshot_id = made(api, vm)
+    path = f"vms/{vm.id}/snapshots/{snapshot_id}"
+    reply = api.delete(path, **{header: "202-accepted"})
+    assert (reply.status, reply.body) == (202, b"")
+    wait(api, vm, snapshot_id, "404")
+
+
+def test_matrix_parameters_count(lab: Lab, api: ApiClient) -> None:
+    assert len(api.get("vms;max=2").xml()) == 2
+    vm = lab.vm("web01")
+    snapshot_id = made(api, vm)
+    assert api.delete(f"vms/{vm.id}/snapshots/{snapshot_id};async=true").status == 202
 
 
 def test_disks_of_a_snapshot_are_rounded_and_bare(lab: Lab, api: ApiClient) -> None:

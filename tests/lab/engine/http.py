@@ -93,3 +93,10 @@ def not_found() -> Answer:
 def parse_query(text: str) -> dict[str, str]:
     """The query string as a mapping; parameters without a value are kept."""
     return dict(parse_qsl(text, keep_blank_values=True))
+
+
+def without_matrix(path: str) -> tuple[str, str]:
+    """A path without its matrix parameters, and these as a query: ``/vms;max=2`` is asked for two VMs."""
+    parts = [part.partition(";") for part in path.split("/")]
+    given = "&".join(rest.replace(";", "&") for _unused, _unused, rest in parts if rest)
+    return "/".join(name for name, _unused, _unused in parts), given

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from lab.engine.http import Dropped, Request, Response, parse_query
+from lab.engine.http import Dropped, Request, Response, parse_query, without_matrix
 
 IDLE_SECONDS = 60.0
 Handle = Callable[[Request], Response]
@@ -38,10 +38,11 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("content-length") or 0)
         body = self.rfile.read(length) if length else b""
         parts = urlsplit(self.path)
+        path, matrix = without_matrix(parts.path)
         request = Request(
             self.command,
-            unquote(parts.path),
-            parse_query(parts.query),
+            unquote(path),
+            {**parse_query(matrix), **parse_query(parts.query)},
             {name.lower(): value for name, value in self.headers.items()},
             body,
             parts.query,

@@ -13,7 +13,7 @@ from lab.engine.codec import Entity, Listing, query_fault
 from lab.engine.core import Call
 from lab.engine.http import Response, not_found
 from lab.engine.search import Query
-from lab.model import Disk, Vm
+from lab.model import API, Disk, Vm
 
 NOT_PERMITTED = "query execution failed due to insufficient permissions."
 
@@ -34,22 +34,24 @@ def empty(tag: str) -> Response:
 
 
 def created(call: Call, body: Entity) -> Response:
-    """201, or 202 where the client expects that, with the new object and its address."""
-    accepted = "202" in (
-        call.request.headers.get("expect", "") + call.request.headers.get("x-ovirt-expect", "")
-    )
-    waits = call.request.flag("async", absent=False, empty=True)
+    """201 with the new object, whatever ``Expect`` or ``async`` ask for.
+
+    The engine writes the address of the whole API before a path that has it already: the header leads nowhere.
+    """
     host = call.request.headers.get("host", "localhost")
-    headers = {"Location": f"https://{host}{body.value.href}"}
-    status = 202 if accepted or waits else 201
-    return Response(status, codec.dump(codec.tree(body)), headers=headers)
+    headers = {"Location": f"https://{host}{API}/v4{body.value.href}"}
+    return Response(201, codec.dump(codec.tree(body)), headers=headers)
+
+
+def asynchronous(call: Call) -> bool:
+    """Whether the caller does not want to wait, so that 202 without a body is the answer."""
+    expected = f"{call.request.headers.get('expect')} {call.request.headers.get('x-ovirt-expect')}"
+    return "202-accepted" in expected or call.request.flag("async", absent=False, empty=True)
 
 
 def removed(call: Call, job_id: str | None = None) -> Response:
     """What a DELETE answers: 200 with an action, or 202 without a body when asynchronous."""
-    if call.request.flag("async", absent=False, empty=True):
-        return Response(202)
-    return codec.complete_action(job_id)
+    return Response(202) if asynchronous(call) else codec.complete_action(job_id)
 
 
 def see_vm(call: Call, vm_id: str) -> Vm:
