@@ -114,6 +114,16 @@ class Volume:
     status: str = "ok"
 
 
+@dataclass(frozen=True)
+class Lun:
+    """Where a direct LUN is: its id, and the iSCSI target that exports it."""
+
+    lun_id: str
+    address: str = ""
+    port: int = 3260
+    target: str = ""
+
+
 @dataclass
 class Disk:
     """An image group; ``active_volume_id`` is the layer that its owner writes to.
@@ -135,6 +145,7 @@ class Disk:
     backup: str = "none"
     hosted_engine_lun: bool = False
     storage_type: str = "image"
+    lun: Lun | None = None
     bitmaps: list[str] = field(default_factory=list)
     created: datetime = field(default_factory=now)
 
@@ -331,6 +342,7 @@ class Settings:
     """Switches of the whole engine; the control API changes them by name.
 
     ``free_macs`` are left in the pool; ``disk_polls`` is how often a new disk is seen locked.
+    ``host_seconds`` is how long the engine waits for a host's answer (``vdsTimeout``).
     ``version`` is what the engine announces. Those after 4.5.7 clear a disk's checkpoints at any detach;
     ``detach_clears_checkpoints`` makes the engine such a one.
     """
@@ -344,6 +356,7 @@ class Settings:
     detach_clears_checkpoints: bool = False
     maintenance: bool = False
     token_seconds: float = 1800.0
+    host_seconds: float = 180.0
     version: str = "4.5.7"
 
     def announced(self) -> tuple[int, int, int]:
@@ -361,7 +374,11 @@ class Settings:
 
 @dataclass
 class World:
-    """Everything the engine knows. Hold ``lock`` to read or change it."""
+    """Everything the engine knows. Hold ``lock`` to read or change it.
+
+    An attachment is two rows in the engine's database; ``elements`` are those (``disk_vm_element``)
+    whose other half, the device, is missing.
+    """
 
     lock: threading.RLock = field(default_factory=threading.RLock)
     data_centres: dict[str, DataCentre] = field(default_factory=dict)
@@ -374,6 +391,7 @@ class World:
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
     attachments: dict[tuple[str, str], Attachment] = field(default_factory=dict)
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
+    elements: dict[tuple[str, str], Attachment] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)

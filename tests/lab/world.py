@@ -25,6 +25,7 @@ from lab.model import (
     Grant,
     Group,
     Host,
+    Lun,
     Role,
     Snapshot,
     User,
@@ -61,6 +62,18 @@ class DiskSpec:
     active: bool = True
     domain: str | None = None
     lun: bool = False
+
+
+@dataclass(frozen=True)
+class LunSpec:
+    """A direct LUN to make that no VM holds; the size is in bytes."""
+
+    alias: str
+    lun_id: str
+    address: str = ""
+    port: int = 3260
+    target: str = ""
+    size: int = 64 * MIB
 
 
 @dataclass(frozen=True)
@@ -203,6 +216,7 @@ def clear(world: World) -> None:
         world.snapshots,
         world.attachments,
         world.checkpoints,
+        world.elements,
         world.users,
         world.events,
         world.jobs,
@@ -305,6 +319,43 @@ def _make_disk(engine: Engine, spec: DiskSpec, domain_id: str, active: Snapshot)
     with engine.world.lock:
         engine.world.disks[disk.id], engine.world.volumes[volume.id] = disk, volume
     return disk
+
+
+def add_lun(engine: Engine, spec: LunSpec) -> Disk:
+    """Make a direct LUN that no VM holds.
+
+    :raises HostFailure: when the host cannot make what stands for it.
+    """
+    with engine.world.lock:
+        active = Snapshot(disks.NO_SNAPSHOT, "", "", "active")
+        domain_id = next(iter(engine.world.domains))
+    made = DiskSpec(spec.alias, spec.size, fmt="raw", fill=None, lun=True)
+    disk = _make_disk(engine, made, domain_id, active)
+    disk.lun = Lun(spec.lun_id, spec.address, spec.port, spec.target)
+    return disk
+
+
+def change_device(world: World, key: tuple[str, str], rows: Mapping[str, Any]) -> None:
+    """Change the rows behind an attachment (VM, disk), as a mistake in the database would. Hold the lock.
+
+    ``plugged`` sets the flag; ``device`` False deletes the device's row, ``element`` False the other one.
+
+    :raises KeyError: there is no such row.
+    :raises ValueError: for anything else; an element alone is not deleted before its device.
+    """
+    if len(rows) != 1 or not set(rows) <= {"plugged", "device", "element"}:
+        raise ValueError(f"one of plugged, device, element: {sorted(rows)}")
+    (what, value), *_rest = rows.items()
+    if not isinstance(value, bool) or (value and what != "plugged"):
+        raise ValueError(f"{what}: {value}")
+    if what == "plugged":
+        world.attachments[key].active = value
+    elif what == "device":
+        world.elements[key] = world.attachments.pop(key)
+    elif key in world.attachments:
+        raise ValueError("the device's row goes first")
+    else:
+        del world.elements[key]
 
 
 def set_status(engine: Engine, vm: Vm, status: str) -> None:

@@ -45,6 +45,7 @@ FITTING = {
     "bool": (bool,),
     "int": (int,),
     "str | None": (str, type(None)),
+    "Lun | None": (type(None),),
     "list[str]": (list,),
 }
 READS = (*("vms", "disks", "hosts", "clusters", "storagedomains", "datacenters"),)

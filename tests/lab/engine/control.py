@@ -53,6 +53,7 @@ class ControlApi:
             ("GET", "/faults", self._faults),
             ("POST", "/faults", self._add_fault),
             ("DELETE", "/faults", self._clear_faults),
+            ("DELETE", "/faults/([a-z_]+)/([A-Za-z_.]+)", self._forget_faults),
             ("GET", "/locks", self._locks),
             ("POST", "/locks", self._add_lock),
             ("DELETE", "/locks", self._clear_locks),
@@ -65,12 +66,14 @@ class ControlApi:
             ("POST", "/tokens/expire", self._expire),
             ("POST", "/engine", self._engine),
             ("POST", "/reset", self._reset),
+            ("POST", "/luns", self._add_lun),
             ("POST", "/vms", self._add_vm),
             ("POST", "/vms/([^/]+)/status", self._status),
             ("POST", "/vms/([^/]+)/writer", self._writer),
             ("POST", "/vms/([^/]+)/host", self._harm),
             ("POST", "/vms/([^/]+)/guest", self._install),
             ("POST", "/vms/([^/]+)/checkpoints", self._add_checkpoint),
+            ("POST", "/vms/([^/]+)/devices/([^/]+)", self._device),
             ("POST", "/objects/([a-z]+)/([^/]+)", self._patch),
         )
 
@@ -108,6 +111,10 @@ class ControlApi:
 
     def _clear_faults(self, _body: Json) -> Json:
         self._lab.engine.faults.clear()
+        return {}
+
+    def _forget_faults(self, kind: str, verb: str, _body: Json) -> Json:
+        self._lab.engine.faults.forget(kind, verb)
         return {}
 
     def _locks(self, _body: Json) -> Json:
@@ -253,6 +260,17 @@ class ControlApi:
         disks, parent = [str(one) for one in body["disks"]], body.get("parent")
         with self._lab.world.lock:
             return _plain(asdict(worlds.add_checkpoint(self._lab.world, vm, disks, parent)))
+
+    def _add_lun(self, body: Mapping[str, Any]) -> Json:
+        spec = worlds.LunSpec(**converted(worlds.LunSpec, body))
+        return {"id": worlds.add_lun(self._lab.engine, spec).id}
+
+    def _device(self, name: str, disk_id: str, body: Mapping[str, Any]) -> Json:
+        """Change the rows behind an attachment, and nothing on the host."""
+        vm = self._vm(name)
+        with self._lab.world.lock:
+            worlds.change_device(self._lab.world, (vm.id, disk_id), body)
+        return self._shown_vm(vm)
 
     def _patch(self, kind: str, object_id: str, body: Mapping[str, Any]) -> Json:
         world = self._lab.world

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab.engine.asking import AskedHost
 from lab.engine.events import Actor
 from lab.engine.faults import FaultBook
 from lab.engine.host import HostAgent
@@ -78,7 +79,7 @@ class Engine:
     """The parts of one engine."""
 
     world: World
-    host: HostAgent
+    agent: HostAgent
     witness_root: Path | None = None
     locks: LockTable = field(default_factory=LockTable)
     faults: FaultBook = field(default_factory=FaultBook)
@@ -87,6 +88,23 @@ class Engine:
     device_locks: dict[str, threading.Lock] = field(
         default_factory=lambda: defaultdict(threading.Lock)
     )
+    host: AskedHost = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Whatever a command wants of the host, it asks by a verb."""
+        self.host = AskedHost(
+            self.agent, self.faults, self._patience, self.tasks.later, self._unplugged
+        )
+
+    def _patience(self) -> float:
+        return self.world.settings.host_seconds
+
+    def _unplugged(self, vm_id: str, disk_id: str) -> None:
+        """The monitoring of VMs sees that a disk has gone, and says so by its row."""
+        with self.world.lock:
+            row = self.world.attachments.get((vm_id, disk_id))
+            if row is not None:
+                row.active = False
 
     def watch(self, object_id: str, polls: int, finish: Callable[[], None], stuck: bool) -> None:
         """Keep an object locked for a number of polls, at least until ``work_done``."""

@@ -30,11 +30,14 @@ INSIDE = frozenset(
         "fail_merge",
         "fail_snapshot",
         "fail_start",
+        "host_fails",
+        "host_slow",
         "snapshot_event",
         "stick_snapshot",
         "stick_removal",
     }
 )
+NEEDED = {"host_fails": ("verb", "code"), "host_slow": ("verb", "seconds")}
 FOREVER = -1
 
 
@@ -70,6 +73,9 @@ class FaultBook:
         """
         if kind not in AT_THE_DOOR | INSIDE:
             raise ValueError(f"unknown kind of fault: {kind}")
+        missing = [name for name in NEEDED.get(kind, ()) if name not in spec]
+        if missing:
+            raise ValueError(f"{kind} needs {', '.join(missing)}")
         rest = {k: v for k, v in spec.items() if k not in {"kind", "method", "path", "times"}}
         method, path = str(spec.get("method", ".*")), str(spec.get("path", ".*"))
         re.compile(method)
@@ -97,7 +103,7 @@ class FaultBook:
         return left > 0
 
     def take(self, kind: str, **where: str) -> Fault | None:
-        """The first fault of a kind whose ``vm``, ``disk`` or ``snapshot`` (if given) agree."""
+        """The first fault of a kind whose ``vm``, ``disk``, ``snapshot`` or ``verb`` (if given) agree."""
         with self._mutex:
             for fault in self._faults:
                 agrees = all(fault.values.get(k) in (None, v) for k, v in where.items())
@@ -117,6 +123,15 @@ class FaultBook:
         """What still waits to happen."""
         with self._mutex:
             return [fault.as_dict() for fault in self._faults]
+
+    def forget(self, kind: str, verb: str) -> None:
+        """Forget the faults of a kind that wait for a verb of the host; there may be none left."""
+        with self._mutex:
+            self._faults = [
+                fault
+                for fault in self._faults
+                if fault.kind != kind or fault.values.get("verb") != verb
+            ]
 
     def clear(self) -> None:
         """Forget all faults."""

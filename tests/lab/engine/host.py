@@ -10,9 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+# The engine's own code (VDS_NETWORK_ERROR) for a host that gave no answer.
+NO_ANSWER = 5022
+
 
 class HostFailure(Exception):
-    """The host could not do what it was asked; ``str()`` is the host's own word for why."""
+    """The host could not do what it was asked; ``str()`` is the host's own word for why.
+
+    ``code`` is vdsm's, or None when the failure has none: the command's own is meant then.
+    """
+
+    def __init__(self, message: str = "", code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True)

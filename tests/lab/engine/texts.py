@@ -411,8 +411,26 @@ _ROWS = (
     Message("EXEC_NETWORK", BAD, "Network error during communication with the Host."),
     Message("EXEC_UNEXPECTED", BAD, "Unexpected exception"),
     Message("EXEC_INTERNAL", BAD, "Internal Engine Error"),
+    Message("EXEC_NO_VM", BAD, "Desktop does not exist"),
+    Message("EXEC_GENERAL", BAD, "General Exception"),
+    Message("EXEC_NO_VOLUME", BAD, "Volume does not exist"),
+    Message(
+        "EXEC_NO_DOMAIN",
+        BAD,
+        "Storage domain cannot be reached. Please ensure it is accessible from the host(s).",
+    ),
 )
 MESSAGES: dict[str, Message] = {row.key: row for row in _ROWS}
+# What a failure is called by the host's code; a code that the engine does not know is unexpected.
+EXEC_OF_CODE = {
+    1: "EXEC_NO_VM",
+    45: "EXEC_PLUG",
+    46: "EXEC_UNPLUG",
+    100: "EXEC_GENERAL",
+    201: "EXEC_NO_VOLUME",
+    358: "EXEC_NO_DOMAIN",
+    5022: "EXEC_NETWORK",
+}
 
 
 @dataclass(frozen=True)

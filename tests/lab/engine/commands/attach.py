@@ -13,8 +13,9 @@ from lab.engine.commands import base
 from lab.engine.commands.base import Wording, command
 from lab.engine.core import Call, Engine
 from lab.engine.events import Actor, record
+from lab.engine.host import HostFailure
 from lab.engine.locks import Want
-from lab.engine.texts import Refusal, refuse
+from lab.engine.texts import refuse
 from lab.model import Attachment, Disk, Vm, Volume, World
 
 WORDING = Wording("attach", "Virtual Disk")
@@ -96,6 +97,9 @@ def attach(call: Call, wanted: Wanted) -> Attachment:
                 case = _case(world, wanted)
                 validate(case)
                 row = wanted.row()
+                if (row.vm_id, row.disk_id) in world.elements:
+                    # The insert meets the half that is left of an older row.
+                    raise refuse("EXEC_INTERNAL")
                 world.attachments[(row.vm_id, row.disk_id)] = row
             _execute(engine, call.who, case, row)
             return row
@@ -290,9 +294,9 @@ def _execute(engine: Engine, who: Actor, case: Case, row: Attachment) -> None:
             record(engine.world, 2016, who, vm.id, disk=disk.alias)
             return
         engine.world.attachments.pop((row.vm_id, row.disk_id), None)
-        _host_event(engine.world, vm, "HotPlugDiskVDS", failure)
+        _host_event(engine.world, vm, "HotPlugDiskVDS", str(failure))
         record(engine.world, 2017, who, vm.id, disk=disk.alias)
-    raise Refusal(*refuse("EXEC_PLUG").said)
+    raise base.host_refusal(failure, "EXEC_PLUG")
 
 
 def _host_event(world: World, vm: Vm, name: str, message: str) -> None:
@@ -300,22 +304,22 @@ def _host_event(world: World, vm: Vm, name: str, message: str) -> None:
     record(world, 10802, None, vm.id, host=host.name if host else "", command=name, message=message)
 
 
-def hot_plug(engine: Engine, vm: Vm, row: Attachment) -> str | None:
-    """Plug a disk into a running VM; the host's word when it fails."""
+def hot_plug(engine: Engine, vm: Vm, row: Attachment) -> HostFailure | None:
+    """Plug a disk into a running VM; the host's failure, if it fails."""
     fault = engine.faults.take("fail_plug", vm=vm.id, disk=row.disk_id)
     if fault is not None and fault.values.get("leak"):
         engine.host.leak_next_plug()
     elif fault is not None:
-        return "internal error: unable to execute QEMU command 'device_add'"
+        return HostFailure("internal error: unable to execute QEMU command 'device_add'")
     with engine.world.lock:
         plug = base.plug_of(engine.world, row)
     with engine.device_locks[vm.id]:
-        return base.on_host(lambda: engine.host.plug(vm.id, plug), "plug failed")
+        return base.on_host(lambda: engine.host.plug(vm.id, plug))
 
 
-def hot_unplug(engine: Engine, vm: Vm, disk_id: str) -> str | None:
-    """Unplug a disk from a running VM; the host's word when it fails."""
+def hot_unplug(engine: Engine, vm: Vm, disk_id: str) -> HostFailure | None:
+    """Unplug a disk from a running VM; the host's failure, if it fails."""
     if engine.faults.take("fail_unplug", vm=vm.id, disk=disk_id):
-        return "Timeout detaching disk"
+        return HostFailure("Timeout detaching disk")
     with engine.device_locks[vm.id]:
-        return base.on_host(lambda: engine.host.unplug(vm.id, disk_id), "unplug failed")
+        return base.on_host(lambda: engine.host.unplug(vm.id, disk_id))

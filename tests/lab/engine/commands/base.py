@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lab.engine.codec import command_fault
 from lab.engine.core import Engine
 from lab.engine.host import HostFailure, Image, Plug
-from lab.engine.texts import Refusal, Said, refuse
+from lab.engine.texts import EXEC_OF_CODE, Refusal, Said, refuse
 from lab.model import VM_STATUS_WORDS, Attachment, Disk, Vm, Volume, World
 
 RUNNING = frozenset(
@@ -63,16 +63,23 @@ def plug_of(world: World, attachment: Attachment) -> Plug:
     return Plug(image_of(disk, volume), attachment.interface, attachment.read_only, transient)
 
 
-def on_host(work: Callable[[], None], failed: str) -> str | None:
-    """Let the host do something; the host's word when it fails.
-
-    :raises Refusal: only for a failure that has no word.
-    """
+def on_host(work: Callable[[], None]) -> HostFailure | None:
+    """Let the host do something; its failure, if it fails."""
     try:
         work()
     except HostFailure as failure:
-        return str(failure) or failed
+        return failure
     return None
+
+
+def host_refusal(failure: HostFailure, own: str) -> Refusal:
+    """What the caller of a command hears of the host's failure: the text follows the host's code.
+
+    ``own`` is the command's own message, for a failure without a code.
+    """
+    return refuse(
+        own if failure.code is None else EXEC_OF_CODE.get(failure.code, "EXEC_UNEXPECTED")
+    )
 
 
 def plug_refusals(vm: Vm, attachment: Attachment, alias: str) -> None:

@@ -39,13 +39,17 @@ def detach(call: Call, vm_id: str, disk_id: str) -> None:
         with world.lock:
             if failure is not None:
                 record(world, 2019, call.who, vm_id, disk=alias)
-                raise refuse("EXEC_UNPLUG")
+                raise base.host_refusal(failure, "EXEC_UNPLUG")
             if world.attachments.pop((vm_id, disk_id), None) is None:
                 raise refuse("ALREADY_DETACHED")
             _clear_checkpoints(world, disk_id)
+            layers = len(world.chain(disk_id)) if world.settings.clears() else 0
             if row.snapshot_id is None:
                 world.volumes[world.disks[disk_id].active_volume_id].snapshot_id = NO_SNAPSHOT
             record(world, 2018, call.who, vm_id, disk=alias)
+        for _layer in range(layers):
+            # Every volume, also one that cannot have a bitmap; whether the host refuses does not matter.
+            base.on_host(engine.host.clear_bitmaps)
 
 
 def validate(world: World, vm_id: str, disk_id: str) -> tuple[Vm, Attachment]:
@@ -141,7 +145,7 @@ def _plug_now(call: Call, vm: Vm, row: Attachment, active: bool) -> None:
     with world.lock:
         if failure is not None:
             record(world, 2001 if active else 2003, call.who, vm.id, disk=alias)
-            raise refuse("EXEC_PLUG" if active else "EXEC_UNPLUG")
+            raise base.host_refusal(failure, "EXEC_PLUG" if active else "EXEC_UNPLUG")
         row.active = active
         record(world, 2000 if active else 2002, call.who, vm.id, disk=alias)
 

@@ -117,23 +117,34 @@ def suspend(call: Call, vm_id: str) -> None:
     when these are there (``HibernateVmCommand.endSuccessfully``). What failed is told by event 130 alone.
     """
     world = call.world
-    with command(call.engine, SUSPEND), world.lock:
-        vm = _known(world, vm_id)
-        may.require(call, may.SUSPEND_VM, may.vm_scopes(world, vm))
-        if vm.status in {"wait_for_launch", "not_responding"}:
-            raise base.vm_status(vm)
-        if vm.status != "up":
-            raise refuse("VM_NOT_UP")
-        if vm.in_preview:
-            raise refuse("VM_IN_PREVIEW")
-        host = world.hosts[vm.host_id].name if vm.host_id else ""
-        record(world, 501, call.who, vm_id, host=host)
-        if plugged_snapshots(world, vm):
-            record(world, 130, call.who, vm_id)
-            return
-        vm.status, vm.host_id = "suspended", None
-        record(world, 503, None, vm_id, host=host)
-        call.engine.host.stop_vm(vm_id)
+    with command(call.engine, SUSPEND):
+        with world.lock:
+            vm = _suspendable(call, vm_id)
+            host = world.hosts[vm.host_id].name if vm.host_id else ""
+            record(world, 501, call.who, vm_id, host=host)
+            refused = bool(plugged_snapshots(world, vm))
+            vm.status = "saving_state"
+        if not refused:
+            refused = base.on_host(lambda: call.engine.host.hibernate_vm(vm_id)) is not None
+        with world.lock:
+            if refused:
+                vm.status = "up"
+                record(world, 130, call.who, vm_id)
+                return
+            vm.status, vm.host_id = "suspended", None
+            record(world, 503, None, vm_id, host=host)
+
+
+def _suspendable(call: Call, vm_id: str) -> Vm:
+    vm = _known(call.world, vm_id)
+    may.require(call, may.SUSPEND_VM, may.vm_scopes(call.world, vm))
+    if vm.status in {"wait_for_launch", "not_responding"}:
+        raise base.vm_status(vm)
+    if vm.status != "up":
+        raise refuse("VM_NOT_UP")
+    if vm.in_preview:
+        raise refuse("VM_IN_PREVIEW")
+    return vm
 
 
 def migrate(call: Call, vm_id: str, host_id: str | None = None) -> None:
