@@ -167,7 +167,7 @@ class Attachment:
 
 @dataclass
 class Snapshot:
-    """A VM snapshot."""
+    """A VM snapshot; ``saved`` is the VM's row of its moment: a rename does not reach it."""
 
     id: str
     vm_id: str
@@ -178,6 +178,7 @@ class Snapshot:
     memory: bool = False
     ovf: str = ""
     disks: list[SnapshotDisk] = field(default_factory=list)
+    saved: Vm | None = None
 
 
 @dataclass(frozen=True)
@@ -205,8 +206,8 @@ class Vm:
     comment: str = ""
     memory: int = 1 << 30
     cores: int = 1
-    os: str = "other_linux"
-    chipset: str = "q35_sea_bios"
+    os: str = "other"
+    chipset: str = "q35_ovmf"
     virtio_scsi: bool = True
     managed: bool = True
     hosted_engine: bool = False
@@ -439,9 +440,9 @@ class World:
         return None
 
     def snapshots_of(self, vm_id: str) -> list[Snapshot]:
-        """A VM's snapshots by age; the ACTIVE entry last, as it is the newest."""
+        """A VM's snapshots by date; that of the ACTIVE entry is the VM's own."""
         found = [s for s in self.snapshots.values() if s.vm_id == vm_id]
-        return sorted(found, key=lambda s: (s.type == "active", s.date))
+        return sorted(found, key=lambda s: s.date)
 
     def active_snapshot(self, vm_id: str) -> Snapshot:
         """The ACTIVE entry of a VM, which every VM has."""

@@ -268,7 +268,7 @@ def add_vm(engine: Engine, spec: VmSpec) -> Vm:
         if any(vm.name == spec.name for vm in world.vms.values()) and not spec.fields.get("id"):
             raise ValueError(f"there is a VM {spec.name} already")
         vm = _vm_row(world, spec)
-        active = Snapshot(new_id(), vm.id, "Active VM", "active")
+        active = Snapshot(new_id(), vm.id, "Active VM", "active", date=vm.created)
         domains = [_domain_id(world, vm, disk.domain) for disk in spec.disks]
     made = []
     for disk_spec, domain_id in zip(spec.disks, domains, strict=True):

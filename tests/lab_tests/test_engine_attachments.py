@@ -338,7 +338,7 @@ ROWS = (
         "18",
         _nothing,
         400,
-        f"{P}: The disk interface is not supported by the VM OS: other_linux.",
+        f"{P}: The disk interface is not supported by the VM OS: Other OS.",
         (("interface", "spapr_vscsi"),),
     ),
     Row(
@@ -369,7 +369,7 @@ ROWS = (
         "21b",
         _nothing,
         400,
-        f"{P}: The disk interface is not supported by the VM OS: other_linux.",
+        f"{P}: The disk interface is not supported by the VM OS: Other OS.",
         (("interface", "sata"),),
     ),
 )

@@ -47,6 +47,7 @@ FITTING = {
     "str | None": (str, type(None)),
     "Lun | None": (type(None),),
     "list[str]": (list,),
+    "Vm | None": (type(None),),
 }
 READS = (*("vms", "disks", "hosts", "clusters", "storagedomains", "datacenters"),)
 
@@ -110,7 +111,7 @@ def test_the_date_of_a_snapshot_orders_the_list(
     assert shown["date"] == "2040-01-02T01:04:05.678000+00:00"
     assert _regular(admin, vm_id) == ["second", "first"]
     found = admin.get(f"vms/{vm_id}/snapshots/{first}").xml().findtext("date")
-    assert found == "2040-01-02T01:04:05.678000+00:00"
+    assert found == "2040-01-02T01:04:05.678Z"
 
 
 def _regular(admin: ApiClient, vm_id: str) -> list[str | None]:

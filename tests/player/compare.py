@@ -17,7 +17,7 @@ UNDETERMINED = frozenset(
     {
         *("actual_size", "total_size", "initial_size", "used", "available", "committed"),
         *("address", "port", "path", "host_name", "fqdn", "build", "revision", "full_version"),
-        *("flood_rate", "version_name", "certificate", "content"),
+        *("flood_rate", "version_name", "certificate", "content", "organization", "subject"),
     }
 )
 # Elements that stand for something of their own: paths begin at the innermost of them.

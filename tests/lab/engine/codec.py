@@ -11,6 +11,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -24,6 +25,8 @@ T = TypeVar("T")
 DECLARATION = b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 # The reader and writer tables of the SDK are filled when these are imported.
 LOADED = (readers, writers)
+# Elements that hold a date, by how their names end.
+DATES = ("date", "time", "last_updated")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Entity:
     links: Sequence[str] = ()
     actions: Sequence[str] = ()
     tag: str | None = None
+    rest: Sequence[ET.Element] = ()
+    """Elements that complete the object: each is added unless the object has one of that name."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,11 @@ def element(entity: Entity) -> ET.Element:
     """The element of one object, links and actions included."""
     text = writer.Writer.write(entity.value, root=entity.tag)
     node = ET.fromstring(text)  # noqa: S314  our own
+    for leaf in node.iter():
+        if leaf.text and leaf.tag.endswith(DATES):
+            leaf.text = _date(leaf.text)
+    present = {child.tag for child in node}
+    node.extend(one for one in entity.rest if one.tag not in present)
     href = entity.value.href
     for rel in entity.links:
         ET.SubElement(node, "link", {"href": f"{href}/{rel}", "rel": rel})
@@ -63,6 +73,15 @@ def element(entity: Entity) -> ET.Element:
         for rel in entity.actions:
             ET.SubElement(actions, "link", {"href": f"{href}/{rel}", "rel": rel})
     return node
+
+
+def _date(text: str) -> str:
+    """A date as the engine writes it: three digits of the second, and Z for its zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def tree(body: Entity | Listing) -> ET.Element:

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from ovirtsdk4 import types
 
+from lab.engine import codec, shapes
 from lab.engine.codec import Entity, ref
 from lab.engine.core import Call
 from lab.engine.host import Image
@@ -37,6 +40,8 @@ from lab.model import (
 )
 
 T = TypeVar("T")
+# How far memory may be enlarged while a VM runs.
+MOST_MEMORY = 4
 BLANK = "00000000-0000-0000-0000-000000000000"
 VM_LINKS = (
     "affinitylabels",
@@ -60,11 +65,35 @@ VM_LINKS = (
     "watchdogs",
 )
 VM_ACTIONS = (
-    *("start", "stop", "shutdown", "suspend", "migrate", "detach", "reboot"),
-    *("clone", "commitsnapshot", "export", "previewsnapshot", "undosnapshot"),
+    *("autopincpuandnumanodes", "cancelmigration", "clone", "commitsnapshot", "detach", "export"),
+    *("freezefilesystems", "logon", "maintenance", "migrate", "previewsnapshot", "reboot"),
+    *("reordermacaddresses", "reset", "screenshot", "shutdown", "start", "stop", "suspend"),
+    *("thawfilesystems", "ticket", "undosnapshot"),
 )
 DISK_LINKS = ("permissions", "statistics", "disksnapshots")
-DISK_ACTIONS = ("copy", "move", "reduce", "refreshlun", "sparsify", "export")
+DISK_ACTIONS = ("convert", "copy", "export", "move", "reduce", "refreshlun", "sparsify")
+CLUSTER_LINKS = (
+    *("affinitygroups", "cpuprofiles", "enabledfeatures", "externalnetworkproviders"),
+    *("glusterhooks", "glustervolumes", "networkfilters", "networks", "permissions"),
+)
+CLUSTER_ACTIONS = ("refreshglusterhealstatus", "resetemulatedmachine", "syncallnetworks", "upgrade")
+HOST_LINKS = (
+    *("affinitylabels", "cpuunits", "devices", "externalnetworkproviderconfigurations"),
+    *("fenceagents", "hooks", "katelloerrata", "networkattachments", "nics", "numanodes"),
+    *("permissions", "statistics", "storage", "storageconnectionextensions", "tags"),
+    "unmanagednetworks",
+)
+HOST_ACTIONS = (
+    *("activate", "approve", "commitnetconfig", "copyhostnetworks", "deactivate"),
+    *("discoveriscsi", "enrollcertificate", "fence", "forceselectspm", "install"),
+    *("iscsidiscover", "iscsilogin", "refresh", "setupnetworks", "syncallnetworks"),
+    *("unregisteredstoragedomainsdiscover", "upgrade", "upgradecheck"),
+)
+DOMAIN_LINKS = (
+    *("diskprofiles", "disks", "disksnapshots", "permissions", "storageconnections"),
+    *("templates", "vms"),
+)
+DOMAIN_ACTIONS = ("isattached", "reduceluns", "refreshluns", "updateovfstore")
 FORMATS = {"qcow2": types.DiskFormat.COW, "raw": types.DiskFormat.RAW}
 
 
@@ -75,8 +104,21 @@ def _at(value: T, path: str) -> T:
     return value
 
 
-def vm(call: Call, row: Vm, ovf: str | None = None) -> Entity:
-    """A VM; non-administrators do not see its host."""
+def vm(call: Call, row: Vm, ovf: str | None = None, everything: bool = False) -> Entity:
+    """A VM; non-administrators do not see its host. Some devices are shown with ``everything`` alone."""
+    value = _vm(call, row)
+    if ovf is not None:
+        value.initialization = configuration(ovf)
+    hidden = ("placement_policy",) if call.filtered else ()
+    rest = shapes.without(_vm_rest(call, row, certificate=True), *hidden)
+    if everything:
+        value.virtio_scsi = types.VirtioScsi(enabled=row.virtio_scsi)
+        rest += shapes.fragment(shapes.VM_ALL)
+    return Entity(_at(value, f"vms/{row.id}"), VM_LINKS, VM_ACTIONS, rest=rest)
+
+
+def _vm(call: Call, row: Vm) -> types.Vm:
+    """What the rows say of a VM."""
     world = call.world
     value = types.Vm(
         id=row.id,
@@ -85,7 +127,11 @@ def vm(call: Call, row: Vm, ovf: str | None = None) -> Entity:
         comment=row.comment,
         status=None if row.status == "image_illegal" else types.VmStatus(row.status),
         memory=row.memory,
+        memory_policy=types.MemoryPolicy(
+            ballooning=True, guaranteed=row.memory, max=MOST_MEMORY * row.memory
+        ),
         creation_time=row.created,
+        stop_time=row.created,
         origin=row.origin,
         fqdn=row.fqdn if row.status == "up" else None,
         stateless=row.stateless,
@@ -93,19 +139,47 @@ def vm(call: Call, row: Vm, ovf: str | None = None) -> Entity:
         type=types.VmType.SERVER,
         next_run_configuration_exists=False,
         cluster=ref(types.Cluster, "clusters", row.cluster_id),
+        cpu_profile=ref(
+            types.CpuProfile, "cpuprofiles", shapes.derived("CPU profile", row.cluster_id)
+        ),
         template=ref(types.Template, "templates", BLANK),
         original_template=ref(types.Template, "templates", BLANK),
-        bios=types.Bios(type=types.BiosType(row.chipset)),
-        virtio_scsi=types.VirtioScsi(enabled=row.virtio_scsi),
+        bios=types.Bios(type=types.BiosType(row.chipset), boot_menu=types.BootMenu(enabled=False)),
     )
     value.os = types.OperatingSystem(type=row.os, boot=types.Boot(devices=[types.BootDevice.HD]))
     topology = types.CpuTopology(cores=1, sockets=row.cores, threads=1)
     value.cpu = types.Cpu(architecture=types.Architecture.X86_64, topology=topology)
-    if row.host_id in world.hosts and not call.filtered:
+    value.quota = types.Quota(id=shapes.derived("quota", world.data_centre_of(row)))
+    _running(call, row, value)
+    return value
+
+
+def _running(call: Call, row: Vm, value: types.Vm) -> None:
+    """What is shown of a VM while it runs on a host."""
+    if row.host_id not in call.world.hosts:
+        return
+    value.start_time = row.created
+    value.run_once = True
+    value.status_detail = "noerr" if row.status == "paused" else None
+    if not call.filtered:
         value.host = ref(types.Host, "hosts", row.host_id or "")
-    if ovf is not None:
-        value.initialization = configuration(ovf)
-    return Entity(_at(value, f"vms/{row.id}"), VM_LINKS, VM_ACTIONS)
+
+
+def _vm_rest(call: Call, row: Vm, certificate: bool) -> list[ET.Element]:
+    runs = row.host_id in call.world.hosts
+    display = shapes.display("127.0.0.1" if runs else None, certificate and runs)
+    return [*shapes.fragment(shapes.VM), *shapes.icons(), display]
+
+
+def _saved_vm(call: Call, row: Snapshot) -> ET.Element | None:
+    """The VM inside of its snapshot: its configuration of then, its state of now; nothing has an address."""
+    now = call.world.vms.get(row.vm_id)
+    if now is None:
+        return None
+    then = row.saved or now
+    shown = replace(then, status=now.status, host_id=now.host_id, cluster_id=now.cluster_id)
+    rest = _vm_rest(call, shown, certificate=False)
+    return shapes.bare(codec.element(Entity(_vm(call, shown), rest=rest)))
 
 
 def configuration(ovf: str) -> types.Initialization:
@@ -166,13 +240,27 @@ def disk(call: Call, row: Disk, vms: bool = False) -> Entity:
         backup=types.DiskBackup(row.backup),
         propagate_errors=False,
         wipe_after_delete=False,
+        disk_profile=_disk_profile(row),
+        quota=_quota(call, row),
         storage_domains=[ref(types.StorageDomain, "storagedomains", row.domain_id)],
     )
     if active.fmt == "qcow2":
         value.qcow_version = types.QcowVersion.QCOW2_V3
     if vms:
-        value.vms = [ref(types.Vm, "vms", h.vm_id) for h in world.holders(row.id)]
+        held_by = sorted(
+            (world.vms[h.vm_id] for h in world.holders(row.id)), key=lambda one: one.name
+        )
+        value.vms = [ref(types.Vm, "vms", one.id) for one in held_by]
     return Entity(_at(value, f"disks/{row.id}"), DISK_LINKS, DISK_ACTIONS)
+
+
+def _disk_profile(row: Disk) -> types.DiskProfile:
+    return ref(types.DiskProfile, "diskprofiles", shapes.derived("disk profile", row.domain_id))
+
+
+def _quota(call: Call, row: Disk) -> types.Quota:
+    centre = call.world.domains[row.domain_id].data_centre_id
+    return ref(types.Quota, f"datacenters/{centre}/quotas", shapes.derived("quota", centre))
 
 
 def _direct_lun(call: Call, row: Disk, vms: bool) -> Entity:
@@ -195,8 +283,10 @@ def _direct_lun(call: Call, row: Disk, vms: bool) -> Entity:
     return Entity(_at(value, f"disks/{row.id}"), DISK_LINKS, DISK_ACTIONS)
 
 
-def snapshot(row: Snapshot, ovf: bool = False) -> Entity:
-    """A snapshot; the ACTIVE entry has neither ``vm`` nor links."""
+def snapshot(
+    call: Call, row: Snapshot, ovf: bool = False, asked: str | None = None, listed: bool = False
+) -> Entity:
+    """A snapshot, under the VM that was asked for it; in a list the ACTIVE entry has neither ``vm`` nor links."""
     value = types.Snapshot(
         id=row.id,
         description=row.description,
@@ -205,62 +295,103 @@ def snapshot(row: Snapshot, ovf: bool = False) -> Entity:
         snapshot_type=types.SnapshotType(row.type),
         persist_memorystate=row.memory,
     )
-    _at(value, f"vms/{row.vm_id}/snapshots/{row.id}")
-    if row.type == "active":
-        return Entity(value)
-    value.vm = ref(types.Vm, "vms", row.vm_id)
+    _at(value, f"vms/{asked or row.vm_id}/snapshots/{row.id}")
+    if row.type == "active" and listed:
+        return Entity(value, (), ("restore",))
     if ovf and row.ovf:
         value.initialization = configuration(row.ovf)
-    return Entity(value, ("cdroms", "disks", "nics"), ("restore",))
+    saved = _saved_vm(call, row)
+    rest = () if saved is None else (saved,)
+    return Entity(value, ("cdroms", "disks", "nics"), ("restore",), rest=rest)
 
 
 def snapshot_disk(call: Call, row: Snapshot, item: SnapshotDisk) -> Entity:
-    """A disk of a snapshot: whole GiB, no href, no storage domain."""
+    """A disk of a snapshot: whole GiB, and nothing has an address. It says neither interface nor bootable."""
+    value = _in_snapshot(row, item.disk_id, item.alias)
     alive = item.volume_id in call.world.volumes
-    status = types.DiskStatus.OK if alive else types.DiskStatus.ILLEGAL
-    value = types.Disk(
-        id=item.disk_id,
-        name=item.alias,
-        alias=item.alias,
-        image_id=item.volume_id,
-        provisioned_size=gib(item.virtual_size) * GIB,
-        actual_size=gib(item.actual_size) * GIB,
+    value.status = types.DiskStatus.OK if alive else types.DiskStatus.ILLEGAL
+    value.image_id = item.volume_id
+    value.provisioned_size = gib(item.virtual_size) * GIB
+    value.actual_size = gib(item.actual_size) * GIB
+    value.format = FORMATS[item.fmt]
+    disk_row = call.world.disks.get(item.disk_id)
+    if disk_row is not None:
+        _of_disk(value, disk_row)
+    return Entity(value)
+
+
+def active_disk(call: Call, row: Snapshot, disk_row: Disk) -> Entity:
+    """A disk of the ACTIVE entry: exact sizes, since it comes from the rows."""
+    volume = call.world.volumes[disk_row.active_volume_id]
+    value = _in_snapshot(row, disk_row.id, disk_row.alias)
+    value.status = types.DiskStatus(volume.status)
+    value.image_id = volume.id
+    value.provisioned_size = volume.virtual_size
+    value.actual_size = call.engine.host.actual_size(image(disk_row, volume))
+    value.format = FORMATS[volume.fmt]
+    value.qcow_version = types.QcowVersion.QCOW2_V3 if volume.fmt == "qcow2" else None
+    value.disk_profile = types.DiskProfile(id=_disk_profile(disk_row).id)
+    centre = call.world.domains[disk_row.domain_id].data_centre_id
+    value.quota = types.Quota(id=_quota(call, disk_row).id, data_center=types.DataCenter(id=centre))
+    _of_disk(value, disk_row)
+    return Entity(value)
+
+
+def _in_snapshot(row: Snapshot, disk_id: str, alias: str) -> types.Disk:
+    return types.Disk(
+        id=disk_id,
+        name=alias,
+        alias=alias,
         total_size=0,
-        format=FORMATS[item.fmt],
-        interface=types.DiskInterface(item.interface),
-        bootable=item.bootable,
-        status=status,
         shareable=False,
+        propagate_errors=False,
+        wipe_after_delete=False,
         content_type=types.DiskContentType.DATA,
         storage_type=types.DiskStorageType.IMAGE,
         snapshot=types.Snapshot(id=row.id),
     )
-    return Entity(value)
+
+
+def _of_disk(value: types.Disk, row: Disk) -> None:
+    """What a snapshot's disk shows of the disk as it is now."""
+    value.description = row.description
+    value.backup = types.DiskBackup(row.backup)
+    value.sparse = row.sparse
+    value.storage_domains = [types.StorageDomain(id=row.domain_id)]
 
 
 def disk_snapshot(call: Call, row: Disk, volume: Volume, path: str) -> Entity:
-    """A volume with exact sizes and its parent; its id is that of the image."""
+    """A volume with exact sizes and its parent; its id is that of the image, and the active one has no snapshot."""
     value = types.DiskSnapshot(
         id=volume.id,
         name=row.alias,
         alias=row.alias,
-        active=volume.id == row.active_volume_id,
+        description=row.description,
+        backup=types.DiskBackup(row.backup),
         provisioned_size=volume.virtual_size,
         actual_size=call.engine.host.actual_size(image(row, volume)),
+        total_size=0,
         format=FORMATS[volume.fmt],
         status=types.DiskStatus(volume.status),
         content_type=types.DiskContentType(row.content_type),
         storage_type=types.DiskStorageType.IMAGE,
         shareable=row.shareable,
+        propagate_errors=False,
+        wipe_after_delete=False,
         sparse=row.sparse if volume.parent_id is None else True,
         disk=ref(types.Disk, "disks", row.id),
-        storage_domain=ref(types.StorageDomain, "storagedomains", row.domain_id),
-        snapshot=types.Snapshot(id=volume.snapshot_id),
+        disk_profile=_disk_profile(row),
+        quota=_quota(call, row),
+        storage_domains=[ref(types.StorageDomain, "storagedomains", row.domain_id)],
     )
+    if path.startswith("storagedomains/"):
+        value.storage_domain = ref(types.StorageDomain, "storagedomains", row.domain_id)
+    if volume.id != row.active_volume_id:
+        value.snapshot = types.Snapshot(id=volume.snapshot_id)
     if volume.fmt == "qcow2":
         value.qcow_version = types.QcowVersion.QCOW2_V3
     if volume.parent_id is not None:
-        value.parent = types.DiskSnapshot(id=volume.parent_id)
+        value.parent = ref(types.DiskSnapshot, f"{path}/disksnapshots", volume.parent_id)
     return Entity(_at(value, f"{path}/disksnapshots/{volume.id}"))
 
 
@@ -307,10 +438,14 @@ def cluster(row: Cluster) -> Entity:
         id=row.id,
         name=row.name,
         data_center=ref(types.DataCenter, "datacenters", row.data_centre_id),
-        version=types.Version(major=4, minor=7),
+        mac_pool=ref(types.MacPool, "macpools", shapes.derived("MAC pool")),
+        scheduling_policy=ref(
+            types.SchedulingPolicy, "schedulingpolicies", shapes.derived("scheduling policy")
+        ),
+        version=types.Version(major=4, minor=8),
     )
-    links = ("affinitygroups", "cpuprofiles", "networks", "permissions")
-    return Entity(_at(value, f"clusters/{row.id}"), links)
+    rest = shapes.fragment(shapes.CLUSTER)
+    return Entity(_at(value, f"clusters/{row.id}"), CLUSTER_LINKS, CLUSTER_ACTIONS, rest=rest)
 
 
 def data_centre(row: DataCentre) -> Entity:
@@ -334,7 +469,7 @@ def host(row: Host) -> Entity:
         name=row.name,
         address="127.0.0.1",
         status=types.HostStatus(row.status),
-        type=types.HostType.OVIRT_NODE,
+        type=types.HostType.RHEL,
         cluster=ref(types.Cluster, "clusters", row.cluster_id),
         comment="",
         vgpu_placement=types.VgpuPlacement.CONSOLIDATED,
@@ -342,11 +477,8 @@ def host(row: Host) -> Entity:
         spm=types.Spm(priority=5, status=types.SpmStatus.NONE),
     )
     value.os = types.OperatingSystem(type="RHEL", custom_kernel_cmdline="crashkernel=auto")
-    return Entity(
-        _at(value, f"hosts/{row.id}"),
-        ("nics", "permissions", "storage"),
-        ("activate", "deactivate"),
-    )
+    rest = shapes.fragment(shapes.HOST)
+    return Entity(_at(value, f"hosts/{row.id}"), HOST_LINKS, HOST_ACTIONS, rest=rest)
 
 
 def domain(row: Domain, attached_to: Sequence[str]) -> Entity:
@@ -366,9 +498,8 @@ def domain(row: Domain, attached_to: Sequence[str]) -> Entity:
         ),
         data_centers=[ref(types.DataCenter, "datacenters", one) for one in attached_to],
     )
-    return Entity(
-        _at(value, f"storagedomains/{row.id}"), ("disks", "disksnapshots", "permissions", "vms")
-    )
+    rest = shapes.fragment(shapes.DOMAIN)
+    return Entity(_at(value, f"storagedomains/{row.id}"), DOMAIN_LINKS, DOMAIN_ACTIONS, rest=rest)
 
 
 def user(row: User) -> Entity:

@@ -238,7 +238,7 @@ def _interface(case: Case) -> None:
     if wanted.interface == "virtio_scsi" and not vm.virtio_scsi:
         raise refuse("VIRTIO_SCSI_DISABLED")
     if wanted.interface not in interfaces_of(vm):
-        raise refuse("INTERFACE_UNSUPPORTED", osName=vm.os)
+        raise refuse("INTERFACE_UNSUPPORTED", osName=base.os_name(vm))
     if wanted.pass_discard and wanted.interface not in {"virtio_scsi", "ide"}:
         raise refuse("PASS_DISCARD_INTERFACE", DiskAlias=case.known_disk().alias)
 

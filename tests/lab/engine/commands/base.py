@@ -15,6 +15,8 @@ from lab.engine.host import HostFailure, Image, Plug
 from lab.engine.texts import EXEC_OF_CODE, Refusal, Said, refuse
 from lab.model import VM_STATUS_WORDS, Attachment, Disk, Vm, Volume, World
 
+# What the engine calls a guest OS in its messages.
+OS_NAMES = {"other": "Other OS"}
 RUNNING = frozenset(
     {"up", "paused", "powering_up", "powering_down", "wait_for_launch", "migrating"}
     | {"reboot_in_progress", "not_responding", "saving_state", "restoring_state", "unknown"}
@@ -38,6 +40,11 @@ def command(engine: Engine, wording: Wording) -> Iterator[None]:
         yield
     except Refusal as refusal:
         raise command_fault(refusal.said, wording.action, wording.kind) from refusal
+
+
+def os_name(vm: Vm) -> str:
+    """A VM's guest OS as messages have it."""
+    return OS_NAMES.get(vm.os, vm.os)
 
 
 def vm_status(vm: Vm) -> Refusal:
@@ -93,7 +100,7 @@ def plug_refusals(vm: Vm, attachment: Attachment, alias: str) -> None:
     if attachment.interface == "spapr_vscsi":
         raise Refusal(Said("HOT_PLUG_SPAPR", names))
     if attachment.interface == "sata":
-        raise refuse("INTERFACE_UNSUPPORTED", osName=vm.os)
+        raise refuse("INTERFACE_UNSUPPORTED", osName=os_name(vm))
 
 
 def has_locked_snapshot(world: World, vm_id: str) -> bool:

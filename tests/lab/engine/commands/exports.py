@@ -234,7 +234,7 @@ def _cloned(call: Call, vm: Vm, name: str, pairs: list[tuple[Disk, Disk]]) -> Jo
     world = call.world
     made = Vm(new_id(), name, vm.cluster_id, memory=vm.memory, cores=vm.cores, os=vm.os)
     made.chipset, made.virtio_scsi, made.description = vm.chipset, vm.virtio_scsi, vm.description
-    active = Snapshot(new_id(), made.id, "Active VM", "active")
+    active = Snapshot(new_id(), made.id, "Active VM", "active", date=made.created)
     world.vms[made.id], world.snapshots[active.id] = made, active
     for source, copy in pairs:
         row = world.attachments[(vm.id, source.id)]

@@ -70,7 +70,7 @@ def make_empty(call: Call, vm: Vm) -> None:
         if any(one.name == vm.name for one in world.vms.values()):
             raise refuse("NAME_USED")
         vm.mac = networks.next_mac(world)
-        active = Snapshot(new_id(), vm.id, "Active VM", "active")
+        active = Snapshot(new_id(), vm.id, "Active VM", "active", date=vm.created)
         world.vms[vm.id], world.snapshots[active.id] = vm, active
 
 
@@ -126,7 +126,7 @@ def _insert(call: Call, vm: Vm, cluster: Cluster, found: ovf.Read, wanted: Wante
     profile = networks.find(world, centre, found.network, found.profile)
     vm.network = profile.network if profile else None
     vm.profile = profile.name if profile else None
-    active = Snapshot(new_id(), vm.id, "Active VM", "active")
+    active = Snapshot(new_id(), vm.id, "Active VM", "active", date=vm.created)
     world.vms[vm.id], world.snapshots[active.id] = vm, active
     if not may.permitted(world, call.user, may.PERMISSIONS, may.vm_scopes(world, vm)):
         call.user.grants.append(Grant("UserVmManager", vm.id))

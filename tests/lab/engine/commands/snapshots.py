@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab.engine import ovf
 from lab.engine import permissions as may
@@ -157,6 +157,7 @@ def prepare(call: Call, vm: Vm, wanted: Wanted, held: Held) -> Making:
     snapshot = Snapshot(active.id, vm.id, wanted.description, "regular", status="locked")
     snapshot.memory = wanted.memory and vm.status != "down"
     snapshot.ovf = ovf.write(world, vm, saved)
+    snapshot.saved = replace(vm)
     snapshot.disks = [_config(d) for d in saved]
     active.id = new_id()
     world.snapshots[snapshot.id] = snapshot

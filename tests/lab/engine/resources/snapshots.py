@@ -9,10 +9,10 @@ from ovirtsdk4 import types
 
 from lab.engine import codec, present
 from lab.engine import permissions as may
-from lab.engine.codec import incomplete, query_fault
+from lab.engine.codec import Entity, incomplete, query_fault
 from lab.engine.commands import snapshots as commands
 from lab.engine.core import Call
-from lab.engine.http import Response
+from lab.engine.http import Response, not_found
 from lab.engine.resources.common import created, empty, listing, ok, removed
 from lab.engine.router import Route
 from lab.engine.texts import Said
@@ -28,7 +28,8 @@ def list_snapshots(call: Call, vm_id: str) -> Response:
     """GET: in the order of creation, the ACTIVE entry among them."""
     with call.world.lock:
         rows = call.world.snapshots_of(vm_id) if _visible(call, vm_id) else []
-        shown = [present.snapshot(row, call.request.all_content()) for row in rows]
+        ovf = call.request.all_content()
+        shown = [present.snapshot(call, row, ovf, listed=True) for row in rows]
         for row in rows:
             call.engine.polled(row.id)
         return listing("snapshots", shown)
@@ -43,11 +44,12 @@ def _row(call: Call, snapshot_id: str) -> Snapshot:
     return row
 
 
-def get_snapshot(call: Call, _vm_id: str, snapshot_id: str) -> Response:
+def get_snapshot(call: Call, vm_id: str, snapshot_id: str) -> Response:
     """GET of one."""
     with call.world.lock:
         call.engine.polled(snapshot_id)
-        return ok(present.snapshot(_row(call, snapshot_id), call.request.all_content()))
+        row, ovf = _row(call, snapshot_id), call.request.all_content()
+        return ok(present.snapshot(call, row, ovf, asked=vm_id))
 
 
 def add_snapshot(call: Call, vm_id: str) -> Response:
@@ -64,7 +66,7 @@ def add_snapshot(call: Call, vm_id: str) -> Response:
     wanted = commands.Wanted(vm_id, body.description, memory, disks)
     with call.world.lock:
         row = commands.create(call, wanted)
-        return created(call, present.snapshot(row))
+        return created(call, present.snapshot(call, row))
 
 
 def remove_snapshot(call: Call, vm_id: str, snapshot_id: str) -> Response:
@@ -76,9 +78,25 @@ def remove_snapshot(call: Call, vm_id: str, snapshot_id: str) -> Response:
 def list_disks(call: Call, _vm_id: str, snapshot_id: str) -> Response:
     """GET of the disks that the configuration saved with the snapshot names."""
     with call.world.lock:
-        row = _row(call, snapshot_id)
-        items = [present.snapshot_disk(call, row, item) for item in row.disks]
-        return listing("disks", items)
+        return listing("disks", _disks(call, _row(call, snapshot_id)))
+
+
+def _disks(call: Call, row: Snapshot) -> list[Entity]:
+    world = call.world
+    if row.type != "active":
+        return [present.snapshot_disk(call, row, item) for item in row.disks]
+    own = [world.disks[one.disk_id] for one in world.attachments_of(row.vm_id)]
+    images = [d for d in own if world.volumes[d.active_volume_id].snapshot_id == row.id]
+    return [present.active_disk(call, row, one) for one in images]
+
+
+def get_disk(call: Call, _vm_id: str, snapshot_id: str, disk_id: str) -> Response:
+    """GET of one of them."""
+    with call.world.lock:
+        for item in _disks(call, _row(call, snapshot_id)):
+            if item.value.id == disk_id:
+                return ok(item)
+        raise not_found()
 
 
 def list_nothing(call: Call, _vm_id: str, snapshot_id: str) -> Response:
@@ -94,6 +112,7 @@ ROUTES = (
     Route("GET", "vms/{}/snapshots/{}", get_snapshot),
     Route("DELETE", "vms/{}/snapshots/{}", remove_snapshot),
     Route("GET", "vms/{}/snapshots/{}/disks", list_disks),
+    Route("GET", "vms/{}/snapshots/{}/disks/{}", get_disk),
     Route("GET", "vms/{}/snapshots/{}/nics", list_nothing),
     Route("GET", "vms/{}/snapshots/{}/cdroms", list_nothing),
 )

@@ -77,8 +77,8 @@ def _current_ovf(call: Call, vm: Vm) -> str | None:
 
 
 def _shown(call: Call, vm: Vm) -> Entity:
-    text = _current_ovf(call, vm) if call.request.all_content() else None
-    return present.vm(call, vm, text)
+    everything = call.request.all_content()
+    return present.vm(call, vm, _current_ovf(call, vm) if everything else None, everything)
 
 
 def _query(call: Call) -> Query:
