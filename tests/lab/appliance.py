@@ -4,8 +4,9 @@
 """The appliance of tier local: a guest made of namespaces, with a real sshd.
 
 It has its own processes, mounts, /dev, /run and host name, and a container disk with ext4 on
-/srv/backup. Nothing of it is seen in the machine's own mount namespace, and ending its first
-process ends all of it.
+/srv/backup. It starts with the machine's programs and settings, and what it changes of them stays on
+a system disk of its own. Nothing of it is seen in the machine's own mount namespace, and ending its
+first process ends all of it.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ _PORT_TRIES = 5
 _HOME = "/run/root"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 REPOSITORY = "/srv/backup"
+# Directories of the machine that the guest reads and never writes to: its changes go to its system disk.
+# Mounts of the machine below them are not seen. Roles write to /etc, package managers to the rest.
+COPIED = ("etc", "home", "root", "var", "usr", "opt", "boot", "mnt", "media")
+_SYSTEM_SIZE = 2 << 30
 
 # The first line is printed when all is mounted: the guest's first process, by the number that
 # the machine knows it by (its /proc is still the machine's when it is read).
@@ -70,12 +75,30 @@ mount -n -t tmpfs -o mode=755,size=256m run run
 mkdir -p run/sshd run/lock run/udev/data run/lab
 mkdir -m 700 run/root
 cp "$SETTINGS/sshd_config" "$SETTINGS/host_key" "$SETTINGS/authorized_keys" run/lab/
+mkdir run/lab/system
+mount -n -t ext4 -o noatime "$SYSTEM" run/lab/system
 mount -n -t tmpfs -o mode=755,size=1m srv srv
 mkdir srv/backup
 if [ -n "$DISK" ]; then mount -n -t ext4 -o noatime "$DISK" srv/backup; fi
 for place in run srv dev; do mount -n --move "$place" "/$place"; done
-cd /
 umount -n -l "$STAGE"
+# Below /run, since the stage itself may lie in one of these directories.
+cd /run/lab/system
+for place in $COPIED; do
+  if [ -L "/$place" ] || [ ! -d "/$place" ]; then continue; fi
+  if [ ! -d "$place" ]; then
+    mkdir -p "$place.part/upper" "$place.part/work"
+    chown --reference="/$place" "$place.part/upper"
+    chmod --reference="/$place" "$place.part/upper"
+    mv "$place.part" "$place"
+  fi
+  mount -n -t overlay -o "lowerdir=/$place,upperdir=$place/upper,workdir=$place/work" own "/$place"
+done
+cd /
+umount -n -l /run/lab/system
+# All that is left of the machine's own is read-only, but for /tmp.
+mount -n --bind /tmp /tmp
+mount -n -o remount,bind,ro /
 echo "$pid"
 exec env -i PATH="$PATH" HOME=/run/root LANG=C.UTF-8 \
   /usr/sbin/sshd -D -e -f /run/lab/sshd_config >/dev/null
@@ -103,7 +126,7 @@ Subsystem sftp internal-sftp
 
 
 class Appliance:
-    """One guest; `start` boots it, `stop` powers it off, its container disk stays."""
+    """One guest; `start` boots it, `stop` powers it off, its disks stay until `discard`."""
 
     def __init__(self, root: Path, name: str, repository_size: int | None = None) -> None:
         """Keep everything below root/<name>.
@@ -115,6 +138,7 @@ class Appliance:
         self.name = name
         self.directory = self.root / name
         self.image = self.directory / "repository.img"
+        self.system = self.directory / "system.img"
         self.pid = 0
         self.port = 0
         self._repository_size = repository_size
@@ -148,6 +172,13 @@ class Appliance:
             if self._registry is not None:
                 self._registry.release()
             self._process, self._registry = None, None
+
+    def discard(self) -> None:
+        """Throw its disks and keys away, as with a VM that is removed. Raises HostError if up."""
+        with self._lock:
+            if self.up():
+                raise HostError("start", f"appliance {self.name} is up")
+            shutil.rmtree(self.directory, ignore_errors=True)
 
     def up(self) -> bool:
         """Whether the guest runs."""
@@ -235,19 +266,16 @@ class Appliance:
         os.mknod(node, stat.S_IFBLK | 0o660, number)
 
     def _prepare(self) -> None:
-        """Keys and container disk, made once, so that a power cycle keeps them."""
+        """Keys and disks, made once, so that a power cycle keeps them."""
         self.directory.mkdir(parents=True, exist_ok=True)
         for key in ("host_key", "client_key"):
             if not (self.directory / key).exists():
                 path = self.directory / key
                 run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", path])
         shutil.copy(self.directory / "client_key.pub", self.directory / "authorized_keys")
-        if self._repository_size is not None and not self.image.exists():
-            partial = self.image.with_suffix(".part")
-            partial.touch()
-            os.truncate(partial, self._repository_size)
-            run(["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-L", "backup", partial])
-            partial.rename(self.image)
+        if self._repository_size is not None:
+            _format(self.image, self._repository_size, "-L", "backup")
+        _format(self.system, _SYSTEM_SIZE, "-O", "^has_journal")
 
     def _boot(self) -> bool:
         """One attempt; False if its port was taken meanwhile."""
@@ -271,13 +299,19 @@ class Appliance:
             raise HostError("start", f"appliance {self.name} has no registry")
         log = self.directory / "log"
         log.unlink(missing_ok=True)
-        disk = loop.attach(self.image, read_only=False) if self.image.exists() else ""
+        disks = {
+            image: loop.attach(image, read_only=False)
+            for image in (self.system, self.image)
+            if image.exists()
+        }
         settings = {
             "PATH": _PATH,
             "NAME": self.name,
             "STAGE": str(self.directory / "stage"),
             "SETTINGS": str(self.directory),
-            "DISK": disk,
+            "COPIED": " ".join(COPIED),
+            "SYSTEM": disks[self.system],
+            "DISK": disks.get(self.image, ""),
         }
         words = ["--mount", "--pid", "--uts", "--fork", "--kill-child", "--propagation", "private"]
         self._process = self._registry.spawn(
@@ -291,9 +325,9 @@ class Appliance:
             with self._process.stdout as told:
                 line = told.readline()
         self.pid = int(line or 0)
-        if disk:
+        for image, disk in disks.items():
             # Mounted, it is released by its unmounting, that is: by the guest's end.
-            loop.release(disk, self.image)
+            loop.release(disk, image)
         if self.pid:
             self._registry.note(self.pid)
 
@@ -315,12 +349,26 @@ class Appliance:
             registry.forget(self.pid)
         registry.end(process, _START_SECONDS if self.pid else 0.0)
         self.pid = 0
-        # The kernel frees the mount namespace, and with it the loop device, a little later.
-        if not wait_until(lambda: not self._image_in_use(), _START_SECONDS):
-            raise HostError("start", f"{self.image} stays in use")
+        # The kernel frees the mount namespace, and with it the loop devices, a little later.
+        if not wait_until(lambda: not self._in_use(), _START_SECONDS):
+            raise HostError("start", f"{' and '.join(self._in_use())} stay in use")
 
-    def _image_in_use(self) -> bool:
-        return str(self.image) in run(["losetup", "-n", "-O", "BACK-FILE", "-l"]).stdout.split("\n")
+    def _in_use(self) -> list[str]:
+        images = {str(self.image), str(self.system)}
+        listed = run(["losetup", "-n", "-O", "BACK-FILE", "-l"]).stdout.split("\n")
+        return sorted(images & set(listed))
+
+
+def _format(image: Path, size: int, *options: str) -> None:
+    """Make a file of so many bytes an empty ext4, unless it is one already."""
+    if image.exists():
+        return
+    partial = image.with_suffix(".part")
+    partial.unlink(missing_ok=True)
+    partial.touch()
+    os.truncate(partial, size)
+    run(["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", *options, partial])
+    partial.rename(image)
 
 
 def interpreter() -> str:

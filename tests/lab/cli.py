@@ -84,13 +84,19 @@ def up(root: Path, options: argparse.Namespace) -> int:
         vms=worlds.GUEST_VMS if options.tier == "guest" else worlds.DEFAULT_VMS,
         settings=Settings(witness=True),
     )
+
+    def settle() -> dict[str, Any]:
+        """What holds for each world: the writer runs, the files tell of it."""
+        if options.writer:
+            lab.control().writer("web01", disk="web01_data")
+        facts = describe(lab)
+        _write_files(root, facts)
+        return facts
+
     try:
         with lab:
-            if options.writer:
-                lab.control().writer("web01", disk="web01_data")
-            facts = describe(lab)
-            _write_files(root, facts)
-            _greet(facts)
+            lab.after_reset = settle
+            _greet(settle())
             signal.pause()
     finally:
         _forget(root)

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,8 @@ class Lab:
         """Prepare a lab below ``root``; nothing runs before ``start``."""
         self.root = root
         self.tier: Tier = "guest" if host == "guest" else "local"
+        self.after_reset: Callable[[], object] = lambda: None
+        """Called when the world was made again: what was told of it is not true any more."""
         self.appliances: dict[str, Appliance | Linux] = {}
         self.guests: dict[str, Linux] = {}
         mine = appliance if isinstance(appliance, VmSpec) else worlds.APPLIANCE
@@ -145,6 +148,7 @@ class Lab:
         """Give the VM something to run, as the tier has it."""
         if isinstance(self._hypervisor, LocalHypervisor) and spec.appliance:
             appliance = Appliance(self.root / "appliances", vm.name, spec.repository_size)
+            appliance.discard()  # a new VM has nothing of an earlier one with its name
             self.appliances[vm.id] = appliance
             self._hypervisor.register_appliance(vm.id, appliance)
         if isinstance(self._hypervisor, GuestHypervisor) and (spec.appliance or spec.guest):
@@ -167,9 +171,10 @@ class Lab:
         return self.guests[vm.id]
 
     def reset(self) -> None:
-        """Throw the world away and make it anew; addresses, CA and accounts stay."""
+        """Throw the world away and make a new one, with what tells of it; addresses, CA and accounts stay."""
         self._empty()
         self.furnish()
+        self.after_reset()
 
     def _empty(self) -> None:
         engine, world = self.engine, self.world
@@ -187,6 +192,7 @@ class Lab:
         self.app.log.clear()
         self.appliances.clear()
         self.guests.clear()
+        shutil.rmtree(self.root / "witness", ignore_errors=True)
 
     def close(self) -> None:
         """Stop everything; nothing is left on the machine but the directory."""

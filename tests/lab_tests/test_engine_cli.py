@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from lab.control import Control
 from lab.engine.client import ApiClient
@@ -122,6 +124,63 @@ def test_up_and_down(program: Program) -> None:
     assert program.process.wait(SECONDS) == 128 + signal.SIGTERM
     assert left(program.root) == []
     assert not (program.root / "lab.json").exists()
+
+
+def _ssh(facts: dict[str, Any], script: str) -> str:
+    command = [*shlex.split(facts["appliance"]["ssh_command"]), script]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+
+
+def _truths(facts: dict[str, Any]) -> None:
+    """What the files say is what the engine and the appliance answer."""
+    world = Control(facts["control"]).world()
+    assert {name: vm["id"] for name, vm in facts["vms"].items()} == {
+        vm["name"]: vm["id"] for vm in world["vms"]
+    }
+    disks = {disk["alias"]: disk["id"] for disk in world["disks"]}
+    assert {k: v for vm in facts["vms"].values() for k, v in vm["disks"].items()} == disks
+    assert {name: vm["status"] for name, vm in facts["vms"].items()} == {
+        vm["name"]: vm["status"] for vm in world["vms"]
+    }
+    assert facts["appliance"]["vm_id"] == facts["vms"]["backup01"]["id"]
+    inventory = yaml.safe_load(Path(facts["inventory"]).read_text(encoding="utf-8"))
+    hosts = inventory["all"]["children"]["appliance"]["hosts"]
+    wanted = {**facts["appliance"]["ssh_vars"], "ovirt_vm_id": facts["appliance"]["vm_id"]}
+    assert hosts == {"backup01": wanted}
+    assert _ssh(facts, "hostname") == "backup01\n"
+    writers = [(one["vm"], one["disk"]) for one in world["host"]["writers"]]
+    web01 = facts["vms"]["web01"]
+    assert writers == [(web01["id"], web01["disks"]["web01_data"])]
+    frozen = {path.name for path in Path(facts["witness"]).glob("*")}
+    assert frozen <= {row["id"] for row in world["snapshots"]}
+
+
+def test_after_a_reset_the_files_tell_of_the_new_world(program: Program) -> None:
+    before = program.facts()
+    _truths(before)
+    _use(before)
+    _ssh(before, "mkdir /srv/backup/a-set; echo x > /etc/mine")
+    Control(before["control"]).reset()
+    after = program.facts()
+    assert after["vms"]["web01"]["id"] != before["vms"]["web01"]["id"]
+    assert {key: after[key] for key in ("url", "control", "users", "process")} == {
+        key: before[key] for key in ("url", "control", "users", "process")
+    }
+    _truths(after)
+    assert _ssh(after, "ls /srv/backup") == "lost+found\n"
+    assert _ssh(after, "ls /etc/mine 2>/dev/null || echo gone") == "gone\n"
+    _use(after)
+
+
+def test_a_second_lab_on_a_directory_starts_with_an_empty_repository(program: Program) -> None:
+    _ssh(program.facts(), "mkdir /srv/backup/a-set")
+    assert down(program.root) == 0
+    again = Program(program.root)
+    try:
+        assert _ssh(again.facts(), "ls /srv/backup") == "lost+found\n"
+    finally:
+        down(program.root)
+        again.close()
 
 
 def test_a_killed_lab_leaves_nothing_after_down(program: Program) -> None:

@@ -861,7 +861,7 @@ def test_nothing_is_left_of_a_lab_that_is_ended(
         assert lab.stdout.readline() == b"ready\n"
         family = [ProcessId.of(pid) for pid in children(lab.pid)]
         assert len(family) >= 6
-        assert len(loops_below(tmp_path)) == 2
+        assert len(loops_below(tmp_path)) == 3
         assert len(mounts_below(tmp_path)) == 2
         lab.send_signal(number)
         lab.wait(30)
