@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import trustme
@@ -30,6 +32,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.connect import connect
 from lab.control import Control
+from lab.engine.client import FORM, ApiClient
+from lab.engine.sso import TOKEN_PATH
+from lab.lab import Lab
+from lab.world import BACKUP
 
 Json = Any
 HTML = "<html><body>503 Service Unavailable</body></html>"
@@ -53,8 +59,50 @@ def test_a_login_that_is_refused(site: Site, wrong: dict[str, str]) -> None:
 
 
 def test_a_token_that_is_no_token(site: Site) -> None:
-    with pytest.raises(EngineLoginError):
+    with pytest.raises(EngineLoginError) as caught:
         ask(site, username=None, password=None, token="made-up")
+    assert caught.value.message.startswith("The token has expired or was revoked (invalid_grant")
+    assert "Sign in again" in caught.value.hint
+    assert caught.value.details["status"] == 401
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"password": "wrong"}, "Unable to log in"),
+        ({"username": "admin"}, "No valid profile found"),
+        ({"username": "admin@nowhere"}, "No valid profile found"),
+    ],
+)
+def test_a_refused_login_is_told_in_the_engines_words(
+    site: Site, wrong: dict[str, str], words: str
+) -> None:
+    with pytest.raises(EngineLoginError, match=words) as caught:
+        ask(site, **wrong)
+    assert caught.value.hint
+
+
+@pytest.mark.behind("an account without the permit login")
+def test_who_may_not_log_in_is_told_what_is_missing(site: Site, control: Control) -> None:
+    control.add_role("NoLogin", ["attach_disk", "configure_vm_storage"])
+    control.add_user("no-login@internal", "secret", [{"role": "NoLogin"}])
+    with pytest.raises(EngineLoginError) as caught:
+        ask(site, username="no-login@internal", password="secret")
+    assert caught.value.message.startswith(
+        "The user may not log in to the engine (The user no-login"
+    )
+    assert "permit login" in caught.value.hint
+    assert "Check user name" not in caught.value.hint
+
+
+@pytest.mark.behind("a token of another scope")
+def test_a_token_of_another_scope_is_told_as_such(site: Site, lab: Lab) -> None:
+    with ApiClient(lab.url, str(lab.identity.ca_file), *BACKUP) as api:
+        form = {"grant_type": "password", "username": BACKUP[0], "password": BACKUP[1]}
+        form["scope"] = "ovirt-ext=auth:identity"
+        answer = api.raw("POST", TOKEN_PATH, urlencode(form).encode(), FORM)
+    with pytest.raises(EngineLoginError, match="ovirt-app-api is not granted"):
+        ask(site, username=None, password=None, token=json.loads(answer.body)["access_token"])
 
 
 def test_a_certificate_of_another_ca(site: Site, tmp_path: Path) -> None:
@@ -117,9 +165,10 @@ def test_a_401_is_answered_with_a_new_token_once(bench: Bench, control: Control)
 @pytest.mark.behind("an injected fault")
 def test_a_401_that_stays(bench: Bench, control: Control) -> None:
     bench.engine.version()
-    control.add_fault("unauthorized", method="GET", times=-1)
-    with pytest.raises(EngineLoginError):
+    control.add_fault("unauthorized", method="GET", times=-1, text="Unauthorized")
+    with pytest.raises(EngineLoginError, match="no login in the request") as caught:
         bench.engine.version()
+    assert "proxy" in caught.value.hint
 
 
 @pytest.mark.behind("an injected fault")

@@ -406,7 +406,7 @@ WAYS = {
     "wrong-password": Way(
         "engine_login", ("refused the login", "user@profile"), {"password": "no"}
     ),
-    "wrong-token": Way("engine_login", ("refused the login",), {"token": "made-up"}),
+    "wrong-token": Way("engine_login", ("expired or was revoked",), {"token": "made-up"}),
     "missing-ca": Way(
         "engine_untrusted", ("/none/ca.pem", "cannot be read"), {"ca_file": "/none/ca.pem"}
     ),

@@ -15,7 +15,8 @@ import ovirtsdk4
 import pytest
 from ovirtsdk4 import types
 
-from lab.engine.client import ApiClient
+from lab.engine.client import FORM, ApiClient
+from lab.engine.sso import EXPIRED
 from lab.lab import Lab
 from lab.world import ADMIN, BACKUP, GUEST, DiskSpec, VmSpec
 
@@ -69,9 +70,9 @@ def test_root_tells_the_version(lab: Lab) -> None:
 def test_wrong_password_is_400_with_json(lab: Lab) -> None:
     body = b"grant_type=password&scope=ovirt-app-api&username=admin%40internal&password=no"
     with contextlib.closing(client(lab)) as wrong:
-        reply = wrong.raw("POST", "/ovirt-engine/sso/oauth/token", body, {})
+        reply = wrong.raw("POST", "/ovirt-engine/sso/oauth/token", body, FORM)
     assert reply.status == 400
-    assert b'"error_code": "access_denied"' in reply.body
+    assert b'"error_code":"access_denied"' in reply.body
     assert b"Cannot authenticate user 'admin@internal': Unable to log in." in reply.body
     with pytest.raises(ovirtsdk4.AuthError, match="access_denied"):
         connection(lab, ("admin@internal", "no")).authenticate()
@@ -89,11 +90,32 @@ def test_wrong_ca_is_refused(lab: Lab, tmp_path: Path) -> None:
             stranger.authenticate()
 
 
-def test_without_token_is_401_without_fault(admin: ApiClient) -> None:
-    reply = admin.get("vms", Authorization="Bearer nonsense")
+@pytest.mark.parametrize(
+    ("authorization", "text"),
+    [
+        ("Bearer nonsense", EXPIRED),
+        ("bearer nonsense", "Unauthorized"),
+        ("Digest x", "Unauthorized"),
+    ],
+)
+def test_without_token_is_401_with_a_page(admin: ApiClient, authorization: str, text: str) -> None:
+    reply = admin.get("vms", Authorization=authorization)
     assert reply.status == 401
-    assert reply.body == b""
+    page = f"<html><head><title>Error</title></head><body>{text}</body></html>"
+    assert reply.body.decode() == page
+    assert reply.headers["content-type"] == "text/html;charset=UTF-8"
     assert reply.headers["www-authenticate"] == 'Basic realm="RESTAPI"'
+
+
+def test_who_may_not_log_in_gets_a_token_and_no_answer(lab: Lab) -> None:
+    control = lab.control()
+    control.add_role("NoLogin", ["attach_disk"])
+    control.add_user("no-login@internal", "secret", [{"role": "NoLogin"}])
+    with ApiClient(lab.url, str(lab.identity.ca_file), "no-login@internal", "secret") as api:
+        reply = api.get("vms")
+    assert api.token
+    assert reply.status == 401
+    assert b"is not authorized to perform login</body>" in reply.body
 
 
 def test_basic_authentication_works(admin: ApiClient) -> None:

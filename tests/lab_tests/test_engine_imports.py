@@ -296,7 +296,7 @@ def test_an_import_asks_for_a_permit_on_the_whole_system(scene: Scene) -> None:
     with ApiClient(scene.lab.url, ca_file, *BACKUP) as api:
         assert scene.import_vm(text, "<name>a</name>", api=api).detail == DENIED
         user = scene.lab.world.users[BACKUP[0]]
-        scene.control.add_role("Importer", ["CREATE_VM", "IMPORT_EXPORT_VM"])
+        scene.control.add_role("Importer", ["CREATE_VM", "IMPORT_EXPORT_VM", "LOGIN"])
         role = {"role": "Importer", "object_id": "system"}
         scene.control.add_user("importer@internal", "secret", [role])
         assert user.grants

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 PLACEHOLDER = re.compile(r"\{(date[^{}]*|[a-zA-Z_][\w.-]*(?::\d+)?)\}")
 UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-# What stands for something that no name is bound to.
+# What is known by its form alone.
 FORMS = {"n": r"-?\d+", "ms": r"\d+", "token": r"[^\s\"<&]+", "jwt": r"\S+", "hash": r"[0-9a-f]+"}
 # Object hashes of Java that a recording left in.
 JAVA_HASH = re.compile(r"@[0-9a-f]{6,8}\b")
@@ -55,13 +55,14 @@ class Names:
 
     def _form(self, match: re.Match[str]) -> str:
         name = match.group(1)
+        if name in FORMS:
+            # Each sign-in gives another token, whichever is the one that the scene goes on with.
+            return FORMS[name]
         if name in self.bound:
             return re.escape(self.bound[name])
         if name.startswith("date"):
             return _date(name.removeprefix("date"))
-        if name.startswith("id:"):
-            return UUID
-        return FORMS.get(name, re.escape(match.group()))
+        return UUID if name.startswith("id:") else re.escape(match.group())
 
     def known(self, recorded: str) -> bool:
         """Whether a text names something of this world, such as the id of one of its VMs."""

@@ -208,7 +208,8 @@ def play(scene: Scene, excuses: Excuses) -> list[Result]:
     with tempfile.TemporaryDirectory() as directory:
         centres = CENTRES if OTHER in scene.world.get("ids", {}) else CENTRES[:1]
         with Lab(Path(directory), host=False, appliance=False, vms=(), centres=centres) as lab:
-            names = Names({"engine": f"https://localhost:{lab.server.port}"})
+            address = f"localhost:{lab.server.port}"
+            names = Names({"engine": f"https://{address}", "engine_http": f"http://{address}"})
             tls = ssl.create_default_context(cafile=str(lab.identity.ca_file))
             client = Client(names.bound["engine"], tls, accounts(scene))
             control = lab.control()

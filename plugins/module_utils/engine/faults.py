@@ -15,12 +15,12 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     EngineConflict,
     EngineError,
     EngineFault,
-    EngineLoginError,
     EngineNotFound,
     EnginePermission,
     EngineUnavailable,
     EngineUntrusted,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import login
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.sdk import ovirtsdk4
 
 if TYPE_CHECKING:
@@ -109,11 +109,7 @@ def _without_fault(exc: ovirtsdk4.Error, action: str) -> EngineError:
     if exc.code == HTTPStatus.FORBIDDEN:
         return EnginePermission(f"The user may not {action}.", details=_details(exc))
     if isinstance(exc, ovirtsdk4.AuthError) or exc.code == HTTPStatus.UNAUTHORIZED:
-        return EngineLoginError(
-            f"The engine refused the login ({_first_line(exc)}).",
-            hint="Check user name (user@profile), password or token.",
-            details=_details(exc),
-        )
+        return login.refused(_first_line(exc), _details(exc))
     return EngineUnavailable(
         f"Could not {action}: no answer of an engine ({_first_line(exc)}).",
         hint="Something between here and the engine answered in its place, or the URL is wrong.",

@@ -17,7 +17,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     Location,
     VmId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import convert
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import convert, login
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.faults import (
     translated,
 )
@@ -75,6 +75,9 @@ class V4Engine(RestoreCalls):
                 timeout=settings.timeout or REQUEST_TIMEOUT,
                 headers=dict(settings.headers),
             )
+        login.watch(
+            self._connection, renews=settings.username is not None or bool(settings.kerberos)
+        )
         self._own_session = settings.token is None
         self._system = self._connection.system_service()
 

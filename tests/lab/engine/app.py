@@ -17,7 +17,7 @@ from lab.engine.core import Call, Engine
 from lab.engine.events import actor
 from lab.engine.faults import Fault
 from lab.engine.follow import follow
-from lab.engine.http import Answer, Dropped, Request, Response, Unauthorized, not_found, parse_query
+from lab.engine.http import HTML, Answer, Dropped, Request, Response, Unauthorized, parse_query
 from lab.engine.log import Entry, RequestLog
 from lab.engine.resources import (
     access,
@@ -31,10 +31,12 @@ from lab.engine.resources import (
 )
 from lab.engine.resources.common import NOT_PERMITTED
 from lab.engine.router import Router
-from lab.engine.sso import LOGOUT_PATH, TOKEN_PATHS, Sso
+from lab.engine.sso import EXPIRED, NOSNIFF, Sso, error_page
 from lab.model import API, new_id, now
 
 PKI_PATH = "/ovirt-engine/services/pki-resource"
+ROOT_PATH = "/ovirt-engine"
+NOT_FOUND = b"<!DOCTYPE html>\n<html><head><title>404 - Page not found</title></head></html>"
 HEALTH_PATH = "/ovirt-engine/services/health"
 _NO = frozenset({"false", "f", "no", "n", "0"})
 
@@ -96,8 +98,9 @@ class Application:
             response, user = self._serve(request)
         except Answer as answer:
             response = answer.response
-        except Unauthorized:
-            response = Response(401, headers={"WWW-Authenticate": 'Basic realm="RESTAPI"'})
+        except Unauthorized as problem:
+            asked = {"WWW-Authenticate": 'Basic realm="RESTAPI"'}
+            response = error_page(401, problem.text, asked)
         if "drop_after" in kinds:
             raise Dropped
         if "respond_after" in kinds:
@@ -120,25 +123,41 @@ class Application:
         if "expire_token" in kinds:
             self.sso.expire_all()
         if "unauthorized" in kinds:
-            raise Unauthorized
+            raise Unauthorized(str(kinds["unauthorized"].values.get("text", EXPIRED)))
         if "respond" in kinds:
             raise Answer(_canned(kinds["respond"]))
 
     def _serve(self, request: Request) -> tuple[Response, str]:
         path = request.path.rstrip("/")
-        if path in TOKEN_PATHS and request.method == "POST":
-            return self.sso.token(request), ""
-        if path == LOGOUT_PATH and request.method == "POST":
-            return self.sso.logout(request), ""
-        if path == PKI_PATH:
-            return Response(200, self.ca_pem, "application/x-x509-ca-cert"), ""
-        if path == HEALTH_PATH:
-            return Response(200, b"DB Up!Welcome to Health Status!", "text/html"), ""
-        if path != API and not path.startswith(API + "/"):
-            raise not_found()
+        beside = self.sso.answer(request) or self._beside(request, path)
+        if beside is not None:
+            return beside, ""
         user = self.sso.user(request)
         call = Call(self.engine, request, user, actor(user.name, request.correlation_id()))
         return self._call(call), user.name
+
+    def _beside(self, request: Request, path: str) -> Response | None:
+        """What stands beside the API; None for the API itself."""
+        if path == API or path.startswith(API + "/"):
+            return None
+        if path in {PKI_PATH, HEALTH_PATH}:
+            return self._service(request, path)
+        if path == ROOT_PATH:
+            host = request.headers.get("host", "localhost")
+            login = f"https://{host}{ROOT_PATH}/login?scope=ovirt-ext%3Dauth%3Aidentity"
+            return Response(302, headers={**NOSNIFF, "Location": login})
+        if path.startswith(ROOT_PATH + "/"):
+            return Response(404, NOT_FOUND, HTML, NOSNIFF)
+        return error_page(404, "Not Found")
+
+    def _service(self, request: Request, path: str) -> Response:
+        """The CA, and whether the engine is well."""
+        if path == HEALTH_PATH:
+            text = b"DB Up!Welcome to Health Status!"
+            return Response(200, text, "text/html;charset=ISO-8859-1")
+        if request.query.get("resource") != "ca-certificate":
+            return error_page(400, "Missing resource name")
+        return Response(200, self.ca_pem, "application/x-x509-ca-cert; charset=ISO-8859-1")
 
     def _call(self, call: Call) -> Response:
         """Run an API call; what nobody expected is 500, with its trace for whoever looks."""

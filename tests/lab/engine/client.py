@@ -15,6 +15,8 @@ from types import TracebackType
 from urllib.parse import urlencode, urlsplit
 
 SECONDS = 30.0
+# What the sign-on wants of a form.
+FORM = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class ApiClient:
     def sign_in(self) -> None:
         """Get a token; raises PermissionError."""
         form = {"grant_type": "password", "scope": "ovirt-app-api", **self._account}
-        reply = self.raw("POST", "/ovirt-engine/sso/oauth/token", urlencode(form).encode(), {})
+        reply = self.raw("POST", "/ovirt-engine/sso/oauth/token", urlencode(form).encode(), FORM)
         answer = json.loads(reply.body)
         if reply.status != 200:
             raise PermissionError(answer["error"])

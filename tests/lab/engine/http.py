@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 XML = "application/xml;charset=UTF-8"
 JSON = "application/json"
+HTML = "text/html;charset=UTF-8"
 
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
@@ -82,7 +83,11 @@ class Dropped(Exception):
 
 
 class Unauthorized(Exception):
-    """Ends a request with 401."""
+    """Ends a request with 401 and a page that says why."""
+
+    def __init__(self, text: str = "Unauthorized") -> None:
+        super().__init__(text)
+        self.text = text
 
 
 def not_found() -> Answer:
