@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import ParamSpec, TypeVar
 
+import pytest
 from support.scene import patience
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
@@ -42,6 +43,11 @@ from lab.world import ADMIN, BACKUP
 
 OURS = "contract "
 """How the description of each snapshot begins that a test makes."""
+
+NEEDED = (
+    *("OVIRT_USERNAME", "OVIRT_PASSWORD"),
+    *("OVIRT_CONTRACT_SOURCE", "OVIRT_CONTRACT_APPLIANCE"),
+)
 
 Answer = TypeVar("Answer")
 What = ParamSpec("What")
@@ -100,6 +106,12 @@ class Bench:
     ) -> Answer:
         """Carry out an order, again while the engine refuses it for a state of the storage that passes."""
         return self._again(_storage_passes, order, *args, **names)
+
+    def again(
+        self, order: Callable[What, Answer], *args: What.args, **names: What.kwargs
+    ) -> Answer:
+        """Carry out an order, again while waiting may help."""
+        return self._again(_may_pass, order, *args, **names)
 
     def refused(
         self, order: Callable[What, object], *args: What.args, **names: What.kwargs
@@ -209,14 +221,14 @@ class Bench:
         known = {one.disk_id for one in self.disks(snapshot_id)}
         for held in self.engine.attachments(appliance):
             if held.disk_id in known:
-                self._again(_may_pass, self.engine.detach, appliance, held.disk_id)
+                self.again(self.engine.detach, appliance, held.disk_id)
 
     def _remove_for_good(self, snapshot_id: SnapshotId) -> None:
         if snapshot_id not in {one.id for one in self.ours()}:
             return
         vm_id = self.source.id
         mark = str(uuid.uuid4())
-        self._again(_may_pass, self.engine.remove_snapshot, vm_id, snapshot_id, mark)
+        self.again(self.engine.remove_snapshot, vm_id, snapshot_id, mark)
         self._deadline().wait_for(
             lambda: {one.id for one in self.ours()},
             lambda left: snapshot_id not in left,
@@ -278,6 +290,9 @@ def has_administrator() -> bool:
 def live_site() -> Site:
     """The live engine that the environment names."""
     env = os.environ
+    missing = [name for name in NEEDED if not env.get(name)]
+    if missing:
+        raise pytest.UsageError(f"OVIRT_URL names a live engine; set {', '.join(missing)}, too")
     url, ca_file = env["OVIRT_URL"], env.get("OVIRT_CAFILE")
     user = EngineSettings(url, env["OVIRT_USERNAME"], env["OVIRT_PASSWORD"], ca_file=ca_file)
     administrator = None

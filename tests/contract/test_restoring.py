@@ -9,11 +9,12 @@ Always in the lab: its world tells what an engine would hide.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pytest
+from contract.restoring import Restore
 from support.restorable import facts_of
 from support.scene import engine_of
 
@@ -37,15 +38,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     VmId,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import Patience
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.restore_steps import (
-    DisksRequest,
-    VmRequest,
-    read_orders,
-)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.restoring import (
-    RestoredDisks,
-    RestoredVm,
     RestorePlan,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.module import edge
@@ -55,7 +49,6 @@ from lab.model import Settings
 from lab.world import ADMIN, DiskSpec, VmSpec
 
 pytestmark = pytest.mark.behind("the rows of the engine, and what goes wrong in between")
-Json = Mapping[str, Any]
 WRITES = (
     *("add_disk", "remove_disk", "describe_disk", "plug_disk", "detach"),
     *("import_vm", "comment_vm", "remove_vm", "start_vm", "stop_vm"),
@@ -100,72 +93,10 @@ class Mortal:
 
 
 @dataclass
-class Scene:
+class Scene(Restore):
     """A lab, a set of shop01, and the operations of a restore of it."""
 
-    lab: Lab
-    engine: EnginePort
-    ovf: str
-    found: manifest.Manifest
-    patience: Patience = Patience(timeout=5.0, poll_interval=0.02)  # noqa: RUF009  (frozen)
-
-    def request(self, **changes: Any) -> restores.RestoreRequest:  # noqa: ANN401
-        wishes = {k: changes.pop(k) for k in list(changes) if hasattr(restores.Wishes(), k)}
-        base = restores.RestoreRequest("backup01", "tests", self.found, self.ovf)
-        return replace(base, wishes=restores.Wishes(**wishes), **changes)
-
-    def plan(self, engine: EnginePort | None = None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
-        operation = RestorePlan(
-            engine or self.engine, SystemClock(), self.patience, self.request(**changes)
-        )
-        return dict(operation.plan().result)
-
-    def mark(self, plan: Json) -> restore_marks.Mark:
-        return restore_marks.make(plan["owner"], plan["restore_id"], plan["run_id"])
-
-    def disks(self, plan: Json, state: str, **how: Any) -> dict[str, Any]:  # noqa: ANN401
-        orders = () if state == "absent" else read_orders(plan["disks"])
-        engine = how.pop("engine", self.engine)
-        vm = how.pop("vm", plan["name"] or "")
-        request = DisksRequest(state, self.mark(plan), "backup01", orders, vm)
-        return self._run(RestoredDisks(engine, SystemClock(), self.patience, request), **how)
-
-    def vm(self, plan: Json, state: str = "present", **how: Any) -> dict[str, Any]:  # noqa: ANN401
-        engine, start = how.pop("engine", self.engine), how.pop("start", False)
-        request = VmRequest(
-            state,
-            self.mark(plan),
-            "backup01",
-            plan["name"],
-            read_orders(plan["disks"]),
-            plan["cluster"]["id"] if plan["cluster"] else "",
-            self.ovf,
-            tuple(plan["vnic_profiles"].items()),
-            plan["keep_identity"],
-            start,
-        )
-        return self._run(RestoredVm(engine, SystemClock(), self.patience, request), **how)
-
-    def _run(
-        self,
-        operation: RestoredDisks | RestoredVm,
-        *,
-        check: bool = False,
-        meanwhile: Callable[[], None] = lambda: None,
-    ) -> dict[str, Any]:
-        plan = operation.plan()
-        meanwhile()
-        done = {} if check or not plan.changed else operation.execute(plan)
-        return {**plan.result, **done, "changed": plan.changed, "warnings": plan.warnings}
-
-    def restore(self, engine: EnginePort | None = None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
-        """What the role does, but for the bytes."""
-        used = engine or self.engine
-        plan = self.plan(used, **changes)
-        assert plan["problems"] == []
-        if plan["state"] != "finished":
-            self.disks(plan, "prepared", engine=used)
-        return {**plan, "orders": plan["disks"], **self.vm(plan, engine=used)}
+    lab: Lab = field(kw_only=True)
 
     # ----- looking ------------------------------------------------------------------------------
 
@@ -209,7 +140,7 @@ def scene(lab: Lab) -> Iterator[Scene]:
     text = engine.ovf(engine.vms_named("shop01")[0].id, None) or ""
     facts = facts_of(lab, "shop01", text)
     try:
-        yield Scene(lab, engine, text, manifest.from_dict(facts))
+        yield Scene(engine, text, manifest.from_dict(facts), lab=lab)
     finally:
         engine.close()
 

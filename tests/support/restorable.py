@@ -101,6 +101,21 @@ def facts_of(lab: Lab, name: str, ovf: str) -> dict[str, Any]:
     """A manifest of a VM of a lab as it is now, whose images nobody will read."""
     vm = lab.vm(name)
     rows = [(row, lab.world.disks[row.disk_id]) for row in lab.world.attachments_of(vm.id)]
+    disks = [
+        {
+            "id": disk.id,
+            "alias": disk.alias,
+            "interface": row.interface,
+            "bootable": row.bootable,
+            "virtual_size": disk.virtual_size,
+        }
+        for row, disk in rows
+    ]
+    return facts(vm.id, vm.name, ovf, disks)
+
+
+def facts(vm_id: str, name: str, ovf: str, disks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A manifest of a VM whose images nobody will read; ``disks`` say what an engine tells of each."""
     sha = "0" * 64
     return {
         "format": "ovirt_community.backup",
@@ -110,33 +125,29 @@ def facts_of(lab: Lab, name: str, ovf: str) -> dict[str, Any]:
         "started": STARTED,
         "finished": "2026-11-23T01:10:00Z",
         "vm": {
-            "id": vm.id,
-            "name": vm.name,
+            "id": vm_id,
+            "name": name,
             "cluster": "Default",
             "data_center": "",
             "description": "",
         },
-        "snapshot": {"id": vm.id, "description": "", "date": ""},
+        "snapshot": {"id": vm_id, "description": "", "date": ""},
         "consistency": {"level": "offline", "evidence": []},
         "versions": {"engine": "", "collection": "", "qemu_img": "", "ansible": ""},
         "ovf": {"file": "vm.ovf", "size": len(ovf), "sha256": sha},
         "disks": [
             {
-                "id": disk.id,
-                "alias": disk.alias,
-                "interface": row.interface,
-                "bootable": row.bootable,
-                "virtual_size": disk.virtual_size,
+                **disk,
                 "format": "qcow2",
                 "compression": "none",
-                "file": f"{disk.id}.qcow2",
+                "file": f"{disk['id']}.qcow2",
                 "file_size": 1,
                 "bytes_stored": 4096,
                 "content_sha256": sha,
                 "file_sha256": sha,
                 "parent": None,
             }
-            for row, disk in rows
+            for disk in disks
         ],
     }
 

@@ -101,7 +101,9 @@ def stop(call: Call, vm_id: str, gently: bool) -> None:
             host = world.hosts.get(vm.host_id or "")
             vm.status, vm.host_id = "down", None
             name = host.name if host else ""
-            record(world, 61 if gently else 33, call.who, vm_id, host=name)
+            # oVirt's own tests wait for both after a power-off (basic suite, test_004_basic_sanity).
+            for code in (61,) if gently else (33, 61):
+                record(world, code, call.who, vm_id, host=name)
 
 
 def plugged_snapshots(world: World, vm: Vm) -> list[str]:

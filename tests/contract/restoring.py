@@ -1,0 +1,100 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operations of a restore on an engine, one after the other as the role has them; of a lab or a live one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    manifest,
+    restore_marks,
+    restores,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import Patience
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.restore_steps import (
+    DisksRequest,
+    VmRequest,
+    read_orders,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.restoring import (
+    RestoredDisks,
+    RestoredVm,
+    RestorePlan,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.module.clock import SystemClock
+
+Json = Mapping[str, Any]
+
+
+@dataclass
+class Restore:
+    """A set, and the operations of a restore of it."""
+
+    engine: EnginePort
+    ovf: str
+    found: manifest.Manifest
+    appliance: str = "backup01"
+    patience: Patience = Patience(timeout=5.0, poll_interval=0.02)  # noqa: RUF009  (frozen)
+
+    def request(self, **changes: Any) -> restores.RestoreRequest:  # noqa: ANN401
+        wishes = {k: changes.pop(k) for k in list(changes) if hasattr(restores.Wishes(), k)}
+        base = restores.RestoreRequest(self.appliance, "tests", self.found, self.ovf)
+        return replace(base, wishes=restores.Wishes(**wishes), **changes)
+
+    def plan(self, engine: EnginePort | None = None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
+        operation = RestorePlan(
+            engine or self.engine, SystemClock(), self.patience, self.request(**changes)
+        )
+        return dict(operation.plan().result)
+
+    def mark(self, plan: Json) -> restore_marks.Mark:
+        return restore_marks.make(plan["owner"], plan["restore_id"], plan["run_id"])
+
+    def disks(self, plan: Json, state: str, **how: Any) -> dict[str, Any]:  # noqa: ANN401
+        orders = () if state == "absent" else read_orders(plan["disks"])
+        engine = how.pop("engine", self.engine)
+        vm = how.pop("vm", plan["name"] or "")
+        request = DisksRequest(state, self.mark(plan), self.appliance, orders, vm)
+        return self._run(RestoredDisks(engine, SystemClock(), self.patience, request), **how)
+
+    def vm(self, plan: Json, state: str = "present", **how: Any) -> dict[str, Any]:  # noqa: ANN401
+        engine, start = how.pop("engine", self.engine), how.pop("start", False)
+        request = VmRequest(
+            state,
+            self.mark(plan),
+            self.appliance,
+            plan["name"],
+            read_orders(plan["disks"]),
+            plan["cluster"]["id"] if plan["cluster"] else "",
+            self.ovf,
+            tuple(plan["vnic_profiles"].items()),
+            plan["keep_identity"],
+            start,
+        )
+        return self._run(RestoredVm(engine, SystemClock(), self.patience, request), **how)
+
+    def _run(
+        self,
+        operation: RestoredDisks | RestoredVm,
+        *,
+        check: bool = False,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> dict[str, Any]:
+        plan = operation.plan()
+        meanwhile()
+        done = {} if check or not plan.changed else operation.execute(plan)
+        return {**plan.result, **done, "changed": plan.changed, "warnings": plan.warnings}
+
+    def restore(self, engine: EnginePort | None = None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
+        """What the role does, but for the bytes."""
+        used = engine or self.engine
+        plan = self.plan(used, **changes)
+        assert plan["problems"] == []
+        if plan["state"] != "finished":
+            self.disks(plan, "prepared", engine=used)
+        return {**plan, "orders": plan["disks"], **self.vm(plan, engine=used)}
