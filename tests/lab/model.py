@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -18,6 +19,8 @@ API = "/ovirt-engine/api"
 SYSTEM = "system"
 # The built-in group that every user belongs to.
 EVERYONE = "eee00000-0000-0000-0000-123456789eee"
+# The template that every engine has.
+BLANK_TEMPLATE = "00000000-0000-0000-0000-000000000000"
 NEWEST_KEEPING = (4, 5, 7)
 
 VM_STATUS_WORDS = {
@@ -317,6 +320,11 @@ class Export:
 
 @dataclass(frozen=True)
 class Event:
+    """An entry of the audit log.
+
+    ``subjects`` are what it is about, by their elements (``vm``, ``host``): id and name as they were then.
+    """
+
     index: int
     code: int
     severity: str
@@ -325,6 +333,7 @@ class Event:
     time: datetime
     vm_id: str | None = None
     user: str | None = None
+    subjects: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass

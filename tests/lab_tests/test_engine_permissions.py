@@ -11,7 +11,8 @@ from contextlib import ExitStack
 import pytest
 
 from lab.control import Control
-from lab.engine.client import ApiClient, Reply
+from lab.engine.client import FORM, ApiClient, Reply
+from lab.engine.sso import LOGOUT_PATH
 from lab.lab import Lab
 from lab.model import EVERYONE, SYSTEM, Settings
 from lab.world import ADMIN, BACKUP, GUEST, LEAST
@@ -55,10 +56,11 @@ class Scene:
         """The id of an account."""
         return self.lab.world.users[name].id
 
-    def attach(self, api: ApiClient) -> Reply:
+    def attach(self, api: ApiClient, *, active: bool = False) -> Reply:
         """Attach the disk snapshot to the appliance."""
         disk = f'<disk id="{self.disk}"><snapshot id="{self.snapshot}"/></disk>'
-        body = f"<disk_attachment><interface>virtio_scsi</interface>{disk}</disk_attachment>"
+        how = f"<active>{str(active).lower()}</active><interface>virtio_scsi</interface>"
+        body = f"<disk_attachment>{how}{disk}</disk_attachment>"
         return api.post(f"vms/{self.appliance.id}/diskattachments", body)
 
     def detach(self, api: ApiClient) -> Reply:
@@ -80,6 +82,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.fixture
 def scene(lab: Lab) -> Iterator[Scene]:
     lab.reset()
+    # Whoever is logged in shows events to the others.
+    lab.control().expire_tokens()
     with ExitStack() as stack:
         yield Scene(lab, stack)
 
@@ -107,12 +111,14 @@ def test_a_user_finds_out_all_he_needs_about_himself(scene: Scene) -> None:
     found = api.get(f"users/{me.get('id')}/permissions").xml()
     mine = [one for one in found if one.find("user") is not None]
     everybody = [one for one in found if one.find("group") is not None]
-    (grant,) = mine
+    by_role = {grant.find("role").get("id"): grant for grant in mine}  # type: ignore[union-attr]
+    assert set(by_role) == {scene.role("BackupRole"), scene.role("LoginOnly")}
+    grant = by_role[scene.role("BackupRole")]
     role = grant.find("role")
     assert role is not None
-    assert role.get("id") == scene.role("BackupRole")
     system = {"vm", "disk", "cluster", "data_center", "storage_domain", "host", "template"}
     assert not system & {child.tag for child in grant}, "a grant on the system names no object"
+    assert by_role[scene.role("LoginOnly")].find("data_center") is not None
     assert {one.find("group").get("id") for one in everybody} == {EVERYONE}  # type: ignore[union-attr]
     permits = api.get(f"roles/{role.get('id')}/permits")
     assert names(permits) == {name.lower() for name in LEAST}
@@ -192,6 +198,7 @@ def test_queries_of_administrators_are_400_for_others(scene: Scene) -> None:
     paths = (
         *("jobs", "tags", f"hosts/{scene.web.host_id}", f"events/{event}"),
         *(f"vms/{scene.web.id}/checkpoints", f"vms/{scene.web.id}/tags"),
+        f"vms/{scene.web.id}/backups",
         *(f"storagedomains/{domain}/disksnapshots", f"storagedomains/{domain}/vms"),
     )
     for path in paths:
@@ -199,6 +206,60 @@ def test_queries_of_administrators_are_400_for_others(scene: Scene) -> None:
         assert (path, reply.status, reply.detail) == (path, 400, ADMINS_ONLY)
         assert scene.admin.get(path).status == 200
         assert scene.admin.get(path, Filter="true").status == 400
+
+
+@pytest.mark.parametrize(
+    ("role", "place", "attached", "made"),
+    [
+        ("BackupRole", "system", False, False),
+        ("LoginOnly", "data centre", True, True),
+        ("LoginOnly", "cluster", True, True),
+        ("LoginOnly", "appliance", True, False),
+        ("LoginOnly", "source", False, True),
+        ("BackupRole", "disk", False, False),
+        ("BackupRole", "domain", False, False),
+    ],
+)
+def test_events_are_shown_by_what_was_granted_near_the_vm(
+    scene: Scene, role: str, place: str, attached: bool, made: bool
+) -> None:
+    assert scene.attach(scene.admin).status == 201
+    world = scene.lab.world
+    objects = {
+        "system": SYSTEM,
+        "data centre": world.data_centre_of(scene.web),
+        "cluster": scene.web.cluster_id,
+        "appliance": scene.appliance.id,
+        "source": scene.web.id,
+        "disk": scene.disk,
+        "domain": world.disks[scene.disk].domain_id,
+    }
+    api = scene.user((role, objects[place]))
+    found = {one.findtext("code") for one in api.get("events").xml()}
+    assert ("2016" in found, "68" in found) == (attached, made)
+    assert list(scene.admin.get("events", Filter="true").xml()) or not (attached or made)
+
+
+def test_what_another_session_may_see_is_shown_too(scene: Scene) -> None:
+    blind = scene.user(("BackupRole", SYSTEM))
+    assert list(blind.get("events").xml()) == []
+    seeing = scene.sign_in(*BACKUP)
+    assert seeing.get("vms").status == 200
+    assert list(blind.get("events").xml()), "the view joins the sessions of all users"
+    form = f"scope=ovirt-app-api&token={seeing.token}".encode()
+    assert seeing.raw("POST", LOGOUT_PATH, form, FORM).body == b"{ }"
+    assert list(blind.get("events").xml()) == []
+
+
+def test_what_a_host_says_belongs_to_no_vm(scene: Scene) -> None:
+    scene.control.add_fault("fail_plug")
+    assert scene.attach(scene.admin, active=True).status == 400
+    (event,) = scene.admin.get("events?search=type=10802").xml()
+    assert event.find("vm") is None
+    assert event.find("correlation_id") is None
+    assert event.findtext("host/name")
+    search = f"type=10802 and _event_vm_id={scene.appliance.id}".replace(" ", "%20")
+    assert list(scene.admin.get(f"events?search={search}").xml()) == []
 
 
 def test_a_role_that_shows_nothing_below_shows_no_vms(scene: Scene) -> None:

@@ -13,6 +13,8 @@ UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]
 # What is known by its form alone.
 FORMS = {"n": r"-?\d+", "ms": r"\d+", "token": r"[^\s\"<&]+", "jwt": r"\S+", "hash": r"[0-9a-f]+"}
 # Object hashes of Java that a recording left in.
+# An event's address, whose number a recording left in.
+EVENT = re.compile(r"/events/-?\d+")
 JAVA_HASH = re.compile(r"@[0-9a-f]{6,8}\b")
 
 
@@ -70,7 +72,8 @@ class Names:
 
 
 def _literal(text: str) -> str:
-    return JAVA_HASH.sub("@[0-9a-f]+", re.escape(text).replace("\\@", "@"))
+    found = JAVA_HASH.sub("@[0-9a-f]+", re.escape(text).replace("\\@", "@"))
+    return EVENT.sub(lambda _number: f"/events/{FORMS['n']}", found)
 
 
 def _date(form: str) -> str:

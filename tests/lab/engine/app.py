@@ -23,6 +23,7 @@ from lab.engine.resources import (
     access,
     attachments,
     disks,
+    events,
     guarded,
     imports,
     snapshots,
@@ -43,7 +44,7 @@ _NO = frozenset({"false", "f", "no", "n", "0"})
 
 def api_router() -> Router:
     """The routes of the whole API."""
-    modules = (system, access, vms, imports, attachments, snapshots, disks, guarded)
+    modules = (system, events, access, vms, imports, attachments, snapshots, disks, guarded)
     return Router([route for module in modules for route in module.ROUTES])
 
 
@@ -60,6 +61,7 @@ class Application:
     def __post_init__(self) -> None:
         """The tokens belong to the world's users."""
         self.sso = Sso(self.engine.world)
+        self.engine.logged_in = self.sso.logged_in
 
     def handle(self, request: Request) -> Response:
         """Answer a request and log it.

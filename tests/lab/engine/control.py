@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lab import world as worlds
+from lab.engine.events import actor, record_creation, record_start
 from lab.engine.faults import Fault
 from lab.engine.fields import converted, set_fields
 from lab.engine.host import HostFailure
@@ -206,6 +207,12 @@ class ControlApi:
 
     def _add_vm(self, body: Mapping[str, Any]) -> Json:
         vm = self._lab.add_vm(worlds.spec_of(body))
+        world = self._lab.world
+        with world.lock:
+            who = actor(worlds.ADMIN[0], None)
+            record_creation(world, vm, who)
+            if vm.host_id is not None:
+                record_start(world, vm, who)
         return self._shown_vm(vm)
 
     def _vm(self, name: str) -> Vm:

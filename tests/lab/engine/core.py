@@ -88,6 +88,8 @@ class Engine:
     device_locks: dict[str, threading.Lock] = field(
         default_factory=lambda: defaultdict(threading.Lock)
     )
+    # Names of the users who have a session; the sign-on knows them.
+    logged_in: Callable[[], set[str]] = set
     host: AskedHost = field(init=False)
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from string import Template
 
-from lab.model import Event, World, new_id, now
+from lab.model import BLANK_TEMPLATE, Event, Vm, World, new_id, now
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,11 @@ _TEXTS: dict[int, tuple[str, str]] = {
     2015: (WARNING, "Failed to remove disk ${disk} from storage domain ${domain} (User: ${user})."),
     10802: (ERROR, "VDSM ${host} command ${command} failed: ${message}"),
     30: (NORMAL, "User ${user} connecting from '127.0.0.1' using session '${session}' logged in."),
+    34: (NORMAL, "VM ${vm} was created by ${user}."),
+    53: (NORMAL, "VM ${vm} creation has been completed."),
+    78: (NORMAL, "Add-Disk operation of ${disk} was initiated on VM ${vm} by ${user}."),
+    97: (NORMAL, "The disk ${disk} was successfully added to VM ${vm}."),
+    153: (NORMAL, "VM ${vm} was started by ${user} (Host: ${host})."),
     32: (NORMAL, "VM ${vm} started on Host ${host}"),
     33: (NORMAL, "VM ${vm} powered off by ${user} (Host: ${host})."),
     61: (NORMAL, "VM ${vm} is down. Exited with no error."),
@@ -176,22 +181,78 @@ _TEXTS: dict[int, tuple[str, str]] = {
 }
 
 
+# What only a host says: no VM, no user and no correlation id belong to it.
+_OF_HOSTS = frozenset({10802})
+# What is said of a VM that never ran: it has no host yet.
+_OF_NEW_VMS = frozenset({34, 53, 78, 97})
+
+
 def record(
-    world: World, code: int, who: Actor | None, vm_id: str | None = None, **variables: str
+    world: World,
+    code: int,
+    who: Actor | None,
+    vm_id: str | None = None,
+    domain_id: str | None = None,
+    **variables: str,
 ) -> Event:
     """Append an event to the log. Hold the world's lock."""
     severity, text = _TEXTS[code]
     vm = world.vms.get(vm_id) if vm_id else None
     values = {"vm": vm.name if vm else "", "user": who.login() if who else "", "error": ""}
+    alone = code in _OF_HOSTS
+    subjects = _subjects(world, who, vm, domain_id)
+    if code in _OF_NEW_VMS:
+        subjects.pop("host", None)
     event = Event(
         index=world.events[-1].index + 1 if world.events else 1,
         code=code,
         severity=severity,
         description=Template(text).safe_substitute({**values, **variables}),
-        correlation_id=who.correlation_id if who else new_id(),
+        correlation_id="" if alone else who.correlation_id if who else new_id(),
         time=now(),
-        vm_id=vm_id,
+        vm_id=None if alone else vm_id,
         user=who.user if who else None,
+        subjects={k: v for k, v in subjects.items() if k == "host" or not alone},
     )
     world.events.append(event)
     return event
+
+
+def _subjects(
+    world: World, who: Actor | None, vm: Vm | None, domain_id: str | None
+) -> dict[str, tuple[str, str]]:
+    """What an event is about: the VM and where it is, the user, and a storage domain if one is named."""
+    found: dict[str, tuple[str, str]] = {}
+    user = world.users.get(who.user) if who else None
+    if who is not None and user is not None:
+        found["user"] = (user.id, who.login())
+    if domain_id is not None:
+        found["storage_domain"] = (domain_id, world.domains[domain_id].name)
+    if vm is None:
+        return found
+    cluster = world.clusters[vm.cluster_id]
+    centre = world.data_centres[cluster.data_centre_id]
+    found |= {"vm": (vm.id, vm.name), "template": (BLANK_TEMPLATE, "Blank")}
+    found |= {"cluster": (cluster.id, cluster.name), "data_center": (centre.id, centre.name)}
+    host = world.hosts.get(vm.host_id or "")
+    return found if host is None else {**found, "host": (host.id, host.name)}
+
+
+def record_creation(world: World, vm: Vm, who: Actor) -> None:
+    """What the log says of a VM that was made with its disks, and started. Hold the lock."""
+    disks = [world.disks[row.disk_id] for row in world.attachments_of(vm.id)]
+    domain = disks[0].domain_id if disks else None
+    record(world, 34, who, vm.id, domain)
+    for disk in disks:
+        record(world, 78, who, vm.id, disk.domain_id, disk=disk.alias)
+    record(world, 53, actor(who.user, None), vm.id, domain)
+    for disk in disks:
+        record(world, 97, who, vm.id, disk.domain_id, disk=disk.alias)
+
+
+def record_start(world: World, vm: Vm, who: Actor) -> None:
+    """What the log says of a VM that was started. Hold the lock."""
+    host = world.hosts.get(vm.host_id or "")
+    name = host.name if host else ""
+    record(world, 153, who, vm.id, host=name)
+    record(world, 32, who, vm.id, host=name)

@@ -21,6 +21,7 @@ from lab.engine.permissions import Held
 from lab.engine.roles import PERMITS, Permit
 from lab.model import (
     API,
+    BLANK_TEMPLATE,
     Attachment,
     Cluster,
     DataCentre,
@@ -42,7 +43,7 @@ from lab.model import (
 T = TypeVar("T")
 # How far memory may be enlarged while a VM runs.
 MOST_MEMORY = 4
-BLANK = "00000000-0000-0000-0000-000000000000"
+BLANK = BLANK_TEMPLATE
 VM_LINKS = (
     "affinitylabels",
     "applications",
@@ -395,25 +396,36 @@ def disk_snapshot(call: Call, row: Disk, volume: Volume, path: str) -> Entity:
     return Entity(_at(value, f"{path}/disksnapshots/{volume.id}"))
 
 
-def event(call: Call, row: Event) -> Entity:
-    """An event of the audit log."""
+SUBJECTS: Mapping[str, tuple[Any, str]] = {
+    "cluster": (types.Cluster, "clusters"),
+    "data_center": (types.DataCenter, "datacenters"),
+    "host": (types.Host, "hosts"),
+    "storage_domain": (types.StorageDomain, "storagedomains"),
+    "template": (types.Template, "templates"),
+    "user": (types.User, "users"),
+    "vm": (types.Vm, "vms"),
+}
+
+
+def event(row: Event) -> Entity:
+    """An event of the audit log, with what it is about as it was called then."""
     value = types.Event(
         id=str(row.index),
         index=row.index,
         code=row.code,
         severity=types.LogSeverity(row.severity),
         description=row.description,
-        correlation_id=row.correlation_id,
+        correlation_id=row.correlation_id or None,
         time=row.time,
         origin="oVirt",
         custom_id=-1,
-        flood_rate=30,
+        flood_rate=0,
     )
-    if row.vm_id is not None:
-        value.vm = ref(types.Vm, "vms", row.vm_id)
-    who = call.world.users.get(row.user or "")
-    if who is not None:
-        value.user = ref(types.User, "users", who.id)
+    for kind, (object_id, name) in row.subjects.items():
+        struct, collection = SUBJECTS[kind]
+        subject = ref(struct, collection, object_id)
+        subject.name = name
+        setattr(value, kind, subject)
     return Entity(_at(value, f"events/{row.index}"))
 
 

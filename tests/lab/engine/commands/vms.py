@@ -11,7 +11,7 @@ from lab.engine import permissions as may
 from lab.engine.commands import base, disks
 from lab.engine.commands.base import Wording, command
 from lab.engine.core import Call
-from lab.engine.events import record
+from lab.engine.events import record, record_start
 from lab.engine.host import HostFailure
 from lab.engine.locks import Want
 from lab.engine.texts import refuse
@@ -59,8 +59,7 @@ def start(call: Call, vm_id: str) -> None:
                 return
             with world.lock:
                 vm.status, vm.host_id = "up", _a_host(world, vm)
-                name = world.hosts[vm.host_id].name if vm.host_id else ""
-                record(world, 32, call.who, vm_id, host=name)
+                record_start(world, vm, call.who)
 
 
 def _startable(world: World, vm: Vm) -> list[Attachment]:

@@ -99,8 +99,10 @@ def query_of(call: Call) -> Query:
     """
     given = call.request.query
     maximum = given.get("max", "")
+    if maximum.startswith("-") and maximum[1:].isdigit():
+        raise query_fault(400, f"illegal max count value for query : {maximum}")
     return Query(
         text=given.get("search", ""),
         case_sensitive=call.request.flag("case_sensitive", absent=False, empty=True),
-        maximum=int(maximum) if maximum.lstrip("-").isdigit() else None,
+        maximum=int(maximum) if maximum.isdigit() else None,
     )
