@@ -9,13 +9,13 @@ The SDK's writers know no ``<link>`` and no ``<actions>``; both are added to the
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from ovirtsdk4 import reader, readers, types, writer, writers
+from ovirtsdk4 import Struct, reader, readers, types, writer, writers
 
 from lab.engine.http import Answer, Response
 from lab.engine.texts import Said, detail_of, status_of
@@ -119,6 +119,26 @@ def command_fault(said: Sequence[Said], action: str, kind: str) -> Answer:
 def incomplete(detail: str) -> Answer:
     """A mandatory field is missing."""
     return fault(400, "Incomplete parameters", detail)
+
+
+def not_implemented(call: str, what: str = "") -> Answer:
+    """501: a call that the engine carries out and the lab does not, or not with what is given.
+
+    :param call: Method and path template, such as ``GET /vms/{}/nics``.
+    :param what: What of the call the lab does not carry out; all of it if left out.
+    """
+    return fault(501, "Not implemented by the lab", f"{call} with {what}" if what else call)
+
+
+def given(value: Any, prefix: str = "") -> Iterator[str]:  # noqa: ANN401  any struct
+    """What an object of the SDK has set, as dotted names: ``vm.name``."""
+    for name, one in sorted(vars(value).items()):
+        path = f"{prefix}{name.strip('_')}"
+        for item in one if isinstance(one, list) else [one]:
+            if isinstance(item, Struct):
+                yield from given(item, f"{path}.")
+            elif item is not None and not path.endswith("href"):
+                yield path
 
 
 def read(body: bytes, kind: type[T]) -> T:

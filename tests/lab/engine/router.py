@@ -9,11 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from lab.engine import codec, known
 from lab.engine.core import Call
 from lab.engine.http import Answer, Response, not_found
 from lab.model import API
 
 Handler = Callable[..., Response]
+HTML = "text/html;charset=UTF-8"
+TEXT = "text/plain;charset=UTF-8"
 
 
 @dataclass(frozen=True)
@@ -29,31 +32,75 @@ class Router:
     """The table of routes."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
+        self.routes = tuple(routes)
         self._routes = [(tuple(r.path.split("/")) if r.path else (), r) for r in routes]
 
     def dispatch(self, call: Call) -> Response:
         """Hand a call to its handler, path ids as further arguments.
 
-        :raises Answer: 404 for an unknown path or an id that is none, 405 for a method.
+        :raises Answer: 404 for a path that the API does not have and for an id that is none, 405 for a method
+            that the path does not have, 501 for a call that the engine knows and the lab does not.
         """
-        path = call.request.path.removeprefix(API).removeprefix("/v4").strip("/")
-        parts = tuple(path.split("/")) if path else ()
-        known = False
-        for template, route in self._routes:
-            ids = _match(template, parts)
-            if ids is None:
+        parts = parts_of(call.request.path)
+        method = "GET" if call.request.method == "HEAD" else call.request.method
+        fitting = [
+            (ids, route)
+            for template, route in self._routes
+            if (ids := _match(template, parts)) is not None
+        ]
+        for ids, route in fitting:
+            if route.method != method:
                 continue
-            known = True
-            if route.method == call.request.method:
-                return route.handler(call, *ids)
-        raise Answer(Response(405)) if known else not_found()
+            if None in ids:
+                raise not_found()
+            return route.handler(call, *ids)
+        found = known.find(parts)
+        if found is None:
+            raise _unknown(call, parts)
+        if method == "OPTIONS":
+            return Response(200, found.allow.encode(), TEXT, {"Allow": found.allow})
+        if method not in found.methods:
+            raise Answer(Response(405, headers={"Allow": found.allow}))
+        raise codec.not_implemented(f"{method} /{found.template}")
 
 
-def _match(template: Sequence[str], parts: Sequence[str]) -> list[str] | None:
-    """The ids of a path that fits; None where it does not."""
+def parts_of(path: str) -> tuple[str, ...]:
+    """The parts of a path below the API's root, without its version."""
+    below = path.removeprefix(API).removeprefix("/v4")
+    return tuple(part for part in below.split("/") if part)
+
+
+def name_of(call: Call) -> str:
+    """The method and the path template of a call: ``POST /vms/{}/migrate``."""
+    found = known.find(parts_of(call.request.path))
+    return f"{call.request.method} /{found.template if found else ''}"
+
+
+def carried_out(call: Call, body: object, *elements: str) -> None:
+    """Refuse what a call asks for and the lab would not do.
+
+    :param body: The object of the SDK that the call brings.
+    :param elements: What the lab carries out, as dotted names; ``vm.name``.
+    :raises Answer: 501 that names the call and what else is given.
+    """
+    more = sorted(set(codec.given(body)) - set(elements))
+    if more:
+        raise codec.not_implemented(name_of(call), ", ".join(more))
+
+
+def _unknown(call: Call, parts: Sequence[str]) -> Answer:
+    """The 404 of a path that the API does not have: asked without a version it is the fourth."""
+    host = call.request.headers.get("host", "localhost")
+    path = "/".join([f"https://{host}{API}/v4", *parts])
+    text = f"RESTEASY003210: Could not find resource for full path: {path}"
+    return Answer(Response(404, text.encode(), HTML))
+
+
+def _match(template: Sequence[str], parts: Sequence[str]) -> list[str | None] | None:
+    """The ids of a path that fits, None for one that is no UUID; None where the path does not fit."""
     if len(template) != len(parts):
         return None
-    ids = []
+    ids: list[str | None] = []
     for wanted, part in zip(template, parts, strict=True):
         if wanted == "{}":
             ids.append(_uuid(part))
@@ -61,7 +108,7 @@ def _match(template: Sequence[str], parts: Sequence[str]) -> list[str] | None:
             ids.append(part)
         elif wanted != part:
             return None
-    return None if None in ids else [one for one in ids if one is not None]
+    return ids
 
 
 def _uuid(text: str) -> str | None:

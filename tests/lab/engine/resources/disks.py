@@ -18,7 +18,6 @@ from lab.engine.http import Response, not_found
 from lab.engine.resources.common import (
     admins_only,
     created,
-    empty,
     listing,
     ok,
     query_of,
@@ -206,13 +205,6 @@ def list_attached(call: Call, data_centre_id: str) -> Response:
         return listing("storage_domains", shown)
 
 
-def list_nothing(call: Call, disk_id: str) -> Response:
-    """GET of a disk's statistics: the lab keeps none."""
-    with call.world.lock:
-        see_disk(call, disk_id)
-        return empty(call.request.path.rsplit("/", 1)[-1])
-
-
 ROUTES = (
     Route("GET", "disks", list_disks),
     Route("POST", "disks", add_disk),
@@ -221,7 +213,6 @@ ROUTES = (
     Route("DELETE", "disks/{}", delete_disk),
     Route("GET", "disks/{}/disksnapshots", list_of_disk),
     Route("GET", "disks/{}/disksnapshots/{}", get_of_disk),
-    Route("GET", "disks/{}/statistics", list_nothing),
     Route("GET", "storagedomains", list_domains),
     Route("GET", "storagedomains/{}", get_domain),
     Route("GET", "storagedomains/{}/disks", list_domain_disks),

@@ -13,7 +13,7 @@ from lab.engine.codec import Entity, incomplete, query_fault
 from lab.engine.commands import snapshots as commands
 from lab.engine.core import Call
 from lab.engine.http import Response, not_found
-from lab.engine.resources.common import created, empty, listing, ok, removed
+from lab.engine.resources.common import created, listing, ok, removed
 from lab.engine.router import Route
 from lab.engine.texts import Said
 from lab.model import Snapshot
@@ -99,13 +99,6 @@ def get_disk(call: Call, _vm_id: str, snapshot_id: str, disk_id: str) -> Respons
         raise not_found()
 
 
-def list_nothing(call: Call, _vm_id: str, snapshot_id: str) -> Response:
-    """GET of the network cards and drives of a snapshot: the lab keeps none."""
-    with call.world.lock:
-        _row(call, snapshot_id)
-        return empty(call.request.path.rsplit("/", 1)[-1])
-
-
 ROUTES = (
     Route("GET", "vms/{}/snapshots", list_snapshots),
     Route("POST", "vms/{}/snapshots", add_snapshot),
@@ -113,6 +106,4 @@ ROUTES = (
     Route("DELETE", "vms/{}/snapshots/{}", remove_snapshot),
     Route("GET", "vms/{}/snapshots/{}/disks", list_disks),
     Route("GET", "vms/{}/snapshots/{}/disks/{}", get_disk),
-    Route("GET", "vms/{}/snapshots/{}/nics", list_nothing),
-    Route("GET", "vms/{}/snapshots/{}/cdroms", list_nothing),
 )

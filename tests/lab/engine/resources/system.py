@@ -188,18 +188,21 @@ def activate_host(call: Call, host_id: str) -> Response:
     return codec.complete_action()
 
 
-def _nothing(tag: str, _call: Call, *_ids: str) -> Response:
-    return empty(tag)
+def list_affinity_groups(call: Call, cluster_id: str) -> Response:
+    """GET /clusters/{id}/affinitygroups: none can be made, so there are none."""
+    with call.world.lock:
+        if cluster_id not in call.world.clusters:
+            raise not_found()
+        return empty("affinity_groups")
 
 
 ROUTES = (
     Route("GET", "", get_api),
     Route("GET", "jobs", list_jobs),
     Route("GET", "jobs/{}", get_job),
-    Route("GET", "jobs/{}/steps", partial(_nothing, "steps")),
     Route("GET", "clusters", partial(_list, "clusters", "clusters")),
     Route("GET", "clusters/{}", partial(_get, "clusters")),
-    Route("GET", "clusters/{}/affinitygroups", partial(_nothing, "affinity_groups")),
+    Route("GET", "clusters/{}/affinitygroups", list_affinity_groups),
     Route("GET", "datacenters", partial(_list, "data_centres", "data_centers")),
     Route("GET", "datacenters/{}", partial(_get, "data_centres")),
     Route("GET", "hosts", partial(_list, "hosts", "hosts")),

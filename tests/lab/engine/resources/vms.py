@@ -31,17 +31,14 @@ from lab.engine.router import Route
 from lab.engine.search import Fields, Query, search
 from lab.model import API, Checkpoint, Vm, Volume
 
-# Collections below a VM that the lab has nothing to put into, with their plural tags.
+# Collections below a VM, with their plural tags, that are empty in the lab's world: nobody can put anything
+# into them, and an import brings nothing of the kind along.
 EMPTY = {
     "affinitylabels": "affinity_labels",
-    "applications": "applications",
-    "graphicsconsoles": "graphics_consoles",
     "hostdevices": "host_devices",
     "katelloerrata": "katello_errata",
     "mediateddevices": "vm_mediated_devices",
     "numanodes": "vm_numa_nodes",
-    "sessions": "sessions",
-    "watchdogs": "watchdogs",
 }
 
 

@@ -1,0 +1,173 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the lab does not do: a call that the engine knows is 501, a path that it does not know 404."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.engine import known
+from lab.engine.app import api_router
+from lab.engine.client import ApiClient, Reply
+from lab.engine.http import without_matrix
+from lab.engine.resources.vms import EMPTY
+from lab.engine.router import parts_of
+from lab.lab import Lab
+from lab.model import API
+from lab.world import ADMIN
+
+RECORDED = Path(__file__).parent / "recorded"
+REASON = "Not implemented by the lab"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with Lab(tmp_path_factory.mktemp("lab"), host=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def admin(lab: Lab) -> Iterator[ApiClient]:
+    with ApiClient(lab.url, str(lab.identity.ca_file), *ADMIN) as signed_in:
+        yield signed_in
+
+
+def _is_named(reply: Reply, call: str) -> None:
+    assert reply.headers["content-type"].startswith("application/xml")
+    assert (reply.status, reply.xml().tag) == (501, "fault")
+    assert (reply.reason, reply.detail) == (REASON, call)
+
+
+def _filled(lab: Lab, path: str) -> str:
+    return path.format(vm=lab.vm("db01").id, disk=next(iter(lab.world.disks)))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "call"),
+    [
+        ("GET", "imagetransfers", "GET /imagetransfers"),
+        ("POST", "imagetransfers", "POST /imagetransfers"),
+        ("GET", "vms/{vm}/watchdogs", "GET /vms/{}/watchdogs"),
+        ("GET", "vms/{vm}/graphicsconsoles", "GET /vms/{}/graphicsconsoles"),
+        ("POST", "vms/{vm}/nics", "POST /vms/{}/nics"),
+        ("POST", "vms/{vm}/reboot", "POST /vms/{}/reboot"),
+        ("POST", "vms/{vm}/backups", "POST /vms/{}/backups"),
+        ("GET", "disks/{disk}/statistics", "GET /disks/{}/statistics"),
+        ("POST", "disks/{disk}/sparsify", "POST /disks/{}/sparsify"),
+        ("GET", "jobs/{vm}/steps", "GET /jobs/{}/steps"),
+        ("GET", "vms/{vm}/snapshots/{disk}/nics", "GET /vms/{}/snapshots/{}/nics"),
+        ("POST", "events", "POST /events"),
+        ("GET", "v4/imagetransfers/", "GET /imagetransfers"),
+    ],
+)
+def test_a_call_that_the_lab_does_not_carry_out_is_named(
+    lab: Lab, admin: ApiClient, method: str, path: str, call: str
+) -> None:
+    before = lab.control().world()
+    _is_named(admin.send(method, _filled(lab, path), "<action/>"), call)
+    assert lab.control().world() == before
+
+
+@pytest.mark.parametrize(
+    "path", ["nonsense", "vms/{vm}/nonsense", "vms/{vm}/start/x", "v4/no/path"]
+)
+def test_a_path_that_no_engine_has_is_its_404(lab: Lab, admin: ApiClient, path: str) -> None:
+    below = _filled(lab, path)
+    for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS"):
+        reply = admin.send(method, below)
+        assert (reply.status, reply.headers["content-type"]) == (404, "text/html;charset=UTF-8")
+        shown = f"{lab.url}/v4/{below.removeprefix('v4/')}"
+        text = f"RESTEASY003210: Could not find resource for full path: {shown}"
+        assert reply.body.decode() == text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("PATCH", "vms/{vm}", "HEAD, DELETE, GET, OPTIONS, PUT"),
+        ("PUT", "vms", "HEAD, POST, GET, OPTIONS"),
+        ("DELETE", "vms", "HEAD, POST, GET, OPTIONS"),
+        ("POST", "", "HEAD, GET, OPTIONS"),
+        ("PUT", "imagetransfers", "HEAD, POST, GET, OPTIONS"),
+    ],
+)
+def test_a_method_that_a_path_does_not_have(
+    lab: Lab, admin: ApiClient, method: str, path: str, allow: str
+) -> None:
+    reply = admin.send(method, _filled(lab, path), "<vm/>")
+    assert (reply.status, reply.body, reply.headers["allow"]) == (405, b"", allow)
+    told = admin.send("OPTIONS", _filled(lab, path))
+    assert (told.status, told.body.decode(), told.headers["allow"]) == (200, allow, allow)
+    assert told.headers["content-type"] == "text/plain;charset=UTF-8"
+
+
+def test_head_is_a_get_without_its_body(lab: Lab, admin: ApiClient) -> None:
+    path = f"vms/{lab.vm('db01').id}"
+    seen, read = admin.send("HEAD", path), admin.get(path)
+    assert (seen.status, seen.body) == (200, b"")
+    assert seen.headers["content-length"] == read.headers["content-length"]
+    assert admin.send("HEAD", "vms/11111111-2222-4333-8444-555555555555").status == 404
+
+
+def test_what_is_followed_into_the_unknown_is_named(lab: Lab, admin: ApiClient) -> None:
+    vm_id = lab.vm("db01").id
+    _is_named(admin.get(f"vms/{vm_id}?follow=watchdogs"), "GET /vms/{}/watchdogs")
+    assert admin.get(f"vms/{vm_id}?follow=nics,tags").status == 200
+
+
+def test_what_is_always_empty_cannot_be_filled(lab: Lab, admin: ApiClient) -> None:
+    vm_id = lab.vm("db01").id
+    for collection in EMPTY:
+        assert len(admin.get(f"vms/{vm_id}/{collection}").xml()) == 0
+        if "POST" in found(f"vms/{vm_id}/{collection}").methods:
+            _is_named(admin.post(f"vms/{vm_id}/{collection}"), f"POST /vms/{{}}/{collection}")
+
+
+def found(path: str) -> known.Known:
+    seen = known.find(parts_of(f"{API}/{path}"))
+    assert seen is not None, path
+    return seen
+
+
+def test_the_engine_knows_all_that_the_lab_does() -> None:
+    router = api_router()
+    assert len(router.routes) > 100
+    for route in router.routes:
+        seen = found(route.path)
+        assert route.method in seen.methods, f"{route.method} {route.path}"
+        assert seen.template == route.path.replace("{n}", "{}")
+
+
+def _asked() -> Iterator[dict[str, Any]]:
+    """Every question with a path of API v4 that a real engine was asked."""
+    for scene in sorted(RECORDED.glob("*.jsonl")):
+        for line in scene.read_text(encoding="utf-8").splitlines():
+            step = json.loads(line)
+            asks = "method" in step and not step.get("raw") and not scene.name.startswith("v3-")
+            version = str((step.get("headers") or {}).get("Version") or "4")
+            if asks and version == "4" and not step["path"].startswith(("/v3", "/v5")):
+                yield step
+
+
+def test_paths_and_methods_are_those_of_a_real_engine() -> None:
+    steps = list(_asked())
+    assert len(steps) > 1000
+    refused = set()
+    for step in steps:
+        path = without_matrix(step["path"].partition("?")[0])[0]
+        seen = known.find(parts_of(API + path))
+        unknown = "RESTEASY003210" in (step["answer"] or "")
+        assert (seen is None) == unknown, step["title"]
+        if seen is not None and step["method"] not in ("HEAD", "OPTIONS"):
+            assert (step["method"] not in seen.methods) == (step["status"] == 405), step["title"]
+        if step["status"] == 405:
+            assert seen is not None
+            assert step["answer_headers"]["allow"] == seen.allow
+            refused.add((step["method"], seen.template))
+    assert len(refused) >= 3
