@@ -555,7 +555,7 @@ def role(row: Role) -> Entity:
     value = types.Role(
         id=row.id,
         name=row.name,
-        description=row.description,
+        description=row.description or None,
         administrative=row.admin,
         mutable=row.mutable,
     )

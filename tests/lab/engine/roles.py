@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's permits (action groups) and the predefined roles that matter for VMs and disks.
+"""The engine's permits (action groups) and its predefined roles.
 
 The numbers are those of the engine's ``ActionGroup`` and of its database scripts (``00500_insert_roles``,
 ``00700_insert_roles_groups`` and the upgrades after them).
@@ -9,6 +9,7 @@ The numbers are those of the engine's ``ActionGroup`` and of its database script
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 
 from lab.model import Role
@@ -121,7 +122,7 @@ _PREDEFINED: tuple[tuple[str, str, bool, bool, str, str], ...] = (
         True,
         "1 2 3 5 6 7 8 9 10 11 12 14 15 17 18 19 21 22 23 100 101 102 103 104 300 301 302 303 "
         "400 401 402 403 502 503 1100 1101 1102 1103 1104 1107 1108 1109 1110 1300 1301 1302 "
-        "1303 1304 1550 1563 1665 1666 1667 1668",
+        "1303 1304 1550 1563 1663 1665 1666 1667 1668",
         "Administrator Role, permission for all the objects underneath a specific Cluster",
     ),
     (
@@ -260,12 +261,65 @@ _PREDEFINED: tuple[tuple[str, str, bool, bool, str, str], ...] = (
 )
 
 
+# Those that have nothing to do with a backup: name, administrator's role, permits, description.
+_OTHERS: tuple[tuple[str, bool, str, str], ...] = (
+    (
+        "NetworkAdmin",
+        True,
+        "9 104 204 403 404 703 704 705 1203 1204 1205 1300 1301 1302 1303 1304",
+        "Administrator Role, permission for all operations on a specific Logical Network",
+    ),
+    (
+        "VmPoolAdmin",
+        True,
+        "1 300 301 302 303 1300 1301 1302 1303 1304 1668",
+        "Administrator Role, permission for all operations on a specific VM Pool",
+    ),
+    ("QuotaConsumer", False, "901", "User Role, permissions to consume the Quota resources"),
+    (
+        "GlusterAdmin",
+        True,
+        "100 101 102 103 104 400 401 402 403 404 1000 1001 1002 1003 1004 1300 1301 1302 1303 1304",
+        "Administrator Role, permissions for operations on Gluster objects",
+    ),
+    ("ExternalEventsCreator", False, "1400", "External Events Creator"),
+    ("ExternalTasksCreator", False, "1500", "External Tasks Creator"),
+    ("InstanceCreator", False, "16 1100 1300", "User Role, permission to create Instances"),
+    ("TagManager", True, "1300 1301 1304", "Tag Manager"),
+    ("BookmarkManager", True, "1300 1302 1304", "Bookmark Manager"),
+    ("EventNotificationManager", True, "1300 1303 1304", "Event Notification Manager"),
+    ("AuditLogManager", True, "1300 1304", "Audit Log Manager"),
+    (
+        "MacPoolAdmin",
+        True,
+        "1300 1660 1661 1662 1663",
+        "MAC Pool Administrator Role, permission for manipulation with MAC pools",
+    ),
+    ("DiskProfileUser", False, "1563", "Disk Profile User"),
+    ("CpuProfileOperator", False, "1668", "Cpu Profile Operation"),
+    (
+        "CpuProfileCreator",
+        True,
+        "1665 1666 1667 1668",
+        "Cpu Profile Creation/Deletion/Updating and Operation",
+    ),
+    ("VnicProfileUser", False, "9 204 1300", "VM Network Interface Profile User"),
+    ("MacPoolUser", False, "1300 1663", "MAC Pool User Role, permission allowing using MAC pools"),
+)
+
+
 def predefined() -> list[Role]:
     """The roles that an engine is installed with, made anew."""
     found = []
     for name, role_id, admin, viewing, numbers, description in _PREDEFINED:
         permits = {BY_NUMBER[int(number)].name for number in numbers.split()}
         found.append(Role(name, permits, admin, viewing, description, mutable=False, id=role_id))
+    for name, admin, numbers, description in _OTHERS:
+        permits = {BY_NUMBER[int(number)].name for number in numbers.split()}
+        # Their ids are the engine's own, and nobody here asks for them.
+        role_id = str(uuid.uuid5(uuid.NAMESPACE_OID, name))
+        shows = shows_below(permits)
+        found.append(Role(name, permits, admin, shows, description, mutable=False, id=role_id))
     return found
 
 

@@ -67,7 +67,7 @@ def _permit(given: types.Permit) -> Permit:
         permit = BY_NUMBER.get(int(given.id)) if str(given.id).isdigit() else None
         if permit is None:
             text = f"{given.id} is not a valid permit ID.".encode()
-            raise Answer(Response(400, text, "text/plain"))
+            raise Answer(Response(400, text))
         return permit
     if given.name is None or given.name.upper() not in PERMITS:
         raise incomplete("Permit [name|id] required for add")
@@ -78,8 +78,10 @@ def add_role(call: Call) -> Response:
     """POST /roles with permits by id."""
     body = codec.read(call.request.body, types.Role)
     given = body.permits or []
-    if body.name is None or any(one.id is None for one in given):
-        raise incomplete("Role [name, permits.id] required for add")
+    missing = "name" if body.name is None else "permits.id"
+    if body.name is None or not given or any(one.id is None for one in given):
+        text = f"Parameter 'role.{missing}' is mandatory but was not provided."
+        raise codec.fault(400, "Input validation failed.", text)
     permits = tuple(_permit(one).name for one in given)
     wanted = commands.WantedRole(body.name, permits, body.administrative, body.description or "")
     row = commands.add_role(call, wanted)
