@@ -9,6 +9,7 @@ Whoever reads or changes a World holds ``World.lock``; work of the host is done 
 
 from __future__ import annotations
 
+import re
 import threading
 import uuid
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ SYSTEM = "system"
 EVERYONE = "eee00000-0000-0000-0000-123456789eee"
 # The template that every engine has.
 BLANK_TEMPLATE = "00000000-0000-0000-0000-000000000000"
+VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+RELEASE = re.compile(r"\d+\.\d+\.\d+")
 NEWEST_KEEPING = (4, 5, 7)
 
 VM_STATUS_WORDS = {
@@ -353,7 +356,8 @@ class Settings:
 
     ``free_macs`` are left in the pool; ``disk_polls`` is how often a new disk is seen locked.
     ``host_seconds`` is how long the engine waits for a host's answer (``vdsTimeout``).
-    ``version`` is what the engine announces. Those after 4.5.7 clear a disk's checkpoints at any detach;
+    ``version`` is what the engine announces. Those after 4.5.7 clear a disk's checkpoints at any detach, and
+    so do those that are no release (``4.4.0.0``, ``4.5.8-SNAPSHOT``), which stand for the newest;
     ``detach_clears_checkpoints`` makes the engine such a one.
     """
 
@@ -370,16 +374,31 @@ class Settings:
     version: str = "4.5.7"
 
     def announced(self) -> tuple[int, int, int]:
-        """Major, minor and build of the engine's version."""
-        major, minor, build = (int(part) for part in self.version.split(".")[:3])
-        version = (major, minor, build)
+        """Major, minor and build of the engine's version.
+
+        :raises ValueError: for a version that has no three numbers.
+        """
+        found = VERSION.match(self.version)
+        if found is None:
+            raise ValueError(f"version: {self.version} has no three numbers")
+        version = (int(found[1]), int(found[2]), int(found[3]))
         if self.detach_clears_checkpoints and version <= NEWEST_KEEPING:
             return (*NEWEST_KEEPING[:2], NEWEST_KEEPING[2] + 1)
         return version
 
+    def full_version(self) -> str:
+        """The version as a package is called; of an engine that was built by itself, as it is."""
+        if not self.released():
+            return self.version
+        return ".".join(str(part) for part in self.announced()) + "-1.el8"
+
+    def released(self) -> bool:
+        """Whether it is a release: one that was built by itself announces 4.4.0.0, whatever it is."""
+        return RELEASE.fullmatch(self.version) is not None
+
     def clears(self) -> bool:
         """Whether a detach takes the disk's checkpoints away."""
-        return self.announced() > NEWEST_KEEPING
+        return not self.released() or self.announced() > NEWEST_KEEPING
 
 
 @dataclass

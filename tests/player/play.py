@@ -155,13 +155,21 @@ class Play:
 
     def _body(self, question: Question) -> str | None:
         """The body; a saved text that it is made of is changed first, and escaped."""
-        if question.body is None or question.body_from is None:
-            return None if question.body is None else self.names.fill(question.body)
+        if question.body is None:
+            return None
+        if question.body_from is None:
+            return self._names_in(question.body).fill(question.body)
         name = question.body_from["name"]
         text = self.names.bound.get(name, "")
         for expression, replacement in question.body_from["replace"]:
             text = re.sub(expression, replacement, text, flags=re.DOTALL)
         return Names({**self.names.bound, name: escape(text)}).fill(question.body)
+
+    def _names_in(self, body: str) -> Names:
+        """The names as a body holds them: a saved configuration stands in XML as its text."""
+        if not body.startswith("<"):
+            return self.names
+        return Names({name: escape(text) for name, text in self.names.bound.items()})
 
     def _begin(self, question: Question, title: str, send: Callable[[], Answered]) -> None:
         answers: list[Answered] = []
@@ -214,6 +222,8 @@ def play(scene: Scene, excuses: Excuses) -> list[Result]:
             client = Client(names.bound["engine"], tls, accounts(scene))
             control = lab.control()
             _without_accounts(lab)
+            # What an engine announces that was built by itself.
+            control.settings(version="4.4.0.0")
             control.add_user("admin@internal", "secret", [{"role": "SuperUser"}])
             maker = Maker(control, client, names)
             return Play(scene, client, names, maker, Arranger(control, names), excuses).run()

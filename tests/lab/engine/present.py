@@ -180,7 +180,11 @@ def _saved_vm(call: Call, row: Snapshot) -> ET.Element | None:
     then = row.saved or now
     shown = replace(then, status=now.status, host_id=now.host_id, cluster_id=now.cluster_id)
     rest = _vm_rest(call, shown, certificate=False)
-    return shapes.bare(codec.element(Entity(_vm(call, shown), rest=rest)))
+    value = _vm(call, shown)
+    if now.host_id in call.world.hosts:
+        # Who may not see the host of the VM sees it here.
+        value.host = ref(types.Host, "hosts", now.host_id or "")
+    return shapes.bare(codec.element(Entity(value, rest=rest)))
 
 
 def configuration(ovf: str) -> types.Initialization:
@@ -319,6 +323,13 @@ def snapshot_disk(call: Call, row: Snapshot, item: SnapshotDisk) -> Entity:
     if disk_row is not None:
         _of_disk(value, disk_row)
     return Entity(value)
+
+
+def checkpoint_disk(call: Call, row: Disk) -> Entity:
+    """A disk of a checkpoint: as the ACTIVE entry shows it, without a snapshot."""
+    entity = active_disk(call, Snapshot("", "", "", "active"), row)
+    entity.value.snapshot = None
+    return entity
 
 
 def active_disk(call: Call, row: Snapshot, disk_row: Disk) -> Entity:

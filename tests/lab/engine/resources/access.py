@@ -262,9 +262,16 @@ def add_to_object(call: Call, object_id: str) -> Response:
     """POST below an object: a role for a user or a group."""
     body = codec.read(call.request.body, types.Permission)
     holder = body.user or body.group
-    if body.role is None or holder is None or holder.id is None:
-        raise incomplete("Permission [role.id|name, user|group.id] required for add")
+    _complete(body.role, "user|group.id", holder is not None and holder.id is not None)
     return _add(call, object_id, holder.id, body.role)
+
+
+def _complete(role: types.Role | None, other: str, given: bool) -> None:
+    """Refuse a permission without a role, or without what else it needs."""
+    missing = ["role.id|name"] if role is None else []
+    missing += [] if given else [other]
+    if missing:
+        raise incomplete(f"Permission [{', '.join(missing)}] required for add")
 
 
 def add_to_system(call: Call) -> Response:
@@ -277,9 +284,8 @@ def add_to_holder(call: Call, holder_id: str) -> Response:
     body = codec.read(call.request.body, types.Permission)
     given = [getattr(body, name) for name in OBJECTS.values() if name != "disk"]
     found = [one.id for one in given if one is not None and one.id is not None]
-    if body.role is None or not found:
-        wanted = "role.id|name, dataCenter|cluster|host|storageDomain|vm|vmPool|template.id"
-        raise incomplete(f"Permission [{wanted}] required for add")
+    objects = "dataCenter|cluster|host|storageDomain|vm|vmPool|template.id"
+    _complete(body.role, objects, bool(found))
     return _add(call, found[0], holder_id, body.role)
 
 

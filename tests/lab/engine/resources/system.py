@@ -60,7 +60,7 @@ def get_api(call: Call) -> Response:
     world = call.world
     with world.lock:
         major, minor, build = world.settings.announced()
-        full = f"{major}.{minor}.{build}-1.el8"
+        full = world.settings.full_version()
         value = types.Api(
             product_info=types.ProductInfo(
                 name="oVirt Engine",

@@ -249,7 +249,7 @@ def list_checkpoint_disks(call: Call, _vm_id: str, checkpoint_id: str) -> Respon
     with call.world.lock:
         row = _found_checkpoint(call, checkpoint_id)
         rows = [call.world.disks[one] for one in row.disks if one in call.world.disks]
-        return listing("disks", [present.disk(call, row) for row in rows])
+        return listing("disks", [present.checkpoint_disk(call, row) for row in rows])
 
 
 def get_checkpoint_disk(call: Call, _vm_id: str, _checkpoint_id: str, disk_id: str) -> Response:
