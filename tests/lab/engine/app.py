@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from lab.engine import codec
+from lab.engine import bodies, codec
 from lab.engine.codec import query_fault
 from lab.engine.core import Call, Engine
 from lab.engine.events import actor
@@ -110,7 +110,7 @@ class Application:
         correlation = request.correlation_id()
         if correlation is None and request.path.startswith(API) and response.status != 401:
             correlation = new_id()
-        if correlation:
+        if correlation and response.correlated:
             headers = {**response.headers, "Correlation-Id": correlation}
             response = replace(response, headers=headers)
         return response, user
@@ -135,8 +135,10 @@ class Application:
         if beside is not None:
             return beside, ""
         user = self.sso.user(request)
-        call = Call(self.engine, request, user, actor(user.name, request.correlation_id()))
-        return self._call(call), user.name
+        plain = bodies.versioned(request)
+        call = Call(self.engine, plain, user, actor(user.name, request.correlation_id()))
+        response = self._call(call)
+        return bodies.with_version(response) if plain is not request else response, user.name
 
     def _beside(self, request: Request, path: str) -> Response | None:
         """What stands beside the API; None for the API itself."""
@@ -165,8 +167,13 @@ class Application:
         """Run an API call; what nobody expected is 500, with its trace for whoever looks."""
         try:
             self._filters(call)
-            response = self.router.dispatch(call)
-            return self._followed(call, response)
+            handler = self.router.find(call)
+            form = bodies.wanted_form(call.request)
+            try:
+                response = self._followed(call, handler(bodies.checked(call)))
+            except Answer as answer:
+                response = answer.response
+            return bodies.in_form(response, form)
         except (Answer, Dropped):
             raise
         except Exception:  # noqa: BLE001  the edge: everything else has an answer of its own
@@ -174,16 +181,13 @@ class Application:
             return Response(500, text, "text/plain")
 
     def _filters(self, call: Call) -> None:
-        version = call.request.headers.get("version", "4").strip()
-        if version != "4":
-            raise codec.fault(400, "Unsupported version", f"Version {version} isn't supported.")
         unfiltered = call.request.headers.get("filter", "").strip().lower() in _NO
         if unfiltered and not call.admin and call.request.method == "GET":
             raise query_fault(400, NOT_PERMITTED)
 
     def _followed(self, call: Call, response: Response) -> Response:
         paths = call.request.query.get("follow", "")
-        if not paths or call.request.method != "GET" or response.status != 200:
+        if not paths or call.request.method not in {"GET", "HEAD"} or response.status != 200:
             return response
         root = ET.fromstring(response.body)  # noqa: S314  our own
         collection = "id" not in root.attrib and root.tag != "api"

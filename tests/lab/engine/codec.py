@@ -110,6 +110,11 @@ def query_fault(status: int, detail: str) -> Answer:
     return fault(status, "Operation Failed", detail)
 
 
+def stumbled() -> Answer:
+    """A query over something that does not exist, where nobody looked first: 500 without a detail."""
+    return Answer(Response(500, dump(element(Entity(types.Fault(reason="Operation Failed"))))))
+
+
 def command_fault(said: Sequence[Said], action: str, kind: str) -> Answer:
     """A failed command, in the wording of who called it."""
     detail = detail_of(said, {"action": action, "type": kind})

@@ -85,6 +85,8 @@ class Engine:
     faults: FaultBook = field(default_factory=FaultBook)
     tasks: Tasks = field(default_factory=Tasks)
     polls: dict[str, Polls] = field(default_factory=dict)
+    complaints: int = 0
+    """How many unknown elements were in bodies."""
     device_locks: dict[str, threading.Lock] = field(
         default_factory=lambda: defaultdict(threading.Lock)
     )

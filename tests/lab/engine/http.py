@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from urllib.parse import parse_qsl
 
 XML = "application/xml;charset=UTF-8"
@@ -68,6 +69,8 @@ class Response:
     body: bytes = b""
     content_type: str = XML
     headers: Mapping[str, str] = field(default_factory=dict)
+    correlated: bool = True
+    """Whether the engine got so far that it tells a correlation id."""
 
 
 class Answer(Exception):
@@ -88,6 +91,14 @@ class Unauthorized(Exception):
     def __init__(self, text: str = "Unauthorized") -> None:
         super().__init__(text)
         self.text = text
+
+
+def error_page(problem: str) -> Answer:
+    """500 with a page: what the API's own code did not foresee, told by the web server."""
+    page = (
+        f"<html><head><title>ERROR</title></head><body><pre>{escape(problem)}</pre></body></html>"
+    )
+    return Answer(Response(500, page.encode(), HTML, correlated=False))
 
 
 def not_found() -> Answer:

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from lab.engine import codec, known
 from lab.engine.core import Call
@@ -16,6 +16,7 @@ from lab.model import API
 
 Handler = Callable[..., Response]
 HTML = "text/html;charset=UTF-8"
+ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 TEXT = "text/plain;charset=UTF-8"
 
 
@@ -36,7 +37,11 @@ class Router:
         self._routes = [(tuple(r.path.split("/")) if r.path else (), r) for r in routes]
 
     def dispatch(self, call: Call) -> Response:
-        """Hand a call to its handler, path ids as further arguments.
+        """Hand a call to its handler, path ids as further arguments."""
+        return self.find(call)(call)
+
+    def find(self, call: Call) -> Callable[[Call], Response]:
+        """The handler of a call, with the ids of its path.
 
         :raises Answer: 404 for a path that the API does not have and for an id that is none, 405 for a method
             that the path does not have, 501 for a call that the engine knows and the lab does not.
@@ -53,12 +58,12 @@ class Router:
                 continue
             if None in ids:
                 raise not_found()
-            return route.handler(call, *ids)
+            return lambda one, handler=route.handler, ids=ids: handler(one, *ids)  # type: ignore[misc]
         found = known.find(parts)
         if found is None:
             raise _unknown(call, parts)
         if method == "OPTIONS":
-            return Response(200, found.allow.encode(), TEXT, {"Allow": found.allow})
+            raise Answer(Response(200, found.allow.encode(), TEXT, {"Allow": found.allow}))
         if method not in found.methods:
             raise Answer(Response(405, headers={"Allow": found.allow}))
         raise codec.not_implemented(f"{method} /{found.template}")
@@ -112,7 +117,4 @@ def _match(template: Sequence[str], parts: Sequence[str]) -> list[str | None] | 
 
 
 def _uuid(text: str) -> str | None:
-    try:
-        return str(UUID(text))
-    except ValueError:
-        return None
+    return text.lower() if ID.fullmatch(text) else None

@@ -11,7 +11,7 @@ from ovirtsdk4 import types
 
 from lab.engine import codec, present
 from lab.engine import permissions as may
-from lab.engine.codec import Entity, incomplete
+from lab.engine.codec import Entity, incomplete, query_fault
 from lab.engine.commands import disks as commands
 from lab.engine.core import Call
 from lab.engine.http import Response, not_found
@@ -27,7 +27,7 @@ from lab.engine.resources.common import (
 )
 from lab.engine.router import Route
 from lab.engine.search import Fields, search
-from lab.model import Disk, Domain, Volume
+from lab.model import Disk, Domain
 
 
 def _fields(call: Call) -> Fields[Disk]:
@@ -106,7 +106,10 @@ def add_disk(call: Call) -> Response:
 
 def _domain_id(call: Call, given: types.StorageDomain) -> str:
     if given.id is not None:
-        return str(given.id)
+        domain_id = codec.uuid_or_400(given.id)
+        if domain_id not in call.world.domains:
+            raise query_fault(404, f"Entity not found: {domain_id}")
+        return domain_id
     named = [d.id for d in call.world.domains.values() if d.name == given.name]
     if not named:
         raise not_found()
@@ -140,19 +143,14 @@ def list_of_disk(call: Call, disk_id: str) -> Response:
 
 
 def get_of_disk(call: Call, disk_id: str, volume_id: str) -> Response:
-    """GET of one: an administrator's query."""
+    """GET of one: an administrator's query, which stumbles over one that does not exist."""
     with call.world.lock:
         row = see_disk(call, disk_id)
         admins_only(call)
-        volume = _volume(call, volume_id)
+        volume = call.world.volumes.get(volume_id)
+        if volume is None:
+            raise codec.stumbled()
         return ok(present.disk_snapshot(call, row, volume, f"disks/{row.id}"))
-
-
-def _volume(call: Call, volume_id: str) -> Volume:
-    volume = call.world.volumes.get(volume_id)
-    if volume is None:
-        raise not_found()
-    return volume
 
 
 def list_of_domain(call: Call, domain_id: str) -> Response:

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from ovirtsdk4 import types
 
-from lab.engine import codec, present
+from lab.engine import codec, present, shapes
 from lab.engine import permissions as may
 from lab.engine.codec import Entity, query_fault, ref
 from lab.engine.commands import vms as commands
@@ -28,22 +29,15 @@ from lab.engine.router import Route
 from lab.engine.search import Fields, search
 from lab.model import API, Job, now
 
+# What the root leads to; those with a star can be searched.
 COLLECTIONS = (
-    "clusterlevels",
-    "clusters",
-    "datacenters",
-    "disks",
-    "events",
-    "groups",
-    "hosts",
-    "jobs",
-    "permissions",
-    "roles",
-    "storagedomains",
-    "tags",
-    "templates",
-    "users",
-    "vms",
+    *("clusters*", "datacenters*", "events*", "hosts*", "networks*", "roles", "storagedomains*"),
+    *("tags", "bookmarks", "icons", "templates*", "instancetypes*", "users*", "groups*", "domains"),
+    *("vmpools*", "vms*", "disks*", "jobs", "storageconnections", "vnicprofiles", "diskprofiles"),
+    *("cpuprofiles", "schedulingpolicyunits", "schedulingpolicies", "permissions", "macpools"),
+    *("networkfilters", "operatingsystems", "externalhostproviders", "openstackimageproviders"),
+    *("openstackvolumeproviders", "openstacknetworkproviders", "katelloerrata", "affinitylabels"),
+    *("clusterlevels", "imagetransfers", "externalvmimports", "externaltemplateimports"),
 )
 
 
@@ -63,14 +57,15 @@ def get_api(call: Call) -> Response:
         full = world.settings.full_version()
         value = types.Api(
             product_info=types.ProductInfo(
+                instance_id=shapes.derived("engine"),
                 name="oVirt Engine",
-                vendor="ovirt.org",
                 version=types.Version(
                     major=major, minor=minor, build=build, revision=0, full_version=full
                 ),
             ),
             special_objects=types.SpecialObjects(
-                blank_template=ref(types.Template, "templates", present.BLANK)
+                blank_template=ref(types.Template, "templates", present.BLANK),
+                root_tag=ref(types.Tag, "tags", present.BLANK),
             ),
             # Not for who reads filtered.
             summary=None if call.filtered else _summary(call),
@@ -78,8 +73,19 @@ def get_api(call: Call) -> Response:
             authenticated_user=ref(types.User, "users", call.user.id),
             effective_user=ref(types.User, "users", call.user.id),
         )
-        value.href = API
-        return ok(Entity(value, COLLECTIONS))
+        return ok(Entity(value, rest=_root_rest()))
+
+
+def _root_rest() -> list[ET.Element]:
+    found = [ET.Element("engine_backup")]
+    for one in COLLECTIONS:
+        name = one.removesuffix("*")
+        found.append(ET.Element("link", {"href": f"{API}/{name}", "rel": name}))
+        if one.endswith("*"):
+            since = ";from={event_id}" if name == "events" else ""
+            href = f"{API}/{name}{since}?search={{query}}"
+            found.append(ET.Element("link", {"href": href, "rel": f"{name}/search"}))
+    return found
 
 
 def _summary(call: Call) -> types.ApiSummary:
