@@ -15,6 +15,12 @@ from collections.abc import Mapping
 MOST = 60
 """At most so many elements are excused by path."""
 
-ELEMENTS: Mapping[str, str] = {}
+ELEMENTS: Mapping[str, str] = {
+    # Hosts: of the machine that was asked.
+    "host/hardware_information": "serial number and UUID of the machine",
+    "host/iscsi": "the initiator's name",
+    "host/max_scheduling_memory": "what its VMs left of the memory",
+    "host/summary": "how many VMs it ran, those of other scenes among them",
+}
 
 STEPS: Mapping[tuple[str, str], str] = {}

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -485,8 +485,14 @@ def data_centre(row: DataCentre) -> Entity:
     )
 
 
-def host(row: Host) -> Entity:
-    """A host."""
+def host(call: Call, row: Host) -> Entity:
+    """A host; the last one of a data centre is its SPM."""
+    world = call.world
+    centre = world.clusters[row.cluster_id].data_centre_id
+    peers = [
+        h for h in world.hosts.values() if world.clusters[h.cluster_id].data_centre_id == centre
+    ]
+    running = sum(vm.host_id == row.id and vm.status != "down" for vm in world.vms.values())
     value = types.Host(
         id=row.id,
         name=row.name,
@@ -496,31 +502,39 @@ def host(row: Host) -> Entity:
         cluster=ref(types.Cluster, "clusters", row.cluster_id),
         comment="",
         vgpu_placement=types.VgpuPlacement.CONSOLIDATED,
-        power_management=types.PowerManagement(enabled=False, kdump_detection=True),
-        spm=types.Spm(priority=5, status=types.SpmStatus.NONE),
+        summary=types.VmSummary(active=running, migrating=0, total=running),
+        spm=types.Spm(
+            priority=5,
+            status=types.SpmStatus.SPM if row is peers[-1] else types.SpmStatus.NONE,
+        ),
     )
-    value.os = types.OperatingSystem(type="RHEL", custom_kernel_cmdline="crashkernel=auto")
     rest = shapes.fragment(shapes.HOST)
     return Entity(_at(value, f"hosts/{row.id}"), HOST_LINKS, HOST_ACTIONS, rest=rest)
 
 
-def domain(row: Domain, attached_to: Sequence[str]) -> Entity:
-    """A storage domain; its status is shown only below a data centre, as the engine does."""
+def domain(call: Call, row: Domain, centre_id: str | None) -> Entity:
+    """A storage domain; its status is shown only below a data centre, as the engine does.
+
+    Who reads filtered is told neither where the storage is nor which data centre it is attached to.
+    """
+    peers = [d for d in call.world.domains.values() if d.data_centre_id == row.data_centre_id]
+    master = next((d for d in peers if d.type == "data"), None)
     value = types.StorageDomain(
         id=row.id,
         name=row.name,
         type=types.StorageDomainType(row.type),
         external_status=types.ExternalStatus.OK,
-        master=row.type == "data",
+        master=row is master,
         backup=row.backup,
         available=row.available,
         used=10 * GIB,
         committed=0,
-        storage=types.HostStorage(
-            type=types.StorageType(row.storage), address="storage", path="/export"
-        ),
-        data_centers=[ref(types.DataCenter, "datacenters", one) for one in attached_to],
+        storage=types.HostStorage(type=types.StorageType(row.storage)),
     )
+    if not call.filtered:
+        value.storage.address, value.storage.path = "storage", "/export"
+        if centre_id is not None:
+            value.data_centers = [ref(types.DataCenter, "datacenters", centre_id)]
     rest = shapes.fragment(shapes.DOMAIN)
     return Entity(_at(value, f"storagedomains/{row.id}"), DOMAIN_LINKS, DOMAIN_ACTIONS, rest=rest)
 

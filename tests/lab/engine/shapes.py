@@ -182,4 +182,26 @@ HOST = f"""
 <ssh><port>22</port></ssh>
 <transparent_hugepages><enabled>true</enabled></transparent_hugepages>
 <update_available>false</update_available>
+<hardware_information><family>Fake</family><manufacturer>Fake</manufacturer></hardware_information>
+<iscsi><initiator>iqn.1994-05.com.redhat:lab</initiator></iscsi>
+<libvirt_version>
+  <build>0</build><full_version>libvirt-10.5.0-7.el9</full_version>
+  <major>10</major><minor>5</minor><revision>0</revision>
+</libvirt_version>
+<max_scheduling_memory>43692064768</max_scheduling_memory>
+<os>
+  <custom_kernel_cmdline></custom_kernel_cmdline>
+  <description>Fake Linux 9</description>
+  <reported_kernel_cmdline>quiet</reported_kernel_cmdline>
+  <type>RHEL</type>
+  <version><full_version>9 - 9.5.1.el9</full_version><major>9</major></version>
+</os>
+<power_management>
+  <automatic_pm_enabled>true</automatic_pm_enabled>
+  <enabled>false</enabled><kdump_detection>true</kdump_detection><pm_proxies/>
+</power_management>
+<version>
+  <build>7</build><full_version>vdsm-4.50.7-1.el9</full_version>
+  <major>4</major><minor>50</minor><revision>0</revision>
+</version>
 """

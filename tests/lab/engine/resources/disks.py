@@ -162,14 +162,15 @@ def list_of_domain(call: Call, domain_id: str) -> Response:
 
 
 def list_domain_disks(call: Call, domain_id: str) -> Response:
-    """GET /storagedomains/{id}/disks."""
+    """GET /storagedomains/{id}/disks: an administrator's query."""
+    admins_only(call)
     with call.world.lock:
         rows = [d for d in visible_disks(call) if d.domain_id == domain_id]
         return listing("disks", [present.disk(call, row) for row in rows])
 
 
-def _domain(row: Domain) -> Entity:
-    return present.domain(row, [row.data_centre_id])
+def _domain(call: Call, row: Domain) -> Entity:
+    return present.domain(call, row, row.data_centre_id)
 
 
 def list_domains(call: Call) -> Response:
@@ -179,7 +180,7 @@ def list_domains(call: Call) -> Response:
         view = may.View(call)
         rows = [row for row in call.world.domains.values() if view.domain(row)]
         found = search(rows, fields, query_of(call))
-        return listing("storage_domains", [_domain(row) for row in found])
+        return listing("storage_domains", [_domain(call, row) for row in found])
 
 
 def get_domain(call: Call, domain_id: str) -> Response:
@@ -188,7 +189,7 @@ def get_domain(call: Call, domain_id: str) -> Response:
         row = call.world.domains.get(domain_id)
         if row is None or not may.View(call).domain(row):
             raise not_found()
-        return ok(_domain(row))
+        return ok(_domain(call, row))
 
 
 def list_attached(call: Call, data_centre_id: str) -> Response:
@@ -197,7 +198,7 @@ def list_attached(call: Call, data_centre_id: str) -> Response:
         shown, view = [], may.View(call)
         for row in call.world.domains.values():
             if row.data_centre_id == data_centre_id and view.domain(row):
-                entity = _domain(row)
+                entity = _domain(call, row)
                 entity.value.status = types.StorageDomainStatus(row.status)
                 shown.append(entity)
         return listing("storage_domains", shown)

@@ -139,7 +139,7 @@ def _list(table: str, tag: str, call: Call) -> Response:
         fields: Fields[Any] = {"name": lambda row: row.name, "id": lambda row: row.id}
         rows = [row for row in _rows(call, table).values() if _sees(call, table, row)]
         found = search(rows, fields, query_of(call))
-        return listing(tag, [SHOW[table](row) for row in found])
+        return listing(tag, [_shown(call, table, row) for row in found])
 
 
 def _get(table: str, call: Call, row_id: str) -> Response:
@@ -149,13 +149,17 @@ def _get(table: str, call: Call, row_id: str) -> Response:
         row = _rows(call, table).get(row_id)
         if row is None or not _sees(call, table, row):
             raise not_found()
-        return ok(SHOW[table](row))
+        return ok(_shown(call, table, row))
+
+
+def _shown(call: Call, table: str, row: Any) -> Entity:  # noqa: ANN401  a row of that table
+    shown: Entity = present.host(call, row) if table == "hosts" else SHOW[table](row)
+    return shown
 
 
 SHOW: Mapping[str, Any] = {
     "clusters": present.cluster,
     "data_centres": present.data_centre,
-    "hosts": present.host,
 }
 
 
