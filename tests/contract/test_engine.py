@@ -14,6 +14,7 @@ from contract.bench import OURS, Bench
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     EngineConflict,
     EngineFault,
+    EngineNotFound,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.evidence import (
     EVENT_ATTACHED,
@@ -195,10 +196,9 @@ def test_a_removal_ends_with_404(bench: Bench) -> None:
 
 
 def test_removing_what_is_not_there(bench: Bench) -> None:
-    with pytest.raises(EngineFault) as caught:
+    with pytest.raises(EngineNotFound) as caught:
         bench.remove(SnapshotId(NOBODY), "x")
-    assert (caught.value.reason, caught.value.retryable) == ("snapshot_missing", False)
-    assert caught.value.details["status"] == 400
+    assert f"snapshot id={NOBODY}" in caught.value.message
 
 
 # ----- configuration (section 7) ----------------------------------------------------------------

@@ -287,10 +287,13 @@ def test_an_appliance_that_has_its_own_boot_disk(bench: Bench, control: Control)
 
 
 @pytest.mark.behind("a host that fails")
-def test_a_creation_that_fails_takes_the_snapshot_away(bench: Bench, control: Control) -> None:
+def test_a_creation_that_fails_gives_its_id_back(bench: Bench, control: Control) -> None:
     control.add_fault("fail_snapshot")
     made = bench.order_snapshot(mark="failing")
-    bench.await_snapshot(made.id, None)
+    bench.await_snapshot(made.id, "ok")
+    found = bench.engine.snapshot(bench.source.id, made.id)
+    assert found is not None
+    assert (found.type, found.description) == ("active", "Active VM")
     assert 69 in {event.code for event in bench.engine.events("correlation_id = failing")}
 
 

@@ -14,14 +14,30 @@ REMOVE = {**MAKE, "state": "absent"}
 
 
 def test_a_creation_that_fails(scene: Scene) -> None:
-    """The engine deletes the row: the snapshot that it promised is 404."""
+    """The engine gives the id that it promised back to the ACTIVE entry, which reads ok."""
     scene.control.add_fault("fail_snapshot")
     result = scene.one("vm_snapshot", MAKE)
     assert result["error_code"] == "operation_failed"
     assert "could not make the snapshot of 'web01'" in result.message
-    assert "Failed to complete snapshot 'nightly backup' creation" in result.message
+    assert "Failed to create live snapshot 'nightly backup'" in result.message
     assert scene.snapshots() == {}
     assert len(result.sent("POST", "/snapshots")) == 1
+
+
+def test_a_creation_that_fails_and_leaves_a_snapshot(scene: Scene) -> None:
+    scene.control.add_fault("fail_snapshot", used=True)
+    result = scene.one("vm_snapshot", MAKE)
+    assert result["snapshot"]["status"] == "ok"
+    assert result["consistency"] == "inconsistent"
+    assert {event["code"] for event in result["events"]} == {45, 10774, 69}
+
+
+def test_a_storage_that_refuses_a_volume(scene: Scene) -> None:
+    scene.control.add_fault("host_fails", verb="Volume.create", code=205)
+    result = scene.one("vm_snapshot", MAKE)
+    assert result["error_code"] == "engine_fault"
+    assert "Often the storage refused a volume" in result.message
+    assert scene.snapshots() == {}
 
 
 @pytest.mark.parametrize("code", [170, 10774])

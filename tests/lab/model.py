@@ -356,6 +356,8 @@ class Settings:
 
     ``free_macs`` are left in the pool; ``disk_polls`` is how often a new disk is seen locked.
     ``host_seconds`` is how long the engine waits for a host's answer (``vdsTimeout``).
+    ``async_seconds`` pass between a 202 and what was accepted by it; for ``merge_seconds`` the volumes stay locked
+    that were merged by a removal that failed.
     ``version`` is what the engine announces. Those after 4.5.7 clear a disk's checkpoints at any detach, and
     so do those that are no release (``4.4.0.0``, ``4.5.8-SNAPSHOT``), which stand for the newest;
     ``detach_clears_checkpoints`` makes the engine such a one.
@@ -366,6 +368,8 @@ class Settings:
     disk_polls: int = 1
     free_macs: int = 1000
     linger: float = 1.0
+    async_seconds: float = 1.0
+    merge_seconds: float = 120.0
     witness: bool = False
     detach_clears_checkpoints: bool = False
     maintenance: bool = False
@@ -468,7 +472,7 @@ class World:
         return None
 
     def snapshots_of(self, vm_id: str) -> list[Snapshot]:
-        """A VM's snapshots by date; that of the ACTIVE entry is the VM's own."""
+        """A VM's snapshots by their dates; the ACTIVE entry's is mostly the VM's own, so that it comes first."""
         found = [s for s in self.snapshots.values() if s.vm_id == vm_id]
         return sorted(found, key=lambda s: s.date)
 

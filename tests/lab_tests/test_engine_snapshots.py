@@ -300,8 +300,8 @@ def test_creation_of_nothing(lab: Lab, api: ApiClient) -> None:
     )
     assert (reply.status, reply.detail) == (400, f"[{C}. VM is not found.]")
     reply = api.post(f"vms/{vm.id}/snapshots", "<snapshot/>")
-    assert (reply.status, reply.reason) == (400, "Incomplete parameters")
-    assert reply.detail == "Snapshot [description] required for doAdd"
+    assert (reply.status, reply.reason) == (400, "Input validation failed.")
+    assert reply.detail == "Parameter 'snapshot.description' is mandatory but was not provided."
     inner = f'<disk_attachment><disk id="{UNKNOWN}"/></disk_attachment>'
     reply = create(api, vm, f"<disk_attachments>{inner}</disk_attachments>")
     assert reply.detail == f"[{C}. The following disk(s) ID(s) does not exist: {UNKNOWN}.]"
@@ -316,16 +316,99 @@ def test_a_second_creation_meets_the_first(lab: Lab, api: ApiClient) -> None:
     assert (reply.status, reply.detail) == (409, text)
 
 
-def test_a_failed_creation_leaves_404(lab: Lab, api: ApiClient) -> None:
+@pytest.mark.parametrize(("name", "told"), [("files01", [45, 69]), ("web01", [45, 170, 69])])
+def test_a_failed_creation_gives_its_id_back(
+    lab: Lab, api: ApiClient, name: str, told: list[int]
+) -> None:
     lab.control().add_fault("fail_snapshot")
-    vm = lab.vm("files01")
+    vm = lab.vm(name)
+    status = vm.status
     snapshot_id = create(api, vm).xml().get("id") or ""
-    wait(api, vm, snapshot_id, "404")
-    assert codes(lab)[-1] == 69
-    assert vm.status == "down"
-    disk = next(d for d in lab.world.disks.values() if d.alias == "files01_system")
+    wait(api, vm, snapshot_id, "ok")
+    entry = api.get(f"vms/{vm.id}/snapshots/{snapshot_id}").xml()
+    assert entry.findtext("description") == "Active VM"
+    assert entry.findtext("snapshot_type") == "active"
+    assert codes(lab)[-len(told) :] == told
+    assert vm.status == status
+    disk = next(d for d in lab.world.disks.values() if d.alias == f"{name}_system")
     assert [v.status for v in lab.world.chain(disk.id)] == ["ok"]
+    assert lab.world.volumes[disk.active_volume_id].snapshot_id == snapshot_id
+    assert made(api, vm) == snapshot_id
+
+
+def test_a_failed_creation_may_leave_a_snapshot(lab: Lab, api: ApiClient) -> None:
+    lab.control().add_fault("fail_snapshot", used=True)
+    vm = lab.vm("web01")
+    snapshot_id = made(api, vm)
+    assert lab.world.snapshots[snapshot_id].type == "regular"
+    assert codes(lab)[-2:] == [10774, 69]
+    assert api.delete(f"vms/{vm.id}/snapshots/{snapshot_id}").status == 200
+
+
+def test_a_refused_volume_ends_the_creation_at_once(lab: Lab, api: ApiClient) -> None:
+    lab.control().add_fault("host_fails", verb="Volume.create", code=205)
+    vm = lab.vm("web01")
+    reply = create(api, vm, Correlation_Id="no-volume")
+    assert (reply.status, reply.detail) == (400, "[]")
+    assert codes(lab)[-7:] == [117, *[69] * 6]
+    job = api.get("jobs?search=correlation_id%3Dno-volume").xml().find("job")
+    assert job is not None
+    assert job.findtext("status") == "failed"
+    assert len(lab.world.snapshots_of(vm.id)) == 1
     assert made(api, vm)
+
+
+@pytest.mark.parametrize("text", ["ASCII ~ &amp; &lt;", "Größe", "日本", "x" * 4000, "𐐀"])
+def test_descriptions_that_pass(lab: Lab, api: ApiClient, text: str) -> None:
+    body = f"<snapshot><description>{text}</description></snapshot>"
+    assert api.post(f"vms/{lab.vm('web01').id}/snapshots", body).status == 201
+
+
+@pytest.mark.parametrize("text", ["10 €", "😀", "e\u0301", "1 µ²"])
+def test_descriptions_with_anything_but_ascii_and_letters(
+    lab: Lab, api: ApiClient, text: str
+) -> None:
+    body = f"<snapshot><description>{text}</description></snapshot>"
+    reply = api.post(f"vms/{lab.vm('web01').id}/snapshots", body)
+    assert reply.status == 400
+    assert reply.detail.startswith("[Snapshot description must be formed only from alpha-numeric")
+
+
+def test_a_description_that_is_too_long(lab: Lab, api: ApiClient) -> None:
+    body = f"<snapshot><description>{'x' * 4001}</description></snapshot>"
+    reply = api.post(f"vms/{lab.vm('web01').id}/snapshots", body)
+    text = "[Snapshot description must not exceed 4000 characters, Attribute: description]"
+    assert (reply.status, reply.detail) == (400, text)
+
+
+def test_disks_named_badly(lab: Lab, api: ApiClient) -> None:
+    vm = lab.vm("web01")
+    disk = next(d for d in lab.world.disks.values() if d.alias == "web01_data")
+    one = f'<disk_attachment><disk id="{disk.id}"/></disk_attachment>'
+    for inner in ("", one * 2):
+        reply = create(api, vm, f"<disk_attachments>{inner}</disk_attachments>")
+        assert (reply.status, reply.headers["content-type"]) == (500, "text/html;charset=UTF-8")
+        assert "correlation-id" not in reply.headers
+    snapshot_id = made(api, vm, "<disk_attachments><disk_attachment/></disk_attachments>")
+    assert lab.world.snapshots[snapshot_id].disks == []
+
+
+def test_the_active_entry_has_no_fixed_place(lab: Lab, api: ApiClient) -> None:
+    def types_in_order() -> list[str]:
+        listed = api.get(f"vms/{vm.id}/snapshots").xml()
+        return [one.findtext("snapshot_type", "") for one in listed]
+
+    vm = lab.vm("files01")
+    first = made(api, vm)
+    assert types_in_order() == ["active", "regular"]
+    preview = f'<action><snapshot id="{first}"/></action>'
+    assert api.post(f"vms/{vm.id}/previewsnapshot", preview).status in {200, 202}
+    wait(api, vm, first, "in_preview")
+    assert api.post(f"vms/{vm.id}/undosnapshot").status in {200, 202}
+    wait(api, vm, first, "ok")
+    assert types_in_order() == ["regular", "active"]
+    made(api, vm)
+    assert types_in_order() == ["regular", "active", "regular"]
 
 
 def test_ok_may_be_inconsistent(lab: Lab, api: ApiClient) -> None:
@@ -377,9 +460,60 @@ def test_a_failed_merge_goes_back_to_ok(lab: Lab, api: ApiClient) -> None:
     assert api.delete(f"vms/{vm.id}/snapshots/{snapshot_id}").status == 200
     lab.engine.tasks.drain(10)
     assert status_of(api, vm, snapshot_id) == "ok"
-    assert codes(lab)[-1] == 357
+    assert codes(lab)[-2:] == [342, 357]
+    frozen = lab.world.snapshots[snapshot_id].disks[0]
+    assert lab.world.volumes[frozen.volume_id].status == "illegal"
     assert api.delete(f"vms/{vm.id}/snapshots/{snapshot_id}").status == 200
     wait(api, vm, snapshot_id, "404")
+
+
+def test_a_merge_that_fails_halfway(lab: Lab, api: ApiClient) -> None:
+    vm = lab.vm("web01")
+    older, snapshot_id = made(api, vm), made(api, vm)
+    first, second = lab.world.snapshots[snapshot_id].disks
+    lab.control().add_fault("fail_merge", disk=second.disk_id)
+    assert api.delete(f"vms/{vm.id}/snapshots/{snapshot_id}").status == 200
+    lab.engine.tasks.drain(10)
+    assert status_of(api, vm, snapshot_id) == "ok"
+    assert codes(lab)[-2:] == [342, 357]
+    assert [d.disk_id for d in lab.world.snapshots[snapshot_id].disks] == [second.disk_id]
+    # What was merged stays locked for a while, in the way of nothing but older snapshots of that disk.
+    chain = lab.world.chain(first.disk_id)
+    assert [volume.status for volume in chain] == ["ok", "locked"]
+    assert api.delete(f"vms/{vm.id}/snapshots/{snapshot_id}").status == 200
+    wait(api, vm, snapshot_id, "404")
+    assert older in lab.world.snapshots
+
+
+def test_a_removal_locks_every_layer_of_its_disks(lab: Lab, api: ApiClient) -> None:
+    lab.control().settings(removal_polls=5, linger=60.0)
+    vm = lab.vm("web01")
+    first, second = made(api, vm), made(api, vm)
+    assert api.delete(f"vms/{vm.id}/snapshots/{first}").status == 200
+    disk = lab.world.snapshots[second].disks[0]
+    body = (
+        f'<disk_attachment><interface>virtio</interface><disk id="{disk.disk_id}">'
+        f'<snapshot id="{second}"/></disk></disk_attachment>'
+    )
+    reply = api.post(f"vms/{lab.vm('backup01').id}/diskattachments", body)
+    assert reply.status == 409
+    assert f"The following disks are locked: {disk.alias}." in reply.detail
+
+
+def test_a_removal_that_nobody_waits_for(lab: Lab, api: ApiClient) -> None:
+    lab.control().settings(async_seconds=0.05)
+    vm = lab.vm("web01")
+    snapshot_id, refused = made(api, vm), made(api, vm)
+    assert api.delete(f"vms/{vm.id}/snapshots/{snapshot_id}?async=true").status == 202
+    wait(api, vm, snapshot_id, "404")
+    lab.engine.tasks.drain(10)
+    vm.during_backup = True
+    assert api.delete(f"vms/{vm.id}/snapshots/{refused}?async=true").status == 202
+    deadline = time.monotonic() + 10
+    while codes(lab)[-1] != 357:
+        assert time.monotonic() < deadline, "the refusal was never told"
+        time.sleep(0.01)
+    assert status_of(api, vm, refused) == "ok"
 
 
 def _attached(lab: Lab, api: ApiClient, vm: Vm, snapshot_id: str) -> None:
@@ -431,7 +565,8 @@ def test_removal_is_refused_with_the_engines_words(
 def test_removal_of_what_is_none(lab: Lab, api: ApiClient) -> None:
     vm = lab.vm("web01")
     reply = api.delete(f"vms/{vm.id}/snapshots/{UNKNOWN}")
-    assert (reply.status, reply.detail) == (400, f"[{R}. VM's Snapshot does not exist.]")
+    text = f"Entity not found: GetSnapshotBySnapshotId: snapshot id={UNKNOWN}"
+    assert (reply.status, reply.detail) == (404, text)
     active = lab.world.active_snapshot(vm.id).id
     reply = api.delete(f"vms/{vm.id}/snapshots/{active}")
     text = f"[{R}. The operation is only allowed for regular snapshots.]"
@@ -567,4 +702,5 @@ def test_storage_can_be_killed(real: Lab) -> None:
     assert real.vm("web01").id not in control.world()["host"]["plugged"]
     with ApiClient(real.url, str(real.identity.ca_file), *ADMIN) as client:
         snapshot_id = create(client, real.vm("web01")).xml().get("id") or ""
-        wait(client, real.vm("web01"), snapshot_id, "404")
+        wait(client, real.vm("web01"), snapshot_id, "ok")
+    assert real.world.snapshots[snapshot_id].type == "active"

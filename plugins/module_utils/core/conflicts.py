@@ -56,6 +56,7 @@ TABLE: tuple[Meaning, ...] = (
     _entry("vm_during_backup", "during a backup operation", True),
     _entry("migration_in_progress", "[Mm]igration is in progress|VM .* is being migrated", True),
     _entry("vm_saving_restoring", "VM is in saving/restoring state", True),
+    _entry("vm_hibernating", "VM is hibernating", True),
     # Said of a VM on its way between states, too; the text does not tell which.
     _entry("vm_not_down_or_up", "must be in status Down, Up or Paused", True),
     _entry("vm_status_passing", f"because the VM is in (?:{_PASSING}) status", True),
@@ -131,7 +132,18 @@ TABLE: tuple[Meaning, ...] = (
     _entry("content_type", "operation is not supported for .* disks", False),
     _entry("disk_illegal", "Disk is in an illegal state|are in ILLEGAL status", False),
     _entry("disk_configured_in_snapshot", "already configured in a snapshot", False),
-    _entry("disks_unplugged", "disks are either unplugged or unattached", False),
+    _entry(
+        "disks_unplugged",
+        "disks are either unplugged or unattached",
+        False,
+        "Plug the disks that are named, or shut the VM down; then remove the snapshot again.",
+    ),
+    _entry(
+        "no_reason",
+        r"^\[\]$",
+        False,
+        "The engine gives no reason. Often the storage refused a volume: its events and log tell more.",
+    ),
     _entry(
         "backup_domain",
         "stored on a backup storage domain",

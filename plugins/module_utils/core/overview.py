@@ -40,6 +40,7 @@ class SourceOverview:
     problems: tuple[str, ...] = ()
     location: Location = NOWHERE
     checkpointed: Checkpointed = NO_CHECKPOINTS
+    unplugged: tuple[rules.NamedDisk, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def problems(source: SourceOverview, appliance: ApplianceOverview, disk_count: i
         *rules.not_its_own(appliance.vm, source.vm),
         *rules.appliance_ready(appliance.vm),
         *rules.same_data_center(appliance.vm, source.vm, places),
+        *rules.disks_plugged(source.vm, source.unplugged),
         *rules.checkpoints_kept(appliance.engine_version, _named(source), source.checkpointed),
     )
     found = [f"{violation.message} {violation.rule.remedy}" for violation in broken]

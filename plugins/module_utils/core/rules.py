@@ -159,6 +159,13 @@ CHECKPOINTS = Rule(
     "Set checkpoints to warn or allow if the next incremental backup may be a full one; or use an"
     " engine up to 4.5.7.",
 )
+DISKS_PLUGGED = Rule(
+    "disks-plugged",
+    "A VM that runs is backed up with all of its disks plugged.",
+    "A snapshot includes an unplugged disk too; but while the VM runs, the engine removes no snapshot that"
+    " has one.",
+    "Plug the disk, detach it, or back the VM up while it is down.",
+)
 SAME_DATA_CENTER = Rule(
     "same-data-center",
     "Appliance and source VM belong to one data centre.",
@@ -342,6 +349,23 @@ def clears_checkpoints(engine_version: str) -> bool:
     return tuple(int(number) for number in numbers) >= (4, 5, 8) or not numbers
 
 
+def disks_plugged(source: Vm, unplugged: Iterable[NamedDisk]) -> list[Violation]:
+    """Refuse to make a snapshot that cannot be removed.
+
+    :param unplugged: Disks of the source VM that a snapshot would include and that are not plugged.
+    """
+    if source.status == "down":
+        return []
+    return [
+        Violation(
+            DISKS_PLUGGED,
+            f"Disk {disk.alias!r} of {source.name!r} is not plugged.",
+            {"disk_id": disk.disk_id, "status": source.status},
+        )
+        for disk in unplugged
+    ]
+
+
 def same_host(appliance: Vm, source: Vm) -> list[Violation]:
     """Warn of a source VM whose paths the detach could disturb."""
     if not source.host_id or source.host_id != appliance.host_id:
@@ -369,6 +393,7 @@ BY_REASON: dict[str, Rule] = {
     "snapshot_not_regular": SNAPSHOT_REGULAR,
     "snapshot_in_preview": SNAPSHOT_REGULAR,
     "disk_illegal": DISK_HEALTHY,
+    "disks_unplugged": DISKS_PLUGGED,
     "boot_in_use": BOOT,
     "interface_no_hotplug": INTERFACE,
     "interface_unsupported": INTERFACE,
@@ -405,8 +430,7 @@ NO_RULE: dict[str, str] = {
     " anything happens.",
     "content_type": "Snapshots include data disks only; others are named as left out by"
     " backup_plan_info.",
-    "disks_unplugged": "A state of the source VM at the removal of its snapshot, which nothing here"
-    " changes.",
+    "no_reason": "The engine says no more than that it failed.",
     "vm_external": "The engine does not manage it, and refuses before anything happens.",
     "managed_block": "The storage is somebody else's concern; the engine refuses before anything"
     " happens.",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +32,15 @@ if TYPE_CHECKING:
 FREEZE_FAILED = 10764
 FREEZE_SUCCEEDED = 10767
 CREATED = 68
-CREATE_FAILED = (69, 117)
-INCONSISTENT = (170, 10774)
+CREATE_FAILED = (170, 117, 69)
+"""What tells of a failed creation, the one that says most first."""
+INCONSISTENT = (170, 10774, 69)
+"""With 10774 and 69 the engine keeps a snapshot whose creation failed (contract section 15)."""
 REMOVAL_BEGUN = 342
-REMOVE_FAILED = (343, 357, 359)
+REMOVE_FAILED = (357, 343, 359)
 REMOVED = 356
+DESCRIPTION_LIMIT = 4000
+"""Characters of a description that the engine takes."""
 _REMOVAL = (REMOVAL_BEGUN, REMOVED, *REMOVE_FAILED)
 
 
@@ -100,8 +105,7 @@ def _plan_present(now: SnapshotSituation, found: Snapshot | None, before: dict[s
             hint="An id finds a snapshot; to have one made, give it a description.",
             details={"vm_id": now.vm.id, "snapshot": now.snapshot},
         )
-    if not now.snapshot.strip():
-        raise InvalidRequest("A snapshot needs a description.")
+    check_description(now.snapshot)
     wanted = Snapshot(SnapshotId(""), now.snapshot, "absent", "regular", memory=now.memory)
     return Plan(
         steps=(CreateStep(now.vm, now.snapshot, now.disk_ids, now.memory),),
@@ -109,6 +113,47 @@ def _plan_present(now: SnapshotSituation, found: Snapshot | None, before: dict[s
         before=before,
         after={"snapshot": now.snapshot},
     )
+
+
+def check_description(text: str) -> None:
+    """Refuse what the engine would refuse, or would not give back as it was.
+
+    It takes ASCII and letters of any script, 4,000 characters at the most (contract section 15). XML knows no
+    control characters but tab and line feed.
+
+    :raises errors.InvalidRequest: this cannot be a description.
+    """
+    if not text.strip():
+        raise InvalidRequest("A snapshot needs a description.")
+    if len(text) > DESCRIPTION_LIMIT:
+        raise InvalidRequest(
+            f"The description of a snapshot has {len(text)} characters; the engine takes"
+            f" {DESCRIPTION_LIMIT}.",
+            hint="Shorten it.",
+        )
+    wrong = sorted({one for one in text if not _describes(one)})
+    if wrong:
+        named = ", ".join(f"U+{ord(one):04X} {unicodedata.name(one, '')}".strip() for one in wrong)
+        raise InvalidRequest(
+            f"The description of a snapshot cannot have these characters: {named}.",
+            hint="The engine takes ASCII and letters of any script. Leave out symbols and emoji, and write"
+            " accents with their letters (as one character, Unicode form NFC).",
+        )
+
+
+def _describes(character: str) -> bool:
+    if character.isascii():
+        return character.isprintable() or character in "\t\n"
+    return unicodedata.category(character).startswith("L")
+
+
+def is_same(found: Snapshot | None, wanted: Snapshot) -> bool:
+    """Whether a snapshot that was read by an id is the one that was meant.
+
+    The engine gives the id of a failed creation back to the ACTIVE entry, and to the next snapshot after that,
+    whoever makes it (contract section 15). So type and description tell, not the id.
+    """
+    return found is not None and found.type == "regular" and found.description == wanted.description
 
 
 def find_snapshot(snapshots: Iterable[Snapshot], word: str) -> Snapshot | None:

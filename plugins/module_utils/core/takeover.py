@@ -80,7 +80,10 @@ def leftovers(
     others = [
         (other, snapshot)
         for other, snapshot in stamped
-        if other and other.owner == mark.owner and other.run_id != mark.run_id
+        if snapshot.type == "regular"
+        and other
+        and other.owner == mark.owner
+        and other.run_id != mark.run_id
     ]
     return tuple(
         Leftover(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
     evidence,
     lookup,
+    rules,
     snapshots,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import NotFound
@@ -157,6 +158,17 @@ def checkpointed(engine: EnginePort, vm: Vm) -> Checkpointed:
         return Checkpointed(tuple(told))
     enabled = [disk.id for _attachment, disk in vm_disks(engine, vm) if disk.incremental]
     return Checkpointed(tuple(enabled), certain=False)
+
+
+def unplugged(engine: EnginePort, vm: Vm) -> tuple[rules.NamedDisk, ...]:
+    """Own disks of a VM that a snapshot would include and that are not plugged."""
+    own = [snapshot.id for snapshot in engine.snapshots(vm.id)]
+    loose = [one.disk_id for one in engine.attachments(vm.id) if not one.active]
+    mine = [one for one in loose if not evidence.is_disk_snapshot(engine.layers(one), own)]
+    disks = [disk for disk in map(engine.disk, mine) if disk is not None]
+    return tuple(
+        rules.NamedDisk(disk.id, disk.alias) for disk in disks if snapshots.left_out(disk) is None
+    )
 
 
 def vm_disks(engine: EnginePort, vm: Vm) -> list[tuple[Attachment, Disk]]:

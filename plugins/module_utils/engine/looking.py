@@ -235,4 +235,5 @@ class BackupPlan(Look):
             tuple(facts.vm_disks(self._engine, vm)),
             checkpointed=facts.checkpointed(self._engine, vm) if asked else NO_CHECKPOINTS,
             location=self._engine.location(vm),
+            unplugged=() if vm.status == "down" else facts.unplugged(self._engine, vm),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import snapshots
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules, snapshots
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.attach import device_facts
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     OperationFailed,
@@ -65,7 +65,7 @@ class VmSnapshot(EngineOperation):
         """Look for the snapshot and decide."""
         request = self._request
         vm = facts.find_vm(self._engine, request.vm)
-        return snapshots.plan_snapshot(
+        plan = snapshots.plan_snapshot(
             SnapshotSituation(
                 vm=vm,
                 snapshots=tuple(self._engine.snapshots(vm.id)),
@@ -75,6 +75,17 @@ class VmSnapshot(EngineOperation):
                 memory=request.memory,
             )
         )
+        return replace(plan, warnings=self._warnings(plan))
+
+    def _warnings(self, plan: Plan) -> tuple[str, ...]:
+        """Disks for which a snapshot that is to be made could not be removed again."""
+        found = []
+        for step in plan.steps:
+            if isinstance(step, CreateStep) and step.vm.status != "down":
+                loose = facts.unplugged(self._engine, step.vm)
+                chosen = [d for d in loose if step.disk_ids is None or d.disk_id in step.disk_ids]
+                found += rules.disks_plugged(step.vm, chosen)
+        return tuple(f"{one.message} {one.rule.reason} {one.rule.remedy}" for one in found)
 
     def execute(self, plan: Plan) -> Mapping[str, Any]:
         """Do it and wait for the end of it."""
@@ -130,30 +141,18 @@ class VmSnapshot(EngineOperation):
 
     def _await_present(self, plan: Plan, deadline: Deadline) -> Mapping[str, Any]:
         vm = facts.find_vm(self._engine, plan.result["vm"]["id"])
-        snapshot = facts.find_snapshot(self._engine, vm, plan.result["snapshot"]["id"])
+        planned = plan.result["snapshot"]
+        wanted = Snapshot(planned["id"], planned["description"], planned["status"], planned["type"])
+        snapshot = self._still(vm, wanted)
         if self._patience.wait:
             snapshot = self._await_usable(vm, snapshot, deadline)
         # What the VM does now says nothing of the moment when the snapshot was made.
         return self._facts(replace(vm, status="unknown"), snapshot)
 
     def _await_usable(self, vm: Vm, snapshot: Snapshot, deadline: Deadline) -> Snapshot:
-        """Wait until the snapshot is ok and its disks are no longer locked (contract 6.2).
-
-        :raises OperationFailed: it vanished, which is how a failed creation ends.
-        """
-
-        def look() -> Snapshot:
-            found = self._engine.snapshot(vm.id, snapshot.id)
-            if found is None:
-                raise OperationFailed(
-                    f"The engine could not make the snapshot of {vm.name!r}"
-                    f" ({self._why(vm, snapshot, snapshots.CREATE_FAILED)}).",
-                    hint="The engine removed what it had begun. Its events and logs tell more.",
-                )
-            return found
-
+        """Wait until the snapshot is ok and its disks are no longer locked (contract 6.2)."""
         ready = deadline.wait_for(
-            look,
+            lambda: self._still(vm, snapshot),
             lambda found: found.status != "locked",
             what=f"the snapshot of {vm.name!r} to be ready",
             describe=lambda found: f"snapshot {found.status}",
@@ -166,35 +165,51 @@ class VmSnapshot(EngineOperation):
         )
         return ready
 
+    def _still(self, vm: Vm, snapshot: Snapshot) -> Snapshot:
+        """The snapshot as it is now.
+
+        :raises OperationFailed: its id is nobody's, or not the snapshot's any more: so a failed creation ends.
+        """
+        found = self._engine.snapshot(vm.id, snapshot.id)
+        if found is None or not snapshots.is_same(found, snapshot):
+            raise OperationFailed(
+                f"The engine could not make the snapshot of {vm.name!r}"
+                f" ({self._why(vm, snapshot, snapshots.CREATE_FAILED)}).",
+                hint="The engine removed what it had begun. Its events and logs tell more.",
+            )
+        return found
+
     def _remove(self, step: RemoveStep, deadline: Deadline) -> None:
         vm, snapshot = step.vm, step.snapshot
+        taken: list[bool] = []
+
+        def order() -> None:
+            # Its id may be another one's by now. Whoever that is, it is not removed.
+            if snapshots.is_same(self._engine.snapshot(vm.id, snapshot.id), snapshot):
+                self._engine.remove_snapshot(vm.id, snapshot.id, self._request.correlation_id)
+                taken.append(True)
 
         def begun() -> bool:
             # Locked alone proves nothing: the snapshot may still be in the making.
-            if self._engine.snapshot(vm.id, snapshot.id) is None:
+            if not snapshots.is_same(self._engine.snapshot(vm.id, snapshot.id), snapshot):
                 return True
             return bool(self._events(vm, snapshot, (snapshots.REMOVAL_BEGUN,)))
 
         with in_our_words():
-            persist(
-                lambda: self._engine.remove_snapshot(
-                    vm.id, snapshot.id, self._request.correlation_id
-                ),
-                begun,
-                deadline,
-            )
+            persist(order, begun, deadline)
         if self._patience.wait:
-            self._await_gone(vm, snapshot, deadline)
+            self._await_gone(vm, snapshot, deadline, began=bool(taken))
 
-    def _await_gone(self, vm: Vm, snapshot: Snapshot, deadline: Deadline) -> None:
+    def _await_gone(self, vm: Vm, snapshot: Snapshot, deadline: Deadline, *, began: bool) -> None:
         """Wait for the end of the merge.
 
+        :param began: The engine took the order; it locks the snapshot before it says so.
         :raises OperationFailed: the snapshot is usable again, which is how a failed removal ends.
         """
-        seen_locked = [False]
+        seen_locked = [began]
 
         def gone(found: Snapshot | None) -> bool:
-            if found is None:
+            if found is None or not snapshots.is_same(found, snapshot):
                 return True
             if found.status == "locked":
                 seen_locked[0] = True
@@ -202,8 +217,9 @@ class VmSnapshot(EngineOperation):
                 raise OperationFailed(
                     f"The engine could not remove snapshot {snapshot.description!r} of"
                     f" {vm.name!r} ({self._why(vm, snapshot, snapshots.REMOVE_FAILED)}).",
-                    hint="The snapshot stays. Look at the engine's events, at the state of the"
-                    " disks and at the space on their storage domain, then remove it again.",
+                    hint="The snapshot stays; a disk whose merge failed is illegal in it. Look at the"
+                    " engine's events and at the space on the disks' storage domain, then remove the"
+                    " snapshot again: that goes on with what is left.",
                     details={"snapshot_id": snapshot.id},
                 )
             return False
@@ -222,7 +238,9 @@ class VmSnapshot(EngineOperation):
 
     def _why(self, vm: Vm, snapshot: Snapshot, codes: tuple[int, ...]) -> str:
         events = self._events(vm, snapshot, codes)
-        return events[0].description if events else "no event says why"
+        if not events:
+            return "no event says why"
+        return min(events, key=lambda event: codes.index(event.code)).description
 
     def _facts(self, vm: Vm, snapshot: Snapshot) -> dict[str, Any]:
         events = self._events(vm, snapshot)

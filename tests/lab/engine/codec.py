@@ -146,6 +146,12 @@ def given(value: Any, prefix: str = "") -> Iterator[str]:  # noqa: ANN401  any s
                 yield path
 
 
+def missing(parameter: str) -> Answer:
+    """An element that the API's model calls mandatory is not there."""
+    detail = f"Parameter '{parameter}' is mandatory but was not provided."
+    return fault(400, "Input validation failed.", detail)
+
+
 def read(body: bytes, kind: type[T]) -> T:
     """The object in a request's body; 400 when it is none of that kind."""
     try:

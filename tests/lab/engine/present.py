@@ -310,11 +310,27 @@ def snapshot(
     return Entity(value, ("cdroms", "disks", "nics"), ("restore",), rest=rest)
 
 
+def new_snapshot(row: Snapshot) -> Entity:
+    """A snapshot as its creation answers: with its configuration, and of the VM only the id."""
+    value = types.Snapshot(
+        id=row.id,
+        description=row.description,
+        date=row.date,
+        snapshot_status=types.SnapshotStatus.LOCKED,
+        snapshot_type=types.SnapshotType.REGULAR,
+        persist_memorystate=row.memory,
+        vm=ref(types.Vm, "vms", row.vm_id),
+        initialization=configuration(row.ovf),
+    )
+    _at(value, f"vms/{row.vm_id}/snapshots/{row.id}")
+    return Entity(value, ("cdroms", "disks", "nics"), ("restore",))
+
+
 def snapshot_disk(call: Call, row: Snapshot, item: SnapshotDisk) -> Entity:
     """A disk of a snapshot: whole GiB, and nothing has an address. It says neither interface nor bootable."""
     value = _in_snapshot(row, item.disk_id, item.alias)
-    alive = item.volume_id in call.world.volumes
-    value.status = types.DiskStatus.OK if alive else types.DiskStatus.ILLEGAL
+    volume = call.world.volumes.get(item.volume_id)
+    value.status = types.DiskStatus(volume.status if volume is not None else "illegal")
     value.image_id = item.volume_id
     value.provisioned_size = gib(item.virtual_size) * GIB
     value.actual_size = gib(item.actual_size) * GIB

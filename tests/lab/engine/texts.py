@@ -86,6 +86,17 @@ _ROWS = (
         DOT + "The following attached disks are in ILLEGAL status: ${diskAliases} - please remove "
         "them and try again.",
     ),
+    Message(
+        "DESCRIPTION_CHARACTERS",
+        BAD,
+        "Snapshot description must be formed only from alpha-numeric characters and special characters "
+        "that conform to the standard ASCII character set., Attribute: description",
+    ),
+    Message(
+        "DESCRIPTION_TOO_LONG",
+        BAD,
+        "Snapshot description must not exceed 4000 characters, Attribute: description",
+    ),
     Message("VM_NOT_FOUND", BAD, DOT + "VM is not found."),
     Message(
         "VM_STATUS",
@@ -113,6 +124,7 @@ _ROWS = (
         DOT
         + "VM is in saving/restoring state.\n-Please try again when the VM is either up or down.",
     ),
+    Message("VM_HIBERNATING", CONFLICT, DOT + "VM is hibernating."),
     Message("MIGRATION_IN_PROGRESS", CONFLICT, DOT + "VM migration is in progress"),
     Message("NON_MANAGED_VM", BAD, DOT + "This VM is not managed by the engine."),
     Message(

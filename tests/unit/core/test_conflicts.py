@@ -54,6 +54,7 @@ PASSES = [
         " down.",
         "vm_saving_restoring",
     ),
+    (f"{CREATE}. VM is hibernating.", "vm_hibernating"),
     *[
         (f"{verb} because the VM is in {state} status.", "vm_status_passing")
         for verb in (ATTACH, DETACH, CREATE)
@@ -187,6 +188,7 @@ STAYS = [
     (f"{CREATE}. The following disk(s) ID(s) does not exist: 1, 2.", "unknown"),
     (f"{CREATE}. VM's Image might be corrupted.", "unknown"),
     (f"{ATTACH}. Managed Block database is required.", "managed_block"),
+    ("", "no_reason"),
     ("Disk is already activated.", "already_activated"),
     ("Disk is already deactivated.", "already_deactivated"),
     ("Cannot edit Virtual Disk. Disk snapshot cannot be resized.", "disk_snapshot_resize"),
@@ -219,7 +221,7 @@ def test_reasons_are_stable_names_and_each_stands_once() -> None:
     assert all(reason.replace("_", "").isalpha() and reason.islower() for reason in reasons)
 
 
-@pytest.mark.parametrize("detail", [None, "", "[]", "[Something new.]"])
+@pytest.mark.parametrize("detail", [None, "", "[]x", "[Something new.]"])
 def test_what_is_not_known_is_not_retried(detail: str | None) -> None:
     assert conflicts.meaning_of(detail) is conflicts.UNKNOWN
     assert not conflicts.UNKNOWN.retryable

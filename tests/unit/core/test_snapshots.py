@@ -42,6 +42,32 @@ def situation(word: str, *known: Snapshot, present: bool = True) -> SnapshotSitu
     return SnapshotSituation(SOURCE, (ACTIVE, *known), word, present)
 
 
+@pytest.mark.parametrize(
+    ("found", "same"),
+    [
+        (NIGHTLY, True),
+        (replace(NIGHTLY, status="locked"), True),
+        (None, False),
+        (replace(NIGHTLY, description="weekly"), False),
+        (replace(NIGHTLY, type="active"), False),
+        (replace(NIGHTLY, type="active", description="Active VM"), False),
+    ],
+)
+def test_type_and_description_tell_not_the_id(found: Snapshot | None, same: bool) -> None:
+    assert snapshots.is_same(found, NIGHTLY) is same
+
+
+def test_a_character_that_cannot_be_is_named() -> None:
+    with pytest.raises(InvalidRequest, match=r"U\+20AC EURO SIGN") as caught:
+        plan_snapshot(situation("for 10 €"))
+    assert "ASCII and letters of any script" in caught.value.hint
+
+
+@given(st.text(st.characters(codec="utf-8", categories=["L"]), min_size=1, max_size=50))
+def test_letters_of_every_script_pass(text: str) -> None:
+    snapshots.check_description(text)
+
+
 def test_a_snapshot_that_is_not_there_is_made() -> None:
     now = replace(situation("nightly", WEEKLY), disk_ids=DISKS[:2], memory=True)
     plan = plan_snapshot(now)

@@ -24,7 +24,9 @@ def take(call: Call, vm: Vm, description: str, disks: tuple[str, ...] | None) ->
         engine.watch(making.snapshot.id, 0, lambda: snapshots.finish_create(making), False)
     snapshots.make(making)
     with world.lock:
-        return world.snapshots.get(making.snapshot.id)
+        # After a failure the id is that of the ACTIVE entry again.
+        made = world.snapshots.get(making.snapshot.id)
+        return made if made is making.snapshot else None
 
 
 def drop(call: Call, vm: Vm, snapshot: Snapshot) -> bool:

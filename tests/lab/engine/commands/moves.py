@@ -181,8 +181,8 @@ def _lock(call: Call, vm: Vm, disk: Disk, snapshot: Snapshot) -> snapshots.Remov
 def _finish(removing: snapshots.Removing) -> None:
     """The snapshot remains, without that disk."""
     world, snapshot = removing.engine.world, removing.snapshot
-    for disk, frozen, _unused in removing.pairs:
-        frozen.status = "ok"
+    snapshots.unlock_rows(removing)
+    for disk, _frozen, _top in removing.pairs:
         snapshot.disks = [one for one in snapshot.disks if one.disk_id != disk.id]
         names = {"disk": disk.alias, "snapshot": snapshot.description}
         record(world, 375, removing.who, removing.vm.id, **names)

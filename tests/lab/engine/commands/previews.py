@@ -18,7 +18,7 @@ from lab.engine.events import record
 from lab.engine.host import HostFailure, Image, Layer
 from lab.engine.locks import Want
 from lab.engine.texts import refuse
-from lab.model import Job, Snapshot, Vm, Volume, World, new_id
+from lab.model import Job, Snapshot, Vm, Volume, World, new_id, now
 
 PREVIEW = Wording("preview", "Snapshot")
 REVERT = Wording("revert to", "Snapshot")
@@ -81,7 +81,8 @@ def _previewable(world: World, vm: Vm, snapshot_id: str) -> Snapshot:
 def _enter(world: World, vm: Vm, snapshot: Snapshot, layers: dict[str, str]) -> None:
     """The present becomes the entry ``preview``; a new ACTIVE entry writes over the snapshot."""
     former = world.active_snapshot(vm.id)
-    former.type, former.description = "preview", BEFORE
+    # The entry is made anew, so that it is no longer as old as the VM.
+    former.type, former.description, former.date = "preview", BEFORE, now()
     active = Snapshot(new_id(), vm.id, "Active VM", "active")
     world.snapshots[active.id] = active
     for frozen_id, layer_id in layers.items():

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lab.engine import ovf
@@ -15,8 +16,9 @@ from lab.engine.commands.base import Wording, command
 from lab.engine.core import Call, Engine
 from lab.engine.events import Actor, record
 from lab.engine.host import HostFailure, Layer
+from lab.engine.http import Answer
 from lab.engine.locks import Held, Want
-from lab.engine.texts import Said, refuse
+from lab.engine.texts import Refusal, Said, refuse
 from lab.model import (
     Attachment,
     Disk,
@@ -32,6 +34,8 @@ from lab.model import (
 
 CREATE = Wording("create", "Snapshot")
 REMOVE = Wording("remove", "Snapshot")
+# Characters that a description may have at the most.
+DESCRIPTION_MAX = 4000
 # Statuses that a live or an offline snapshot can be taken in.
 SNAPSHOTABLE = frozenset({"up", "down", "paused", "powering_up", "reboot_in_progress"})
 REMOVABLE = frozenset({"up", "powering_up", "paused", "reboot_in_progress", "down"})
@@ -61,8 +65,8 @@ class Making:
     former_status: str
 
 
-def create(call: Call, wanted: Wanted) -> Snapshot:
-    """Start a snapshot; it is ``locked`` until host and polls are through."""
+def create(call: Call, wanted: Wanted) -> Making:
+    """Make the rows of a snapshot; it is ``locked`` until ``go`` has let the host do its part and polls are through."""
     engine, world = call.engine, call.world
     with command(engine, CREATE):
         with world.lock:
@@ -70,19 +74,58 @@ def create(call: Call, wanted: Wanted) -> Snapshot:
             if vm is not None:
                 may.require(call, may.SNAPSHOTS, may.vm_scopes(world, vm))
             taken = Said("SNAPSHOT_BEING_TAKEN", {"VmName": vm.name if vm else ""})
+        check_description(wanted.description)
         held = engine.locks.acquire([Want("vm", wanted.vm_id, taken)])
         try:
             with world.lock:
                 vm = validate_create(world, wanted)
-                making = prepare(call, vm, wanted, held)
+                disks = _selected(world, vm, wanted.disks)
+            make_volumes(call, vm, wanted, disks)
+            with world.lock:
+                return prepare(call, vm, wanted, held)
         except BaseException:
             engine.locks.release(held)
             raise
-        stuck = engine.faults.take("stick_snapshot", vm=vm.id) is not None
-        polls = world.settings.snapshot_polls
-        engine.watch(making.snapshot.id, polls, lambda: finish_create(making), stuck)
-        engine.tasks.run(lambda: make(making), f"snapshot {making.snapshot.id}")
-        return making.snapshot
+
+
+def check_description(text: str) -> None:
+    """What the bean's validation says of a description: ASCII and letters of any script, 4,000 at the most.
+
+    :raises Refusal: if it is anything else.
+    """
+    if len(text) > DESCRIPTION_MAX:
+        raise refuse("DESCRIPTION_TOO_LONG")
+    if not all(one.isascii() or unicodedata.category(one).startswith("L") for one in text):
+        raise refuse("DESCRIPTION_CHARACTERS")
+
+
+def make_volumes(call: Call, vm: Vm, wanted: Wanted, disks: Sequence[Disk]) -> None:
+    """Ask the storage for the volumes; where one is refused the whole creation is, and nothing of it stays.
+
+    Each part of it says in the end that the snapshot failed: three of them a disk.
+
+    :raises Refusal: without any message.
+    """
+    engine, world = call.engine, call.world
+    for _disk in disks:
+        if base.on_host(lambda: engine.host.ask("Volume.create", lambda: None)) is None:
+            continue
+        with world.lock:
+            name = wanted.description
+            record(world, 117, call.who, vm.id, snapshot=name)
+            for _part in range(3 * len(disks)):
+                record(world, 69, call.who, vm.id, snapshot=name)
+            _end(_job(world, call.who, f"Creating VM Snapshot {name} for VM {vm.name}"), "failed")
+        raise Refusal
+
+
+def go(making: Making) -> None:
+    """Let the host do its part."""
+    engine, snapshot = making.engine, making.snapshot
+    stuck = engine.faults.take("stick_snapshot", vm=making.vm.id) is not None
+    polls = engine.world.settings.snapshot_polls
+    engine.watch(snapshot.id, polls, lambda: finish_create(making), stuck)
+    engine.tasks.run(lambda: make(making), f"snapshot {snapshot.id}")
 
 
 def validate_create(world: World, wanted: Wanted) -> Vm:
@@ -224,13 +267,17 @@ def make(making: Making) -> None:
     engine, vm = making.engine, making.vm
     layers = [Layer(base.image_of(d, frozen), layer.id) for d, frozen, layer in making.pairs]
     running = vm.id if making.former_status in base.RUNNING else None
+    fault = engine.faults.take("fail_snapshot", vm=vm.id)
     try:
-        if engine.faults.take("fail_snapshot", vm=vm.id):
+        if fault and not fault.values.get("used"):
             raise HostFailure("snapshot creation failed")
         engine.host.snapshot(running, layers)
         _witness(making)
     except HostFailure:
-        _undo_create(making)
+        _undo_create(making, live=running is not None)
+        return
+    if fault:
+        _keep_used(making)
         return
     engine.work_done(making.snapshot.id)
 
@@ -268,19 +315,39 @@ def _unlock(making: Making) -> None:
     making.engine.locks.release(making.held)
 
 
-def _undo_create(making: Making) -> None:
-    """A failed creation leaves no row: the snapshot's id is 404 from now on."""
-    world = making.engine.world
+def _undo_create(making: Making, live: bool) -> None:
+    """A failed creation gives its id back to the ACTIVE entry, which the next creation takes it from again."""
+    world, snapshot = making.engine.world, making.snapshot
+    name, vm_id = snapshot.description, making.vm.id
     with world.lock:
-        making.engine.polls.pop(making.snapshot.id, None)
-        active = world.active_snapshot(making.vm.id)
+        making.engine.polls.pop(snapshot.id, None)
+        active = world.active_snapshot(vm_id)
+        for volume in world.volumes.values():
+            if volume.snapshot_id == active.id:
+                volume.snapshot_id = snapshot.id
         for disk, frozen, layer in making.pairs:
             world.volumes.pop(layer.id, None)
-            frozen.snapshot_id = active.id
             disk.active_volume_id = frozen.id
+        del world.snapshots[active.id]
+        active.id = snapshot.id
+        world.snapshots[active.id] = active
         _unlock(making)
-        del world.snapshots[making.snapshot.id]
-        record(world, 69, making.who, making.vm.id, snapshot=making.snapshot.description)
+        if live:
+            why = " due to: Live snapshot failed."
+            record(world, 170, making.who, vm_id, snapshot=name, error=why)
+        record(world, 69, making.who, vm_id, snapshot=name)
+        _end(making.job, "failed")
+
+
+def _keep_used(making: Making) -> None:
+    """The creation failed, but the VM writes to the new volumes already: the snapshot stays, as if it were one."""
+    world, snapshot = making.engine.world, making.snapshot
+    with world.lock:
+        making.engine.polls.pop(snapshot.id, None)
+        _unlock(making)
+        snapshot.status = "ok"
+        for code in (10774, 69):
+            record(world, code, making.who, making.vm.id, snapshot=snapshot.description)
         _end(making.job, "failed")
 
 
@@ -290,7 +357,7 @@ def _end(job: Job, status: str) -> None:
 
 @dataclass(frozen=True)
 class Removing:
-    """A removal on its way."""
+    """A removal on its way: pairs of a frozen volume and the layer above it, and what all volumes were before."""
 
     engine: Engine
     who: Actor
@@ -299,6 +366,7 @@ class Removing:
     pairs: tuple[tuple[Disk, Volume, Volume], ...]
     job: Job
     merged: list[Volume]
+    former: Mapping[str, str]
 
 
 def remove(call: Call, vm_id: str, snapshot_id: str) -> Job:
@@ -317,6 +385,15 @@ def remove(call: Call, vm_id: str, snapshot_id: str) -> Job:
         engine.watch(snapshot_id, polls, lambda: finish_remove(removing), stuck)
         engine.tasks.run(lambda: merge(removing), f"remove {snapshot_id}")
         return removing.job
+
+
+def remove_unseen(call: Call, snapshot: Snapshot) -> None:
+    """A removal that nobody waits for: only the event tells that it was refused."""
+    try:
+        remove(call, snapshot.vm_id, snapshot.id)
+    except Answer:
+        with call.world.lock:
+            record(call.world, 357, call.who, snapshot.vm_id, snapshot=snapshot.description)
 
 
 def validate_remove(world: World, vm_id: str, snapshot_id: str) -> Vm:
@@ -381,7 +458,10 @@ def _plugged(row: Attachment | None) -> bool:
 
 
 def lock_rows(call: Call, vm: Vm, snapshot: Snapshot, disk_id: str | None = None) -> Removing:
-    """Lock what a removal merges: all of the snapshot, or one disk of it. Hold the lock."""
+    """Lock what a removal merges: all of the snapshot, or one disk of it. Hold the lock.
+
+    Of such a disk every volume is locked (``ImagesHandler.updateAllDiskImageSnapshotsStatus``).
+    """
     world = call.world
     snapshot.status = "locked"
     pairs = []
@@ -390,12 +470,25 @@ def lock_rows(call: Call, vm: Vm, snapshot: Snapshot, disk_id: str | None = None
             continue
         top = next((v for v in world.volumes.values() if v.parent_id == frozen.id), None)
         if top is not None:
-            frozen.status = top.status = "locked"
             pairs.append((world.disks[frozen.disk_id], frozen, top))
+    volumes = [volume for disk, _frozen, _top in pairs for volume in world.chain(disk.id)]
+    former = {volume.id: volume.status for volume in volumes}
+    for volume in volumes:
+        volume.status = "locked"
     job = _job(world, call.who, f"Removing Snapshot {snapshot.description} of VM {vm.name}")
     if disk_id is None:
         record(world, 342, call.who, vm.id, snapshot=snapshot.description)
-    return Removing(call.engine, call.who, vm, snapshot, tuple(pairs), job, [])
+    return Removing(call.engine, call.who, vm, snapshot, tuple(pairs), job, [], former)
+
+
+def unlock_rows(removing: Removing) -> None:
+    """Volumes are again what they were; those that were merged are well. Hold the lock."""
+    for volume_id, status in removing.former.items():
+        volume = removing.engine.world.volumes.get(volume_id)
+        if volume is not None:
+            volume.status = status
+    for _unused, frozen, _top in removing.pairs:
+        frozen.status = "ok"
 
 
 def merge(removing: Removing) -> None:
@@ -443,8 +536,7 @@ def _rename_volume(snapshot: Snapshot, old: str, new: str) -> None:
 def finish_remove(removing: Removing) -> None:
     """The snapshot is gone: unlock what is left and say so. Hold the lock."""
     world = removing.engine.world
-    for _unused, frozen, _top in removing.pairs:
-        frozen.status = "ok"
+    unlock_rows(removing)
     world.snapshots.pop(removing.snapshot.id, None)
     name = removing.snapshot.description
     record(world, 356, removing.who, removing.vm.id, snapshot=name)
@@ -452,19 +544,29 @@ def finish_remove(removing: Removing) -> None:
 
 
 def _failed_remove(removing: Removing) -> None:
-    """A failed merge ends in ``ok`` again; disks that were merged are no part of it any more."""
-    world = removing.engine.world
+    """A failed merge ends in ``ok`` again, its volume is illegal.
+
+    Disks that were merged before have left the snapshot; the volumes that they were merged into stay locked for long.
+    """
+    engine, world, snapshot = removing.engine, removing.engine.world, removing.snapshot
     with world.lock:
-        removing.engine.polls.pop(removing.snapshot.id, None)
+        engine.polls.pop(snapshot.id, None)
+        unlock_rows(removing)
         gone = {top.disk_id for top in removing.merged}
-        for _unused, frozen, top in removing.pairs:
-            frozen.status = top.status = "ok"
-        snapshot = removing.snapshot
+        done = [frozen for disk, frozen, _top in removing.pairs if disk.id in gone]
+        failed = next(frozen for disk, frozen, _top in removing.pairs if disk.id not in gone)
+        failed.status = "illegal"
+        for volume in done:
+            volume.status = "locked"
         snapshot.disks = [d for d in snapshot.disks if d.disk_id not in gone]
         snapshot.status = "ok"
-        name, vm_id = snapshot.description, removing.vm.id
-        record(world, 357, removing.who, vm_id, snapshot=name)
-        if gone:
-            left = ", ".join(d.alias for d in snapshot.disks)
-            record(world, 359, removing.who, vm_id, snapshot=name, disks=left)
+        record(world, 357, removing.who, removing.vm.id, snapshot=snapshot.description)
         _end(removing.job, "failed")
+    engine.tasks.later(world.settings.merge_seconds, lambda: _released(engine, done))
+
+
+def _released(engine: Engine, volumes: Sequence[Volume]) -> None:
+    with engine.world.lock:
+        for volume in volumes:
+            if volume.status == "locked":
+                volume.status = "ok"

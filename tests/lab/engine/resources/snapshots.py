@@ -12,10 +12,9 @@ from lab.engine import permissions as may
 from lab.engine.codec import Entity, incomplete, query_fault
 from lab.engine.commands import snapshots as commands
 from lab.engine.core import Call
-from lab.engine.http import Response, not_found
-from lab.engine.resources.common import created, listing, ok, removed
+from lab.engine.http import Response, error_page, not_found
+from lab.engine.resources.common import asynchronous, created, listing, ok
 from lab.engine.router import Route
-from lab.engine.texts import Said
 from lab.model import Snapshot
 
 
@@ -56,23 +55,46 @@ def add_snapshot(call: Call, vm_id: str) -> Response:
     """POST: 201 with a locked snapshot and no job."""
     body = codec.read(call.request.body, types.Snapshot)
     if body.description is None:
+        raise codec.missing("snapshot.description")
+    if not body.description:
         raise incomplete("Snapshot [description] required for doAdd")
-    disks = None
-    if body.disk_attachments is not None:
-        if not body.disk_attachments:
-            raise codec.command_fault([Said("VALIDATION_CRASHED")], "", "")
-        disks = tuple(one.disk.id for one in body.disk_attachments)
     memory = True if body.persist_memorystate is None else bool(body.persist_memorystate)
-    wanted = commands.Wanted(vm_id, body.description, memory, disks)
+    wanted = commands.Wanted(vm_id, body.description, memory, _chosen(body))
+    making = commands.create(call, wanted)
+    response = created(call, present.new_snapshot(making.snapshot))
+    commands.go(making)
+    return response
+
+
+def _chosen(body: types.Snapshot) -> tuple[str, ...] | None:
+    """The disks that a body names; an element without any is a disk of no id, which chooses none."""
+    if body.disk_attachments is None:
+        return None
+    if not body.disk_attachments:
+        raise error_page(
+            'java.lang.NullPointerException: Cannot invoke "java.util.Map.keySet()" because '
+            '"diskImagesMap" is null'
+        )
+    named = [one.disk.id for one in body.disk_attachments if one.disk is not None]
+    ids = tuple(codec.uuid_or_400(one) for one in named if one is not None)
+    for one in ids:
+        if ids.count(one) > 1:
+            raise error_page(f"java.lang.IllegalStateException: Duplicate key {one}")
+    return ids
+
+
+def remove_snapshot(call: Call, _vm_id: str, snapshot_id: str) -> Response:
+    """DELETE: looks for the snapshot, then answers at once, and the merge goes on.
+
+    Who does not wait is told 202 before anything is validated.
+    """
     with call.world.lock:
-        row = commands.create(call, wanted)
-        return created(call, present.snapshot(call, row))
-
-
-def remove_snapshot(call: Call, vm_id: str, snapshot_id: str) -> Response:
-    """DELETE: answers at once, the merge goes on."""
-    job = commands.remove(call, vm_id, snapshot_id)
-    return removed(call, job.id)
+        row = _row(call, snapshot_id)
+    if asynchronous(call):
+        later = call.world.settings.async_seconds
+        call.engine.tasks.later(later, lambda: commands.remove_unseen(call, row))
+        return Response(202)
+    return codec.complete_action(commands.remove(call, row.vm_id, row.id).id)
 
 
 def list_disks(call: Call, _vm_id: str, snapshot_id: str) -> Response:
