@@ -34,8 +34,8 @@ def _known(world: World, vm_id: str) -> Vm:
     return vm
 
 
-def start(call: Call, vm_id: str) -> None:
-    """Start a VM; attached disk snapshots get fresh overlays."""
+def start(call: Call, vm_id: str, host_id: str | None = None) -> None:
+    """Start a VM, on any host or on this one; attached disk snapshots get fresh overlays."""
     engine, world = call.engine, call.world
     with command(engine, RUN):
         with world.lock:
@@ -58,7 +58,7 @@ def start(call: Call, vm_id: str) -> None:
                     record(world, 119, None, vm_id, message="unsupported configuration")
                 return
             with world.lock:
-                vm.status, vm.host_id = "up", _a_host(world, vm)
+                vm.status, vm.host_id = "up", host_id or _a_host(world, vm)
                 record_start(world, vm, call.who)
 
 

@@ -25,7 +25,7 @@ from lab.engine.resources.common import (
     see_disk,
     visible_disks,
 )
-from lab.engine.router import Route
+from lab.engine.router import Route, carried_out
 from lab.engine.search import Fields, search
 from lab.model import Disk, Domain
 
@@ -74,6 +74,7 @@ def get_disk(call: Call, disk_id: str) -> Response:
 def update_disk(call: Call, disk_id: str) -> Response:
     """PUT /disks/{id}: name and description."""
     body = codec.read(call.request.body, types.Disk)
+    carried_out(call, body, "id", "name", "alias", "description")
     with call.world.lock:
         see_disk(call, disk_id)
     row = commands.update(call, disk_id, body.alias or body.name, body.description)

@@ -27,13 +27,18 @@ from lab.engine.resources.common import (
     see_disk,
     see_vm,
 )
-from lab.engine.router import Route
+from lab.engine.router import Route, carried_out, name_of
 from lab.engine.search import Fields, search
 from lab.model import API, Job, Template
 
+_NAMED_DOMAIN = ("storage_domain.id", "storage_domain.name")
 
-def _body(call: Call) -> types.Action:
-    return codec.read(call.request.body or b"<action/>", types.Action)
+
+def _body(call: Call, *elements: str) -> types.Action:
+    """The action of a request; 501 if it brings anything but the elements that the lab carries out."""
+    body = codec.read(call.request.body or b"<action/>", types.Action)
+    carried_out(call, body, *elements)
+    return body
 
 
 def _named(call: Call, table: str, given: object) -> str | None:
@@ -49,7 +54,7 @@ def _named(call: Call, table: str, given: object) -> str | None:
 
 def export(call: Call, vm_id: str) -> Response:
     """POST /vms/{id}/export: with a storage domain to that, else to a path on a host."""
-    body = _body(call)
+    body = _body(call, *_NAMED_DOMAIN, "host.id", "host.name", "directory", "filename")
     with call.world.lock:
         see_vm(call, vm_id)
         domain = _named(call, "domains", body.storage_domain)
@@ -65,7 +70,7 @@ def export(call: Call, vm_id: str) -> Response:
 
 def clone(call: Call, vm_id: str) -> Response:
     """POST /vms/{id}/clone."""
-    body = _body(call)
+    body = _body(call, "vm.name")
     if body.vm is None or body.vm.name is None:
         raise incomplete("Action [vm.name] required for doClone")
     with call.world.lock:
@@ -75,7 +80,7 @@ def clone(call: Call, vm_id: str) -> Response:
 
 def migrate(call: Call, vm_id: str) -> Response:
     """POST /vms/{id}/migrate: to any host, or to the one named."""
-    body = _body(call)
+    body = _body(call, "host.id", "host.name")
     with call.world.lock:
         see_vm(call, vm_id)
         host = _named(call, "hosts", body.host)
@@ -85,7 +90,7 @@ def migrate(call: Call, vm_id: str) -> Response:
 
 def preview_snapshot(call: Call, vm_id: str) -> Response:
     """POST /vms/{id}/previewsnapshot."""
-    body = _body(call)
+    body = _body(call, "snapshot.id")
     if body.snapshot is None or body.snapshot.id is None:
         raise incomplete("Action [snapshot.id] required for previewSnapshot")
     with call.world.lock:
@@ -98,12 +103,14 @@ def restore(call: Call, vm_id: str, snapshot_id: str) -> Response:
 
     Is the commit refused, the preview stays: the VM is left in it.
     """
+    _body(call)
     job = previews.preview(call, vm_id, snapshot_id)
     previews.commit(call, vm_id)
     return codec.complete_action(job.id)
 
 
 def _revert(work: Callable[[Call, str], Job], call: Call, vm_id: str) -> Response:
+    _body(call)
     with call.world.lock:
         see_vm(call, vm_id)
     return codec.complete_action(work(call, vm_id).id)
@@ -111,7 +118,7 @@ def _revert(work: Callable[[Call, str], Job], call: Call, vm_id: str) -> Respons
 
 def move_disk(call: Call, disk_id: str) -> Response:
     """POST /disks/{id}/move."""
-    body = _body(call)
+    body = _body(call, *_NAMED_DOMAIN)
     if body.storage_domain is None:
         raise incomplete("Action [storageDomain.id|name] required for move")
     with call.world.lock:
@@ -163,13 +170,16 @@ def _template(call: Call, template_id: str) -> Template:
 def add_template(call: Call) -> Response:
     """POST /templates with the VM to make it of."""
     body = codec.read(call.request.body, types.Template)
+    carried_out(call, body, "name", "description", "vm.id", "vm.name", "cluster.id", "cluster.name")
     if body.name is None or body.vm is None:
         raise incomplete("Template [name, vm.id|name] required for add")
     with call.world.lock:
         vm_id = _named(call, "vms", body.vm)
         if vm_id is None:
             raise not_found()
-        see_vm(call, vm_id)
+        vm = see_vm(call, vm_id)
+        if body.cluster is not None and _named(call, "clusters", body.cluster) != vm.cluster_id:
+            raise codec.not_implemented(name_of(call), "another cluster than the VM's")
     wanted = exports.WantedTemplate(body.name, vm_id, body.description or "")
     row = exports.make_template(call, wanted)
     with call.world.lock:

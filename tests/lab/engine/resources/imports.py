@@ -13,7 +13,7 @@ from lab.engine.commands import imports as commands
 from lab.engine.core import Call
 from lab.engine.http import Response, not_found
 from lab.engine.resources.common import created, listing, ok, see_vm
-from lab.engine.router import Route
+from lab.engine.router import Route, carried_out
 from lab.model import API, Vm, VnicProfile, new_id
 
 
@@ -67,6 +67,7 @@ def _cluster_id(call: Call, given: types.Cluster) -> str:
 def update_vm(call: Call, vm_id: str) -> Response:
     """PUT /vms/{id}: name, description and comment."""
     body = codec.read(call.request.body, types.Vm)
+    carried_out(call, body, "id", "name", "description", "comment")
     with call.world.lock:
         vm = see_vm(call, vm_id)
     commands.update(call, vm, body.name, body.description, body.comment)

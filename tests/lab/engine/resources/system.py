@@ -25,7 +25,7 @@ from lab.engine.resources.common import (
     ok,
     query_of,
 )
-from lab.engine.router import Route
+from lab.engine.router import Route, carried_out
 from lab.engine.search import Fields, search
 from lab.model import API, Job, now
 
@@ -180,6 +180,7 @@ def list_tags(call: Call) -> Response:
 
 def deactivate_host(call: Call, host_id: str) -> Response:
     """POST /hosts/{id}/deactivate: maintenance."""
+    carried_out(call, codec.read(call.request.body or b"<action/>", types.Action))
     with call.world.lock:
         row = call.world.hosts.get(host_id)
         if row is None:
@@ -190,6 +191,7 @@ def deactivate_host(call: Call, host_id: str) -> Response:
 
 def activate_host(call: Call, host_id: str) -> Response:
     """POST /hosts/{id}/activate."""
+    carried_out(call, codec.read(call.request.body or b"<action/>", types.Action))
     with call.world.lock:
         row = call.world.hosts.get(host_id)
         if row is None:

@@ -27,7 +27,7 @@ from lab.engine.resources.common import (
     see_vm,
     visible_vms,
 )
-from lab.engine.router import Route
+from lab.engine.router import Route, carried_out, name_of
 from lab.engine.search import Fields, Query, search
 from lab.model import API, Checkpoint, Vm, Volume
 
@@ -111,9 +111,25 @@ def delete_vm(call: Call, vm_id: str) -> Response:
 
 
 def _action(work: Callable[[Call, str], None], call: Call, vm_id: str) -> Response:
+    carried_out(call, codec.read(call.request.body or b"<action/>", types.Action))
     with call.world.lock:
         see_vm(call, vm_id)
     work(call, vm_id)
+    return codec.complete_action()
+
+
+def start(call: Call, vm_id: str) -> Response:
+    """POST /vms/{id}/start: on any host, or on the one named."""
+    body = codec.read(call.request.body or b"<action/>", types.Action)
+    carried_out(call, body, "vm.placement_policy.hosts.id")
+    policy = body.vm.placement_policy if body.vm else None
+    with call.world.lock:
+        vm = see_vm(call, vm_id)
+        wanted = [one.id for one in policy.hosts or ()] if policy else []
+        hosts = [call.world.hosts.get(one) for one in wanted]
+        if any(h is None or h.cluster_id != vm.cluster_id or h.status != "up" for h in hosts):
+            raise codec.not_implemented(name_of(call), "vm.placement_policy of a host that cannot")
+    commands.start(call, vm_id, wanted[0] if wanted else None)
     return codec.complete_action()
 
 
@@ -275,7 +291,7 @@ ROUTES = (
     Route("GET", "vms", list_vms),
     Route("GET", "vms/{}", get_vm),
     Route("DELETE", "vms/{}", delete_vm),
-    Route("POST", "vms/{}/start", partial(_action, commands.start)),
+    Route("POST", "vms/{}/start", start),
     Route("POST", "vms/{}/stop", partial(_action, partial(commands.stop, gently=False))),
     Route("POST", "vms/{}/shutdown", partial(_action, partial(commands.stop, gently=True))),
     Route("POST", "vms/{}/suspend", partial(_action, commands.suspend)),
