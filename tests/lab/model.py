@@ -44,6 +44,8 @@ VM_STATUS_WORDS = {
     "image_locked": "Image Locked",
     "unassigned": "Unassigned",
 }
+# VMs that the engine did not make itself, or that it lives in: most commands leave them alone.
+UNMANAGED = frozenset({"external", "hosted_engine", "managed_hosted_engine"})
 
 
 def new_id() -> str:
@@ -231,6 +233,10 @@ class Vm:
     fqdn: str | None = None
     created: datetime = field(default_factory=now)
     origin: str = "ovirt"
+
+    def is_managed(self) -> bool:
+        """Whether commands may change the VM."""
+        return self.managed and self.origin not in UNMANAGED
 
 
 @dataclass

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -60,6 +61,12 @@ class Scene:
     def attached(self) -> Attachment | None:
         """The row of the attachment."""
         return self.lab.world.attachments.get((self.appliance.id, self.disk_id))
+
+    def settled(self) -> None:
+        """Look at the disk until it is ok: an update ends after its answer."""
+        path = f"disks/{self.disk_id}"
+        while self.api.get(path).xml().findtext("status") != "ok":
+            time.sleep(0.02)
 
     def events(self) -> list[int]:
         """The codes of all events so far."""
@@ -342,14 +349,6 @@ ROWS = (
         (("interface", "spapr_vscsi"),),
     ),
     Row(
-        "19",
-        _nothing,
-        400,
-        f"{P}. Enable discard for web01_system is supported only by VirtIO-SCSI and IDE disk "
-        "interfaces.",
-        (("interface", "virtio"), ("pass_discard", "true")),
-    ),
-    Row(
         "20a",
         _locked_snapshot_of_appliance,
         409,
@@ -479,27 +478,118 @@ def test_failed_plug_leaves_no_attachment(scene: Scene) -> None:
     assert scene.attach().status == 201
 
 
-def test_two_attaches_at_once_meet_the_first_ones_lock(scene: Scene) -> None:
-    control = scene.lab.control()
-    control.add_fault("delay", method="POST", path="diskattachments", seconds=0.0)
-    held = scene.lab.engine.device_locks[scene.appliance.id]
+def _slow(scene: Scene, verb: str, seconds: float = 1.0) -> None:
+    scene.lab.control().add_fault("host_slow", verb=verb, seconds=seconds)
+
+
+def _begin(ask: Callable[[], Reply]) -> tuple[threading.Thread, list[Reply]]:
+    """Ask something and do not wait for the answer, but until the host was asked."""
     replies: list[Reply] = []
-    with held:
-        first = threading.Thread(target=lambda: replies.append(scene.attach()))
-        first.start()
-        while not scene.lab.engine.locks.listing():
-            first.join(0.01)
-        with ApiClient(scene.lab.url, str(scene.lab.identity.ca_file), *ADMIN) as second:
-            body = (
-                "<disk_attachment><interface>virtio</interface>"
-                f'<disk id="{scene.disk_id}"><snapshot id="{scene.snapshot_id}"/></disk>'
-                "</disk_attachment>"
-            )
-            reply = second.post(f"vms/{scene.appliance.id}/diskattachments", body)
+    thread = threading.Thread(target=lambda: replies.append(ask()))
+    thread.start()
+    thread.join(0.3)
+    return thread, replies
+
+
+def _attach_with(scene: Scene, active: str) -> Reply:
+    body = (
+        f"<disk_attachment><active>{active}</active><interface>virtio</interface>"
+        f'<disk id="{scene.disk_id}"><snapshot id="{scene.snapshot_id}"/></disk></disk_attachment>'
+    )
+    with ApiClient(scene.lab.url, str(scene.lab.identity.ca_file), *ADMIN) as other:
+        return other.post(f"vms/{scene.appliance.id}/diskattachments", body)
+
+
+def test_while_it_is_plugged_an_attachment_shows_as_active_and_goes_if_the_host_refuses(
+    scene: Scene,
+) -> None:
+    _slow(scene, "VM.hotplugDisk")
+    scene.lab.control().add_fault("host_fails", verb="VM.hotplugDisk", code=201)
+    thread, replies = _begin(lambda: _attach_with(scene, "true"))
+    path = f"vms/{scene.appliance.id}/diskattachments/{scene.disk_id}"
+    assert scene.api.get(path).xml().findtext("active") == "true"
+    thread.join(10)
+    assert (replies[0].status, replies[0].detail) == (400, "[Volume does not exist]")
+    assert scene.api.get(path).status == 404
+
+
+def test_two_plugged_attaches_wait_for_each_other_and_an_unplugged_one_does_not(
+    scene: Scene,
+) -> None:
+    _slow(scene, "VM.hotplugDisk")
+    first, firsts = _begin(lambda: _attach_with(scene, "true"))
+    second, seconds = _begin(lambda: _attach_with(scene, "true"))
+    locked = f"[{P}. Related operation is currently in progress. Please try again later.]"
+    assert _attach_with(scene, "false").detail == locked
+    assert seconds == []
     first.join(10)
-    text = f"[{P}. Related operation is currently in progress. Please try again later.]"
+    second.join(10)
+    assert firsts[0].status == 201
+    assert seconds[0].detail == f"[{P}. The disk is already attached to VM.]"
+
+
+def test_a_disk_that_is_in_no_snapshot_is_told_before_the_lock(scene: Scene) -> None:
+    _slow(scene, "VM.hotplugDisk")
+    thread, _replies = _begin(lambda: _attach_with(scene, "true"))
+    reply = scene.attach(active="false", snapshot=UNKNOWN)
+    assert reply.detail == f"[{P}. The specified disk does not exist.]"
+    thread.join(10)
+
+
+def test_a_detach_waits_for_an_attach_and_a_second_one_finds_nothing_to_unplug(
+    scene: Scene,
+) -> None:
+    _slow(scene, "VM.hotplugDisk")
+    plugging, _unused = _begin(lambda: _attach_with(scene, "true"))
+    assert scene.detach().status == 200
+    plugging.join(10)
+    assert _attach_with(scene, "true").status == 201
+    _slow(scene, "VM.hotunplugDisk")
+    first, firsts = _begin(scene.detach)
+    with ApiClient(scene.lab.url, str(scene.lab.identity.ca_file), *ADMIN) as other:
+        reply = other.delete(f"vms/{scene.appliance.id}/diskattachments/{scene.disk_id}")
+    first.join(10)
+    assert firsts[0].status == 200
+    assert (reply.status, reply.detail) == (400, "[Failed to hot-unplug disk]")
+
+
+def test_a_host_that_never_answers_may_plug_what_the_engine_has_forgotten(scene: Scene) -> None:
+    scene.lab.control().settings(host_seconds=0.2)
+    _slow(scene, "VM.hotplugDisk", 0.4)
+    reply = scene.attach(active="true")
+    assert (reply.status, reply.detail) == (
+        400,
+        "[Network error during communication with the Host.]",
+    )
+    assert scene.attached() is None
+    assert scene.attach(active="true").status == 201
+
+
+def test_an_unplug_without_an_answer_ends_by_itself_and_the_next_detach_is_fine(
+    scene: Scene,
+) -> None:
+    assert scene.attach(active="true").status == 201
+    scene.lab.control().settings(host_seconds=0.2)
+    _slow(scene, "VM.hotunplugDisk", 0.4)
+    reply = scene.detach()
+    assert reply.detail == "[Network error during communication with the Host.]"
+    row = scene.attached()
+    assert row is not None
+    until = time.monotonic() + 5
+    while row.active and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not row.active
+    assert scene.detach().status == 200
+
+
+def test_right_after_a_put_an_attach_is_told_a_variable_that_nobody_filled(scene: Scene) -> None:
+    path = f"vms/{scene.source.id}/diskattachments/{scene.disk_id}"
+    assert scene.api.put(path, "<disk_attachment/>").status == 200
+    reply = scene.attach(active="false")
+    text = f"[{P}: The following disks are locked: ${{diskAliases}}. Please try again in a few minutes.]"
     assert (reply.status, reply.detail) == (409, text)
-    assert replies[0].status == 201
+    scene.settled()
+    assert scene.attach(active="false").status == 201
 
 
 def test_detach(scene: Scene) -> None:
@@ -601,6 +691,7 @@ def test_put_plugs_and_always_updates_the_disk(scene: Scene) -> None:
     on = "<disk_attachment><active>true</active></disk_attachment>"
     reply = scene.api.put(path, on)
     assert (reply.status, reply.xml().findtext("active")) == (200, "true")
+    scene.settled()
     assert scene.events()[-2:] == [2000, 88]
     scene.lab.control().lock("disk", scene.disk_id, "DISKS_LOCKED")
     reply = scene.api.put(path, on)
@@ -662,6 +753,7 @@ def test_rights_inherited_through_a_vm_become_arbitrary(scene: Scene) -> None:
     with ApiClient(scene.lab.url, str(scene.lab.identity.ca_file), "owner@internal", "x") as owner:
         path, body = f"vms/{scene.source.id}/diskattachments/{scene.disk_id}", "<disk_attachment/>"
         assert owner.put(path, body).status == 200
+        scene.settled()
         _attach_first()(scene)
         assert owner.get(f"disks/{scene.disk_id}").status == 200, "it shows through any holder"
         wanted = 200 if lowest == scene.source.id else 403

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
@@ -188,6 +189,8 @@ def test_a_live_disk_belongs_to_who_holds_it(scene: Scene) -> None:
     assert scene.api.put(path, body).status == 200
     assert disk.description == "mine"
     assert scene.api.delete(path).status == 200
+    while scene.api.get(f"disks/{disk.id}").xml().findtext("status") != "ok":
+        time.sleep(0.02)
     assert scene.attach(other, disk.id).status == 201
 
 

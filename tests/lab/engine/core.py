@@ -87,8 +87,8 @@ class Engine:
     polls: dict[str, Polls] = field(default_factory=dict)
     complaints: int = 0
     """How many unknown elements were in bodies."""
-    device_locks: dict[str, threading.Lock] = field(
-        default_factory=lambda: defaultdict(threading.Lock)
+    device_locks: dict[str, threading.RLock] = field(
+        default_factory=lambda: defaultdict(threading.RLock)
     )
     # Names of the users who have a session; the sign-on knows them.
     logged_in: Callable[[], set[str]] = set

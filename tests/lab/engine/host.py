@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 # The engine's own code (VDS_NETWORK_ERROR) for a host that gave no answer.
 NO_ANSWER = 5022
+# What vdsm says to an unplug that failed.
+NOT_UNPLUGGED = 46
 
 
 class HostFailure(Exception):

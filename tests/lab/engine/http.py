@@ -24,7 +24,7 @@ CORRELATION_MAX = 36
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request; header names in lower case, query values as they came, last one wins."""
+    """One HTTP request; header names in lower case, query values as they came, the first one wins."""
 
     method: str
     path: str
@@ -107,8 +107,8 @@ def not_found() -> Answer:
 
 
 def parse_query(text: str) -> dict[str, str]:
-    """The query string as a mapping; parameters without a value are kept."""
-    return dict(parse_qsl(text, keep_blank_values=True))
+    """The query string as a mapping; parameters without a value are kept, of several the first counts."""
+    return dict(reversed(parse_qsl(text, keep_blank_values=True)))
 
 
 def without_matrix(path: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import replace
+from enum import Enum
 from typing import Any, TypeVar
 
 from ovirtsdk4 import types
@@ -43,6 +44,7 @@ from lab.model import (
 T = TypeVar("T")
 # How far memory may be enlarged while a VM runs.
 MOST_MEMORY = 4
+E = TypeVar("E", bound=Enum)
 BLANK = BLANK_TEMPLATE
 VM_LINKS = (
     "affinitylabels",
@@ -215,6 +217,11 @@ def image(disk: Disk, volume: Volume) -> Image:
     return Image(disk.domain_id, disk.id, volume.id, volume.fmt, volume.virtual_size)
 
 
+def word(kind: type[E], text: str) -> E | None:
+    """A word of an enum; nothing for what only the engine itself knows, such as ``next_run``."""
+    return next((one for one in kind if one.value == text), None)
+
+
 def disk_status(call: Call, row: Disk) -> types.DiskStatus:
     """The disk's status is that of its active volume."""
     return types.DiskStatus(call.world.volumes[row.active_volume_id].status)
@@ -297,7 +304,7 @@ def snapshot(
         description=row.description,
         date=row.date,
         snapshot_status=types.SnapshotStatus(row.status),
-        snapshot_type=types.SnapshotType(row.type),
+        snapshot_type=word(types.SnapshotType, row.type),
         persist_memorystate=row.memory,
     )
     _at(value, f"vms/{asked or row.vm_id}/snapshots/{row.id}")

@@ -204,12 +204,6 @@ _ROWS = (
         COLON + "The disk interface is not supported by the VM OS: ${osName}.",
     ),
     Message(
-        "PASS_DISCARD_INTERFACE",
-        BAD,
-        DOT + "Enable discard for ${DiskAlias} is supported only by VirtIO-SCSI and IDE disk "
-        "interfaces.",
-    ),
-    Message(
         "VM_DURING_SNAPSHOT",
         CONFLICT,
         DOT + "The VM is performing an operation on a Snapshot. Please wait for the operation to "

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from lab.engine import permissions as may
@@ -13,7 +15,7 @@ from lab.engine.commands import base
 from lab.engine.commands.base import Wording, command
 from lab.engine.core import Call, Engine
 from lab.engine.events import Actor, record
-from lab.engine.host import HostFailure
+from lab.engine.host import NOT_UNPLUGGED, HostFailure
 from lab.engine.locks import Want
 from lab.engine.texts import refuse
 from lab.model import Attachment, Disk, Vm, Volume, World
@@ -23,11 +25,12 @@ ATTACHABLE = frozenset({"up", "paused", "down"})
 LIMITS = {
     "ide": ("IDE_SLOTS", 3),
     "sata": ("SATA_SLOTS", 5),
-    "virtio": ("PCI_SLOTS", 26),
     "virtio_scsi": ("VIRTIO_SCSI_DISKS", 16383),
     "spapr_vscsi": ("SPAPR_VSCSI_DISKS", 7),
 }
-# Virtio-scsi controller, balloon and video card take a PCI slot each, as does each network card.
+PCI_SLOTS = 26
+# Video card, IDE controller and balloon (VmValidator.checkPciAndIdeLimit); the virtio-scsi controller,
+# each network card and each virtio disk take one more.
 PCI_TAKEN = 3
 
 
@@ -84,15 +87,22 @@ class Case:
 
 
 def attach(call: Call, wanted: Wanted) -> Attachment:
-    """Attach, in the engine's order: permission, interface, locks, validation, execution."""
+    """Attach, in the engine's order: permission, interface, disk, locks, validation, execution.
+
+    One that is to be plugged waits for the devices of its VM before all of the locks.
+    """
     engine, world = call.engine, call.world
     with command(engine, WORDING):
         with world.lock:
             _permissions(call, wanted)
             if wanted.interface is None:
                 raise refuse("INTERFACE_REQUIRED")
+            _disk_exists(_case(world, wanted))
             wants = _locks(world, wanted)
-        with engine.locks.holding(wants):
+            vm = world.vms.get(wanted.vm_id)
+            plugs = wanted.active and vm is not None and vm.status != "down"
+        waits = engine.device_locks[wanted.vm_id] if plugs else nullcontext()
+        with waits, engine.locks.holding(wants):
             with world.lock:
                 case = _case(world, wanted)
                 validate(case)
@@ -185,7 +195,7 @@ def _vm_state(case: Case) -> None:
     vm = case.known_vm()
     if vm.status not in ATTACHABLE:
         raise base.vm_status(vm)
-    if not vm.managed:
+    if not vm.is_managed():
         raise refuse("NON_MANAGED_VM")
 
 
@@ -200,14 +210,14 @@ def _boot(case: Case) -> None:
 
 
 def _limits(case: Case) -> None:
-    interface = case.wanted.interface or ""
-    key, limit = LIMITS[interface]
-    present = case.world.attachments_of(case.wanted.vm_id)
-    count = sum(1 for a in present if a.interface == interface) + 1
-    if interface == "virtio":
-        count += PCI_TAKEN + case.world.vms[case.wanted.vm_id].nics
-    if count > limit:
-        raise refuse(f"EXCEEDED_MAX_{key}")
+    vm = case.known_vm()
+    counts = Counter(row.interface for row in case.world.attachments_of(vm.id))
+    counts[case.wanted.interface or ""] += 1
+    if PCI_TAKEN + vm.nics + int(vm.virtio_scsi) + counts["virtio"] > PCI_SLOTS:
+        raise refuse("EXCEEDED_MAX_PCI_SLOTS")
+    for interface, (key, limit) in LIMITS.items():
+        if counts[interface] > limit:
+            raise refuse(f"EXCEEDED_MAX_{key}")
 
 
 def _already(case: Case) -> None:
@@ -237,24 +247,19 @@ def _interface(case: Case) -> None:
         raise refuse("READ_ONLY_IDE", interface=wanted.interface.upper())
     if wanted.interface == "virtio_scsi" and not vm.virtio_scsi:
         raise refuse("VIRTIO_SCSI_DISABLED")
+    # Whatever is offered may have pass_discard: the test of row 19 refuses sPAPR alone.
     if wanted.interface not in interfaces_of(vm):
-        raise refuse("INTERFACE_UNSUPPORTED", osName=base.os_name(vm))
-    if wanted.pass_discard and wanted.interface not in {"virtio_scsi", "ide"}:
-        raise refuse("PASS_DISCARD_INTERFACE", DiskAlias=case.known_disk().alias)
+        raise base.unsupported_interface(vm)
 
 
 def interfaces_of(vm: Vm) -> frozenset[str]:
-    """What the guest OS type and the chipset offer: no IDE on q35, no sPAPR on x86."""
-    offered = {"virtio", "virtio_scsi", "sata"}
-    return frozenset(offered | ({"ide"} if vm.chipset.startswith("i440fx") else set()))
+    """What the guest OS type and the chipset offer: IDE on i440fx alone, SATA not there, no sPAPR on x86."""
+    old = vm.chipset.startswith("i440fx")
+    return frozenset({"virtio", "virtio_scsi", "ide" if old else "sata"})
 
 
 def _vm_snapshots(case: Case) -> None:
-    vm = case.known_vm()
-    if base.has_locked_snapshot(case.world, vm.id):
-        raise refuse("VM_DURING_SNAPSHOT")
-    if vm.in_preview:
-        raise refuse("VM_IN_PREVIEW")
+    base.settled(case.world, case.known_vm())
 
 
 def _hot_plug(case: Case) -> None:
@@ -322,4 +327,8 @@ def hot_unplug(engine: Engine, vm: Vm, disk_id: str) -> HostFailure | None:
     if engine.faults.take("fail_unplug", vm=vm.id, disk=disk_id):
         return HostFailure("Timeout detaching disk")
     with engine.device_locks[vm.id]:
+        with engine.world.lock:
+            if (vm.id, disk_id) not in engine.world.attachments:
+                # Whoever held the devices before has unplugged it.
+                return HostFailure("no such disk in the domain", NOT_UNPLUGGED)
         return base.on_host(lambda: engine.host.unplug(vm.id, disk_id))

@@ -100,7 +100,12 @@ def plug_refusals(vm: Vm, attachment: Attachment, alias: str) -> None:
     if attachment.interface == "spapr_vscsi":
         raise Refusal(Said("HOT_PLUG_SPAPR", names))
     if attachment.interface == "sata":
-        raise refuse("INTERFACE_UNSUPPORTED", osName=os_name(vm))
+        raise unsupported_interface(vm)
+
+
+def unsupported_interface(vm: Vm) -> Refusal:
+    """Refused because the VM's OS, by the name that people read, has no such interface."""
+    return refuse("INTERFACE_UNSUPPORTED", osName=os_name(vm))
 
 
 def has_locked_snapshot(world: World, vm_id: str) -> bool:
@@ -112,7 +117,7 @@ def settled(world: World, vm: Vm) -> None:
     """Refuse while a snapshot of the VM is made, removed or previewed."""
     if has_locked_snapshot(world, vm.id):
         raise refuse("VM_DURING_SNAPSHOT")
-    if vm.in_preview:
+    if vm.in_preview or any(one.status == "in_preview" for one in world.snapshots_of(vm.id)):
         raise refuse("VM_IN_PREVIEW")
 
 
@@ -142,4 +147,4 @@ def domain_ready(world: World, domain_id: str) -> None:
     if domain is None:
         raise refuse("DOMAIN_NOT_EXIST")
     if domain.status != "active":
-        raise refuse("DOMAIN_STATUS", status=domain.status.capitalize())
+        raise refuse("DOMAIN_STATUS", status=domain.status.title().replace("_", ""))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from lab.engine import permissions as may
@@ -14,9 +15,9 @@ from lab.engine.commands.base import Wording, command
 from lab.engine.commands.disks import NO_SNAPSHOT
 from lab.engine.core import Call
 from lab.engine.events import record
-from lab.engine.locks import Want
+from lab.engine.locks import Held, Want
 from lab.engine.texts import Refusal, Said, refuse
-from lab.model import Attachment, Vm, World
+from lab.model import Attachment, Disk, Vm, World
 
 WORDING = Wording("detach", "Virtual Disk")
 EDIT = Wording("edit", "Virtual Disk")
@@ -35,21 +36,30 @@ def detach(call: Call, vm_id: str, disk_id: str) -> None:
             vm, row = validate(world, vm_id, disk_id)
             alias = world.disks[disk_id].alias
             plugged = row.active and vm.status == "up"
-        failure = hot_unplug(engine, vm, disk_id) if plugged else None
-        with world.lock:
-            if failure is not None:
-                record(world, 2019, call.who, vm_id, disk=alias)
-                raise base.host_refusal(failure, "EXEC_UNPLUG")
-            if world.attachments.pop((vm_id, disk_id), None) is None:
-                raise refuse("ALREADY_DETACHED")
-            _clear_checkpoints(world, disk_id)
-            layers = len(world.chain(disk_id)) if world.settings.clears() else 0
-            if row.snapshot_id is None:
-                world.volumes[world.disks[disk_id].active_volume_id].snapshot_id = NO_SNAPSHOT
-            record(world, 2018, call.who, vm_id, disk=alias)
+        # An attach that still plugs, or another detach, is waited for.
+        with engine.device_locks[vm_id] if plugged else nullcontext():
+            failure = hot_unplug(engine, vm, disk_id) if plugged else None
+            with world.lock:
+                if failure is not None:
+                    record(world, 2019, call.who, vm_id, disk=alias)
+                    raise base.host_refusal(failure, "EXEC_UNPLUG")
+                layers = _detached(call, row, alias)
         for _layer in range(layers):
             # Every volume, also one that cannot have a bitmap; whether the host refuses does not matter.
             base.on_host(engine.host.clear_bitmaps)
+
+
+def _detached(call: Call, row: Attachment, alias: str) -> int:
+    """The rows go; how many volumes have their bitmaps cleared. Hold the lock."""
+    world = call.world
+    if world.attachments.pop((row.vm_id, row.disk_id), None) is None:
+        raise refuse("ALREADY_DETACHED")
+    _clear_checkpoints(world, row.disk_id)
+    layers = len(world.chain(row.disk_id)) if world.settings.clears() else 0
+    if row.snapshot_id is None:
+        world.volumes[world.disks[row.disk_id].active_volume_id].snapshot_id = NO_SNAPSHOT
+    record(world, 2018, call.who, row.vm_id, disk=alias)
+    return layers
 
 
 def validate(world: World, vm_id: str, disk_id: str) -> tuple[Vm, Attachment]:
@@ -60,7 +70,7 @@ def validate(world: World, vm_id: str, disk_id: str) -> tuple[Vm, Attachment]:
     vm = world.vms.get(vm_id)
     if vm is None:
         raise refuse("VM_NOT_FOUND")
-    if not vm.managed:
+    if not vm.is_managed():
         raise refuse("NON_MANAGED_VM")
     if vm.status not in {"up", "down"}:
         raise base.vm_status(vm)
@@ -160,15 +170,39 @@ def _update_disk(call: Call, row: Attachment, change: Change) -> None:
             wants = [Want("disk", disk.id, Said("DISKS_LOCKED"))]
             plugged = [holder.vm_id for holder in world.holders(disk.id) if holder.active]
             wants += [Want("vm", vm, Said("VM_IS_LOCKED"), exclusive=False) for vm in plugged]
-        with engine.locks.holding(wants), world.lock:
-            grows = change.provisioned_size not in (None, disk.virtual_size)
-            if grows and row.snapshot_id is not None:
-                raise refuse("RESIZE_DISK_SNAPSHOT")
-            for name in ("interface", "bootable", "pass_discard"):
-                value = getattr(change, name)
-                if value is not None:
-                    setattr(row, name, value)
-            for name in ("alias", "description"):
-                if getattr(change, name) is not None:
-                    setattr(disk, name, getattr(change, name))
-            record(world, 88, call.who, row.vm_id, disk=disk.alias)
+        held = engine.locks.acquire(wants)
+        try:
+            with world.lock:
+                _change(row, disk, change)
+                _update_in_background(call, row, disk, held)
+        except Refusal:
+            engine.locks.release(held)
+            raise
+
+
+def _change(row: Attachment, disk: Disk, change: Change) -> None:
+    grows = change.provisioned_size not in (None, disk.virtual_size)
+    if grows and row.snapshot_id is not None:
+        raise refuse("RESIZE_DISK_SNAPSHOT")
+    for name in ("interface", "bootable", "pass_discard"):
+        value = getattr(change, name)
+        if value is not None:
+            setattr(row, name, value)
+    for name in ("alias", "description"):
+        if getattr(change, name) is not None:
+            setattr(disk, name, getattr(change, name))
+
+
+def _update_in_background(call: Call, row: Attachment, disk: Disk, held: Held) -> None:
+    """The answer comes before the end: until then the disk is locked, and so is its active volume."""
+    engine, world = call.engine, call.world
+    volume = world.volumes[disk.active_volume_id]
+    former, volume.status = volume.status, "locked"
+
+    def finish() -> None:
+        volume.status = former
+        engine.locks.release(held)
+        record(world, 88, call.who, row.vm_id, disk=disk.alias)
+
+    engine.watch(disk.id, world.settings.disk_polls, finish, False)
+    engine.work_done(disk.id)

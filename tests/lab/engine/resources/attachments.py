@@ -11,7 +11,7 @@ from ovirtsdk4 import types
 
 from lab.engine import codec, present
 from lab.engine import permissions as may
-from lab.engine.codec import incomplete
+from lab.engine.codec import incomplete, query_fault
 from lab.engine.commands import attach as attaching
 from lab.engine.commands import detach as detaching
 from lab.engine.commands import disks as disking
@@ -109,6 +109,9 @@ def update_attachment(call: Call, vm_id: str, disk_id: str) -> Response:
     body = codec.read(call.request.body, types.DiskAttachment)
     interface = codec.enum_text(call.request.body, "interface", INTERFACES)
     with call.world.lock:
+        if body.active is None and (vm_id, disk_id) not in call.world.attachments:
+            # Nothing is to be plugged, so it is the update of the disk that finds nothing.
+            raise query_fault(404, f"Entity not found: {disk_id}")
         _row(call, vm_id, disk_id)
     if body.id is not None and body.id != disk_id:
         reason = "Broken immutability constraint"

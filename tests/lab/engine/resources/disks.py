@@ -200,7 +200,7 @@ def list_attached(call: Call, data_centre_id: str) -> Response:
         for row in call.world.domains.values():
             if row.data_centre_id == data_centre_id and view.domain(row):
                 entity = _domain(call, row)
-                entity.value.status = types.StorageDomainStatus(row.status)
+                entity.value.status = present.word(types.StorageDomainStatus, row.status)
                 shown.append(entity)
         return listing("storage_domains", shown)
 
