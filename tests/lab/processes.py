@@ -75,7 +75,9 @@ def run(
     except FileNotFoundError as missing:
         raise CommandError(words, 127, f"not installed: {missing.filename}") from missing
     except subprocess.TimeoutExpired as late:
-        raise CommandError(words, 124, f"not done after {timeout} s") from late
+        printed = (late.stderr or late.stdout or b"").decode(errors="replace")
+        told = f"{printed.rstrip()}\nnot done after {timeout} s"
+        raise CommandError(words, 124, told.lstrip()) from late
     out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
     if done.returncode not in ok:
         raise CommandError(words, done.returncode, err or out)

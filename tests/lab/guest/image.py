@@ -33,6 +33,7 @@ PACKAGES = (
 )
 SIZE = "1500M"
 _BUILD_SECONDS = 900.0
+_TOLD_LINES = 30
 # Program: the Debian package that brings it.
 PROGRAMS = {
     "qemu-system-x86_64": "qemu-system-x86",
@@ -160,7 +161,7 @@ def _make(image: Image) -> None:
         tree = work.directory / "root.tar"
         # In a user namespace this program is another user, who reads recipe and key.
         os.chmod(work.directory, 0o755)  # noqa: S103
-        _install(work, tree)
+        install(work, tree)
         _unpack(work, tree)
         tree.unlink()
         _boot_once(work)
@@ -171,8 +172,13 @@ def _make(image: Image) -> None:
     run(["qemu-img", "rebase", "-u", "-b", image.root, "-F", "raw", "-f", "qcow2", image.disk])
 
 
-def _install(work: Image, tree: Path) -> None:
-    """Install the packages into a tree, and make a guest of it."""
+def install(work: Image, tree: Path, suite: str = SUITE, mirror: str | None = None) -> None:
+    """Install the packages into a tree, and make a guest of it.
+
+    Raises CommandError with the last lines that the builder and its programs have printed.
+
+    mirror: where the packages are, as in a line of sources.list; None: where Debian has them.
+    """
     with tempfile.TemporaryDirectory(prefix="lab-recipe-") as name:
         recipe = Path(name)
         recipe.chmod(0o755)
@@ -182,12 +188,18 @@ def _install(work: Image, tree: Path) -> None:
         hook = f'sh {recipe}/hook.sh "$1" {recipe} {recipe}/key'
         excluded = [f"path-exclude=/usr/share/{what}/*" for what in ("doc", "man", "locale")]
         argv: list[str | Path] = [
-            *("mmdebstrap", "--quiet", "--variant=essential"),
+            # With --quiet it keeps to itself what apt says of a failure.
+            *("mmdebstrap", "--variant=essential"),
             *('--aptopt=Apt::Install-Recommends "false"', "--dpkgopt=force-unsafe-io"),
             *(f"--dpkgopt={one}" for one in excluded),
-            *(f"--include={','.join(PACKAGES)}", f"--customize-hook={hook}", SUITE, tree),
+            *(f"--include={','.join(PACKAGES)}", f"--customize-hook={hook}", suite, tree),
+            *([mirror] if mirror is not None else []),
         ]
-        run(argv, timeout=_BUILD_SECONDS)
+        try:
+            run(argv, timeout=_BUILD_SECONDS)
+        except CommandError as error:
+            told = "\n".join(["its last lines:", *error.stderr.splitlines()[-_TOLD_LINES:]])
+            raise CommandError(["mmdebstrap", suite], error.returncode, told) from error
 
 
 def _unpack(work: Image, tree: Path) -> None:
