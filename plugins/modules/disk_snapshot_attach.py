@@ -84,7 +84,8 @@ options:
   checkpoints:
     description:
       - What to do if a disk has checkpoints of incremental backup that the engine would clear at detach, as engines from
-        4.5.8 on do. Another backup product that works with them would have to begin anew.
+        4.5.8 on do, and builds that are no release. Another backup product that works with them would have to start over.
+      - A disk that is enabled for incremental backup may have checkpoints that no list shows. It is treated like one that has.
     type: str
     choices:
       - refuse

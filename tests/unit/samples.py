@@ -33,8 +33,8 @@ def uuid(number: int) -> str:
     return f"{number:08x}-0000-4000-8000-000000000000"
 
 
-APPLIANCE = Vm(VmId(uuid(0xA)), "appliance", "up")
-SOURCE = Vm(VmId(uuid(0xB)), "web01", "up")
+APPLIANCE = Vm(VmId(uuid(0xA)), "appliance", "up", host_id="host-2")
+SOURCE = Vm(VmId(uuid(0xB)), "web01", "up", host_id="host-1")
 DISKS = tuple(DiskId(uuid(0xD0 + number)) for number in range(5))
 SNAPSHOTS = tuple(SnapshotId(uuid(0x50 + number)) for number in range(4))
 

@@ -216,10 +216,17 @@ class Event:
 
 @dataclass(frozen=True)
 class Checkpointed:
-    """Disks with checkpoints of incremental backup; not ``certain`` if they only may have some."""
+    """Disks with checkpoints of incremental backup.
+
+    :param disk_ids: Disks that have some.
+    :param possible: Disks that may have some: incremental backup is enabled for them, and no list shows any.
+        The engine's list leaves out a checkpoint whose parent was deleted (contract section 15).
+    :param hidden: This user may not see the list.
+    """
 
     disk_ids: tuple[DiskId, ...] = ()
-    certain: bool = True
+    possible: tuple[DiskId, ...] = ()
+    hidden: bool = False
 
 
 NO_CHECKPOINTS = Checkpointed()

@@ -154,8 +154,8 @@ CHECKPOINTS = Rule(
     "checkpoints",
     "A disk with checkpoints of incremental backup is not attached where the detach would clear"
     " them.",
-    "Engines from 4.5.8 on clear the bitmaps and checkpoints of a disk at every detach, also that of"
-    " a snapshot; other backup products lose their chain.",
+    "Engines from 4.5.8 on, and builds that are no release, clear the bitmaps and checkpoints of a disk"
+    " at every detach, also that of a snapshot; other backup products lose their chain.",
     "Set checkpoints to warn or allow if the next incremental backup may be a full one; or use an"
     " engine up to 4.5.7.",
 )
@@ -307,11 +307,6 @@ def not_in_preview(appliance: Vm, snapshots: Iterable[Snapshot]) -> list[Violati
     ]
 
 
-_MAY_HAVE = (
-    "is enabled for incremental backup, so it may have checkpoints (this user may not see them)"
-)
-
-
 @dataclass(frozen=True)
 class NamedDisk:
     """As much of a disk as a message needs."""
@@ -326,27 +321,61 @@ def checkpoints_kept(
     """Refuse disks whose checkpoints the engine would clear at detach (contract section 3)."""
     if not clears_checkpoints(engine_version):
         return []
-    what = "has checkpoints" if checkpointed.certain else _MAY_HAVE
     return [
         Violation(
             CHECKPOINTS,
-            f"Disk {disk.alias!r} {what}, which engine {engine_version} would clear when its"
-            " snapshot is detached.",
+            f"Disk {disk.alias!r} {_has_checkpoints(disk.disk_id, checkpointed)}, which"
+            f" {_clearing(engine_version)} when its snapshot is detached.",
             {
                 "disk_id": disk.disk_id,
                 "engine_version": engine_version,
-                "certain": checkpointed.certain,
+                "certain": disk.disk_id in checkpointed.disk_ids,
             },
         )
         for disk in disks
-        if disk.disk_id in checkpointed.disk_ids
+        if disk.disk_id in (*checkpointed.disk_ids, *checkpointed.possible)
     ]
 
 
+def _has_checkpoints(disk_id: str, checkpointed: Checkpointed) -> str:
+    if disk_id in checkpointed.disk_ids:
+        return "has checkpoints"
+    why = (
+        "this user may not see them"
+        if checkpointed.hidden
+        else "the engine's list shows none, and leaves out those whose parent was deleted"
+    )
+    return f"is enabled for incremental backup, so it may have checkpoints ({why})"
+
+
+def _clearing(engine_version: str) -> str:
+    """What an engine of a version does to checkpoints; of a build it is assumed."""
+    if _release(engine_version) is not None:
+        return f"engine {engine_version} would clear"
+    told = f"engine version {engine_version!r}" if engine_version else "an unknown engine version"
+    return f"an engine newer than 4.5.7 would clear ({told} is no release, and counts as one)"
+
+
+_RELEASE = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:(?:\.\d+)*-\d[\w.~^-]*)?")
+"""Three numbers, more where the package's release follows, such as 4.5.7-1.el9 and 4.3.10.4-1.el7."""
+_BUILD = re.compile(r"snapshot|master|git", re.IGNORECASE)
+
+
+def _release(engine_version: str) -> tuple[int, int, int] | None:
+    """The numbers of a release; None for a version that somebody built, or that is not told.
+
+    An engine built from the sources announces 4.4.0.0, whatever it is (contract section 15).
+    """
+    found = _RELEASE.fullmatch(engine_version)
+    if found is None or _BUILD.search(engine_version):
+        return None
+    return int(found[1]), int(found[2]), int(found[3])
+
+
 def clears_checkpoints(engine_version: str) -> bool:
-    """Whether a detach clears checkpoints: from 4.5.8 on, and where the version is unreadable."""
-    numbers = re.findall(r"\d+", engine_version)[:3]
-    return tuple(int(number) for number in numbers) >= (4, 5, 8) or not numbers
+    """Whether a detach clears checkpoints: from 4.5.8 on, and, to be safe, on what is no release."""
+    numbers = _release(engine_version)
+    return numbers is None or numbers >= (4, 5, 8)
 
 
 def disks_plugged(source: Vm, unplugged: Iterable[NamedDisk]) -> list[Violation]:
@@ -367,11 +396,23 @@ def disks_plugged(source: Vm, unplugged: Iterable[NamedDisk]) -> list[Violation]
 
 
 def same_host(appliance: Vm, source: Vm) -> list[Violation]:
-    """Warn of a source VM whose paths the detach could disturb."""
-    if not source.host_id or source.host_id != appliance.host_id:
+    """Warn of a source VM whose paths the detach could disturb, and where nobody can tell."""
+    if not _runs(appliance) or not _runs(source):
         return []
-    message = f"{source.name!r} and the appliance {appliance.name!r} run on one host."
-    return [Violation(SAME_HOST, message, {"host_id": source.host_id})]
+    names = f"{source.name!r} and the appliance {appliance.name!r}"
+    if not source.host_id or not appliance.host_id:
+        message = (
+            f"Nothing tells whether {names} run on one host: the engine shows hosts of VMs to"
+            " administrators only."
+        )
+        return [Violation(SAME_HOST, message, {"host_id": None})]
+    if source.host_id != appliance.host_id:
+        return []
+    return [Violation(SAME_HOST, f"{names} run on one host.", {"host_id": source.host_id})]
+
+
+def _runs(vm: Vm) -> bool:
+    return vm.status not in ("down", "suspended")
 
 
 def only_disk_snapshots(holdings: Iterable[Holding]) -> list[Violation]:

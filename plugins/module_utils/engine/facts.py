@@ -149,15 +149,16 @@ def attach_events(engine: EnginePort, holder: Vm) -> list[Event]:
 
 
 def checkpointed(engine: EnginePort, vm: Vm) -> Checkpointed:
-    """Disks of a VM that have checkpoints, or may have: not every user may see checkpoints.
+    """Disks of a VM that have checkpoints, or may have: no list proves that there are none.
 
-    Without incremental backup enabled on a disk it cannot get any; that everybody may see.
+    Not every user may see the list, and it leaves out a checkpoint whose parent was deleted. Without
+    incremental backup enabled a disk cannot get any; that everybody may see.
     """
     told = engine.checkpointed(vm.id)
-    if told is not None:
-        return Checkpointed(tuple(told))
+    seen = tuple(told or ())
     enabled = [disk.id for _attachment, disk in vm_disks(engine, vm) if disk.incremental]
-    return Checkpointed(tuple(enabled), certain=False)
+    possible = tuple(one for one in enabled if one not in seen)
+    return Checkpointed(seen, possible, hidden=told is None)
 
 
 def unplugged(engine: EnginePort, vm: Vm) -> tuple[rules.NamedDisk, ...]:

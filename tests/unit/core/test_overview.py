@@ -111,7 +111,7 @@ def test_a_disk_that_both_share_is_no_problem_because_it_is_left_out() -> None:
 
 @pytest.mark.parametrize(
     ("source_host", "appliance_host", "warned"),
-    [("h1", "h1", True), ("h1", "h2", False), ("", "", False), ("h1", "", False)],
+    [("h1", "h1", True), ("h1", "h2", False), ("", "", True), ("h1", "", True)],
 )
 def test_one_host(source_host: str, appliance_host: str, warned: bool) -> None:
     source = replace(WEB, vm=replace(SOURCE, host_id=source_host))
@@ -123,4 +123,7 @@ def test_appliance_facts() -> None:
     facts = overview.appliance_facts(APART)
     assert (facts["id"], facts["name"], facts["status"]) == (APPLIANCE.id, "appliance", "up")
     assert facts["host_id"] == "h1"
-    assert overview.appliance_facts(replace(APART, vm=APPLIANCE))["host_id"] is None
+    assert (
+        overview.appliance_facts(replace(APART, vm=replace(APPLIANCE, host_id="")))["host_id"]
+        is None
+    )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from unit.samples import (
@@ -199,6 +200,7 @@ def test_an_appliance_in_preview() -> None:
     ("version", "clears"),
     [
         ("4.3.10.4-1.el7", False),
+        ("4.4.10.7-0.4.el8ev", False),
         ("4.4.10", False),
         ("4.5.7-1.el9", False),
         ("4.5.8-1.el9", True),
@@ -206,8 +208,14 @@ def test_an_appliance_in_preview() -> None:
         ("4.5.10", True),
         ("4.6.0", True),
         ("5.0", True),
+        ("4.5.8.1-1.el9", True),
         ("", True),
         ("master", True),
+        ("4.5", True),
+        ("4.4.0.0", True),
+        ("4.5.6-SNAPSHOT", True),
+        ("4.5.5-0.master.20230612.el9", True),
+        ("4.5.6-1.gitabcdef.el9", True),
     ],
 )
 def test_checkpoints_are_cleared_by_newer_engines(version: str, clears: bool) -> None:
@@ -266,11 +274,48 @@ def test_enforce() -> None:
     }
 
 
-def test_checkpoints_that_nobody_may_see_are_taken_for_possible() -> None:
-    disks = [snapshot_disk(DISKS[1])]
-    (found,) = rules.checkpoints_kept("4.5.8", disks, Checkpointed((DISKS[1],), certain=False))
-    assert "may have checkpoints" in found.message
-    assert found.evidence["certain"] is False
+@pytest.mark.parametrize(
+    ("hidden", "why"), [(True, "this user may not see"), (False, "whose parent was deleted")]
+)
+def test_checkpoints_that_no_list_shows_are_taken_for_possible(hidden: bool, why: str) -> None:
+    disks = [snapshot_disk(DISKS[0]), snapshot_disk(DISKS[1]), snapshot_disk(DISKS[2])]
+    known = Checkpointed((DISKS[0],), (DISKS[1],), hidden)
+    has, may_have = rules.checkpoints_kept("4.5.8", disks, known)
+    assert "has checkpoints" in has.message
+    assert has.evidence["certain"] is True
+    assert "may have checkpoints" in may_have.message
+    assert why in may_have.message
+    assert may_have.evidence["certain"] is False
+
+
+@pytest.mark.parametrize(("version", "told"), [("4.4.0.0", "'4.4.0.0'"), ("", "an unknown")])
+def test_a_version_that_is_no_release_is_told_as_such(version: str, told: str) -> None:
+    known = Checkpointed((DISKS[1],))
+    (found,) = rules.checkpoints_kept(version, [snapshot_disk(DISKS[1])], known)
+    assert told in found.message
+    assert "no release" in found.message
+
+
+@pytest.mark.parametrize(
+    ("source", "appliance", "words"),
+    [
+        ({"host_id": "h1"}, {"host_id": "h1"}, "run on one host"),
+        ({"host_id": "h1"}, {"host_id": "h2"}, None),
+        ({"host_id": None}, {"host_id": None}, "Nothing tells"),
+        ({"host_id": "h1"}, {"host_id": None}, "Nothing tells"),
+        ({"host_id": None, "status": "down"}, {"host_id": "h1"}, None),
+        ({"host_id": None}, {"host_id": None, "status": "down"}, None),
+    ],
+)
+def test_one_host_is_warned_of_and_so_is_not_knowing(
+    source: dict[str, Any], appliance: dict[str, Any], words: str | None
+) -> None:
+    found = rules.same_host(
+        replace(APPLIANCE, **{"status": "up", **appliance}),
+        replace(SOURCE, **{"status": "up", **source}),
+    )
+    assert [one.rule for one in found] == [rules.SAME_HOST] * (words is not None)
+    assert words is None or words in found[0].message
 
 
 def test_every_final_refusal_of_the_engine_has_a_rule_or_a_sentence_why_not() -> None:
