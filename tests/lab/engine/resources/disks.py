@@ -82,6 +82,13 @@ def update_disk(call: Call, disk_id: str) -> Response:
         return ok(_shown(call, row))
 
 
+# What the lab carries out of the body of a new disk.
+_CARRIED_OUT = (
+    *("id", "alias", "name", "description", "provisioned_size", "format", "sparse"),
+    *("shareable", "backup", "storage_domains.id", "storage_domains.name"),
+)
+
+
 def add_disk(call: Call) -> Response:
     """POST /disks: an empty disk that nobody holds."""
     body = codec.read(call.request.body, types.Disk)
@@ -89,6 +96,7 @@ def add_disk(call: Call) -> Response:
         raise incomplete("Disk [provisionedSize, format] required for add")
     if not body.storage_domains:
         raise incomplete("Disk [storageDomains.storageDomain.id|name] required for add")
+    carried_out(call, body, *_CARRIED_OUT)
     wanted = commands.Wanted(
         body.alias or body.name or "disk",
         _domain_id(call, body.storage_domains[0]),

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from ovirtsdk4 import types
 
 from lab.engine import codec, networks, present
@@ -13,8 +15,16 @@ from lab.engine.commands import imports as commands
 from lab.engine.core import Call
 from lab.engine.http import Response, not_found
 from lab.engine.resources.common import created, listing, ok, see_vm
-from lab.engine.router import Route, carried_out
+from lab.engine.router import Route, carried_out, name_of
 from lab.model import API, Vm, VnicProfile, new_id
+
+# What the lab carries out of the body of a new VM, and of one with a configuration.
+_SHARED = ("name", "description", "comment", "cluster.id", "cluster.name")
+_CONFIGURED = (
+    "initialization.regenerate_ids",
+    "initialization.configuration.type",
+    "initialization.configuration.data",
+)
 
 
 def add_vm(call: Call) -> Response:
@@ -28,6 +38,7 @@ def add_vm(call: Call) -> Response:
     if configuration.type is None or not configuration.data:
         fields = "initialization.configuration.type, initialization.configuration.data"
         raise incomplete(f"Vm [{fields}] required for add")
+    carried_out(call, body, *_SHARED, *_CONFIGURED)
     wanted = commands.Wanted(
         _cluster_id(call, body.cluster),
         configuration.data.strip(),
@@ -47,11 +58,21 @@ def _add_empty(call: Call, body: types.Vm) -> Response:
     if body.template is None or not (body.template.id or body.template.name):
         raise incomplete("Vm [template.id|name] required for add")
     if body.template.id != present.BLANK and body.template.name != "Blank":
-        raise not_found()
+        _from_template(call, body.template)
+    carried_out(call, body, *_SHARED, "template.id", "template.name", "memory")
     vm = Vm(new_id(), body.name, _cluster_id(call, body.cluster), memory=body.memory or 1 << 30)
+    vm.description, vm.comment = body.description or "", body.comment or ""
     commands.make_empty(call, vm)
     with call.world.lock:
         return created(call, present.vm(call, vm))
+
+
+def _from_template(call: Call, given: types.Template) -> NoReturn:
+    with call.world.lock:
+        rows = call.world.templates.values()
+        if any(given.id == row.id or given.name == row.name for row in rows):
+            raise codec.not_implemented(name_of(call), "a template that is not Blank")
+    raise not_found()
 
 
 def _cluster_id(call: Call, given: types.Cluster) -> str:
