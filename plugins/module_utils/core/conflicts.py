@@ -63,9 +63,11 @@ TABLE: tuple[Meaning, ...] = (
     _entry("engine_maintenance", "Engine is running in Maintenance mode", True),
     _entry(
         "domain_status_passing",
-        "Storage Domain's status is (?:Locked|Activating|Preparing For Maintenance|Unknown)",
+        "Storage Domain's status is (?:Locked|Activating|Preparing ?For ?Maintenance|Unknown)",
         True,
     ),
+    # For some seconds, while another host becomes the SPM.
+    _entry("data_center_status_passing", "Unknown Data Center status", True),
     _entry(
         "plug_failed",
         "Failed to hot-plug disk",

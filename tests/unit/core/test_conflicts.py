@@ -75,8 +75,9 @@ PASSES = [
     ),
     *[
         (f"{ATTACH}. The relevant Storage Domain's status is {state}.", "domain_status_passing")
-        for state in ("Locked", "Activating", "Preparing For Maintenance", "Unknown")
+        for state in ("Locked", "Activating", "PreparingForMaintenance", "Unknown")
     ],
+    ("Cannot create Snapshot. Unknown Data Center status.", "data_center_status_passing"),
     ("Failed to hot-unplug disk", "unplug_failed"),
     ("Network error during communication with the Host.", "host_unreachable"),
 ]
