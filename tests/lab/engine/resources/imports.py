@@ -55,6 +55,8 @@ def add_vm(call: Call) -> Response:
 def _add_empty(call: Call, body: types.Vm) -> Response:
     if body.name is None:
         raise incomplete("Vm [name] required for add")
+    if body.snapshots:
+        raise codec.not_implemented("POST /vms", "snapshots")
     if body.template is None or not (body.template.id or body.template.name):
         raise incomplete("Vm [template.id|name] required for add")
     if body.template.id != present.BLANK and body.template.name != "Blank":
