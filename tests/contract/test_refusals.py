@@ -135,7 +135,7 @@ def test_a_refusal_that_was_not_recorded(stage: Stage, row: Unrecorded) -> None:
     bench, box = stage.bench, stage.bench.appliance.id
     if row.detach:
         bench.attach(stage.disk_id, stage.snapshot_id)
-    row.arrange(Place(stage.control, box, stage.disk_id, stage.snapshot_id))
+    row.arrange(Place(stage.control, box, stage.disk_id))
     attach = partial(bench.engine.attach, box, stage.disk_id, stage.snapshot_id, AttachSettings())
     fault = fault_of(partial(bench.engine.detach, box, stage.disk_id) if row.detach else attach)
     assert fault is not None
@@ -220,6 +220,27 @@ def test_what_is_refused_while_a_snapshot_is_made(bench: Bench) -> None:
         "remove": taken,
         "remove another": taken,
         "create": taken,
+    }
+
+
+def test_what_is_refused_while_a_snapshot_is_removed(bench: Bench) -> None:
+    """Any snapshot of the VM: the removal locks all volumes of its disks."""
+    old, other = bench.snapshot(), bench.snapshot()
+    disk = bench.disks(old)[0].disk_id
+    bench.remove(other, "x")
+    reasons = {
+        "attach another": bench.refused(bench.attach, disk, old, active=False).reason,
+        "remove again": bench.refused(bench.remove, other, "x").reason,
+        "remove another": bench.refused(bench.remove, old, "x").reason,
+        "create": bench.refused(bench.order_snapshot).reason,
+    }
+    bench.await_snapshot(other, None)
+    merging = "vm_during_snapshot"
+    assert reasons == {
+        "attach another": "disks_locked",
+        "remove again": merging,
+        "remove another": merging,
+        "create": merging,
     }
 
 

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from player.arranging import Arranger
 from player.client import PASSWORD, Client
+from player.compare import Answered
 from player.names import Names
 from player.reading import until, value_of
 from player.scenes import Arrange, Question, Scene, Wait, load
@@ -58,6 +59,10 @@ class Row:
     title: str
     reason: str
     retry: bool
+
+    def __str__(self) -> str:
+        """Its name in a report."""
+        return f"{self.scene}: {self.title}"
 
 
 def _rows(
@@ -192,6 +197,7 @@ _DETACH = (
         *("second detach", "detach, unknown disk", "detach of a disk of another VM"),
     ),
     *_rows("6", "detach-2", "not_attached", "6 device row missing", "after both rows"),
+    *_rows("6", "detach-2", "unknown", "attach with the other row left"),
     *_rows("7", "detach-2", "interface_no_hotplug", "7 IDE plugged, VM up"),
     *_rows(
         *("8", "detach-1", "disk_configured_in_snapshot"),
@@ -267,7 +273,7 @@ class Stage:
         for name, path in question.save.items():
             self.names.bound[name] = value_of(answered, path) or ""
 
-    def send(self, question: Question) -> Any:  # noqa: ANN401  the player's answer
+    def send(self, question: Question) -> Answered:
         """Put a question as it was recorded."""
         fill = self.names.fill
         headers = {k: None if v is None else fill(v) for k, v in question.headers.items()}
@@ -340,15 +346,6 @@ class Place:
     control: Control
     appliance: str
     disk: str
-    snapshot: str
-
-    def row(self, table: str, row_id: str) -> Mapping[str, Json]:
-        """A row of the lab's world."""
-        return next(one for one in self.control.world()[table] if one["id"] == row_id)
-
-    def patch_domain(self, **values: Json) -> None:
-        """Change the storage domain of the disk."""
-        self.control.patch("domains", self.row("disks", self.disk)["domain_id"], **values)
 
 
 Arrangement = Callable[[Place], object]
