@@ -103,6 +103,8 @@ def checked(call: Call) -> Call:
     _same_type(request, root, meant)
     for wrong in grammar.wrongs(root, grammar.type_of(root.tag) or ""):
         _refuse(call.engine, request, meant, wrong, sent == "application/json")
+    if grammar.in_small_letters(root, grammar.type_of(root.tag) or ""):
+        text = ET.tostring(root)
     return replace(call, request=replace(request, body=text))
 
 

@@ -163,20 +163,6 @@ def read(body: bytes, kind: type[T]) -> T:
     return value
 
 
-def enum_text(body: bytes, name: str, allowed: frozenset[str]) -> str | None:
-    """The text of an enum element at the top of a body; 400 when it is none of the enum.
-
-    The SDK's reader turns an unknown word into None, so it has to be looked at before.
-    """
-    node = ET.fromstring(body).find(name)  # noqa: S314  the SDK has read it before
-    if node is None or node.text is None:
-        return None
-    text = node.text.strip()
-    if text not in allowed:
-        raise fault(400, "Invalid value", f"{text} is not a valid value for {name}")
-    return text
-
-
 def uuid_or_400(text: str) -> str:
     """A snapshot id of a body; 400 when it is no UUID."""
     try:

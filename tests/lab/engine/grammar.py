@@ -89,6 +89,18 @@ def _wrong(node: ET.Element, rule: Rule, type_name: str) -> Iterator[Wrong]:
         yield Wrong(rule.kind, rule.of or type_name, node.tag, (node.text or "").strip())
 
 
+def in_small_letters(node: ET.Element, type_name: str) -> bool:
+    """Write the words of enumerations as the SDK knows them; whether any was written otherwise."""
+    changed, known = False, rules(type_name)
+    for child in node:
+        rule = known.get(child.tag)
+        if rule is not None and rule.kind == "type" and not rule.many:
+            changed |= in_small_letters(child, rule.of)
+        elif rule is not None and rule.kind == "enum" and child.text != (child.text or "").lower():
+            child.text, changed = (child.text or "").lower(), True
+    return changed
+
+
 def _fits(text: str, rule: Rule) -> bool:
     if rule.kind == "boolean":
         return text.lower() in BOOLEANS

@@ -16,12 +16,13 @@ from lab.engine.commands import attach as attaching
 from lab.engine.commands import detach as detaching
 from lab.engine.commands import disks as disking
 from lab.engine.core import Call
-from lab.engine.http import Answer, Response, not_found
+from lab.engine.http import Response, error_page, not_found
 from lab.engine.resources.common import created, listing, ok, removed
 from lab.engine.router import Route
 from lab.model import Attachment
 
-INTERFACES = frozenset(one.value for one in types.DiskInterface)
+# What an id without any text is read as.
+NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
 def _see(call: Call, vm_id: str) -> bool:
@@ -52,11 +53,12 @@ def get_attachment(call: Call, vm_id: str, disk_id: str) -> Response:
 def add_attachment(call: Call, vm_id: str) -> Response:
     """POST: attach a disk or a disk snapshot; without a disk id, create a disk."""
     body = codec.read(call.request.body, types.DiskAttachment)
-    interface = codec.enum_text(call.request.body, "interface", INTERFACES)
+    if body.id is not None:
+        codec.uuid_or_400(body.id)
     if body.disk is None:
-        raise incomplete("DiskAttachment [disk] required for add")
+        raise error_page("java.lang.NullPointerException")
     disk_id = _disk_id(body.disk) if body.disk.id is not None else _new_disk(call, body)
-    row = attaching.attach(call, _wanted(vm_id, disk_id, interface, body))
+    row = attaching.attach(call, _wanted(vm_id, disk_id, body))
     if body.disk.id is None:
         with call.world.lock:
             disk = call.world.disks[disk_id]
@@ -67,24 +69,25 @@ def add_attachment(call: Call, vm_id: str) -> Response:
 def _disk_id(disk: types.Disk) -> str:
     """The disk's id; what is no UUID hits an engine without a mapper for it."""
     try:
-        return str(UUID(disk.id))
+        return str(UUID(disk.id)) if disk.id else NOBODY
     except ValueError as problem:
-        text = f"Invalid UUID string: {disk.id}".encode()
-        raise Answer(Response(500, text, "text/plain")) from problem
+        raise error_page(f"Invalid UUID string: {disk.id}") from problem
 
 
-def _wanted(
-    vm_id: str, disk_id: str, interface: str | None, body: types.DiskAttachment
-) -> attaching.Wanted:
+def _interface(body: types.DiskAttachment) -> str | None:
+    return body.interface.value if body.interface is not None else None
+
+
+def _wanted(vm_id: str, disk_id: str, body: types.DiskAttachment) -> attaching.Wanted:
     snapshot = body.disk.snapshot
-    if snapshot is not None and snapshot.id is None:
+    if snapshot is not None and not snapshot.id:
         raise incomplete("Disk [snapshot.id] required for attachDiskToVm")
     read_only = body.read_only if body.disk.read_only is None else body.disk.read_only
     return attaching.Wanted(
         vm_id,
         disk_id,
         codec.uuid_or_400(snapshot.id) if snapshot is not None else None,
-        interface,
+        _interface(body),
         active=bool(body.active),
         bootable=bool(body.bootable),
         read_only=bool(read_only),
@@ -96,7 +99,7 @@ def _wanted(
 def _new_disk(call: Call, body: types.DiskAttachment) -> str:
     given = body.disk
     if given.provisioned_size is None or given.format is None:
-        raise incomplete("Disk [provisionedSize, format] required for add")
+        raise incomplete("Disk [provisionedSize|size, format] required for invoke")
     domains = given.storage_domains or []
     domain_id = domains[0].id if domains else next(iter(call.world.domains))
     alias = given.alias or given.name or "disk"
@@ -107,7 +110,6 @@ def _new_disk(call: Call, body: types.DiskAttachment) -> str:
 def update_attachment(call: Call, vm_id: str, disk_id: str) -> Response:
     """PUT: plug state first, then always an update of the disk itself."""
     body = codec.read(call.request.body, types.DiskAttachment)
-    interface = codec.enum_text(call.request.body, "interface", INTERFACES)
     with call.world.lock:
         if body.active is None and (vm_id, disk_id) not in call.world.attachments:
             # Nothing is to be plugged, so it is the update of the disk that finds nothing.
@@ -118,7 +120,7 @@ def update_attachment(call: Call, vm_id: str, disk_id: str) -> Response:
         raise codec.fault(409, reason, "Attempt to set immutable field: id")
     disk = body.disk or types.Disk()
     change = detaching.Change(
-        *(body.active, interface, body.bootable, body.pass_discard),
+        *(body.active, _interface(body), body.bootable, body.pass_discard),
         *(disk.provisioned_size, disk.alias or disk.name, disk.description),
     )
     return ok(present.attachment(detaching.update(call, vm_id, disk_id, change)))
