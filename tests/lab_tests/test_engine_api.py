@@ -281,7 +281,7 @@ def test_request_log_tells_writes(lab: Lab) -> None:
     ]
     assert logged[1].user == ADMIN[0]
     assert logged[1].correlation_id == "mine"
-    assert [one.status for one in control.writes()] == [400]
+    assert [one.status for one in control.writes()] == [500]
 
 
 def test_control_makes_vms_and_refuses_nonsense(lab: Lab) -> None:

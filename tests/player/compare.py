@@ -118,9 +118,10 @@ class Comparison:
 
     def _attributes(self, recorded: Node, came: Node, path: str) -> Iterator[Difference]:
         for name in sorted({*recorded.attributes, *came.attributes}):
-            texts = (recorded.attributes.get(name), came.attributes.get(name))
-            if texts[0] is None or texts[1] is None or not self._same(*texts, f"{path}/@{name}"):
-                yield Difference(f"{path}/@{name}", str(texts[0]), str(texts[1]))
+            here, there = recorded.attributes.get(name), came.attributes.get(name)
+            where = f"{path}/@{name}"
+            if here is None or there is None or not self._same(here, there, where):
+                yield Difference(where, str(here), str(there))
 
     def _same(self, recorded: str, came: str, path: str = "") -> bool:
         if path in NUMBERED:
