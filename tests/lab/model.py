@@ -204,7 +204,27 @@ class SnapshotDisk:
 
 
 @dataclass
+class Nic:
+    """A network card of a VM; network and profile are names, None where it is not connected."""
+
+    id: str
+    name: str
+    mac: str
+    network: str | None = None
+    profile: str | None = None
+    linked: bool = True
+    plugged: bool = True
+
+
+@dataclass
 class Vm:
+    """A VM. ``settings`` are those that differ from their defaults (``engine/settings.py``).
+
+    ``initialization`` is what cloud-init gets, by the names of the API. ``external`` is what TPM and NVRAM
+    hold, by kind: no API shows it, a snapshot's configuration alone has it. ``imported`` until it is changed:
+    without a quota, its devices bare. ``started`` and ``stopped`` are the last times of either.
+    """
+
     id: str
     name: str
     cluster_id: str
@@ -213,7 +233,10 @@ class Vm:
     description: str = ""
     comment: str = ""
     memory: int = 1 << 30
+    sockets: int = 1
     cores: int = 1
+    threads: int = 1
+    cpu_shares: int = 0
     os: str = "other"
     chipset: str = "q35_ovmf"
     virtio_scsi: bool = True
@@ -224,14 +247,18 @@ class Vm:
     during_backup: bool = False
     delete_protected: bool = False
     appliance: bool = False
-    mac: str = "56:6f:1a:2b:00:01"
-    nics: int = 1
+    nics: list[Nic] = field(default_factory=list)
     boot: str = "hd"
-    network: str | None = "ovirtmgmt"
-    profile: str | None = "ovirtmgmt"
+    tpm: bool = False
+    external: dict[str, str] = field(default_factory=dict)
+    imported: bool = False
+    settings: dict[str, str] = field(default_factory=dict)
+    initialization: dict[str, str] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
     fqdn: str | None = None
     created: datetime = field(default_factory=now)
+    started: datetime | None = None
+    stopped: datetime = field(default_factory=now)
     origin: str = "ovirt"
 
     def is_managed(self) -> bool:

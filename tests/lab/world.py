@@ -26,12 +26,14 @@ from lab.model import (
     Group,
     Host,
     Lun,
+    Nic,
     Role,
     Snapshot,
     User,
     Vm,
     World,
     new_id,
+    now,
 )
 
 MIB = 1 << 20
@@ -80,6 +82,8 @@ class LunSpec:
 class VmSpec:
     """A VM to make. An appliance gets a real guest with a repository of that many bytes.
 
+    ``nics`` are the networks of its network cards, empty for one that is not connected.
+
     Tier guest alone: ``guest`` runs a Linux in a VM that is no appliance; an appliance whose
     repository is not mounted has a blank disk instead.
     """
@@ -94,6 +98,7 @@ class VmSpec:
     guest: bool = False
     checkpoints: int = 0
     virtio_scsi: bool = True
+    nics: tuple[str, ...] = ("ovirtmgmt",)
     description: str = ""
     tags: tuple[str, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -244,12 +249,25 @@ def _vm_row(world: World, spec: VmSpec) -> Vm:
         description=spec.description,
         virtio_scsi=spec.virtio_scsi,
         appliance=spec.appliance,
-        mac=f"56:6f:1a:2b:{number >> 8:02x}:{number & 255:02x}",
+        nics=_nics(number, spec.nics),
         tags=list(spec.tags),
     )
     for name, value in converted(Vm, spec.fields).items():
         setattr(vm, name, value)
     return vm
+
+
+def _nics(number: int, networks: Sequence[str]) -> list[Nic]:
+    """Network cards of the VM with a number."""
+    return [
+        Nic(
+            *(new_id(), f"nic{place + 1}"),
+            mac=f"56:6f:1a:2b:{place:02x}:{number & 255:02x}",
+            network=name or None,
+            profile=name or None,
+        )
+        for place, name in enumerate(networks)
+    ]
 
 
 def _domain_id(world: World, vm: Vm, name: str | None) -> str:
@@ -382,8 +400,11 @@ def set_status(engine: Engine, vm: Vm, status: str) -> None:
         engine.host.pause_vm(vm.id)
     with world.lock:
         vm.status = status
+        if runs and not ran:
+            vm.started = now()
         if not runs:
             vm.host_id = None
+            vm.stopped = now()
         elif vm.host_id is None:
             hosts = [h.id for h in world.hosts.values() if h.cluster_id == vm.cluster_id]
             # The appliance lives on another host than its sources, as the docs advise.

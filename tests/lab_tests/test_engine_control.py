@@ -48,6 +48,7 @@ FITTING = {
     "Lun | None": (type(None),),
     "list[str]": (list,),
     "Vm | None": (type(None),),
+    "datetime | None": (type(None),),
 }
 READS = (*("vms", "disks", "hosts", "clusters", "storagedomains", "datacenters"),)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from xml.sax.saxutils import escape
 
 import pytest
@@ -204,9 +204,9 @@ def test_a_vm_is_made_anew_of_a_configuration(scene: Scene) -> None:
     assert reply.status == 201
     new = scene.lab.vm("web02")
     assert new.id != old.id
-    assert new.mac != old.mac
+    assert new.nics[0].mac != old.nics[0].mac
     assert (new.comment, new.description) == ("half made", old.description)
-    assert (new.status, new.network, new.os, new.cores) == ("down", "ovirtmgmt", old.os, old.cores)
+    assert (new.status, new.nics[0].network, new.os) == ("down", "ovirtmgmt", old.os)
     assert scene.lab.world.attachments_of(new.id) == [], "the disks are not free"
     assert 175 in scene.codes()
     assert scene.api.put(f"vms/{new.id}", "<vm><comment/></vm>").status == 200
@@ -215,14 +215,26 @@ def test_a_vm_is_made_anew_of_a_configuration(scene: Scene) -> None:
     assert scene.api.delete(f"vms/{new.id}?detach_only=true").status == 200
 
 
-def test_an_import_takes_the_original_disks_where_they_are_free(scene: Scene) -> None:
+def test_disks_of_an_ovf_are_attached_to_the_vm_that_the_ovf_names(scene: Scene) -> None:
     text, vm = scene.ovf("files01"), scene.lab.vm("files01")
     (row,) = scene.lab.world.attachments_of(vm.id)
     assert scene.api.delete(f"vms/{vm.id}/diskattachments/{row.disk_id}").status == 200
     assert scene.import_vm(text, "<name>files02</name>").status == 201
-    taken = scene.lab.world.attachments_of(scene.lab.vm("files02").id)
-    assert [one.disk_id for one in taken] == [row.disk_id], "this is what a restore must prevent"
-    assert 174 in scene.codes()
+    assert scene.lab.world.attachments_of(scene.lab.vm("files02").id) == []
+    taken = scene.lab.world.attachments_of(vm.id)
+    assert [one.disk_id for one in taken] == [row.disk_id], "the original's, and not the new VM's"
+    assert scene.codes()[-2:] == [2016, 174]
+    assert scene.api.delete(f"vms/{vm.id}?detach_only=true").status == 200
+    assert scene.import_vm(text, "<name>files03</name>").status == 201
+    assert scene.codes()[-1] == 175
+    assert scene.import_vm(text, regenerate=False).status == 201
+    assert [one.vm_id for one in scene.lab.world.holders(row.disk_id)] == [vm.id]
+
+
+def test_an_import_without_disks_logs_no_success(scene: Scene) -> None:
+    text = re.sub("<References>.*?</References>", "<References/>", scene.ovf("files01"))
+    assert scene.import_vm(text, "<name>files02</name>").status == 201
+    assert not {174, 175} & set(scene.codes())
 
 
 def test_a_kept_identity_needs_a_free_id_and_free_addresses(scene: Scene) -> None:
@@ -231,7 +243,8 @@ def test_a_kept_identity_needs_a_free_id_and_free_addresses(scene: Scene) -> Non
     reply = scene.import_vm(text, regenerate=False)
     assert reply.status == 409
     assert "would create duplicates in target MAC pool" in reply.detail
-    scene.control.patch("vms", vm.id, mac="00:00:00:00:00:01")
+    card = {**asdict(vm.nics[0]), "mac": "00:00:00:00:00:01"}
+    scene.control.patch("vms", vm.id, nics=[card])
     assert scene.import_vm(text, regenerate=False).detail == (
         "[Import VM failed - VM ID already exists in the system. Please remove the VM (files01) from "
         "the system first]"
@@ -277,12 +290,12 @@ def test_an_empty_vm_is_made_of_the_blank_template(scene: Scene) -> None:
 def test_a_card_without_a_profile_is_not_connected(scene: Scene) -> None:
     text = re.sub("ovirtmgmt", "vlan7", scene.ovf("files01"))
     assert scene.import_vm(text, "<name>files02</name>").status == 201
-    assert scene.lab.vm("files02").network is None
+    assert scene.lab.vm("files02").nics[0].network is None
     assert 9600 in scene.codes()
     scene.control.add_profile("vlan7")
     assert scene.import_vm(text, "<name>files03</name>").status == 201
     vm = scene.lab.vm("files03")
-    assert (vm.network, vm.profile) == ("vlan7", "vlan7")
+    assert (vm.nics[0].network, vm.nics[0].profile) == ("vlan7", "vlan7")
     nic = scene.api.get(f"vms/{vm.id}/nics").xml()[0]
     profiles = scene.api.get("vnicprofiles").xml()
     profile = nic.find("vnic_profile")

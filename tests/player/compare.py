@@ -17,6 +17,10 @@ UNDETERMINED = frozenset(
     {
         *("actual_size", "total_size", "initial_size", "used", "available", "committed"),
         *("address", "port", "path", "host_name", "fqdn", "build", "revision", "full_version"),
+        # Of an OVF: where on its buses the host put a device, for how long the VM was paused, the pool's addresses.
+        *("Address", "Downtime", "MACAddress"),
+        # Another OVF in base64, with ids that no placeholder stands for.
+        "VmConfiguration",
         *("flood_rate", "version_name", "certificate", "content", "organization", "subject"),
     }
 )
@@ -110,7 +114,8 @@ class Comparison:
             yield Difference(path, recorded.tag, came.tag)
             return
         yield from self._attributes(recorded, came, path)
-        if recorded.tag not in UNDETERMINED and not self._same(recorded.text, came.text, path):
+        determined = recorded.tag not in UNDETERMINED or self.names.known(recorded.text)
+        if determined and not self._same(recorded.text, came.text, path):
             yield Difference(path, recorded.text, came.text)
         yield from self._children(recorded, came, path)
         if recorded.tag in ORDERED:
@@ -148,7 +153,7 @@ class Comparison:
 
     def _twin(self, child: Node, candidates: Sequence[Node], path: str) -> Node | None:
         """The element that stands for the recorded one: the same id or rel, else the one most like it."""
-        same = [one for one in candidates if one.tag == child.tag]
+        same = [one for one in candidates if one.tag == child.tag and _kind(one) == _kind(child)]
         for key in ("rel", "id"):
             wanted = child.attributes.get(key)
             if wanted is not None and (key == "rel" or self.names.known(wanted)):
@@ -174,7 +179,19 @@ def _below(above: str, tag: str, node: Node | None = None) -> str:
         return tag
     if node is not None and "rel" in node.attributes:
         tag = f"{tag}[{node.attributes['rel']}]"
+    if node is not None and _kind(node):
+        tag = f"{tag}[{_kind(node)}]"
     return f"{above}/{tag}" if above else tag
+
+
+def _kind(node: Node) -> str:
+    """What kind of section or item of an OVF it is; empty for every other element."""
+    if node.tag == "Section":
+        return node.attributes.get("type", "").removeprefix("ovf:").removesuffix("_Type")
+    if node.tag != "Item":
+        return ""
+    told = {one.tag: one.text for one in node.children}
+    return " ".join(told[one] for one in ("Type", "Device") if one in told) or told["Caption"]
 
 
 def _shown(node: Node) -> str:

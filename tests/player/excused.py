@@ -15,12 +15,24 @@ from collections.abc import Mapping
 MOST = 60
 """At most so many elements are excused by path."""
 
+DISKS = "Envelope/Section[DiskSection]"
+HARDWARE = "Envelope/Content/Section[VirtualHardwareSection]"
+SNAPSHOTS = "Envelope/Content/Section[SnapshotsSection]"
+
 ELEMENTS: Mapping[str, str] = {
     # Hosts: of the machine that was asked.
     "host/hardware_information": "serial number and UUID of the machine",
     "host/iscsi": "the initiator's name",
     "host/max_scheduling_memory": "what its VMs left of the memory",
     "host/summary": "how many VMs it ran, those of other scenes among them",
+    # The OVF.
+    f"{DISKS}/Disk/@format": "recorded with the tilde of the address and without it",
+    f"{DISKS}/Disk/@parentRef": "names the first disk, and the engine fixes no order of them",
+    "Envelope/Content/Generation": "counts the changes of a VM; an import takes any number",
+    "Envelope/Content/Section[UserDomainsSection]": "who has a permission on the VM, for disaster recovery",
+    f"{SNAPSHOTS}/Snapshot/ApplicationList": "of the guest agent, empty or absent",
+    f"{HARDWARE}/Item[controller pci]": "the ports that a host gave a running VM",
+    f"{HARDWARE}/Item[channel unix]": "the channels that a host gave a running VM",
 }
 
 STEPS: Mapping[tuple[str, str], str] = {}

@@ -12,6 +12,8 @@ PLACEHOLDER = re.compile(r"\{(date[^{}]*|[a-zA-Z_][\w.-]*(?::\d+)?)\}")
 UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 # What is known by its form alone.
 FORMS = {"n": r"-?\d+", "ms": r"\d+", "token": r"[^\s\"<&]+", "jwt": r"\S+", "hash": r"[0-9a-f]+"}
+# Dates of an OVF, which the recordings keep as they were.
+OVF_DATE = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d")
 # Object hashes of Java that a recording left in.
 # An event's address, whose number a recording left in.
 EVENT = re.compile(r"/events/-?\d+")
@@ -47,6 +49,8 @@ class Names:
 
     def pattern(self, recorded: str) -> re.Pattern[str]:
         """The expression that an answer's text has to match wholly."""
+        if OVF_DATE.fullmatch(recorded):
+            return OVF_DATE
         parts, end = [], 0
         for match in PLACEHOLDER.finditer(recorded):
             if recorded[max(0, match.start() - 1) : match.start()] == "$":

@@ -162,7 +162,8 @@ class Play:
         name = question.body_from["name"]
         text = self.names.bound.get(name, "")
         for expression, replacement in question.body_from["replace"]:
-            text = re.sub(expression, replacement, text, flags=re.DOTALL)
+            filled = self.names.fill(expression), self.names.fill(replacement)
+            text = re.sub(*filled, text, flags=re.DOTALL)
         return Names({**self.names.bound, name: escape(text)}).fill(question.body)
 
     def _names_in(self, body: str) -> Names:

@@ -107,7 +107,7 @@ class Maker:
     def _vm(self, name: str, spec: Row) -> None:
         _only(spec, VM_KEYS, f"VM {name}")
         disks = [_disk(one) for one in spec["disks"].values()]
-        fields = {"nics": spec["nics"], "host_id": self.names.bound.get(spec.get("host", ""))}
+        fields = {"host_id": self.names.bound.get(spec.get("host", ""))}
         given = {"os": spec.get("os"), "chipset": spec.get("bios_type"), "boot": spec.get("boot")}
         fields |= {key: value for key, value in given.items() if value is not None}
         made = self.control.add_vm(
@@ -115,6 +115,7 @@ class Maker:
             status=spec["status"],
             disks=disks,
             virtio_scsi=spec["virtio_scsi"],
+            nics=("",) * spec["nics"],
             description=spec.get("description", ""),
             fields=fields,
         )

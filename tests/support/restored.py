@@ -19,10 +19,20 @@ from pathlib import Path
 from typing import Any
 
 from lab.control import Control
-from lab.engine import ovf
+from lab.engine import ovf_reader as ovf
 
 Json = Mapping[str, Any]
-KEPT = ("description", "comment", "memory", "cores", "os", "chipset", "stateless")
+KEPT = (
+    "description",
+    "comment",
+    "memory",
+    "sockets",
+    "cores",
+    "threads",
+    "os",
+    "chipset",
+    "stateless",
+)
 
 
 def main() -> None:
@@ -53,7 +63,7 @@ def configuration(vm: Json, wanted: ovf.Read, manifest: Json) -> None:
     for key in KEPT:
         assert vm[key] == getattr(wanted, key), (key, vm[key])
     assert vm["id"] != manifest["vm"]["id"]
-    assert vm["mac"] != wanted.mac
+    assert not {nic["mac"] for nic in vm["nics"]} & {nic.mac for nic in wanted.nics}
     assert vm["status"] == "down"
 
 

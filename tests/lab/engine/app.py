@@ -26,12 +26,13 @@ from lab.engine.resources import (
     events,
     guarded,
     imports,
+    nics,
     snapshots,
     system,
     vms,
 )
 from lab.engine.resources.common import NOT_PERMITTED
-from lab.engine.router import Router
+from lab.engine.router import Handler, Router
 from lab.engine.sso import EXPIRED, NOSNIFF, Sso, error_page
 from lab.model import API, new_id, now
 
@@ -44,7 +45,10 @@ _NO = frozenset({"false", "f", "no", "n", "0"})
 
 def api_router() -> Router:
     """The routes of the whole API."""
-    modules = (system, events, access, vms, imports, attachments, snapshots, disks, guarded)
+    modules = (
+        *(system, events, access, vms, imports, nics),
+        *(attachments, snapshots, disks, guarded),
+    )
     return Router([route for module in modules for route in module.ROUTES])
 
 
@@ -170,7 +174,7 @@ class Application:
             handler = self.router.find(call)
             form = bodies.wanted_form(call.request)
             try:
-                response = self._followed(call, handler(bodies.checked(call)))
+                response = self._followed(call, _handled(handler, bodies.checked(call)))
             except Answer as answer:
                 response = answer.response
             return bodies.in_form(response, form)
@@ -204,6 +208,16 @@ class Application:
                 raise
             return None
         return ET.fromstring(response.body)  # noqa: S314  our own
+
+
+def _handled(handler: Handler, call: Call) -> Response:
+    """What a handler answers; an action tells its fault inside of itself."""
+    try:
+        return handler(call)
+    except Answer as answer:
+        if call.request.method == "POST" and call.request.body.startswith(b"<action"):
+            raise codec.failed_action(answer) from answer
+        raise
 
 
 def _canned(fault: Fault) -> Response:

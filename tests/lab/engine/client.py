@@ -34,12 +34,16 @@ class Reply:
     @property
     def reason(self) -> str:
         """A fault's reason."""
-        return self.xml().findtext("reason", "")
+        return self._fault("reason")
 
     @property
     def detail(self) -> str:
         """A fault's detail."""
-        return self.xml().findtext("detail", "")
+        return self._fault("detail")
+
+    def _fault(self, name: str) -> str:
+        """A text of the fault; that of a failed action is inside of the action."""
+        return self.xml().findtext(name, "") or self.xml().findtext(f"fault/{name}", "")
 
 
 class ApiClient:

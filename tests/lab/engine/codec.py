@@ -9,8 +9,8 @@ The SDK's writers know no ``<link>`` and no ``<actions>``; both are added to the
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -39,6 +39,8 @@ class Entity:
     tag: str | None = None
     rest: Sequence[ET.Element] = ()
     """Elements that complete the object: each is added unless the object has one of that name."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Texts that are otherwise, by their paths; ``path@name`` is an attribute."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ def element(entity: Entity) -> ET.Element:
             leaf.text = _date(leaf.text)
     present = {child.tag for child in node}
     node.extend(one for one in entity.rest if one.tag not in present)
+    for path, told in entity.texts.items():
+        _put(node, path, told)
     href = entity.value.href
     for rel in entity.links:
         ET.SubElement(node, "link", {"href": f"{href}/{rel}", "rel": rel})
@@ -73,6 +77,18 @@ def element(entity: Entity) -> ET.Element:
         for rel in entity.actions:
             ET.SubElement(actions, "link", {"href": f"{href}/{rel}", "rel": rel})
     return node
+
+
+def _put(node: ET.Element, path: str, text: str) -> None:
+    """Set the text of an element, or an attribute, and make what is missing on the way."""
+    way, _at, attribute = path.partition("@")
+    for tag in way.split("/"):
+        found = node.find(tag)
+        node = ET.SubElement(node, tag) if found is None else found
+    if attribute:
+        node.set(attribute, text)
+    else:
+        node.text = text
 
 
 def _date(text: str) -> str:
@@ -169,6 +185,17 @@ def uuid_or_400(text: str) -> str:
         return str(UUID(text))
     except ValueError as problem:
         raise fault(400, "Operation failed", f"Invalid UUID string: {text}") from problem
+
+
+def failed_action(answer: Answer) -> Answer:
+    """How an action tells its fault: inside of itself."""
+    found = answer.response
+    if found.status < 400 or b"<fault>" not in found.body:
+        return answer
+    action = ET.Element("action")
+    action.append(ET.fromstring(found.body))  # noqa: S314  our own
+    ET.SubElement(action, "status").text = "failed"
+    return Answer(replace(found, body=dump(action)))
 
 
 def complete_action(job_id: str | None = None) -> Response:

@@ -176,6 +176,10 @@ _TEXTS: dict[int, tuple[str, str]] = {
         "exist in Cluster or are missing a suitable VM network interface profile. Network Name was not "
         "set in the Interface/s ${nics}.",
     ),
+    925: (
+        WARNING,
+        "VM ${vm} has MAC address(es) ${macs}, which is/are out of its MAC pool definitions.",
+    ),
     2020: (NORMAL, "Add-Disk operation of '${disk}' was initiated by ${user}."),
     2021: (NORMAL, "The disk '${disk}' was successfully added."),
 }

@@ -18,7 +18,10 @@ _CASE = re.compile(r"tag == '(\w+)':\n\s+obj\.\w+ = (\w+)\.(\w+)\(([^\n]*)\)")
 _ENUM = re.compile(r"types\.(\w+)")
 BOOLEANS = frozenset({"true", "false", "0", "1"})
 # The order in which the engine tells the words of an enumeration, where it is not the alphabet's.
-WORDS = {"DiskInterface": ("ide", "virtio_scsi", "virtio", "spapr_vscsi", "sata")}
+WORDS = {
+    "ConfigurationType": ("ovf", "ova"),
+    "DiskInterface": ("ide", "virtio_scsi", "virtio", "spapr_vscsi", "sata"),
+}
 
 
 @dataclass(frozen=True)

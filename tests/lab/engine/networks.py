@@ -10,7 +10,9 @@ from uuid import UUID, uuid5
 from lab.model import VnicProfile, World
 
 MANAGEMENT = "ovirtmgmt"
-_PREFIX = "56:6f:1a:2c"
+POOL = "56:6f:1a:"
+"""What the addresses of the pool begin with."""
+_PREFIX = f"{POOL}2c"
 
 
 def profiles(world: World) -> list[VnicProfile]:
@@ -47,7 +49,7 @@ def find(world: World, data_centre_id: str, network: str, profile: str) -> VnicP
 
 def mac_in_use(world: World, mac: str) -> bool:
     """Whether a VM has this address."""
-    return any(vm.mac == mac for vm in world.vms.values())
+    return any(nic.mac == mac for vm in world.vms.values() for nic in vm.nics)
 
 
 def next_mac(world: World) -> str:

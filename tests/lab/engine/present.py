@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from ovirtsdk4 import types
 
-from lab.engine import codec, shapes
+from lab.engine import codec, ovf_reader, settings, shapes
 from lab.engine.codec import Entity, ref
 from lab.engine.core import Call
 from lab.engine.host import Image
@@ -111,13 +111,16 @@ def vm(call: Call, row: Vm, ovf: str | None = None, everything: bool = False) ->
     """A VM; non-administrators do not see its host. Some devices are shown with ``everything`` alone."""
     value = _vm(call, row)
     if ovf is not None:
-        value.initialization = configuration(ovf)
+        value.initialization = value.initialization or types.Initialization()
+        value.initialization.configuration = configuration(ovf).configuration
     hidden = ("placement_policy",) if call.filtered else ()
     rest = shapes.without(_vm_rest(call, row, certificate=True), *hidden)
     if everything:
         value.virtio_scsi = types.VirtioScsi(enabled=row.virtio_scsi)
         rest += shapes.fragment(shapes.VM_ALL)
-    return Entity(_at(value, f"vms/{row.id}"), VM_LINKS, VM_ACTIONS, rest=rest)
+        value.tpm_enabled = row.tpm
+    texts = settings.shown(row.settings)
+    return Entity(_at(value, f"vms/{row.id}"), VM_LINKS, VM_ACTIONS, rest=rest, texts=texts)
 
 
 def _vm(call: Call, row: Vm) -> types.Vm:
@@ -134,12 +137,13 @@ def _vm(call: Call, row: Vm) -> types.Vm:
             ballooning=True, guaranteed=row.memory, max=MOST_MEMORY * row.memory
         ),
         creation_time=row.created,
-        stop_time=row.created,
+        stop_time=row.stopped,
         origin=row.origin,
         fqdn=row.fqdn if row.status == "up" else None,
         stateless=row.stateless,
         delete_protected=row.delete_protected,
         type=types.VmType.SERVER,
+        cpu_shares=row.cpu_shares,
         next_run_configuration_exists=False,
         cluster=ref(types.Cluster, "clusters", row.cluster_id),
         cpu_profile=ref(
@@ -149,19 +153,36 @@ def _vm(call: Call, row: Vm) -> types.Vm:
         original_template=ref(types.Template, "templates", BLANK),
         bios=types.Bios(type=types.BiosType(row.chipset), boot_menu=types.BootMenu(enabled=False)),
     )
-    value.os = types.OperatingSystem(type=row.os, boot=types.Boot(devices=[types.BootDevice.HD]))
-    topology = types.CpuTopology(cores=1, sockets=row.cores, threads=1)
+    boot = types.Boot(devices=[types.BootDevice(row.boot)])
+    value.os = types.OperatingSystem(type=row.os, boot=boot)
+    topology = types.CpuTopology(cores=row.cores, sockets=row.sockets, threads=row.threads)
     value.cpu = types.Cpu(architecture=types.Architecture.X86_64, topology=topology)
-    value.quota = types.Quota(id=shapes.derived("quota", world.data_centre_of(row)))
+    if not row.imported:
+        value.quota = types.Quota(id=shapes.derived("quota", world.data_centre_of(row)))
+    if row.initialization:
+        value.initialization = _initialization(row)
+    value.custom_properties = [
+        types.CustomProperty(name=name, value=text)
+        for name, text in settings.properties(row.settings)
+    ] or None
     _running(call, row, value)
     return value
+
+
+def _initialization(row: Vm) -> types.Initialization:
+    """What cloud-init gets; a password is never told."""
+    given = dict(row.initialization)
+    again = given.pop("regenerate_ssh_keys", "false") == "true"
+    if "root_password" in given:
+        given["root_password"] = "******"
+    return types.Initialization(regenerate_ssh_keys=again, nic_configurations=[], **given)
 
 
 def _running(call: Call, row: Vm, value: types.Vm) -> None:
     """What is shown of a VM while it runs on a host."""
     if row.host_id not in call.world.hosts:
         return
-    value.start_time = row.created
+    value.start_time = row.started
     value.run_once = True
     value.status_detail = "noerr" if row.status == "paused" else None
     if not call.filtered:
@@ -180,13 +201,17 @@ def _saved_vm(call: Call, row: Snapshot) -> ET.Element | None:
     if now is None:
         return None
     then = row.saved or now
+    if row.ovf:
+        then = replace(then, initialization=dict(ovf_reader.read(row.ovf).initialization))
     shown = replace(then, status=now.status, host_id=now.host_id, cluster_id=now.cluster_id)
     rest = _vm_rest(call, shown, certificate=False)
+    shapes.without_type(rest[-1])
+    texts = settings.shown(shown.settings)
     value = _vm(call, shown)
     if now.host_id in call.world.hosts:
         # Who may not see the host of the VM sees it here.
         value.host = ref(types.Host, "hosts", now.host_id or "")
-    return shapes.bare(codec.element(Entity(value, rest=rest)))
+    return shapes.bare(codec.element(Entity(value, rest=rest, texts=texts)))
 
 
 def configuration(ovf: str) -> types.Initialization:
@@ -256,7 +281,8 @@ def disk(call: Call, row: Disk, vms: bool = False) -> Entity:
         quota=_quota(call, row),
         storage_domains=[ref(types.StorageDomain, "storagedomains", row.domain_id)],
     )
-    if active.fmt == "qcow2":
+    being_made = active.status == "locked" and active.snapshot_id == BLANK
+    if active.fmt == "qcow2" and not being_made:
         value.qcow_version = types.QcowVersion.QCOW2_V3
     if vms:
         held_by = sorted(

@@ -46,6 +46,11 @@ def display(address: str | None, certificate: bool) -> ET.Element:
     return node
 
 
+def without_type(display: ET.Element) -> None:
+    """A snapshot's configuration does not tell of which kind the screen is."""
+    display[:] = [one for one in display if one.tag != "type"]
+
+
 def bare(node: ET.Element) -> ET.Element:
     """An element as it is shown inside of a snapshot: no address of anything, no links, no actions."""
     for parent in node.iter():
@@ -75,7 +80,6 @@ DISPLAY = """
 VM = """
 <auto_pinning_policy>disabled</auto_pinning_policy>
 <cpu_pinning_policy>none</cpu_pinning_policy>
-<cpu_shares>0</cpu_shares>
 <high_availability><enabled>false</enabled><priority>0</priority></high_availability>
 <io><threads>1</threads></io>
 <migration>
@@ -99,7 +103,6 @@ VM_ALL = """
 <console><enabled>false</enabled></console>
 <rng_device><source>urandom</source></rng_device>
 <soundcard_enabled>true</soundcard_enabled>
-<tpm_enabled>false</tpm_enabled>
 """
 CLUSTER = """
 <description>The default server cluster</description>

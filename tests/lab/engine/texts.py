@@ -194,6 +194,40 @@ _ROWS = (
         "which are not allowed. Either allow duplicate MACs in MAC Pool, or allow reassignment of bad "
         "MACs during import. Problematic NICs are ${nics}",
     ),
+    Message(
+        "PROPERTIES_UNKNOWN",
+        BAD,
+        "Cannot ${action} ${type} if some of the specified custom properties are not configured by the "
+        "system. The keys are: ${MissingKeys}",
+    ),
+    Message(
+        "PROPERTIES_ILLEGAL",
+        BAD,
+        "Cannot ${action} ${type} if some of the specified custom properties have illegal values. The "
+        "keys are: ${WrongValueKeys}",
+    ),
+    Message(
+        "MEMORY_EXCEEDS",
+        CONFLICT,
+        DOT + "Memory size (${memory}MB) cannot exceed maximum memory size (${maximum}MB).",
+    ),
+    Message(
+        "DISPLAY_UNSUPPORTED",
+        BAD,
+        DOT + "Selected display type is not supported by the operating system.",
+    ),
+    Message(
+        "ARCHITECTURE_UNSUPPORTED",
+        BAD,
+        DOT + "The selected cluster doesn't support VM architecture",
+    ),
+    Message(
+        "NAME_CHARACTERS",
+        BAD,
+        "Can not ${action} ${type}. The given name contains special characters. Only lower-case and "
+        "upper-case letters, numbers, '_', '-', '.' are allowed., Attribute: vm.vmStatic.name",
+    ),
+    Message("NAME_SIZE", BAD, "size must be between 1 and 255, Attribute: vm.vmStatic.name"),
     Message("NO_MACS", CONFLICT, DOT + "Not enough MAC addresses left in MAC Address Pool."),
     Message("LOW_SPACE", CONFLICT, DOT + "Low disk space on Storage Domain ${storageName}."),
     Message("READ_ONLY_IDE", BAD, DOT + "${interface} disks can't be read-only."),

@@ -200,12 +200,18 @@ def _vm_state(case: Case) -> None:
 
 
 def _boot(case: Case) -> None:
-    if not case.wanted.bootable:
-        return
-    vm = case.known_vm()
-    for other in case.world.attachments_of(vm.id):
+    if case.wanted.bootable:
+        refuse_second_boot(case.world, case.known_vm())
+
+
+def refuse_second_boot(world: World, vm: Vm) -> None:
+    """Row 10.
+
+    :raises Refusal: when the VM has a boot disk of its own.
+    """
+    for other in world.attachments_of(vm.id):
         if other.bootable and other.snapshot_id is None:
-            alias = case.world.disks[other.disk_id].alias
+            alias = world.disks[other.disk_id].alias
             raise refuse("BOOT_IN_USE", DiskName=alias, VmName=vm.name)
 
 
@@ -213,7 +219,7 @@ def _limits(case: Case) -> None:
     vm = case.known_vm()
     counts = Counter(row.interface for row in case.world.attachments_of(vm.id))
     counts[case.wanted.interface or ""] += 1
-    if PCI_TAKEN + vm.nics + int(vm.virtio_scsi) + counts["virtio"] > PCI_SLOTS:
+    if PCI_TAKEN + len(vm.nics) + int(vm.virtio_scsi) + counts["virtio"] > PCI_SLOTS:
         raise refuse("EXCEEDED_MAX_PCI_SLOTS")
     for interface, (key, limit) in LIMITS.items():
         if counts[interface] > limit:

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from lab.engine import settings
 from lab.engine.codec import command_fault
 from lab.engine.core import Engine
 from lab.engine.host import HostFailure, Image, Plug
@@ -106,6 +107,18 @@ def plug_refusals(vm: Vm, attachment: Attachment, alias: str) -> None:
 def unsupported_interface(vm: Vm) -> Refusal:
     """Refused because the VM's OS, by the name that people read, has no such interface."""
     return refuse("INTERFACE_UNSUPPORTED", osName=os_name(vm))
+
+
+def refuse_unfit_properties(given: Mapping[str, str]) -> None:
+    """Refuse for custom properties that an import brought along though the engine cannot use them.
+
+    :raises Refusal: for one that it does not know, and for a value that does not fit.
+    """
+    unknown, illegal = settings.unfit_properties(given)
+    if unknown:
+        raise refuse("PROPERTIES_UNKNOWN", MissingKeys=", ".join(unknown))
+    if illegal:
+        raise refuse("PROPERTIES_ILLEGAL", WrongValueKeys=", ".join(illegal))
 
 
 def has_locked_snapshot(world: World, vm_id: str) -> bool:

@@ -232,7 +232,14 @@ def clone(call: Call, vm_id: str, name: str) -> Job:
 
 def _cloned(call: Call, vm: Vm, name: str, pairs: list[tuple[Disk, Disk]]) -> Job:
     world = call.world
-    made = Vm(new_id(), name, vm.cluster_id, memory=vm.memory, cores=vm.cores, os=vm.os)
+    made = Vm(
+        *(new_id(), name, vm.cluster_id),
+        memory=vm.memory,
+        sockets=vm.sockets,
+        cores=vm.cores,
+        threads=vm.threads,
+        os=vm.os,
+    )
     made.chipset, made.virtio_scsi, made.description = vm.chipset, vm.virtio_scsi, vm.description
     active = Snapshot(new_id(), made.id, "Active VM", "active", date=made.created)
     world.vms[made.id], world.snapshots[active.id] = made, active

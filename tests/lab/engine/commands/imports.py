@@ -1,13 +1,15 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A VM made of a configuration (ImportVmFromConfiguration, section 7 of the contract), and its update."""
+"""A VM made of a configuration (ImportVmFromConfiguration, sections 7 and 15): what it keeps, changes and loses."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from lab.engine import networks, ovf
+from lab.engine import networks, ovf_reader
 from lab.engine import permissions as may
 from lab.engine.codec import query_fault
 from lab.engine.commands import attach as attaching
@@ -20,13 +22,20 @@ from lab.engine.texts import Said, refuse
 from lab.model import SYSTEM, Cluster, Grant, Snapshot, Vm, World, new_id
 
 IMPORT = Wording("import", "VM")
-ADD = Wording("add", "VM")
-UPDATE = Wording("update", "VM")
+LONGEST = 4000
+"""Characters of a description that the database takes."""
+NEWEST = (4, 8)
+"""The newest version that a cluster can be compatible with."""
+MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", re.IGNORECASE)
+# Guests whose drivers for SPICE are gone.
+WITHOUT_SPICE = re.compile(r"rhel_([89]|\d\d)x")
+UNRESOLVED = "${ACTION_TYPE_FAILED_CANNOT_ADD_IFACE_DUE_TO_MAC_DUPLICATES_LIST}"
+"""What the engine itself leaves in its text when the cards are several."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be imported; a name, a description or a comment of the request beats the OVF's."""
+    """What is to be imported; what the request says of the VM beats the OVF."""
 
     cluster_id: str
     text: str
@@ -34,60 +43,61 @@ class Wanted:
     name: str | None = None
     description: str | None = None
     comment: str | None = None
+    delete_protected: bool | None = None
 
 
 def import_vm(call: Call, wanted: Wanted) -> Vm:
-    """Make the VM; disks that the OVF names are attached by their ids where that is possible.
+    """Make the VM, then attach the disks that the OVF names to the VM that the OVF names.
 
-    A disk that cannot be attached is told by an event alone.
+    That is the original wherever ids are made anew. A disk that cannot be attached is told by an event alone.
     """
     engine, world = call.engine, call.world
     try:
-        found = ovf.read(wanted.text)
+        found = ovf_reader.read(wanted.text)
     except ValueError as problem:
         raise query_fault(400, str(problem)) from problem
     vm = _vm(wanted, found)
     with command(engine, IMPORT):
         with world.lock:
             cluster = _permitted(call, wanted)
+        refuse_name(vm.name)
         used = Said("NAME_USED", {})
         wants = [Want("vm_name", vm.name, used), Want("vm", vm.id)]
         with engine.locks.holding(wants), world.lock:
             _validate(world, vm, found, wanted)
-            _insert(call, vm, cluster, found, wanted)
-    _attach(call, vm, found)
+            _settle(world, vm, found, wanted, cluster)
+            _insert(call, vm, cluster)
+            _tell(call, vm, found)
+    if found.disks:
+        _attach(call, vm, found)
     return vm
 
 
-def make_empty(call: Call, vm: Vm) -> None:
-    """Make a VM without anything, of the blank template."""
-    world = call.world
-    with command(call.engine, ADD), world.lock:
-        cluster = world.clusters.get(vm.cluster_id)
-        if cluster is None:
-            raise refuse("CLUSTER_EMPTY")
-        may.require(call, may.CREATE_VM, may.cluster_scopes(world, cluster))
-        if any(one.name == vm.name for one in world.vms.values()):
-            raise refuse("NAME_USED")
-        vm.mac = networks.next_mac(world)
-        active = Snapshot(new_id(), vm.id, "Active VM", "active", date=vm.created)
-        world.vms[vm.id], world.snapshots[active.id] = vm, active
-
-
-def _vm(wanted: Wanted, found: ovf.Read) -> Vm:
+def _vm(wanted: Wanted, found: ovf_reader.Read) -> Vm:
+    """The row, of what the OVF keeps: no quota, tags, shares of the CPU, contents of TPM and NVRAM."""
+    given = (wanted.name, wanted.description, wanted.comment, wanted.delete_protected)
+    told = (found.name, found.description, found.comment, found.delete_protected)
+    name, description, comment, protected = (
+        text if word is None else word for word, text in zip(given, told, strict=True)
+    )
     return Vm(
-        id=new_id() if wanted.regenerate else found.id,
-        name=found.name if wanted.name is None else wanted.name,
-        cluster_id=wanted.cluster_id,
-        description=found.description if wanted.description is None else wanted.description,
-        comment=found.comment if wanted.comment is None else wanted.comment,
+        *(new_id() if wanted.regenerate else found.id, str(name), wanted.cluster_id),
+        description=str(description),
+        comment=str(comment),
+        delete_protected=bool(protected),
         memory=found.memory,
+        sockets=found.sockets,
         cores=found.cores,
-        os=found.os,
-        chipset=found.chipset,
+        threads=found.threads,
+        os=found.os or "other",
+        chipset=found.chipset or "",
+        virtio_scsi=found.virtio_scsi,
+        boot=found.boot,
         stateless=found.stateless,
-        delete_protected=found.delete_protected,
-        mac=found.mac,
+        tpm=found.tpm,
+        imported=True,
+        settings=dict(found.settings),
+        initialization=dict(found.initialization),
     )
 
 
@@ -105,42 +115,118 @@ def _permitted(call: Call, wanted: Wanted) -> Cluster:
     return cluster
 
 
-def _validate(world: World, vm: Vm, found: ovf.Read, wanted: Wanted) -> None:
-    if not wanted.regenerate and networks.mac_in_use(world, found.mac):
-        raise refuse("MAC_DUPLICATES", nics="\tnic1")
-    if wanted.regenerate and world.settings.free_macs < 1:
-        raise refuse("NO_MACS")
+def refuse_name(name: str) -> None:
+    """What the engine asks of a VM's name before anything else.
+
+    :raises Refusal: for one that is too short, too long, or has other characters in it.
+    """
+    if not 1 <= len(name) <= 255:
+        raise refuse("NAME_SIZE")
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise refuse("NAME_CHARACTERS")
+
+
+def _validate(world: World, vm: Vm, found: ovf_reader.Read, wanted: Wanted) -> None:
+    """Addresses come before the id, the id before the name."""
+    version = tuple(int(part) for part in found.version.split(".") if part.isdecimal())
+    strange = not wanted.regenerate and not all(MAC.fullmatch(nic.mac) for nic in found.nics)
+    if found.chipset is None or strange or version > NEWEST:
+        raise refuse("VALIDATION_CRASHED")
+    if found.os is None:
+        raise refuse("ARCHITECTURE_UNSUPPORTED")
+    _validate_addresses(world, found, wanted)
     if vm.id in world.vms:
         raise refuse("IMPORT_VM_EXISTS", VmName=world.vms[vm.id].name)
     centre = world.data_centre_of(vm)
     if any(v.name == vm.name and world.data_centre_of(v) == centre for v in world.vms.values()):
         raise refuse("IMPORT_NAME_EXISTS")
+    memory, maximum = vm.memory >> 20, int(vm.settings.get("MaxMemorySizeMb", vm.memory >> 18))
+    if memory > maximum:
+        raise refuse("MEMORY_EXCEEDS", memory=str(memory), maximum=str(maximum))
+    if found.spice and WITHOUT_SPICE.match(vm.os):
+        raise refuse("DISPLAY_UNSUPPORTED")
 
 
-def _insert(call: Call, vm: Vm, cluster: Cluster, found: ovf.Read, wanted: Wanted) -> None:
+def _validate_addresses(world: World, found: ovf_reader.Read, wanted: Wanted) -> None:
+    if wanted.regenerate:
+        if world.settings.free_macs < len(found.nics):
+            raise refuse("NO_MACS")
+        return
+    taken = [nic.name for nic in found.nics if networks.mac_in_use(world, nic.mac)]
+    if taken:
+        raise refuse("MAC_DUPLICATES", nics=UNRESOLVED if len(taken) > 1 else f"\t{taken[0]}")
+
+
+def _settle(world: World, vm: Vm, found: ovf_reader.Read, wanted: Wanted, cluster: Cluster) -> None:
+    """What the engine finds out only while it makes the VM, and what it makes of it.
+
+    :raises Refusal: for what its database does not take.
+    """
+    ids = {nic.id for other in world.vms.values() for nic in other.nics}
+    if len(vm.description) > LONGEST or (
+        not wanted.regenerate and ids & {nic.id for nic in found.nics}
+    ):
+        raise refuse("EXEC_INTERNAL")
+    if wanted.regenerate:
+        # New cards are plugged, whatever the old ones were.
+        vm.nics = [replace(nic, id=new_id(), mac="", plugged=True) for nic in found.nics]
+        for nic in vm.nics:
+            nic.mac = networks.next_mac(world)
+    else:
+        vm.nics = [replace(nic) for nic in found.nics]
+    for nic in vm.nics:
+        profile = networks.find(world, cluster.data_centre_id, nic.network or "", nic.profile or "")
+        nic.network = profile.network if profile else None
+        nic.profile = profile.name if profile else None
+    if "LeaseDomainId" in vm.settings:
+        vm.settings |= {"LeaseDomainId": _lease_domain(world, vm), "ResumeBehavior": "KILL"}
+
+
+def _lease_domain(world: World, vm: Vm) -> str:
+    """The storage domain of the lease; another one where there is none of that id."""
+    wanted, centre = vm.settings["LeaseDomainId"], world.data_centre_of(vm)
+    domains = [one.id for one in world.domains.values() if one.data_centre_id == centre]
+    return wanted if wanted in domains else domains[0]
+
+
+def _insert(call: Call, vm: Vm, cluster: Cluster) -> None:
     """The rows of the VM; who may not give permissions gets the role for it."""
     world = call.world
-    if wanted.regenerate:
-        vm.mac = networks.next_mac(world)
-    centre = cluster.data_centre_id
-    profile = networks.find(world, centre, found.network, found.profile)
-    vm.network = profile.network if profile else None
-    vm.profile = profile.name if profile else None
+    names = {
+        "data_centre": world.data_centres[cluster.data_centre_id].name,
+        "cluster": cluster.name,
+    }
+    record(world, 1165, call.who, vm=vm.name, **names)
     active = Snapshot(new_id(), vm.id, "Active VM", "active", date=vm.created)
     world.vms[vm.id], world.snapshots[active.id] = vm, active
     if not may.permitted(world, call.user, may.PERMISSIONS, may.vm_scopes(world, vm)):
         call.user.grants.append(Grant("UserVmManager", vm.id))
-    names = {"data_centre": world.data_centres[centre].name, "cluster": cluster.name}
-    record(world, 1165, call.who, vm.id, **names)
-    if found.network and profile is None:
-        record(world, 9600, call.who, vm.id, networks=found.network, nics="nic1")
 
 
-def _attach(call: Call, vm: Vm, found: ovf.Read) -> None:
+def _tell(call: Call, vm: Vm, found: ovf_reader.Read) -> None:
+    """Events about cards that are connected otherwise than the OVF says, or have a foreign address."""
+    lost = [
+        (old.network, new.name)
+        for old, new in zip(found.nics, vm.nics, strict=True)
+        if old.network and not new.network
+    ]
+    if lost:
+        names, cards = _joined([one[0] for one in lost]), ",".join(one[1] for one in lost)
+        record(call.world, 9600, call.who, vm.id, networks=names, nics=cards)
+    outside = [nic.mac for nic in vm.nics if not nic.mac.startswith(networks.POOL)]
+    if outside:
+        record(call.world, 925, call.who, vm.id, macs=", ".join(outside))
+
+
+def _joined(names: Sequence[str]) -> str:
+    return ",".join(dict.fromkeys(names))
+
+
+def _attach(call: Call, vm: Vm, found: ovf_reader.Read) -> None:
     failed = []
     for disk in found.disks:
         wanted = attaching.Wanted(
-            *(vm.id, disk.disk_id, None, disk.interface),
+            *(found.id, disk.disk_id, None, disk.interface),
             *(disk.plugged, disk.bootable, disk.read_only, disk.pass_discard),
         )
         try:
@@ -149,15 +235,3 @@ def _attach(call: Call, vm: Vm, found: ovf.Read) -> None:
             failed.append(disk.alias)
     with call.world.lock:
         record(call.world, 175 if failed else 174, call.who, vm.id, disks=",".join(failed))
-
-
-def update(
-    call: Call, vm: Vm, name: str | None, description: str | None, comment: str | None
-) -> None:
-    """Give a VM another name, description or comment; None leaves it."""
-    world = call.world
-    with command(call.engine, UPDATE), world.lock:
-        may.require(call, may.EDIT_VM, may.vm_scopes(world, vm))
-        vm.name = vm.name if name is None else name
-        vm.description = vm.description if description is None else description
-        vm.comment = vm.comment if comment is None else comment

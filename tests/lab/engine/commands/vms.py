@@ -15,7 +15,7 @@ from lab.engine.events import record, record_start
 from lab.engine.host import HostFailure
 from lab.engine.locks import Want
 from lab.engine.texts import refuse
-from lab.model import Attachment, Host, Vm, World
+from lab.model import Attachment, Host, Job, Vm, World, new_id, now
 
 RUN = Wording("run", "VM")
 STOP = Wording("stop", "VM")
@@ -59,6 +59,7 @@ def start(call: Call, vm_id: str, host_id: str | None = None) -> None:
                 return
             with world.lock:
                 vm.status, vm.host_id = "up", host_id or _a_host(world, vm)
+                vm.started = now()
                 record_start(world, vm, call.who)
 
 
@@ -67,6 +68,7 @@ def _startable(world: World, vm: Vm) -> list[Attachment]:
         raise base.vm_status(vm)
     if vm.status != "down":
         raise refuse("VM_RUNNING")
+    base.refuse_unfit_properties(vm.settings)
     plugs = [row for row in world.attachments_of(vm.id) if row.active]
     for row in plugs:
         disk = world.disks[row.disk_id]
@@ -99,6 +101,7 @@ def stop(call: Call, vm_id: str, gently: bool) -> None:
         with world.lock:
             host = world.hosts.get(vm.host_id or "")
             vm.status, vm.host_id = "down", None
+            vm.stopped = now()
             name = host.name if host else ""
             # oVirt's own tests wait for both after a power-off (basic suite, test_004_basic_sanity).
             for code in (61,) if gently else (33, 61):
@@ -168,8 +171,8 @@ def migrate(call: Call, vm_id: str, host_id: str | None = None) -> None:
         record(world, 62, call.who, vm_id, host=names[0], other=names[-1])
 
 
-def remove(call: Call, vm_id: str, detach_only: bool) -> None:
-    """Remove a VM, with its disks unless they are only to be detached."""
+def remove(call: Call, vm_id: str, detach_only: bool) -> Job:
+    """Remove a VM, with its disks unless they are only to be detached; the job is over at once."""
     engine, world = call.engine, call.world
     with command(engine, REMOVE), engine.locks.holding([Want("vm", vm_id)]):
         with world.lock:
@@ -183,6 +186,11 @@ def remove(call: Call, vm_id: str, detach_only: bool) -> None:
         with world.lock:
             record(world, 113, call.who, vm_id)
             _drop(world, vm, [] if detach_only else own)
+            who = call.who
+            job = Job(new_id(), f"Removing VM {vm.name}", who.correlation_id, who.user, "finished")
+            job.ended = now()
+            world.jobs[job.id] = job
+    return job
 
 
 def _removable(world: World, vm: Vm, detach_only: bool) -> Sequence[Attachment]:

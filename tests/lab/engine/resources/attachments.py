@@ -15,6 +15,7 @@ from lab.engine.codec import incomplete, query_fault
 from lab.engine.commands import attach as attaching
 from lab.engine.commands import detach as detaching
 from lab.engine.commands import disks as disking
+from lab.engine.commands.base import command
 from lab.engine.core import Call
 from lab.engine.http import Response, error_page, not_found
 from lab.engine.resources.common import created, listing, ok, removed
@@ -57,7 +58,7 @@ def add_attachment(call: Call, vm_id: str) -> Response:
         codec.uuid_or_400(body.id)
     if body.disk is None:
         raise error_page("java.lang.NullPointerException")
-    disk_id = _disk_id(body.disk) if body.disk.id is not None else _new_disk(call, body)
+    disk_id = _disk_id(body.disk) if body.disk.id is not None else _new_disk(call, vm_id, body)
     row = attaching.attach(call, _wanted(vm_id, disk_id, body))
     if body.disk.id is None:
         with call.world.lock:
@@ -96,10 +97,14 @@ def _wanted(vm_id: str, disk_id: str, body: types.DiskAttachment) -> attaching.W
     )
 
 
-def _new_disk(call: Call, body: types.DiskAttachment) -> str:
+def _new_disk(call: Call, vm_id: str, body: types.DiskAttachment) -> str:
     given = body.disk
     if given.provisioned_size is None or given.format is None:
         raise incomplete("Disk [provisionedSize|size, format] required for invoke")
+    with command(call.engine, disking.ADD), call.world.lock:
+        vm = call.world.vms.get(vm_id)
+        if body.bootable and vm is not None:
+            attaching.refuse_second_boot(call.world, vm)
     domains = given.storage_domains or []
     domain_id = domains[0].id if domains else next(iter(call.world.domains))
     alias = given.alias or given.name or "disk"

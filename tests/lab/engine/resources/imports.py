@@ -1,29 +1,43 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""POST and PUT of a VM, and the networks that its card may be connected to."""
+"""POST and PUT of a VM."""
 
 from __future__ import annotations
 
-from typing import NoReturn
+import xml.etree.ElementTree as ET
+from typing import Any, NoReturn
 
 from ovirtsdk4 import types
 
-from lab.engine import codec, networks, present
-from lab.engine.codec import Entity, incomplete, ref
+from lab.engine import codec, present, settings
+from lab.engine.codec import incomplete, query_fault
+from lab.engine.commands import edits
 from lab.engine.commands import imports as commands
 from lab.engine.core import Call
 from lab.engine.http import Response, not_found
-from lab.engine.resources.common import created, listing, ok, see_vm
+from lab.engine.ovf import VM_INIT
+from lab.engine.resources.common import created, ok, see_vm
+from lab.engine.resources.vms import whole
 from lab.engine.router import Route, carried_out, name_of
-from lab.model import API, Vm, VnicProfile, new_id
+from lab.model import Vm, new_id
 
-# What the lab carries out of the body of a new VM, and of one with a configuration.
-_SHARED = ("name", "description", "comment", "cluster.id", "cluster.name")
-_CONFIGURED = (
-    "initialization.regenerate_ids",
-    "initialization.configuration.type",
+# What cloud-init gets, by the names of the API.
+INITIALIZATION = (*VM_INIT, "user_name", "root_password", "cloud_init_network_protocol")
+TEMPLATE = ("template.id", "template.name")
+# What requests may say of a VM.
+IMPORTABLE = (
+    *("cluster.id", "cluster.name", "name", "description", "comment", "delete_protected"),
+    *("initialization.regenerate_ids", "initialization.configuration.type"),
     "initialization.configuration.data",
+)
+EDITABLE = (
+    *("name", "description", "comment", "memory", "cpu_shares", "os.type", "os.boot.devices"),
+    *("cpu.topology.sockets", "cpu.topology.cores", "cpu.topology.threads", "bios.type"),
+    *("virtio_scsi.enabled", "tpm_enabled", "stateless", "delete_protected"),
+    *("custom_properties.name", "custom_properties.value"),
+    *(f"initialization.{one}" for one in INITIALIZATION),
+    *settings.NAMES,
 )
 
 
@@ -32,27 +46,44 @@ def add_vm(call: Call) -> Response:
     body = codec.read(call.request.body, types.Vm)
     if body.cluster is None or not (body.cluster.id or body.cluster.name):
         raise incomplete("Vm [cluster.id|name] required for add")
-    configuration = body.initialization and body.initialization.configuration
-    if not configuration:
-        return _add_empty(call, body)
-    if configuration.type is None or not configuration.data:
-        fields = "initialization.configuration.type, initialization.configuration.data"
-        raise incomplete(f"Vm [{fields}] required for add")
-    carried_out(call, body, *_SHARED, *_CONFIGURED)
-    wanted = commands.Wanted(
-        _cluster_id(call, body.cluster),
-        configuration.data.strip(),
-        bool(body.initialization.regenerate_ids),
-        body.name,
-        body.description,
-        body.comment,
-    )
-    vm = commands.import_vm(call, wanted)
+    configuration = _tree(call).find("initialization/configuration")
+    if configuration is None:
+        vm = _add_empty(call, body)
+    else:
+        text = _ovf(configuration)
+        carried_out(call, body, *IMPORTABLE)
+        wanted = commands.Wanted(
+            _cluster_id(call, body.cluster),
+            text,
+            bool(body.initialization.regenerate_ids),
+            body.name,
+            body.description,
+            body.comment,
+            body.delete_protected,
+        )
+        vm = commands.import_vm(call, wanted)
     with call.world.lock:
-        return created(call, present.vm(call, vm))
+        return created(call, whole(call, vm))
 
 
-def _add_empty(call: Call, body: types.Vm) -> Response:
+def _tree(call: Call) -> ET.Element:
+    return ET.fromstring(call.request.body)  # noqa: S314  the SDK has read it before
+
+
+def _ovf(configuration: ET.Element) -> str:
+    """The text of a configuration; 400 when its type or the text is missing."""
+    kind, text = configuration.findtext("type"), configuration.findtext("data")
+    fields = [
+        f"initialization.configuration.{name}"
+        for name, told in (("type", kind), ("data", text))
+        if not told
+    ]
+    if fields:
+        raise incomplete(f"Vm [{', '.join(fields)}] required for add")
+    return (text or "").strip()
+
+
+def _add_empty(call: Call, body: types.Vm) -> Vm:
     if body.name is None:
         raise incomplete("Vm [name] required for add")
     if body.snapshots:
@@ -61,12 +92,10 @@ def _add_empty(call: Call, body: types.Vm) -> Response:
         raise incomplete("Vm [template.id|name] required for add")
     if body.template.id != present.BLANK and body.template.name != "Blank":
         _from_template(call, body.template)
-    carried_out(call, body, *_SHARED, "template.id", "template.name", "memory")
-    vm = Vm(new_id(), body.name, _cluster_id(call, body.cluster), memory=body.memory or 1 << 30)
-    vm.description, vm.comment = body.description or "", body.comment or ""
-    commands.make_empty(call, vm)
-    with call.world.lock:
-        return created(call, present.vm(call, vm))
+    carried_out(call, body, "cluster.id", "cluster.name", *TEMPLATE, *EDITABLE)
+    vm = Vm(new_id(), body.name, _cluster_id(call, body.cluster))
+    edits.make(call, vm, _edit(call, body))
+    return vm
 
 
 def _from_template(call: Call, given: types.Template) -> NoReturn:
@@ -79,67 +108,68 @@ def _from_template(call: Call, given: types.Template) -> NoReturn:
 
 def _cluster_id(call: Call, given: types.Cluster) -> str:
     if given.id:
-        return str(given.id)
+        return codec.uuid_or_400(given.id)
     with call.world.lock:
         named = [one.id for one in call.world.clusters.values() if one.name == given.name]
     if not named:
-        raise not_found()
+        raise query_fault(404, f"Entity not found: Cluster: name={given.name}")
     return named[0]
 
 
 def update_vm(call: Call, vm_id: str) -> Response:
-    """PUT /vms/{id}: name, description and comment."""
+    """PUT /vms/{id}."""
     body = codec.read(call.request.body, types.Vm)
-    carried_out(call, body, "id", "name", "description", "comment")
+    carried_out(call, body, "id", *EDITABLE)
     with call.world.lock:
         vm = see_vm(call, vm_id)
-    commands.update(call, vm, body.name, body.description, body.comment)
+    edits.update(call, vm, _edit(call, body))
     with call.world.lock:
-        return ok(present.vm(call, vm))
+        return ok(whole(call, vm))
 
 
-def _profile(row: VnicProfile) -> Entity:
-    value = types.VnicProfile(
-        id=row.id,
-        name=row.name,
-        network=ref(types.Network, "networks", networks.network_id(row)),
+def _edit(call: Call, body: types.Vm) -> edits.Edit:
+    """What a request says of a VM."""
+    return edits.Edit(
+        fields={name: value for name, value in _fields(body).items() if value is not None},
+        settings=settings.of_body(_tree(call)),
+        initialization=_initialization(body.initialization),
     )
-    value.href = f"{API}/vnicprofiles/{row.id}"
-    return Entity(value, ("permissions",))
 
 
-def _network(row: VnicProfile) -> Entity:
-    value = types.Network(
-        id=networks.network_id(row),
-        name=row.network,
-        data_center=ref(types.DataCenter, "datacenters", row.data_centre_id),
-    )
-    value.href = f"{API}/networks/{value.id}"
-    return Entity(value, ("permissions", "vnicprofiles"))
+def _fields(body: types.Vm) -> dict[str, Any]:
+    topology = body.cpu.topology if body.cpu and body.cpu.topology else types.CpuTopology()
+    boot = body.os.boot.devices if body.os and body.os.boot else None
+    return {
+        "name": body.name,
+        "description": body.description,
+        "comment": body.comment,
+        "memory": body.memory,
+        "sockets": topology.sockets,
+        "cores": topology.cores,
+        "threads": topology.threads,
+        "cpu_shares": body.cpu_shares,
+        "os": body.os.type if body.os else None,
+        "boot": boot[0].value if boot else None,
+        "chipset": body.bios.type.value if body.bios and body.bios.type else None,
+        "virtio_scsi": body.virtio_scsi.enabled if body.virtio_scsi else None,
+        "tpm": body.tpm_enabled,
+        "stateless": body.stateless,
+        "delete_protected": body.delete_protected,
+    }
 
 
-def list_profiles(call: Call) -> Response:
-    """GET /vnicprofiles."""
-    with call.world.lock:
-        return listing("vnic_profiles", [_profile(row) for row in networks.profiles(call.world)])
-
-
-def list_cluster_networks(call: Call, cluster_id: str) -> Response:
-    """GET /clusters/{id}/networks: here, all networks of its data centre."""
-    with call.world.lock:
-        cluster = call.world.clusters.get(cluster_id)
-        if cluster is None:
-            raise not_found()
-        rows = [
-            r for r in networks.profiles(call.world) if r.data_centre_id == cluster.data_centre_id
-        ]
-        unique = {networks.network_id(row): row for row in rows}
-        return listing("networks", [_network(row) for row in unique.values()])
+def _initialization(given: types.Initialization | None) -> dict[str, str] | None:
+    if given is None:
+        return None
+    told = {name: getattr(given, name) for name in INITIALIZATION}
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in told.items()
+        if value is not None
+    }
 
 
 ROUTES = (
     Route("POST", "vms", add_vm),
     Route("PUT", "vms/{}", update_vm),
-    Route("GET", "vnicprofiles", list_profiles),
-    Route("GET", "clusters/{}/networks", list_cluster_networks),
 )

@@ -11,7 +11,7 @@ from functools import partial
 
 from ovirtsdk4 import types
 
-from lab.engine import codec, networks, ovf, present
+from lab.engine import codec, ovf, present
 from lab.engine.codec import Entity, ref
 from lab.engine.commands import vms as commands
 from lab.engine.core import Call
@@ -67,10 +67,15 @@ def _current_ovf(call: Call, vm: Vm) -> str | None:
     def size(volume: Volume) -> int:
         return call.engine.host.actual_size(present.image(world.disks[volume.disk_id], volume))
 
-    disks = ovf.own_disks(world, vm, size)
+    disks = ovf.own_disks(world, vm, size, layers=True)
     if vm.status == "image_locked" or any(d.volume.status == "locked" for d in disks):
         return None
-    return ovf.write(world, vm, disks)
+    return ovf.write(world, vm, disks, own=True)
+
+
+def whole(call: Call, vm: Vm) -> Entity:
+    """A VM with everything that there is of it, as creations and changes answer."""
+    return present.vm(call, vm, _current_ovf(call, vm), everything=True)
 
 
 def _shown(call: Call, vm: Vm) -> Entity:
@@ -106,8 +111,7 @@ def get_vm(call: Call, vm_id: str) -> Response:
 def delete_vm(call: Call, vm_id: str) -> Response:
     """DELETE /vms/{id}."""
     detach = call.request.flag("detach_only", absent=False, empty=True)
-    commands.remove(call, vm_id, detach)
-    return removed(call)
+    return removed(call, commands.remove(call, vm_id, detach).id)
 
 
 def _action(work: Callable[[Call, str], None], call: Call, vm_id: str) -> Response:
@@ -131,28 +135,6 @@ def start(call: Call, vm_id: str) -> Response:
             raise codec.not_implemented(name_of(call), "vm.placement_policy of a host that cannot")
     commands.start(call, vm_id, wanted[0] if wanted else None)
     return codec.complete_action()
-
-
-def list_nics(call: Call, vm_id: str) -> Response:
-    """GET /vms/{id}/nics: one network card a VM."""
-    with call.world.lock:
-        vm = see_vm(call, vm_id)
-        nic_id = f"{vm.id[:-1]}{'0' if vm.id[-1] != '0' else '1'}"
-        value = types.Nic(
-            id=nic_id,
-            name="nic1",
-            interface=types.NicInterface.VIRTIO,
-            linked=True,
-            plugged=True,
-            mac=types.Mac(address=vm.mac),
-            vm=ref(types.Vm, "vms", vm.id),
-        )
-        centre = call.world.data_centre_of(vm)
-        profile = networks.find(call.world, centre, vm.network or "", vm.profile or "")
-        if profile is not None:
-            value.vnic_profile = ref(types.VnicProfile, "vnicprofiles", profile.id)
-        value.href = f"{API}/vms/{vm.id}/nics/{nic_id}"
-        return listing("nics", [Entity(value)])
 
 
 def list_tags(call: Call, vm_id: str) -> Response:
@@ -180,7 +162,7 @@ def list_devices(call: Call, vm_id: str) -> Response:
             id=device_id,
             name="eth0",
             type=types.ReportedDeviceType.NETWORK,
-            mac=types.Mac(address=vm.mac),
+            mac=types.Mac(address=vm.nics[0].mac) if vm.nics else None,
             ips=[types.Ip(address="127.0.0.1", version=types.IpVersion.V4)],
             vm=ref(types.Vm, "vms", vm.id),
         )
@@ -295,7 +277,6 @@ ROUTES = (
     Route("POST", "vms/{}/stop", partial(_action, partial(commands.stop, gently=False))),
     Route("POST", "vms/{}/shutdown", partial(_action, partial(commands.stop, gently=True))),
     Route("POST", "vms/{}/suspend", partial(_action, commands.suspend)),
-    Route("GET", "vms/{}/nics", list_nics),
     Route("GET", "vms/{}/tags", list_tags),
     Route("GET", "vms/{}/reporteddevices", list_devices),
     Route("GET", "vms/{}/statistics", list_statistics),
