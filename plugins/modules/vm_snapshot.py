@@ -138,6 +138,8 @@ consistency:
       failed, as after a power cut; V(inconsistent) if the engine itself warns of the snapshot.
     - V(unknown) means V(crash) or better. By default the host freezes the file systems through the guest agent and tells
       nobody how that went.
+    - It is also V(unknown), whatever the VM did, if the engine shows this user no events of the VM; a warning says so.
+      A role on the system shows none, one on the VM, its cluster or its data centre does.
   returned: success
   type: str
   sample: unknown

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from support.playbooks import A_SECOND
+from support.playbooks import A_SECOND, Step
 from support.scene import Scene
 
 MAKE = {"vm": "web01", "snapshot": "nightly backup"}
@@ -52,6 +52,29 @@ def test_a_snapshot_that_is_ok_and_inconsistent(scene: Scene, code: int) -> None
 def test_a_freeze_that_failed(scene: Scene) -> None:
     scene.control.add_fault("snapshot_event", code=10764)
     assert scene.one("vm_snapshot", MAKE)["consistency"] == "crash"
+
+
+@pytest.mark.parametrize("code", [None, 10774])
+def test_events_that_are_not_shown_are_not_taken_for_none(scene: Scene, code: int | None) -> None:
+    """A role on the system alone shows no events, so that nobody can say how the snapshot turned out."""
+    scene.control.add_user("blind@internal", "secret", [{"role": "BackupRole"}])
+    # What another session may see is shown to everybody.
+    scene.control.expire_tokens()
+    if code is not None:
+        scene.control.add_fault("snapshot_event", code=code)
+    auth = scene.lab.auth(("blind@internal", "secret"))
+    [result] = scene.run(Step("vm_snapshot", {**MAKE, "vm": "files01", "auth": auth})).results
+    assert result["snapshot"]["status"] == "ok"
+    assert (result["consistency"], result["events"]) == ("unknown", [])
+    (warning,) = result["warnings"]
+    assert "events of VM 'files01' are not shown" in warning
+    assert "permit login" in warning
+
+
+def test_a_vm_that_is_down_and_whose_events_are_shown_is_offline(scene: Scene) -> None:
+    result = scene.one("vm_snapshot", {**MAKE, "vm": "files01"})
+    assert result["consistency"] == "offline"
+    assert result["events"]
 
 
 def test_every_request_carries_the_correlation_id(scene: Scene) -> None:

@@ -182,7 +182,7 @@ def _conflict(
     if held.snapshot_id is None:
         text = (
             f"A snapshot of disk {disk.alias!r} is attached already, and nothing tells which"
-            " (the engine does not say, and no event of the attachment is left)."
+            " (the engine does not say, and no event of the attachment is left, or shown to this user)."
         )
         return rules.Violation(rules.ONE_PER_DISK, text, evidence)
     if held.snapshot_id != now.snapshot.id:

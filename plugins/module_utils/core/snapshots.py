@@ -36,6 +36,9 @@ CREATE_FAILED = (170, 117, 69)
 """What tells of a failed creation, the one that says most first."""
 INCONSISTENT = (170, 10774, 69)
 """With 10774 and 69 the engine keeps a snapshot whose creation failed (contract section 15)."""
+CREATION_BEGUN = 45
+CREATION = (CREATION_BEGUN, CREATED, *CREATE_FAILED, *INCONSISTENT)
+"""One of them at least is in the log for every snapshot, so who sees none may not see events."""
 REMOVAL_BEGUN = 342
 REMOVE_FAILED = (357, 343, 359)
 REMOVED = 356
@@ -217,7 +220,7 @@ def consistency(vm_status: str, events: Sequence[Event]) -> str:
     - ``crash``: the freeze was tried and failed; as after a power cut.
     - ``inconsistent``: the engine itself warns of the snapshot.
     - ``unknown``: crash or better. By default the host freezes through the guest agent and
-      tells nobody how it went.
+      tells nobody how it went. Also, without :func:`creation_shown`: nothing is known.
     """
     codes = {event.code for event in events}
     if codes & set(INCONSISTENT):
@@ -226,7 +229,29 @@ def consistency(vm_status: str, events: Sequence[Event]) -> str:
         return "crash"
     if FREEZE_SUCCEEDED in codes:
         return "filesystem"
-    return "offline" if vm_status == "down" else "unknown"
+    return "offline" if vm_status == "down" and creation_shown(events) else "unknown"
+
+
+def creation_shown(events: Iterable[Event]) -> bool:
+    """Whether the user sees the events of the VM: the creation of a snapshot always has some.
+
+    A role on the system shows no events; one on the VM, its cluster or its data centre does (contract section 15).
+    """
+    return any(event.code in CREATION for event in events)
+
+
+def creation_ended(events: Iterable[Event]) -> bool:
+    """Whether the log has the end of the creation, after which no warning of the snapshot follows."""
+    return any(event.code in (CREATED, *CREATE_FAILED) for event in events)
+
+
+def unseen_events(vm: Vm) -> str:
+    """Warn of a snapshot whose events nobody shows."""
+    return (
+        f"The events of VM {vm.name!r} are not shown to this user, so the consistency of its snapshot is"
+        " unknown, and the engine may have warned of it. Grant a role with the permit login on the VM, its"
+        " cluster or its data centre: a role on the system shows no events (docs/permissions.md)."
+    )
 
 
 def left_out(disk: Disk) -> str | None:

@@ -52,6 +52,10 @@ if TYPE_CHECKING:
     )
 
 
+EVENT_SECONDS = 5.0
+"""For so long the end of a creation is looked for in the log: an engine writes events a little later."""
+
+
 class VmSnapshot(EngineOperation):
     """Have a snapshot, or have it no more."""
 
@@ -137,7 +141,12 @@ class VmSnapshot(EngineOperation):
             raise OperationFailed(f"The snapshot of {step.vm.name!r} vanished.")
         if self._patience.wait:
             snapshot = self._await_usable(step.vm, snapshot, deadline)
-        return self._facts(step.vm, snapshot)
+        events = self._creation_events(step.vm, snapshot)
+        hidden = self._patience.wait and not snapshots.creation_shown(events)
+        return {
+            **self._facts(step.vm, snapshot, events),
+            "warnings": (snapshots.unseen_events(step.vm),) if hidden else (),
+        }
 
     def _await_present(self, plan: Plan, deadline: Deadline) -> Mapping[str, Any]:
         vm = facts.find_vm(self._engine, plan.result["vm"]["id"])
@@ -147,7 +156,8 @@ class VmSnapshot(EngineOperation):
         if self._patience.wait:
             snapshot = self._await_usable(vm, snapshot, deadline)
         # What the VM does now says nothing of the moment when the snapshot was made.
-        return self._facts(replace(vm, status="unknown"), snapshot)
+        events = self._events(vm, snapshot)
+        return self._facts(replace(vm, status="unknown"), snapshot, events)
 
     def _await_usable(self, vm: Vm, snapshot: Snapshot, deadline: Deadline) -> Snapshot:
         """Wait until the snapshot is ok and its disks are no longer locked (contract 6.2)."""
@@ -236,14 +246,22 @@ class VmSnapshot(EngineOperation):
         mine = snapshots.about(found, vm, snapshot)
         return [event for event in mine if not codes or event.code in codes]
 
+    def _creation_events(self, vm: Vm, snapshot: Snapshot) -> list[Event]:
+        """The events of a snapshot that was just made. The engine may write them some seconds later."""
+        events: list[Event] = []
+        for _waited in self.deadline(EVENT_SECONDS).ticks():
+            events = self._events(vm, snapshot)
+            if snapshots.creation_ended(events) or not self._patience.wait:
+                break
+        return events
+
     def _why(self, vm: Vm, snapshot: Snapshot, codes: tuple[int, ...]) -> str:
         events = self._events(vm, snapshot, codes)
         if not events:
-            return "no event says why"
+            return "no event that this user is shown says why"
         return min(events, key=lambda event: codes.index(event.code)).description
 
-    def _facts(self, vm: Vm, snapshot: Snapshot) -> dict[str, Any]:
-        events = self._events(vm, snapshot)
+    def _facts(self, vm: Vm, snapshot: Snapshot, events: list[Event]) -> dict[str, Any]:
         disks = facts.exact_disks(self._engine, vm, snapshot) if self._patience.wait else ()
         return {
             "snapshot": snapshots.snapshot_facts(snapshot),

@@ -215,7 +215,9 @@ def test_facts_have_the_date_in_iso_form() -> None:
 @pytest.mark.parametrize(
     ("status", "codes", "level"),
     [
-        ("down", [], "offline"),
+        ("down", [], "unknown"),
+        ("down", [342], "unknown"),
+        ("down", [45], "offline"),
         ("down", [45, 68], "offline"),
         ("up", [], "unknown"),
         ("up", [45, 68], "unknown"),
@@ -232,6 +234,26 @@ def test_facts_have_the_date_in_iso_form() -> None:
 def test_consistency(status: str, codes: list[int], level: str) -> None:
     events = [event(index, code) for index, code in enumerate(codes)]
     assert snapshots.consistency(status, events) == level
+
+
+@pytest.mark.parametrize(
+    ("codes", "shown", "ended"),
+    [
+        ([], False, False),
+        ([356, 342, 30], False, False),
+        ([45], True, False),
+        ([45, 10774], True, False),
+        ([45, 68], True, True),
+        ([45, 170, 69], True, True),
+        ([117], True, True),
+    ],
+)
+def test_events_of_a_creation_are_shown_or_hidden(
+    codes: list[int], shown: bool, ended: bool
+) -> None:
+    events = [event(index, code) for index, code in enumerate(codes)]
+    assert snapshots.creation_shown(events) is shown
+    assert snapshots.creation_ended(events) is ended
 
 
 @given(
