@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Makes a new VM of the configuration in a backup set, takes the disks that were written from the appliance, and attaches
     them to the new VM as they were.
-  - The configuration is imported without its disks. The engine would attach the originals, where they are free.
+  - The configuration is imported without its disks. The engine would attach the original disks to the original VM.
   - As long as the VM is not finished, its comment says so. A run that was killed and is run again finds it by that. No other VM is ever
     changed or removed.
 author:

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from uuid import uuid4
 from xml.sax.saxutils import escape
 
 import pytest
@@ -46,13 +47,17 @@ class Scene:
         return next(c.id for c in self.lab.world.clusters.values() if c.name == "Default")
 
     def add_disk(
-        self, fields: Mapping[str, str] | None = None, api: ApiClient | None = None
+        self,
+        fields: Mapping[str, str] | None = None,
+        api: ApiClient | None = None,
+        disk_id: str | None = None,
     ) -> Reply:
         """POST /disks."""
         domain = f'<storage_domains><storage_domain id="{self.domain_id}"/></storage_domains>'
         given = {"alias": "new", "provisioned_size": str(MIB), "format": "cow", **(fields or {})}
         inner = "".join(f"<{name}>{text}</{name}>" for name, text in given.items())
-        return (api or self.api).post("disks", f"<disk>{inner}{domain}</disk>")
+        tag = f'<disk id="{disk_id}">' if disk_id else "<disk>"
+        return (api or self.api).post("disks", f"{tag}{inner}{domain}</disk>")
 
     def new_disk(self) -> Disk:
         """A new disk that is not locked any more."""
@@ -76,6 +81,26 @@ class Scene:
         """The configuration of a VM."""
         path = f"vms/{self.lab.vm(name).id}?all_content=true"
         return self.api.get(path).xml().findtext("initialization/configuration/data", "")
+
+    def saved(self, name: str) -> str:
+        """The configuration that a snapshot of a VM keeps, without its disks."""
+        path = f"vms/{self.lab.vm(name).id}/snapshots"
+        body = "<snapshot><description>s</description></snapshot>"
+        snapshot_id = self.api.post(path, body).xml().get("id")
+        self.lab.engine.tasks.drain(10.0)
+        for _look in range(2):
+            reply = self.api.get(f"{path}/{snapshot_id}?all_content=true")
+        text = reply.xml().findtext("initialization/configuration/data", "")
+        return re.sub("<References>.*?</References>", "<References/>", text)
+
+    def edit(self, name: str, inner: str) -> Reply:
+        """PUT of a VM."""
+        return self.api.put(f"vms/{self.lab.vm(name).id}", f"<vm>{inner}</vm>")
+
+    def shown(self, name: str, path: str) -> str | None:
+        """What the API shows of a VM."""
+        found = self.api.get(f"vms/{self.lab.vm(name).id}?all_content=true").xml()
+        return found.findtext(path)
 
     def import_vm(
         self, text: str, fields: str = "", *, regenerate: bool = True, api: ApiClient | None = None
@@ -192,6 +217,19 @@ def test_a_live_disk_belongs_to_who_holds_it(scene: Scene) -> None:
     while scene.api.get(f"disks/{disk.id}").xml().findtext("status") != "ok":
         time.sleep(0.02)
     assert scene.attach(other, disk.id).status == 201
+
+
+def test_a_disk_gets_the_ids_that_it_is_to_have(scene: Scene) -> None:
+    wished, image = str(uuid4()), str(uuid4())
+    reply = scene.add_disk({"image_id": image}, disk_id=wished)
+    assert reply.status == 201
+    assert (reply.xml().get("id"), reply.xml().findtext("image_id")) == (wished, image)
+    again = scene.add_disk(disk_id=wished)
+    assert (again.status, again.detail) == (
+        409,
+        f"[Cannot add Virtual Disk. The selected disk ID: {wished} is already used by the following "
+        "existing disk: new.]",
+    )
 
 
 # ----- VMs made of a configuration ----------------------------------------------------------------
@@ -321,3 +359,188 @@ def test_an_import_asks_for_a_permit_on_the_whole_system(scene: Scene) -> None:
         vm = scene.lab.vm("a")
         assert api.put(f"vms/{vm.id}", "<vm><comment>mine</comment></vm>").status == 200
         assert api.delete(f"vms/{vm.id}?detach_only=true").status == 200
+
+
+# ----- what an import keeps, changes, loses and damages ---------------------------------------------
+
+KEPT = (
+    ("<memory>2147483648</memory>", "memory", "2147483648"),
+    ("<cpu><topology><sockets>2</sockets></topology></cpu>", "cpu/topology/sockets", "2"),
+    ("<cpu><topology><cores>4</cores></topology></cpu>", "cpu/topology/cores", "4"),
+    ("<cpu><topology><threads>2</threads></topology></cpu>", "cpu/topology/threads", "2"),
+    (
+        "<high_availability><enabled>true</enabled></high_availability>",
+        "high_availability/enabled",
+        "true",
+    ),
+    (
+        "<high_availability><priority>50</priority></high_availability>",
+        "high_availability/priority",
+        "50",
+    ),
+    (
+        "<placement_policy><affinity>pinned</affinity></placement_policy>",
+        "placement_policy/affinity",
+        "pinned",
+    ),
+    ("<io><threads>3</threads></io>", "io/threads", "3"),
+    ("<time_zone><name>Europe/Vienna</name></time_zone>", "time_zone/name", "Europe/Vienna"),
+    ("<custom_cpu_model>SandyBridge</custom_cpu_model>", "custom_cpu_model", "SandyBridge"),
+    (
+        "<custom_emulated_machine>pc-q35</custom_emulated_machine>",
+        "custom_emulated_machine",
+        "pc-q35",
+    ),
+    ("<start_paused>true</start_paused>", "start_paused", "true"),
+    (
+        "<storage_error_resume_behaviour>leave_paused</storage_error_resume_behaviour>",
+        "storage_error_resume_behaviour",
+        "leave_paused",
+    ),
+    ("<bios><type>q35_secure_boot</type></bios>", "bios/type", "q35_secure_boot"),
+    ("<tpm_enabled>true</tpm_enabled>", "tpm_enabled", "true"),
+    ("<delete_protected>true</delete_protected>", "delete_protected", "true"),
+    ("<description>a d\u00e9pot</description>", "description", "a d\u00e9pot"),
+    ("<comment>of mine</comment>", "comment", "of mine"),
+    (
+        "<custom_properties><custom_property><name>sap_agent</name><value>true</value>"
+        "</custom_property></custom_properties>",
+        "custom_properties/custom_property/value",
+        "true",
+    ),
+)
+
+
+def test_what_an_import_keeps(scene: Scene) -> None:
+    for body, path, text in KEPT:
+        assert scene.shown("files01", path) != text, path
+        assert scene.edit("files01", body).xml().findtext(path) == text
+    assert scene.import_vm(scene.saved("files01"), "<name>files02</name>").status == 201
+    assert {path: scene.shown("files02", path) for _body, path, _text in KEPT} == {
+        path: text for _body, path, text in KEPT
+    }
+
+
+def test_what_an_import_changes_and_loses(scene: Scene) -> None:
+    old = scene.lab.vm("web01")
+    old.cpu_shares, old.tpm, old.external = 512, True, {"tpm": "c2VhbGVk"}
+    text, own = scene.saved("web01"), scene.ovf("web01")
+    section = "VmExternalDataSection_Type"
+    assert (section in text, "c2VhbGVk" in text, section in own) == (True, True, False)
+    assert scene.import_vm(text, "<name>web02</name>").status == 201
+    new = scene.lab.vm("web02")
+    assert (new.cpu_shares, new.tpm, new.external) == (0, True, {})
+    assert (old.tags, new.tags) == (["backup"], [])
+    regular = [one for one in scene.lab.world.snapshots_of(new.id) if one.type == "regular"]
+    assert regular == []
+    assert scene.api.get(f"vms/{old.id}").xml().find("quota") is not None
+    assert scene.api.get(f"vms/{new.id}").xml().find("quota") is None
+
+
+def test_an_unplugged_card_is_plugged_in_a_vm_with_new_ids(scene: Scene) -> None:
+    vm = scene.lab.vm("files01")
+    nic = "<nic><name>nic2</name><plugged>false</plugged><linked>false</linked></nic>"
+    assert scene.api.post(f"vms/{vm.id}/nics", nic).status == 201
+    text = scene.saved("files01")
+    assert scene.import_vm(text, "<name>files02</name>").status == 201
+    new = [(one.name, one.plugged, one.linked) for one in scene.lab.vm("files02").nics]
+    assert new == [("nic1", True, True), ("nic2", True, False)]
+    assert not {one.id for one in vm.nics} & {one.id for one in scene.lab.vm("files02").nics}
+    reply = scene.import_vm(text, "<name>files03</name>", regenerate=False)
+    assert reply.status == 409
+    assert "${ACTION_TYPE_FAILED_CANNOT_ADD_IFACE_DUE_TO_MAC_DUPLICATES_LIST}" in reply.detail
+    assert scene.api.delete(f"vms/{vm.id}").status == 200
+    assert scene.import_vm(text, regenerate=False).status == 201
+    assert scene.lab.vm("files01").nics == vm.nics, "with the same ids it is as it was"
+
+
+def test_cloud_init_is_damaged_and_a_put_repairs_it(scene: Scene) -> None:
+    given = {
+        "host_name": "files",
+        "user_name": "root",
+        "authorized_ssh_keys": "ssh-rsa A\nssh-rsa B",
+        "custom_script": "runcmd:\n\t- printf 'a\\nb'\n",
+    }
+    inner = "".join(f"<{name}>{escape(text)}</{name}>" for name, text in given.items())
+    body = f"<initialization>{inner}</initialization>"
+    assert scene.edit("files01", body).status == 200
+    assert {name: scene.shown("files01", f"initialization/{name}") for name in given} == given
+    assert scene.import_vm(scene.saved("files01"), "<name>files02</name>").status == 201
+    assert {name: scene.shown("files02", f"initialization/{name}") for name in given} == {
+        "host_name": "files",
+        "user_name": None,
+        "authorized_ssh_keys": "ssh-rsa A&#10;ssh-rsa B",
+        "custom_script": "runcmd:&#10; - printf 'a\nb'&#10;",
+    }
+    assert scene.edit("files02", body).status == 200
+    assert {name: scene.shown("files02", f"initialization/{name}") for name in given} == given
+
+
+def test_what_the_request_says_beats_the_configuration(scene: Scene) -> None:
+    assert scene.edit("files01", "<delete_protected>true</delete_protected>").status == 200
+    text = scene.saved("files01")
+    fields = "<delete_protected>false</delete_protected><description>mine</description>"
+    assert scene.import_vm(text, f"<name>files02</name>{fields}").status == 201
+    new = scene.lab.vm("files02")
+    assert (new.delete_protected, new.description) == (False, "mine")
+    assert scene.import_vm(text, "<name>files03</name>").status == 201
+    kept = f"vms/{scene.lab.vm('files03').id}?detach_only=true"
+    assert (scene.api.delete(kept).status, scene.lab.vm("files03").delete_protected) == (409, True)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "fits"),
+    [
+        ("<Description>other</Description>", "<Description>plan9</Description>", "os"),
+        ("<IsStateless>", "<DedicatedVmForVds>e0</DedicatedVmForVds><IsStateless>", "host"),
+        ("<ClusterName>", "<LeaseDomainId>e0</LeaseDomainId><ClusterName>", "lease"),
+        ("(<rasd:MACAddress>)[0-9a-f:]*", r"\g<1>02:00:00:00:0e:01", "mac"),
+    ],
+)
+def test_what_does_not_fit_is_taken_all_the_same(
+    scene: Scene, pattern: str, replacement: str, fits: str
+) -> None:
+    text = scene.saved("files01").replace(scene.lab.vm("files01").id, str(uuid4()))
+    text = re.sub(r"(?<=<rasd:InstanceId>)[0-9a-f-]{36}", lambda _one: str(uuid4()), text)
+    if fits != "mac":
+        text = re.sub("(<rasd:MACAddress>)[0-9a-f:]*", r"\g<1>56:6f:1a:2b:00:99", text)
+    text = re.sub(pattern, replacement, text)
+    assert scene.import_vm(text, "<name>files02</name>", regenerate=False).status == 201
+    vm = scene.lab.vm("files02")
+    domain = scene.api.get(f"vms/{vm.id}").xml().find("lease/storage_domain")
+    assert (vm.os, 925 in scene.codes()) == ("other", fits == "mac")
+    assert (domain is not None and domain.get("id")) == (
+        scene.domain_id if fits == "lease" else False
+    )
+
+
+@pytest.mark.parametrize("value", ["foo=bar", "sap_agent=perhaps"])
+def test_a_property_that_does_not_fit_lets_the_vm_neither_change_nor_start(
+    scene: Scene, value: str
+) -> None:
+    text = re.sub(
+        "<PredefinedProperties></PredefinedProperties>",
+        f"<PredefinedProperties>{value}</PredefinedProperties>",
+        scene.saved("files01"),
+    )
+    assert scene.import_vm(text, "<name>files02</name>").status == 201
+    name = value.partition("=")[0]
+    problem = "have illegal values" if name == "sap_agent" else "are not configured by the system"
+    said = f"VM if some of the specified custom properties {problem}. The keys are: {name}]"
+    assert scene.edit("files02", "<comment>x</comment>").detail == f"[Cannot edit {said}"
+    start = scene.api.post(f"vms/{scene.lab.vm('files02').id}/start", "<action/>")
+    assert (start.status, start.detail) == (400, f"[Cannot run {said}")
+    assert scene.edit("files02", "<custom_properties/>").status == 200
+
+
+def test_a_description_that_the_database_does_not_take_leaves_nothing(scene: Scene) -> None:
+    text = re.sub(
+        "<Description></Description>",
+        f"<Description>{'d' * 5000}</Description>",
+        scene.saved("files01"),
+        count=1,
+    )
+    before = scene.control.world()["vms"]
+    reply = scene.import_vm(text, "<name>files02</name>")
+    assert (reply.status, reply.detail) == (400, "[Internal Engine Error]")
+    assert scene.control.world()["vms"] == before

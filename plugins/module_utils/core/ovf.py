@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A VM's configuration (OVF): read without trust, and made ready for an import without its disks.
 
-An import attaches every disk that the OVF names, by its id, if it is free: that would be the
-original. So nothing of a disk is left in what is imported (contract section 7).
+An import attaches every disk that the OVF names, by its id, to the VM that the OVF names: with new
+ids that is still the original. So nothing of a disk is left in what is imported (contract section 15).
 """
 
 from __future__ import annotations

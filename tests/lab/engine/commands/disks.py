@@ -25,13 +25,14 @@ NO_SNAPSHOT = "00000000-0000-0000-0000-000000000000"
 
 @dataclass(frozen=True)
 class Wanted:
-    """A disk to create; the format is the engine's word, ``cow`` or ``raw``."""
+    """A disk to create; the format is the engine's word, ``cow`` or ``raw``. Ids that are given are taken."""
 
     alias: str
     domain_id: str
     virtual_size: int
     fmt: str = "cow"
     disk_id: str | None = None
+    image_id: str | None = None
     shareable: bool = False
     description: str = ""
     backup: str = "none"
@@ -88,7 +89,9 @@ def rows(wanted: Wanted) -> tuple[Disk, Volume]:
     """The rows of a new disk with its one volume."""
     fmt = "raw" if wanted.fmt == "raw" else "qcow2"
     disk_id = wanted.disk_id or new_id()
-    volume = Volume(new_id(), disk_id, NO_SNAPSHOT, None, fmt, wanted.virtual_size)
+    volume = Volume(
+        wanted.image_id or new_id(), disk_id, NO_SNAPSHOT, None, fmt, wanted.virtual_size
+    )
     disk = Disk(
         disk_id,
         wanted.alias,

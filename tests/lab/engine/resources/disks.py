@@ -84,7 +84,7 @@ def update_disk(call: Call, disk_id: str) -> Response:
 
 # What the lab carries out of the body of a new disk.
 _CARRIED_OUT = (
-    *("id", "alias", "name", "description", "provisioned_size", "format", "sparse"),
+    *("id", "image_id", "alias", "name", "description", "provisioned_size", "format", "sparse"),
     *("shareable", "backup", "storage_domains.id", "storage_domains.name"),
 )
 
@@ -103,6 +103,7 @@ def add_disk(call: Call) -> Response:
         body.provisioned_size,
         body.format.value,
         body.id,
+        body.image_id,
         bool(body.shareable),
         body.description or "",
         body.backup.value if body.backup else "none",
