@@ -29,8 +29,8 @@ SECONDS = 240.0
 BACKUP_VM = VmSpec("backup01", appliance=True, disks=(DiskSpec("own_system", bootable=True),))
 WITH_ADMINISTRATOR = {"OVIRT_ADMIN_USERNAME": ADMIN[0], "OVIRT_ADMIN_PASSWORD": ADMIN[1]}
 # Tests that must run live at the least, and those of the same modules that may be skipped.
-ASKED = 53
-SKIPPED = 74
+ASKED = 66
+SKIPPED = 90
 # Each of their tests arranges or looks at what no engine shows.
 NEVER_LIVE = ("test_bench", "test_nothing_is_lost", "test_recorded_refusals", "test_restoring")
 
