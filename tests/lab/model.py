@@ -120,6 +120,8 @@ class Volume:
     fmt: str
     virtual_size: int
     status: str = "ok"
+    made: bool = True
+    """Whether the host has made it: before, the engine does not know the version of a qcow2."""
 
 
 @dataclass(frozen=True)

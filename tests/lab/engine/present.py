@@ -165,6 +165,8 @@ def _vm(call: Call, row: Vm) -> types.Vm:
         types.CustomProperty(name=name, value=text)
         for name, text in settings.properties(row.settings)
     ] or None
+    if any(volume.status == "illegal" for volume in _own_volumes(call, row)):
+        value.has_illegal_images = True
     _running(call, row, value)
     return value
 
@@ -176,6 +178,11 @@ def _initialization(row: Vm) -> types.Initialization:
     if "root_password" in given:
         given["root_password"] = "******"
     return types.Initialization(regenerate_ssh_keys=again, nic_configurations=[], **given)
+
+
+def _own_volumes(call: Call, row: Vm) -> list[Volume]:
+    own = [a.disk_id for a in call.world.attachments_of(row.id) if a.snapshot_id is None]
+    return [volume for disk_id in own for volume in call.world.chain(disk_id)]
 
 
 def _running(call: Call, row: Vm, value: types.Vm) -> None:
@@ -205,7 +212,8 @@ def _saved_vm(call: Call, row: Snapshot) -> ET.Element | None:
         then = replace(then, initialization=dict(ovf_reader.read(row.ovf).initialization))
     shown = replace(then, status=now.status, host_id=now.host_id, cluster_id=now.cluster_id)
     rest = _vm_rest(call, shown, certificate=False)
-    shapes.without_type(rest[-1])
+    if shown.host_id not in call.world.hosts:
+        shapes.without_type(rest[-1])
     texts = settings.shown(shown.settings)
     value = _vm(call, shown)
     if now.host_id in call.world.hosts:
@@ -282,7 +290,7 @@ def disk(call: Call, row: Disk, vms: bool = False) -> Entity:
         storage_domains=[ref(types.StorageDomain, "storagedomains", row.domain_id)],
     )
     being_made = active.status == "locked" and active.snapshot_id == BLANK
-    if active.fmt == "qcow2" and not being_made:
+    if active.fmt == "qcow2" and active.made and not being_made:
         value.qcow_version = types.QcowVersion.QCOW2_V3
     if vms:
         held_by = sorted(
@@ -489,8 +497,8 @@ def event(row: Event) -> Entity:
     return Entity(_at(value, f"events/{row.index}"))
 
 
-def job(row: Job) -> Entity:
-    """A job of a monitored command."""
+def job(call: Call, row: Job) -> Entity:
+    """A job of a monitored command, and whose it is."""
     value = types.Job(
         id=row.id,
         description=row.description,
@@ -501,6 +509,9 @@ def job(row: Job) -> Entity:
         external=False,
         auto_cleared=True,
     )
+    owner = call.world.users.get(row.user)
+    if owner is not None:
+        value.owner = ref(types.User, "users", owner.id)
     return Entity(_at(value, f"jobs/{row.id}"), ("steps",), ("clear", "end"))
 
 

@@ -47,7 +47,7 @@ def display(address: str | None, certificate: bool) -> ET.Element:
 
 
 def without_type(display: ET.Element) -> None:
-    """A snapshot's configuration does not tell of which kind the screen is."""
+    """A saved configuration does not tell of which kind the screen is; only while the VM runs one knows."""
     display[:] = [one for one in display if one.tag != "type"]
 
 

@@ -239,6 +239,7 @@ def _layer(world: World, disk: Disk, active_id: str) -> tuple[Disk, Volume, Volu
     """A new active volume over a disk's present one, both locked for now."""
     frozen = world.volumes[disk.active_volume_id]
     layer = Volume(new_id(), disk.id, active_id, frozen.id, "qcow2", disk.virtual_size, "locked")
+    layer.made = False
     frozen.status = "locked"
     world.volumes[layer.id] = layer
     disk.active_volume_id = layer.id
@@ -310,6 +311,7 @@ def finish_create(making: Making) -> None:
 def _unlock(making: Making) -> None:
     for _unused, frozen, layer in making.pairs:
         frozen.status = layer.status = "ok"
+        layer.made = True
     if making.vm.status == "image_locked":
         making.vm.status = making.former_status
     making.engine.locks.release(making.held)

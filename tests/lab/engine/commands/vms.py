@@ -160,6 +160,9 @@ def migrate(call: Call, vm_id: str, host_id: str | None = None) -> None:
     with command(call.engine, MIGRATE), world.lock:
         vm = _known(world, vm_id)
         may.require(call, may.MIGRATE, may.vm_scopes(world, vm))
+        call.engine.locks.release(call.engine.locks.acquire([Want("vm", vm_id)]))
+        if base.has_locked_snapshot(world, vm.id):
+            raise refuse("VM_DURING_SNAPSHOT")
         aliases = plugged_snapshots(world, vm)
         if aliases:
             raise refuse("HAS_PLUGGED_SNAPSHOT", disksInfo=f"{vm.name} / {','.join(aliases)}")

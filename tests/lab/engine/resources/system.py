@@ -113,7 +113,7 @@ def list_jobs(call: Call) -> Response:
         if query.text and not query.text.lower().lstrip().startswith("correlation_id"):
             raise query_fault(400, BAD_JOB_SEARCH)
         found = search(list(call.world.jobs.values())[::-1], fields, query)
-        return listing("jobs", [present.job(row) for row in found])
+        return listing("jobs", [present.job(call, row) for row in found])
 
 
 def get_job(call: Call, job_id: str) -> Response:
@@ -122,7 +122,7 @@ def get_job(call: Call, job_id: str) -> Response:
         row = call.world.jobs.get(job_id)
         if row is None:
             raise not_found()
-        return ok(present.job(row))
+        return ok(present.job(call, row))
 
 
 def _rows(call: Call, table: str) -> Mapping[str, Any]:
