@@ -67,7 +67,7 @@ def site(_lab: Lab | None) -> Site:
 
 @pytest.fixture
 def bench(request: pytest.FixtureRequest, site: Site) -> Iterator[Bench]:
-    """A bench of the backup user, which removes what the test made. (With a lab goes all that was arranged.)"""
+    """A bench of the backup user. It removes what the test made, unless the lab was arranged: that is thrown away."""
     tidy = request.node.get_closest_marker("behind") is None
     with at_work(site, tidy=tidy) as bench:
         yield bench

@@ -34,6 +34,18 @@ NOBODY = "4b1f9c77-0f0e-4d55-9d41-0a0f6c1d2e3f"
 GIB = 1 << 30
 
 
+# ----- this suite ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["lab", "control", "administrator"])
+def test_nothing_reaches_behind_the_engine_without_saying_so(
+    request: pytest.FixtureRequest, name: str
+) -> None:
+    """So no test can find out that it needs the lab when its work is done."""
+    with pytest.raises(AssertionError, match="mark the test with"):
+        request.getfixturevalue(name)
+
+
 # ----- looking ----------------------------------------------------------------------------------
 
 

@@ -60,7 +60,7 @@ def test_a_user_may_read_their_own_rights(bench: Bench) -> None:
 
 
 def test_the_user_of_this_suite_has_what_a_backup_needs(bench: Bench) -> None:
-    """So a live engine is asked by one whose refusals are none of rights."""
+    """So no refusal of a live engine is for a missing right."""
     given, _warnings = granting.look(bench.engine)
     assert given is not None
     assert permissions.missing(permissions.NEEDS, given, backup_places(bench)) == ()

@@ -42,7 +42,7 @@ from lab.world import CENTRES
 
 RECORDINGS = Path(__file__).resolve().parents[1] / "lab_tests/recorded"
 RAW = "raw"
-"""Instead of a reason: the port does not ask so (without a snapshot, by an id that is none, with PUT)."""
+"""Instead of a reason: the port does not ask so (without a snapshot, with a malformed id)."""
 
 _PATH = re.compile(r"/vms/([^/]+)/diskattachments(?:/([^/?;]+))?")
 
@@ -239,7 +239,7 @@ def refusals_of(scene: str) -> list[str]:
 
 
 def detail_of(answer: str) -> str:
-    """The detail of a fault; empty where the answer is none."""
+    """The detail of a fault; empty if the answer has no body."""
     return (ET.fromstring(answer).findtext("detail") or "") if answer else ""  # noqa: S314
 
 
