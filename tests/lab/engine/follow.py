@@ -62,7 +62,8 @@ def _followed(item: ET.Element, step: str, fetch: Fetch) -> ET.Element | None:
         if found is None:
             return None
         found.tag = step if is_link else child.tag
-        item.remove(child)
+        if not is_link:
+            item.remove(child)
         item.append(found)
         return found
     return next((child for child in item if _same(child.tag, step)), None)

@@ -538,11 +538,21 @@ def data_centre(row: DataCentre) -> Entity:
         name=row.name,
         local=False,
         status=types.DataCenterStatus.UP,
-        version=types.Version(major=4, minor=7),
+        version=types.Version(major=4, minor=8),
+        mac_pool=ref(types.MacPool, "macpools", shapes.derived("MAC pool")),
     )
-    return Entity(
-        _at(value, f"datacenters/{row.id}"), ("clusters", "permissions", "storagedomains")
+    links = (
+        "clusters",
+        "iscsibonds",
+        "networks",
+        "permissions",
+        "qoss",
+        "quotas",
+        "storagedomains",
     )
+    actions = ("cleanfinishedtasks", "setmaster")
+    rest = shapes.fragment(shapes.CENTRE)
+    return Entity(_at(value, f"datacenters/{row.id}"), links, actions, rest=rest)
 
 
 def host(call: Call, row: Host) -> Entity:

@@ -97,6 +97,7 @@ def _unknown(call: Call, parts: Sequence[str]) -> Answer:
     """The 404 of a path that the API does not have: asked without a version it is the fourth."""
     host = call.request.headers.get("host", "localhost")
     path = "/".join([f"https://{host}{API}/v4", *parts])
+    path += f"?{call.request.raw_query}" if call.request.raw_query else ""
     text = f"RESTEASY003210: Could not find resource for full path: {path}"
     return Answer(Response(404, text.encode(), HTML))
 

@@ -16,10 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from lab.engine.codec import query_fault
+
 T = TypeVar("T")
-Fields = Mapping[str, Callable[[T], str]]
+Fields = Mapping[str, Callable[[T], "str | tuple[str, ...]"]]
 _TOKEN = re.compile(r'"([^"]*)"|(!=|<=|>=|=|<|>)|([^\s=<>!"]+)')
-PAGE = 100
 # Columns that hold several values: the engine compares these as regular expressions.
 SEVERAL = frozenset({"vm_names", "tag"})
 
@@ -51,9 +52,11 @@ class Query:
 def _tokens(text: str) -> list[_Token]:
     if text.count('"') % 2:
         raise _Malformed
-    without_prefix = re.sub(r"^\s*[A-Za-z]+\s*:", "", text)
+    if re.match(r"\s*[A-Za-z]+\s*:", text):
+        # The API puts the name of the collection before what it is given: a second one is no search.
+        raise _Malformed
     found = []
-    for quoted, operator, word in _TOKEN.findall(without_prefix):
+    for quoted, operator, word in _TOKEN.findall(text):
         if operator:
             found.append(_Token(operator, operator=True))
         elif word:
@@ -70,7 +73,11 @@ def like(value: str, wanted: str, case_sensitive: bool) -> bool:
     return re.fullmatch(pattern, value, flags) is not None
 
 
-def _compare(value: str, operator: str, wanted: str, case_sensitive: bool) -> bool:
+def _compare(
+    value: str | tuple[str, ...], operator: str, wanted: str, case_sensitive: bool
+) -> bool:
+    if isinstance(value, tuple):
+        return any(_compare(one, operator, wanted, case_sensitive) for one in value)
     if operator in {"=", "!="}:
         return like(value, wanted, case_sensitive) == (operator == "=")
     try:
@@ -82,7 +89,12 @@ def _compare(value: str, operator: str, wanted: str, case_sensitive: bool) -> bo
 
 
 def search(items: Sequence[T], fields: Fields[T], query: Query) -> list[T]:
-    """The items that a search finds; none for a text that is no search."""
+    """The items that a search finds; none for a text that is no search.
+
+    :raises Answer: 400 for a page before the first, and for a negative maximum.
+    """
+    if query.maximum is not None and query.maximum < 0:
+        raise query_fault(400, f"illegal max count value for query : {query.maximum}")
     try:
         return _search(items, fields, query)
     except _Malformed:
@@ -95,13 +107,25 @@ def _search(items: Sequence[T], fields: Fields[T], query: Query) -> list[T]:
     tokens, order = _cut(tokens, "sortby")
     found = [item for item in items if not tokens or _any(item, tokens, fields, query)]
     if order:
-        found.sort(key=_field(fields, order[0].text), reverse=order[-1].word("desc"))
+        get = _field(fields, order[0].text)
+        found.sort(key=lambda item: str(get(item)), reverse=order[-1].word("desc"))
     if page:
-        first = (int(page[0].text) - 1) * (query.maximum or PAGE)
-        found = found[first : first + (query.maximum or PAGE)]
-    if query.maximum is not None and query.maximum >= 0:
-        found = found[: query.maximum]
-    return found
+        if order and not order[-1].word("asc", "desc"):
+            # A page may follow a direction, not the name of a field.
+            raise _Malformed
+        return _page(found, page[0].text, query.maximum)
+    return found if query.maximum is None else found[: query.maximum]
+
+
+def _page(found: list[T], number: str, maximum: int | None) -> list[T]:
+    """A page is as long as the maximum; without one all is on the first page."""
+    if not number.isdigit():
+        raise _Malformed
+    if int(number) == 0:
+        raise query_fault(400, "statementcallback; error: offset must not be negative")
+    size = len(found) if maximum is None else maximum
+    first = (int(number) - 1) * size
+    return found[first : first + size]
 
 
 def _cut(tokens: list[_Token], word: str) -> tuple[list[_Token], list[_Token]]:
@@ -130,7 +154,7 @@ def _split(tokens: Sequence[_Token], word: str) -> list[list[_Token]]:
     return parts
 
 
-def _field(fields: Fields[T], name: str) -> Callable[[T], str]:
+def _field(fields: Fields[T], name: str) -> Callable[[T], str | tuple[str, ...]]:
     if name.lower() not in fields:
         raise _Malformed
     return fields[name.lower()]
@@ -139,7 +163,7 @@ def _field(fields: Fields[T], name: str) -> Callable[[T], str]:
 def _one(item: T, tokens: Sequence[_Token], fields: Fields[T], query: Query) -> bool:
     if len(tokens) == 1 and not tokens[0].operator:
         wanted = f"*{tokens[0].text}*"
-        return any(like(get(item), wanted, False) for get in fields.values())
+        return any(_compare(get(item), "=", wanted, False) for get in fields.values())
     if len(tokens) != 3 or not tokens[1].operator:
         raise _Malformed
     name, operator, wanted = (token.text for token in tokens)

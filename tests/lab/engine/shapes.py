@@ -151,6 +151,12 @@ CLUSTER = """
 <virt_service>true</virt_service>
 <vnc_encryption>false</vnc_encryption>
 """
+CENTRE = """
+<description>The default Data Center</description>
+<quota_mode>disabled</quota_mode>
+<storage_format>v5</storage_format>
+<supported_versions><version><major>4</major><minor>8</minor></version></supported_versions>
+"""
 DOMAIN = """
 <description></description>
 <comment></comment>

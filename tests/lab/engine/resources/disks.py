@@ -45,6 +45,9 @@ def _fields(call: Call) -> Fields[Disk]:
         "vm_names": vm_names,
         "storage": lambda disk: world.domains[disk.domain_id].name,
         "status": lambda disk: world.volumes[disk.active_volume_id].status,
+        "storage.name": lambda disk: world.domains[disk.domain_id].name,
+        "disk_type": lambda disk: disk.storage_type,
+        **dict.fromkeys(("size", "provisioned_size"), lambda disk: str(disk.virtual_size)),
         "disk_content_type": lambda disk: disk.content_type,
     }
 

@@ -136,7 +136,10 @@ def _sees(call: Call, table: str, row: Any) -> bool:  # noqa: ANN401  a row of t
 
 def _list(table: str, tag: str, call: Call) -> Response:
     with call.world.lock:
-        fields: Fields[Any] = {"name": lambda row: row.name, "id": lambda row: row.id}
+        centres = call.world.data_centres
+        fields: dict[str, Any] = {"name": lambda row: row.name, "id": lambda row: row.id}
+        if table == "clusters":
+            fields["datacenter.name"] = lambda row: centres[row.data_centre_id].name
         rows = [row for row in _rows(call, table).values() if _sees(call, table, row)]
         found = search(rows, fields, query_of(call))
         return listing(tag, [_shown(call, table, row) for row in found])

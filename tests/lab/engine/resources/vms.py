@@ -29,7 +29,7 @@ from lab.engine.resources.common import (
 )
 from lab.engine.router import Route, carried_out, name_of
 from lab.engine.search import Fields, Query, search
-from lab.model import API, Checkpoint, Vm, Volume
+from lab.model import API, Checkpoint, Vm, Volume, World
 
 # Collections below a VM, with their plural tags, that are empty in the lab's world: nobody can put anything
 # into them, and an import brings nothing of the kind along.
@@ -53,11 +53,21 @@ def _fields(call: Call) -> Fields[Vm]:
         "comment": lambda vm: vm.comment,
         "cluster": lambda vm: world.clusters[vm.cluster_id].name,
         "datacenter": lambda vm: world.data_centres[world.data_centre_of(vm)].name,
-        "host": lambda vm: host.get(vm.host_id or "", ""),
+        **dict.fromkeys(
+            ("host", "host.name", "hosts.name"), lambda vm: host.get(vm.host_id or "", "")
+        ),
+        "storage.name": lambda vm: _storage(world, vm),
+        "creationdate": lambda vm: vm.created.isoformat(),
         "fqdn": lambda vm: vm.fqdn or "",
         "os": lambda vm: vm.os,
         "tag": lambda vm: " ".join(vm.tags),
     }
+
+
+def _storage(world: World, vm: Vm) -> tuple[str, ...]:
+    """The storage domains of a VM's disks, by name."""
+    disks = [world.disks[row.disk_id] for row in world.attachments_of(vm.id)]
+    return tuple(world.domains[disk.domain_id].name for disk in disks)
 
 
 def _current_ovf(call: Call, vm: Vm) -> str | None:
