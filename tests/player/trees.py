@@ -58,12 +58,18 @@ def _element(element: ET.Element) -> Node:
 
 def _member(tag: str, value: Any) -> Node:  # noqa: ANN401  JSON is anything
     if isinstance(value, dict):
-        children = [
-            _member(name, one)
-            for name, member in value.items()
-            for one in (member if isinstance(member, list) else [member])
-        ]
+        children = [one for item in value.items() for one in _named(*item)]
         return Node(tag, children=children)
     if isinstance(value, str):
         return Node(tag, value)
     return Node(tag, NUMBER + json.dumps(value))
+
+
+def _named(name: str, member: Any) -> list[Node]:  # noqa: ANN401
+    """A member; each of a list says that it is in one."""
+    if not isinstance(member, list):
+        return [_member(name, member)]
+    found = [_member(name, one) for one in member]
+    for node in found:
+        node.attributes["list"] = "yes"
+    return found

@@ -146,7 +146,7 @@ def _read(body: bytes, tag: str, is_json: bool) -> tuple[ET.Element, bytes]:
     """The tree of a body, and its text as XML. Entities that a document type declares are nothing."""
     if is_json:
         root = json_form.from_json(body, tag)
-        return root, ET.tostring(root)
+        return root, ET.tostring(root, short_empty_elements=False)
     text = _ENTITY.sub(b"", _DOCTYPE.sub(b"", body)) if b"<!DOCTYPE" in body else body
     return ET.fromstring(text), text  # noqa: S314  the lab's own clients
 

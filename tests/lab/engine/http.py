@@ -95,9 +95,10 @@ class Unauthorized(Exception):
 
 def error_page(problem: str) -> Answer:
     """500 with a page: what the API's own code did not foresee, told by the web server."""
-    page = (
-        f"<html><head><title>ERROR</title></head><body><pre>{escape(problem)}</pre></body></html>"
+    trace = (
+        f"java.lang.RuntimeException: org.jboss.resteasy.spi.UnhandledException: {escape(problem)}"
     )
+    page = f"<html><head><title>ERROR</title></head><body><pre>{trace}\n</pre></body></html>"
     return Answer(Response(500, page.encode(), HTML, correlated=False))
 
 

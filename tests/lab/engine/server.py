@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import socket
 import ssl
 import threading
@@ -48,22 +49,28 @@ class _Handler(BaseHTTPRequestHandler):
             parts.query,
         )
         try:
-            self._send(self.server.handle(request))
+            self._send(self.server.handle(request), self._compressed())
         except Dropped:
             self.close_connection = True
             with contextlib.suppress(OSError):
                 self.connection.shutdown(socket.SHUT_RDWR)
 
-    def _send(self, response: Response) -> None:
+    def _compressed(self) -> bool:
+        return "gzip" in (self.headers.get("accept-encoding") or "")
+
+    def _send(self, response: Response, compressed: bool) -> None:
+        body = gzip.compress(response.body) if compressed and response.body else response.body
         self.send_response(response.status)
-        if response.body:
+        if body:
             self.send_header("Content-Type", response.content_type)
-        self.send_header("Content-Length", str(len(response.body)))
+        if body is not response.body:
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
         for name, value in response.headers.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(response.body)
+            self.wfile.write(body)
         self.wfile.flush()
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = _any  # noqa: N815

@@ -79,7 +79,9 @@ def _chosen(body: types.Snapshot) -> tuple[str, ...] | None:
     ids = tuple(codec.uuid_or_400(one) for one in named if one is not None)
     for one in ids:
         if ids.count(one) > 1:
-            raise error_page(f"java.lang.IllegalStateException: Duplicate key {one}")
+            image = "org.ovirt.engine.core.common.businessentities.storage.DiskImage@0"
+            merged = f"(attempted merging values {image} and {image})"
+            raise error_page(f"java.lang.IllegalStateException: Duplicate key {one} {merged}")
     return ids
 
 
