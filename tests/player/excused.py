@@ -33,6 +33,16 @@ ELEMENTS: Mapping[str, str] = {
     f"{SNAPSHOTS}/Snapshot/ApplicationList": "of the guest agent, empty or absent",
     f"{HARDWARE}/Item[controller pci]": "the ports that a host gave a running VM",
     f"{HARDWARE}/Item[channel unix]": "the channels that a host gave a running VM",
+    "api/summary": "how many objects the engine had, those of other scenes among them",
 }
 
-STEPS: Mapping[tuple[str, str], str] = {}
+_OTHERS = "permissions of users that the engine had beside the scene's world"
+_ENGLISH = "the lab speaks English alone, and no client that reads texts asks for another"
+STEPS: Mapping[tuple[str, str], str] = {
+    ("protocol", "language de"): _ENGLISH,
+    ("protocol", "language list"): _ENGLISH,
+    ("reads-more", "disk permissions"): _OTHERS,
+    ("reads-more", "vm permissions"): _OTHERS,
+    ("searches-more", "vms: name=s* page 0"): "the detail is the text of an SQL statement",
+    ("searches-more", "vnicprofiles: name=ovirtmgmt"): "the engine had no vNIC profile",
+}

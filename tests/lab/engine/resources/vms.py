@@ -273,6 +273,12 @@ def list_backups(call: Call, _vm_id: str) -> Response:
         return empty("backups")
 
 
+def get_backup(call: Call, _vm_id: str, _backup_id: str) -> Response:
+    """GET /vms/{id}/backups/{id}: there is none."""
+    admins_only(call)
+    raise not_found()
+
+
 def _nothing(tag: str, call: Call, vm_id: str) -> Response:
     with call.world.lock:
         see_vm(call, vm_id)
@@ -293,6 +299,7 @@ ROUTES = (
     Route("GET", "vms/{}/cdroms", list_cdroms),
     Route("GET", "vms/{}/cdroms/{}", get_cdrom),
     Route("GET", "vms/{}/backups", list_backups),
+    Route("GET", "vms/{}/backups/{}", get_backup),
     Route("GET", "vms/{}/checkpoints", list_checkpoints),
     Route("GET", "vms/{}/checkpoints/{}", get_checkpoint),
     Route("GET", "vms/{}/checkpoints/{}/disks", list_checkpoint_disks),
