@@ -169,7 +169,9 @@ def test_search_by_name(lab: Lab) -> None:
     assert names(vms.list(search="name=*01 and status=down")) == ["files01"]
     assert names(vms.list(search=f"id={lab.vm('db01').id}")) == ["db01"]
     assert names(vms.list(search="name!=web01 sortby name desc", max=1)) == ["files01"]
-    assert names(vms.list(search="name=*01 sortby name page 2", max=3)) == ["web01"]
+    assert names(vms.list(search="name=*01 sortby name asc page 2", max=3)) == ["web01"]
+    # A page follows a direction, not the name of a field.
+    assert names(vms.list(search="name=*01 sortby name page 2", max=3)) == []
 
 
 def test_wildcards_work_inside_quotes(lab: Lab) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from lab.engine import known
 from lab.engine.app import api_router
+from lab.engine.bodies import COMPLAINTS
 from lab.engine.client import ApiClient, Reply
 from lab.engine.http import without_matrix
 from lab.engine.resources.vms import EMPTY
@@ -271,6 +272,20 @@ def test_what_a_call_asks_for_beyond_the_lab_is_named(
     before = _state(lab)
     _is_named(admin.send(method, _filled(lab, path), _filled(lab, body)), call)
     assert _state(lab) == before
+
+
+def test_an_element_that_no_engine_knows_is_refused_until_the_engine_is_tired_of_it(
+    lab: Lab, admin: ApiClient
+) -> None:
+    path, vm = f"vms/{lab.vm('db01').id}", lab.vm("db01")
+    body = "<vm><comment>seen</comment><nonsense>1</nonsense></vm>"
+    lab.engine.complaints = COMPLAINTS - 1
+    refused = admin.put(path, body)
+    assert (refused.status, refused.reason) == (400, "Request syntactically incorrect.")
+    assert refused.detail.endswith("/ovirt-engine/apidoc#services/vm/methods/update")
+    assert vm.comment != "seen"
+    assert admin.put(path, body).status == 200
+    assert vm.comment == "seen"
 
 
 def test_a_vm_starts_on_the_host_that_is_named(lab: Lab, admin: ApiClient) -> None:
