@@ -62,7 +62,7 @@ def _filled(lab: Lab, path: str) -> str:
         ("POST", "imagetransfers", "POST /imagetransfers"),
         ("GET", "vms/{vm}/watchdogs", "GET /vms/{}/watchdogs"),
         ("GET", "vms/{vm}/graphicsconsoles", "GET /vms/{}/graphicsconsoles"),
-        ("POST", "vms/{vm}/nics", "POST /vms/{}/nics"),
+        ("POST", "vms/{vm}/watchdogs", "POST /vms/{}/watchdogs"),
         ("POST", "vms/{vm}/reboot", "POST /vms/{}/reboot"),
         ("POST", "vms/{vm}/backups", "POST /vms/{}/backups"),
         ("GET", "disks/{disk}/statistics", "GET /disks/{}/statistics"),
@@ -242,7 +242,7 @@ def test_paths_and_methods_are_those_of_a_real_engine() -> None:
             "vms",
             "<vm><name>n</name><cluster><name>Default</name></cluster><template><name>Blank</name></template>"
             "<stateless>true</stateless><quota id='x'/></vm>",
-            "POST /vms with quota.id, stateless",
+            "POST /vms with quota.id",
         ),
         (
             "POST",
@@ -255,8 +255,8 @@ def test_paths_and_methods_are_those_of_a_real_engine() -> None:
         (
             "PUT",
             "vms/{vm}",
-            "<vm><name>n</name><memory>1</memory></vm>",
-            "PUT /vms/{} with memory",
+            "<vm><name>n</name><quota id='x'/></vm>",
+            "PUT /vms/{} with quota.id",
         ),
         (
             "PUT",

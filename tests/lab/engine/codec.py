@@ -187,10 +187,16 @@ def uuid_or_400(text: str) -> str:
         raise fault(400, "Operation failed", f"Invalid UUID string: {text}") from problem
 
 
+def immutable(name: str) -> Answer:
+    """A body changes what stays as it is."""
+    reason = "Broken immutability constraint"
+    return fault(409, reason, f"Attempt to set immutable field: {name}")
+
+
 def failed_action(answer: Answer) -> Answer:
     """How an action tells its fault: inside of itself."""
     found = answer.response
-    if found.status < 400 or b"<fault>" not in found.body:
+    if found.status < 400 or found.status == 501 or b"<fault>" not in found.body:
         return answer
     action = ET.Element("action")
     action.append(ET.fromstring(found.body))  # noqa: S314  our own

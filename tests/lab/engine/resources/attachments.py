@@ -57,7 +57,8 @@ def add_attachment(call: Call, vm_id: str) -> Response:
     if body.id is not None:
         codec.uuid_or_400(body.id)
     if body.disk is None:
-        raise error_page("java.lang.NullPointerException")
+        told = 'Cannot invoke "org.ovirt.engine.api.model.Disk.isSetLunStorage()" because "disk" is null'
+        raise error_page(f"java.lang.NullPointerException: {told}")
     disk_id = _disk_id(body.disk) if body.disk.id is not None else _new_disk(call, vm_id, body)
     row = attaching.attach(call, _wanted(vm_id, disk_id, body))
     if body.disk.id is None:
@@ -72,7 +73,8 @@ def _disk_id(disk: types.Disk) -> str:
     try:
         return str(UUID(disk.id)) if disk.id else NOBODY
     except ValueError as problem:
-        raise error_page(f"Invalid UUID string: {disk.id}") from problem
+        told = f"java.lang.IllegalArgumentException: Invalid UUID string: {disk.id}"
+        raise error_page(told) from problem
 
 
 def _interface(body: types.DiskAttachment) -> str | None:
@@ -121,8 +123,7 @@ def update_attachment(call: Call, vm_id: str, disk_id: str) -> Response:
             raise query_fault(404, f"Entity not found: {disk_id}")
         _row(call, vm_id, disk_id)
     if body.id is not None and body.id != disk_id:
-        reason = "Broken immutability constraint"
-        raise codec.fault(409, reason, "Attempt to set immutable field: id")
+        raise codec.immutable("id")
     disk = body.disk or types.Disk()
     change = detaching.Change(
         *(body.active, _interface(body), body.bootable, body.pass_discard),

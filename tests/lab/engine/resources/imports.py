@@ -93,7 +93,10 @@ def _add_empty(call: Call, body: types.Vm) -> Vm:
     if body.template.id != present.BLANK and body.template.name != "Blank":
         _from_template(call, body.template)
     carried_out(call, body, "cluster.id", "cluster.name", *TEMPLATE, *EDITABLE)
-    vm = Vm(new_id(), body.name, _cluster_id(call, body.cluster))
+    cluster_id = _cluster_id(call, body.cluster)
+    if cluster_id not in call.world.clusters:
+        raise query_fault(404, "Entity not found: GetClusterById")
+    vm = Vm(new_id(), body.name, cluster_id)
     edits.make(call, vm, _edit(call, body))
     return vm
 
@@ -122,6 +125,8 @@ def update_vm(call: Call, vm_id: str) -> Response:
     carried_out(call, body, "id", *EDITABLE)
     with call.world.lock:
         vm = see_vm(call, vm_id)
+    if body.id is not None and body.id != vm_id:
+        raise codec.immutable("id")
     edits.update(call, vm, _edit(call, body))
     with call.world.lock:
         return ok(whole(call, vm))

@@ -120,6 +120,8 @@ def get_vm(call: Call, vm_id: str) -> Response:
 
 def delete_vm(call: Call, vm_id: str) -> Response:
     """DELETE /vms/{id}."""
+    with call.world.lock:
+        see_vm(call, vm_id)
     detach = call.request.flag("detach_only", absent=False, empty=True)
     return removed(call, commands.remove(call, vm_id, detach).id)
 
@@ -132,12 +134,21 @@ def _action(work: Callable[[Call, str], None], call: Call, vm_id: str) -> Respon
     return codec.complete_action()
 
 
+# Nobody looks whether there is such a VM.
+NO_VM_TO_START = (
+    'java.lang.NullPointerException: Cannot invoke "org.ovirt.engine.core.common.businessentities.VM.getStatus()" '
+    'because the return value of "org.ovirt.engine.core.bll.RunVmCommand.getVm()" is null'
+)
+
+
 def start(call: Call, vm_id: str) -> Response:
     """POST /vms/{id}/start: on any host, or on the one named."""
     body = codec.read(call.request.body or b"<action/>", types.Action)
     carried_out(call, body, "vm.placement_policy.hosts.id")
     policy = body.vm.placement_policy if body.vm else None
     with call.world.lock:
+        if vm_id not in call.world.vms:
+            raise codec.query_fault(500, NO_VM_TO_START)
         vm = see_vm(call, vm_id)
         wanted = [one.id for one in policy.hosts or ()] if policy else []
         hosts = [call.world.hosts.get(one) for one in wanted]
