@@ -326,7 +326,7 @@ class Group:
 
 @dataclass
 class Template:
-    """A template; ``disks`` are its own, ``sources`` the disks of the VM that they were made of."""
+    """A template; ``disks`` are its own, ``sources`` the VM's that they were made of, ``bootable`` some of these."""
 
     id: str
     name: str
@@ -336,6 +336,9 @@ class Template:
     description: str = ""
     disks: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
+    bootable: list[str] = field(default_factory=list)
+    created: datetime = field(default_factory=now)
+    saved: Vm | None = None
 
 
 @dataclass(frozen=True)

@@ -533,10 +533,12 @@ def test_migration_and_maintenance_are_refused_while_plugged(scene: Scene) -> No
     assert reply.detail == (
         "[Cannot switch the following Hosts to Maintenance mode: host1b.\nThe following VMs cannot be "
         "migrated because they have activated Disk Snapshot attached (VM/Disk Snapshots): \n \n"
-        "backup01 / web01_system \n \nplease deactivate/detach the Disk snapshots or turn off those "
-        "VMs and try again.]"
+        "${disksInfo} \n \nplease deactivate/detach the Disk snapshots or turn off those VMs and try "
+        "again., $disksinfo backup01 / web01 system]"
     )
-    assert scene.api.post(f"vms/{scene.appliance.id}/suspend").status == 200
+    scene.lab.control().add_fault("host_fails", verb="VM.hibernate", code=59)
+    assert scene.api.post(f"vms/{scene.appliance.id}/suspend").status == 202
+    scene.lab.engine.tasks.drain(10)
     assert scene.appliance.status == "up"
     scene.detach()
     before = scene.appliance.host_id

@@ -140,6 +140,15 @@ def _remove_disk(site: Site) -> Reply:
     return site.api.delete(f"disks/{site.disk}")
 
 
+def _suspend(site: Site) -> Reply:
+    """A host refuses a VM with transient disks; this lab has none that could."""
+    world = site.lab.world
+    rows = world.attachments_of(site.vm.id)
+    if any(row.active and row.snapshot_id is not None for row in rows):
+        site.lab.control().add_fault("host_fails", verb="VM.hibernate", code=59)
+    return site.act(f"{site.path}/suspend")
+
+
 def _move_disk(site: Site) -> Reply:
     target = site.lab.control().add_domain("data9")
     return site.act(f"disks/{site.disk}/move", f'<storage_domain id="{target}"/>')
@@ -153,7 +162,7 @@ WAYS: dict[str, Callable[[Site], Reply]] = {
     "snapshot": _snapshot,
     "migrate": lambda site: site.act(f"{site.path}/migrate"),
     "host_maintenance": lambda site: site.act(f"hosts/{site.vm.host_id}/deactivate"),
-    "suspend": lambda site: site.act(f"{site.path}/suspend"),
+    "suspend": _suspend,
     "remove_snapshot": lambda site: site.api.delete(f"{site.path}/snapshots/{site.snapshot_id}"),
     "revert": lambda site: site.act(f"{site.path}/snapshots/{site.snapshot_id}/restore"),
     "remove": lambda site: site.api.delete(site.path),
@@ -209,7 +218,7 @@ def outcome(operation: str, site: Site, host_id: str | None, reply: Reply) -> st
     if reply.status == 409:
         in_preview = site.lab.vm(SOURCE).in_preview
         return PREVIEW if in_preview else REFUSED
-    assert reply.status in (200, 201), reply.body
+    assert reply.status in (200, 201, 202), reply.body
     with_its_vm = (operation, site.part) == ("remove", SOURCE)
     if site.disk not in world.disks and not with_its_vm:
         assert [one for one in world.volumes.values() if one.disk_id == site.disk] == []

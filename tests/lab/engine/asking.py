@@ -89,7 +89,7 @@ class AskedHost:
 
     def hibernate_vm(self, vm_id: str) -> None:
         """Write a VM's memory away and end it."""
-        self.ask("VM.hibernate", lambda: self.agent.stop_vm(vm_id))
+        self.ask("VM.hibernate", lambda: self.agent.hibernate_vm(vm_id))
 
     def pause_vm(self, vm_id: str) -> None:
         """Pause a VM."""

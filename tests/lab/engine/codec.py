@@ -19,7 +19,7 @@ from ovirtsdk4 import Struct, reader, readers, types, writer, writers
 
 from lab.engine.http import Answer, Response
 from lab.engine.texts import Said, detail_of, status_of
-from lab.model import API
+from lab.model import API, new_id
 
 T = TypeVar("T")
 DECLARATION = b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
@@ -204,9 +204,26 @@ def failed_action(answer: Answer) -> Answer:
     return Answer(replace(found, body=dump(action)))
 
 
-def complete_action(job_id: str | None = None) -> Response:
-    """What a DELETE or an action answers; monitored commands name their job."""
+def complete_action(job_id: str | None = None, about: Entity | None = None) -> Response:
+    """What a DELETE or an action answers; monitored commands name their job, some what they are about."""
     action = types.Action(status="complete")
     if job_id:
         action.job = ref(types.Job, "jobs", job_id)
-    return Response(200, dump(element(Entity(action))))
+    rest = [] if about is None else [element(about)]
+    return Response(200, dump(element(Entity(action, rest=rest))))
+
+
+def pending_action(path: str, job_id: str) -> Response:
+    """What an action answers that goes on in tasks: 202, with addresses that no client needs.
+
+    :param path: The action's address from the root, such as ``/ovirt-engine/api/vms/ID/suspend``.
+    """
+    parent, _unused, name = path.rpartition("/")
+    tasks = f"{new_id()}%2C{new_id()}"
+    node = ET.Element("action", {"href": f"{path}/{tasks}", "id": tasks})
+    ET.SubElement(node, "link", {"href": parent, "rel": "parent"})
+    ET.SubElement(node, "link", {"href": f"{parent}/{name}", "rel": "replay"})
+    ET.SubElement(node, "async").text = "true"
+    ET.SubElement(node, "job", {"href": f"{API}/jobs/{job_id}", "id": job_id})
+    ET.SubElement(node, "status").text = "pending"
+    return Response(202, dump(node))

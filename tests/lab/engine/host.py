@@ -14,6 +14,8 @@ from typing import Any, Protocol
 NO_ANSWER = 5022
 # What vdsm says to an unplug that failed.
 NOT_UNPLUGGED = 46
+# What vdsm says to what a disk behind an overlay cannot stand.
+TRANSIENT_DISK = 59
 
 
 THIN = 196 * 1024
@@ -83,6 +85,9 @@ class HostAgent(Protocol):
     def stop_vm(self, vm_id: str) -> None:
         """Power a VM off; its overlays go."""
 
+    def hibernate_vm(self, vm_id: str) -> None:
+        """Write a VM's memory away and end it; refused while it has a transient disk."""
+
     def pause_vm(self, vm_id: str) -> None:
         """Pause a running VM."""
 
@@ -144,6 +149,9 @@ class NoHost:
         """Nod."""
 
     def stop_vm(self, vm_id: str) -> None:
+        """Nod."""
+
+    def hibernate_vm(self, vm_id: str) -> None:
         """Nod."""
 
     def pause_vm(self, vm_id: str) -> None:

@@ -73,6 +73,10 @@ VM_ACTIONS = (
     *("reordermacaddresses", "reset", "screenshot", "shutdown", "start", "stop", "suspend"),
     *("thawfilesystems", "ticket", "undosnapshot"),
 )
+TEMPLATE_LINKS = (
+    *("cdroms", "diskattachments", "graphicsconsoles", "mediateddevices", "nics"),
+    *("permissions", "tags", "watchdogs"),
+)
 DISK_LINKS = ("permissions", "statistics", "disksnapshots")
 DISK_ACTIONS = ("convert", "copy", "export", "move", "reduce", "refreshlun", "sparsify")
 CLUSTER_LINKS = (
@@ -121,6 +125,11 @@ def vm(call: Call, row: Vm, ovf: str | None = None, everything: bool = False) ->
         value.tpm_enabled = row.tpm
     texts = settings.shown(row.settings)
     return Entity(_at(value, f"vms/{row.id}"), VM_LINKS, VM_ACTIONS, rest=rest, texts=texts)
+
+
+def touched_vm(vm_id: str) -> Entity:
+    """A VM as an action names it that has changed it: what leads on from it, and nothing of itself."""
+    return Entity(ref(types.Vm, "vms", vm_id), VM_LINKS, VM_ACTIONS)
 
 
 def _vm(call: Call, row: Vm) -> types.Vm:
@@ -623,18 +632,28 @@ def user(row: User) -> Entity:
     return Entity(_at(value, f"users/{row.id}"), ("permissions", "roles", "tags"))
 
 
-def template(row: Template) -> Entity:
-    """A template."""
+def template(call: Call, row: Template) -> Entity:
+    """A template, with what it has of the VM that it was made of."""
     value = types.Template(
         id=row.id,
         name=row.name,
         description=row.description,
         status=types.TemplateStatus(row.status),
+        comment="",
+        creation_time=row.created,
+        version=types.TemplateVersion(
+            version_name="base version",
+            version_number=1,
+            base_template=ref(types.Template, "templates", row.id),
+        ),
     )
+    rest: list[ET.Element] = []
+    if row.saved is not None:
+        shown = codec.element(vm(call, row.saved, everything=True))
+        rest = [child for child in shown if child.tag in shapes.TEMPLATE]
     if row.cluster_id:
         value.cluster = ref(types.Cluster, "clusters", row.cluster_id)
-    links = ("diskattachments", "nics", "permissions", "tags")
-    return Entity(_at(value, f"templates/{row.id}"), links, ("export",))
+    return Entity(_at(value, f"templates/{row.id}"), TEMPLATE_LINKS, ("export",), rest=rest)
 
 
 def exported(row: tuple[str, str, str]) -> Entity:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lab.engine.host import HostFailure, Image, Layer, Plug
+from lab.engine.host import TRANSIENT_DISK, HostFailure, Image, Layer, Plug
 from lab.guest.hypervisor import GuestHypervisor
 from lab.guest.linux import RemoteWriter
 from lab.host import Drive, HostError
@@ -109,6 +109,14 @@ class RealHost:
             for one in writers:
                 one.stop()
             self.hypervisor.stop(vm_id)
+
+    def hibernate_vm(self, vm_id: str) -> None:
+        """End a VM that has no transient disk; nothing of its memory is kept."""
+        with _host_words():
+            drives = self.hypervisor.plugged(vm_id).values()
+        if any(drive.transient for drive in drives):
+            raise HostFailure("hibernation of a VM with transient disks", TRANSIENT_DISK)
+        self.stop_vm(vm_id)
 
     def pause_vm(self, vm_id: str) -> None:
         """Pause a running VM."""

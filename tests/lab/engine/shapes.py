@@ -99,6 +99,18 @@ VM = """
 <virtio_scsi_multi_queues_enabled>false</virtio_scsi_multi_queues_enabled>
 """
 # Devices that are looked up only where everything is asked for.
+# What a template has of its VM.
+TEMPLATE = frozenset(
+    {
+        *("auto_pinning_policy", "bios", "console", "cpu", "cpu_pinning_policy", "cpu_shares"),
+        *("delete_protected", "display", "high_availability", "io", "large_icon", "memory"),
+        *("memory_policy", "migration", "migration_downtime", "multi_queues_enabled", "origin"),
+        *("os", "placement_policy", "rng_device", "small_icon", "soundcard_enabled", "sso"),
+        *("start_paused", "stateless", "storage_error_resume_behaviour", "time_zone"),
+        *("tpm_enabled", "type", "usb", "virtio_scsi", "virtio_scsi_multi_queues_enabled"),
+        *("cpu_profile", "quota"),
+    }
+)
 VM_ALL = """
 <console><enabled>false</enabled></console>
 <rng_device><source>urandom</source></rng_device>

@@ -508,7 +508,7 @@ def refuse(key: str, **variables: str) -> Refusal:
 
 def status_of(said: Iterable[Said]) -> int:
     """The status of an answer with these messages: 400 before 409 before 500 before 403."""
-    kinds = {one.status() for one in said}
+    kinds = {one.status() for one in said if one.key in MESSAGES}
     return next((status for status in PRECEDENCE if status in kinds), BAD)
 
 

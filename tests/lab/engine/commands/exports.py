@@ -286,6 +286,9 @@ def make_template(call: Call, wanted: WantedTemplate) -> Template:
                 template.description = wanted.description
                 template.disks = [disk.id for disk in copies]
                 template.sources = [disk.id for disk in found]
+                rows = world.attachments_of(vm.id)
+                template.bootable = [row.disk_id for row in rows if row.bootable]
+                template.saved = replace(vm)
                 world.templates[template.id] = template
                 job = job_of(call, f"Creating Template {wanted.name} from VM {vm.name}")
                 record(world, 48, call.who, vm.id, template=wanted.name)

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.engine import permissions as may
-from lab.engine.commands import base, disks
+from lab.engine.commands import base, disks, exports
 from lab.engine.commands.base import Wording, command
 from lab.engine.core import Call
 from lab.engine.events import record, record_start
 from lab.engine.host import HostFailure
 from lab.engine.locks import Want
-from lab.engine.texts import refuse
+from lab.engine.texts import Refusal, Said, refuse
 from lab.model import Attachment, Host, Job, Vm, World, new_id, now
 
 RUN = Wording("run", "VM")
@@ -34,7 +34,7 @@ def _known(world: World, vm_id: str) -> Vm:
     return vm
 
 
-def start(call: Call, vm_id: str, host_id: str | None = None) -> None:
+def start(call: Call, vm_id: str, host_id: str | None = None) -> Job:
     """Start a VM, on any host or on this one; attached disk snapshots get fresh overlays."""
     engine, world = call.engine, call.world
     with command(engine, RUN):
@@ -43,30 +43,33 @@ def start(call: Call, vm_id: str, host_id: str | None = None) -> None:
             may.require(call, may.RUN_VM, may.vm_scopes(world, vm))
         with engine.locks.holding([Want("vm", vm_id)]):
             with world.lock:
-                plugs = _startable(world, vm)
+                plugs, former = _startable(world, vm), vm.status
                 vm.status = "wait_for_launch"
+                job = exports.job_of(call, f"Launching VM {vm.name}")
+                exports.end(job)
             try:
                 engine.host.start_vm(vm_id, [base.plug_of(world, row) for row in plugs])
             except HostFailure as failure:
                 with world.lock:
-                    vm.status = "down"
+                    vm.status = former
                 raise refuse("EXEC_UNEXPECTED") from failure
             if engine.faults.take("fail_start", vm=vm.id):
                 engine.host.stop_vm(vm_id)
                 with world.lock:
                     vm.status = "down"
                     record(world, 119, None, vm_id, message="unsupported configuration")
-                return
+                return job
             with world.lock:
                 vm.status, vm.host_id = "up", host_id or _a_host(world, vm)
                 vm.started = now()
                 record_start(world, vm, call.who)
+        return job
 
 
 def _startable(world: World, vm: Vm) -> list[Attachment]:
     if vm.status == "paused":
         raise base.vm_status(vm)
-    if vm.status != "down":
+    if vm.status not in {"down", "suspended"}:
         raise refuse("VM_RUNNING")
     base.refuse_unfit_properties(vm.settings)
     plugs = [row for row in world.attachments_of(vm.id) if row.active]
@@ -83,7 +86,7 @@ def _a_host(world: World, vm: Vm, other_than: str | None = None) -> str | None:
     return next((h.id for h in hosts if h.id != other_than and h.status == "up"), None)
 
 
-def stop(call: Call, vm_id: str, gently: bool) -> None:
+def stop(call: Call, vm_id: str, gently: bool) -> Job:
     """Power off or shut down: overlays go, attachments stay."""
     engine, world = call.engine, call.world
     with command(engine, SHUTDOWN if gently else STOP):
@@ -94,6 +97,8 @@ def stop(call: Call, vm_id: str, gently: bool) -> None:
             if vm.status not in base.RUNNING:
                 raise refuse("VM_NOT_RUNNING")
             vm.status = "powering_down"
+            job = exports.job_of(call, f"{'Shutting down' if gently else 'Stopping'} VM {vm.name}")
+            exports.end(job)
         try:
             engine.host.stop_vm(vm_id)
         except HostFailure as failure:
@@ -106,6 +111,7 @@ def stop(call: Call, vm_id: str, gently: bool) -> None:
             # oVirt's own tests wait for both after a power-off (basic suite, test_004_basic_sanity).
             for code in (61,) if gently else (33, 61):
                 record(world, code, call.who, vm_id, host=name)
+        return job
 
 
 def plugged_snapshots(world: World, vm: Vm) -> list[str]:
@@ -114,11 +120,11 @@ def plugged_snapshots(world: World, vm: Vm) -> list[str]:
     return [world.disks[a.disk_id].alias for a in rows]
 
 
-def suspend(call: Call, vm_id: str) -> None:
+def suspend(call: Call, vm_id: str) -> Job:
     """The engine does not look for disk snapshots, but the host refuses: the VM runs on.
 
-    The answer is 200 in either case: the command makes disks for the memory first, and asks the host only
-    when these are there (``HibernateVmCommand.endSuccessfully``). What failed is told by event 130 alone.
+    The answer comes before: the command makes disks for the memory first, and asks the host only when these
+    are there (``HibernateVmCommand.endSuccessfully``). What failed is told by event 130 alone.
     """
     world = call.world
     with command(call.engine, SUSPEND):
@@ -126,17 +132,22 @@ def suspend(call: Call, vm_id: str) -> None:
             vm = _suspendable(call, vm_id)
             host = world.hosts[vm.host_id].name if vm.host_id else ""
             record(world, 501, call.who, vm_id, host=host)
-            refused = bool(plugged_snapshots(world, vm))
             vm.status = "saving_state"
-        if not refused:
-            refused = base.on_host(lambda: call.engine.host.hibernate_vm(vm_id)) is not None
-        with world.lock:
-            if refused:
-                vm.status = "up"
-                record(world, 130, call.who, vm_id)
-                return
+            job = exports.job_of(call, f"Suspending VM {vm.name}")
+        call.engine.tasks.run(lambda: _hibernate(call, vm, host, job), f"suspend {vm_id}")
+        return job
+
+
+def _hibernate(call: Call, vm: Vm, host: str, job: Job) -> None:
+    failure = base.on_host(lambda: call.engine.host.hibernate_vm(vm.id))
+    with call.world.lock:
+        if failure is not None:
+            vm.status = "up"
+            record(call.world, 130, call.who, vm.id)
+        else:
             vm.status, vm.host_id = "suspended", None
-            record(world, 503, None, vm_id, host=host)
+            record(call.world, 503, None, vm.id, host=host)
+        exports.end(job, "finished" if failure is None else "failed")
 
 
 def _suspendable(call: Call, vm_id: str) -> Vm:
@@ -200,7 +211,7 @@ def _removable(world: World, vm: Vm, detach_only: bool) -> Sequence[Attachment]:
     if vm.delete_protected:
         raise refuse("DELETE_PROTECTED")
     if vm.status != "down":
-        raise refuse("REMOVE_NOT_DOWN")
+        raise refuse("VM_RUNNING" if vm.status in base.RUNNING else "REMOVE_NOT_DOWN")
     if base.has_locked_snapshot(world, vm.id):
         raise refuse("VM_DURING_SNAPSHOT")
     if detach_only and any(s.type == "regular" for s in world.snapshots_of(vm.id)):
@@ -236,9 +247,9 @@ def maintenance(call: Call, host: Host) -> None:
             if aliases:
                 stuck.append(f"{vm.name} / {','.join(aliases)}")
         if stuck:
-            raise refuse(
-                "MAINTENANCE_PLUGGED_SNAPSHOT", HostsList=host.name, disksInfo="\n".join(stuck)
-            )
+            # The engine adds what it says of the disks as a message, not as a variable.
+            said = Said("MAINTENANCE_PLUGGED_SNAPSHOT", {"HostsList": host.name})
+            raise Refusal(said, Said(f"$disksInfo {', '.join(stuck)}"))
         for vm in world.vms.values():
             if vm.host_id == host.id:
                 vm.host_id = _a_host(world, vm, other_than=host.id) or host.id

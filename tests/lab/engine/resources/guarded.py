@@ -75,7 +75,8 @@ def clone(call: Call, vm_id: str) -> Response:
         raise incomplete("Action [vm.name] required for doClone")
     with call.world.lock:
         see_vm(call, vm_id)
-    return codec.complete_action(exports.clone(call, vm_id, body.vm.name).id)
+    job = exports.clone(call, vm_id, body.vm.name)
+    return codec.complete_action(job.id, present.touched_vm(vm_id))
 
 
 def migrate(call: Call, vm_id: str) -> Response:
@@ -148,16 +149,16 @@ def list_templates(call: Call) -> Response:
     blank = Template(present.BLANK, "Blank", "", "", "ok")
     with call.world.lock:
         found = search([blank, *_visible_templates(call)], fields, query_of(call))
-        return listing("templates", [present.template(row) for row in found])
+        return listing("templates", [present.template(call, row) for row in found])
 
 
 def get_template(call: Call, template_id: str) -> Response:
     """GET /templates/{id}."""
     with call.world.lock:
         if template_id == present.BLANK:
-            return ok(present.template(Template(present.BLANK, "Blank", "", "", "ok")))
+            return ok(present.template(call, Template(present.BLANK, "Blank", "", "", "ok")))
         call.engine.polled(template_id)
-        return ok(present.template(_template(call, template_id)))
+        return ok(present.template(call, _template(call, template_id)))
 
 
 def _template(call: Call, template_id: str) -> Template:
@@ -183,7 +184,7 @@ def add_template(call: Call) -> Response:
     wanted = exports.WantedTemplate(body.name, vm_id, body.description or "")
     row = exports.make_template(call, wanted)
     with call.world.lock:
-        return created(call, present.template(row))
+        return created(call, present.template(call, row))
 
 
 def delete_template(call: Call, template_id: str) -> Response:
@@ -202,12 +203,19 @@ def list_template_disks(call: Call, template_id: str) -> Response:
 
 
 def _attachment(row: Template, disk_id: str) -> Entity:
+    """A disk of a template; whether it boots is what the VM's disk did that it was made of."""
+    number = row.disks.index(disk_id)
     value = types.DiskAttachment(
         id=disk_id,
         active=True,
+        bootable=row.sources[number] in row.bootable,
         interface=types.DiskInterface.VIRTIO_SCSI,
+        pass_discard=False,
+        read_only=False,
+        uses_scsi_reservation=False,
         disk=codec.ref(types.Disk, "disks", disk_id),
         template=codec.ref(types.Template, "templates", row.id),
+        vm=codec.ref(types.Vm, "vms", row.id),
     )
     value.href = f"{API}/templates/{row.id}/diskattachments/{disk_id}"
     return Entity(value)

@@ -29,7 +29,7 @@ from lab.engine.resources.common import (
 )
 from lab.engine.router import Route, carried_out, name_of
 from lab.engine.search import Fields, Query, search
-from lab.model import API, Checkpoint, Vm, Volume, World
+from lab.model import API, Checkpoint, Job, Vm, Volume, World
 
 # Collections below a VM, with their plural tags, that are empty in the lab's world: nobody can put anything
 # into them, and an import brings nothing of the kind along.
@@ -126,12 +126,19 @@ def delete_vm(call: Call, vm_id: str) -> Response:
     return removed(call, commands.remove(call, vm_id, detach).id)
 
 
-def _action(work: Callable[[Call, str], None], call: Call, vm_id: str) -> Response:
+def _action(work: Callable[[Call, str], Job], call: Call, vm_id: str) -> Response:
     carried_out(call, codec.read(call.request.body or b"<action/>", types.Action))
     with call.world.lock:
         see_vm(call, vm_id)
-    work(call, vm_id)
-    return codec.complete_action()
+    return codec.complete_action(work(call, vm_id).id, present.touched_vm(vm_id))
+
+
+def suspend(call: Call, vm_id: str) -> Response:
+    """POST /vms/{id}/suspend: goes on after its answer."""
+    carried_out(call, codec.read(call.request.body or b"<action/>", types.Action))
+    with call.world.lock:
+        see_vm(call, vm_id)
+    return codec.pending_action(call.request.path, commands.suspend(call, vm_id).id)
 
 
 # Nobody looks whether there is such a VM.
@@ -154,8 +161,8 @@ def start(call: Call, vm_id: str) -> Response:
         hosts = [call.world.hosts.get(one) for one in wanted]
         if any(h is None or h.cluster_id != vm.cluster_id or h.status != "up" for h in hosts):
             raise codec.not_implemented(name_of(call), "vm.placement_policy of a host that cannot")
-    commands.start(call, vm_id, wanted[0] if wanted else None)
-    return codec.complete_action()
+    job = commands.start(call, vm_id, wanted[0] if wanted else None)
+    return codec.complete_action(job.id, present.touched_vm(vm_id))
 
 
 def list_tags(call: Call, vm_id: str) -> Response:
@@ -303,7 +310,7 @@ ROUTES = (
     Route("POST", "vms/{}/start", start),
     Route("POST", "vms/{}/stop", partial(_action, partial(commands.stop, gently=False))),
     Route("POST", "vms/{}/shutdown", partial(_action, partial(commands.stop, gently=True))),
-    Route("POST", "vms/{}/suspend", partial(_action, commands.suspend)),
+    Route("POST", "vms/{}/suspend", suspend),
     Route("GET", "vms/{}/tags", list_tags),
     Route("GET", "vms/{}/reporteddevices", list_devices),
     Route("GET", "vms/{}/statistics", list_statistics),
