@@ -482,12 +482,22 @@ def test_detach_only_false_is_stopped_by_a_running_holder(scene: Scene) -> None:
     assert (reply.status, reply.detail) == (409, text)
 
 
+def gone(api: ApiClient, disk_id: str) -> None:
+    """See a disk locked for a while, then gone."""
+    seen, deadline = [], time.monotonic() + 20
+    while (reply := api.get(f"disks/{disk_id}")).status != 404:
+        seen.append(reply.xml().findtext("status"))
+        assert time.monotonic() < deadline
+    assert set(seen) == {"locked"}
+
+
 def test_detach_only_false_destroys_the_source_disk(scene: Scene) -> None:
     _attach_first(active="false")(scene)
     control = scene.lab.control()
     control.status("web01", "down")
     control.status("backup01", "down")
     assert scene.detach("?detach_only=false").status == 200
+    gone(scene.api, scene.disk_id)
     world = scene.lab.world
     assert scene.disk_id not in world.disks
     assert not [a for a in world.attachments.values() if a.disk_id == scene.disk_id]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -390,6 +391,9 @@ def test_deleting_the_disk_takes_everything_once_both_vms_are_down(scene: Scene)
         scene.control.status(running, "down")
     path = f"vms/{scene.holder.id}/diskattachments/{data}?detach_only=false"
     assert scene.api.delete(path).status == 200
+    deadline = time.monotonic() + 20
+    while scene.api.get(f"disks/{data}").status != 404:
+        assert time.monotonic() < deadline
     assert data not in scene.world.disks
     assert scene.world.holders(data) == []
     assert [v for v in scene.world.volumes.values() if v.disk_id == data] == []

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from lab.engine import permissions as may
 from lab.engine.commands import base
@@ -13,9 +14,10 @@ from lab.engine.commands.base import Wording, command
 from lab.engine.core import Call
 from lab.engine.events import record
 from lab.engine.host import HostFailure
+from lab.engine.http import Answer
 from lab.engine.locks import Want
 from lab.engine.texts import Said, refuse
-from lab.model import SYSTEM, Disk, Grant, Snapshot, Volume, World, new_id
+from lab.model import SYSTEM, Disk, Grant, Job, Snapshot, Volume, World, new_id, now
 
 ADD = Wording("add", "Virtual Disk")
 REMOVE = Wording("remove", "Virtual Disk")
@@ -51,9 +53,13 @@ def create(call: Call, wanted: Wanted, *, settled: bool = False) -> Disk:
             scopes = may.domain_scopes(domain) if domain else {SYSTEM}
             may.require(call, may.CREATE_DISK, scopes)
             base.domain_ready(world, wanted.domain_id)
+            block = domain is not None and domain.storage != "nfs"
+            if wanted.sparse is None:
+                # Told nothing, the engine makes a sparse one, but for a raw one on block storage.
+                wanted = replace(wanted, sparse=not (block and wanted.fmt == "raw"))
             disk, volume = rows(wanted)
             _creatable(world, disk)
-            dirty = volume.fmt == "raw" and domain is not None and domain.storage != "nfs"
+            dirty = block and volume.fmt == "raw"
         try:
             engine.host.create_disk(base.image_of(disk, volume), "pattern" if dirty else None, 7)
         except HostFailure as failure:
@@ -107,8 +113,21 @@ def rows(wanted: Wanted) -> tuple[Disk, Volume]:
     return disk, volume
 
 
-def remove(call: Call, disk_id: str) -> None:
-    """Remove an image group with all of its snapshots, from every VM that holds it."""
+@dataclass(frozen=True)
+class Removing:
+    """A disk on its way out."""
+
+    call: Call
+    disk: Disk
+    holders: tuple[str, ...]
+    job: Job
+
+
+def remove(call: Call, disk_id: str) -> Job:
+    """Remove an image group with all of its snapshots, from every VM that holds it.
+
+    The answer comes before: the disk is locked until host and polls are through.
+    """
     engine, world = call.engine, call.world
     with command(engine, REMOVE):
         with world.lock:
@@ -116,11 +135,27 @@ def remove(call: Call, disk_id: str) -> None:
             if disk is not None:
                 may.require(call, may.DELETE_DISK, may.disk_scopes(world, disk))
         removed = Said("DISK_BEING_REMOVED", {"DiskName": disk.alias if disk else ""})
-        with engine.locks.holding([Want("disk", disk_id, removed)]):
-            with world.lock:
-                disk = validate_remove(world, disk_id)
-                holders = [world.vms[a.vm_id].name for a in world.holders(disk_id)]
-            _erase(call, disk, holders)
+        with engine.locks.holding([Want("disk", disk_id, removed)]), world.lock:
+            disk = validate_remove(world, disk_id)
+            holders = tuple(world.vms[a.vm_id].name for a in world.holders(disk_id))
+            removing = Removing(call, disk, holders, _job(call, disk))
+            for volume in world.chain(disk_id):
+                volume.status = "locked"
+        engine.watch(disk_id, world.settings.removal_polls, lambda: _gone(removing), False)
+        engine.tasks.run(lambda: _erase(removing), f"remove {disk_id}")
+        return removing.job
+
+
+def remove_unseen(call: Call, disk_id: str) -> None:
+    """A removal that nobody waits for: nothing tells that it was refused."""
+    with suppress(Answer):
+        remove(call, disk_id)
+
+
+def _job(call: Call, disk: Disk) -> Job:
+    job = Job(new_id(), f"Removing Disk {disk.alias}", call.who.correlation_id, call.who.user)
+    call.world.jobs[job.id] = job
+    return job
 
 
 def validate_remove(world: World, disk_id: str) -> Disk:
@@ -143,20 +178,31 @@ def validate_remove(world: World, disk_id: str) -> Disk:
     return disk
 
 
-def _erase(call: Call, disk: Disk, holders: list[str]) -> None:
-    engine, world = call.engine, call.world
-    domain = world.domains[disk.domain_id].name
+def _erase(removing: Removing) -> None:
+    """The host's part. What it cannot delete is illegal from then on."""
+    disk, engine, world = removing.disk, removing.call.engine, removing.call.world
     try:
         engine.host.remove_disk(disk.domain_id, disk.id)
     except HostFailure:
         with world.lock:
-            record(world, 2015, call.who, disk=disk.alias, domain=domain)
+            engine.polls.pop(disk.id, None)
+            for volume in world.chain(disk.id):
+                volume.status = "illegal"
+            domain = world.domains[disk.domain_id].name
+            record(world, 2015, removing.call.who, disk=disk.alias, domain=domain)
+            removing.job.status, removing.job.ended = "failed", now()
         return
-    with world.lock:
-        drop_rows(world, disk)
-        code = 2042 if holders else 2014
-        names = ", ".join(holders)
-        record(world, code, call.who, disk=disk.alias, domain=domain, vms=names)
+    engine.work_done(disk.id)
+
+
+def _gone(removing: Removing) -> None:
+    """The rows go, and the event says so. Hold the lock."""
+    disk, world = removing.disk, removing.call.world
+    names = {"domain": world.domains[disk.domain_id].name, "vms": ", ".join(removing.holders)}
+    drop_rows(world, disk)
+    code = 2042 if removing.holders else 2014
+    record(world, code, removing.call.who, disk=disk.alias, **names)
+    removing.job.status, removing.job.ended = "finished", now()
 
 
 def drop_rows(world: World, disk: Disk) -> None:

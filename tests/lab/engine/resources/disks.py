@@ -17,11 +17,11 @@ from lab.engine.core import Call
 from lab.engine.http import Response, not_found
 from lab.engine.resources.common import (
     admins_only,
+    asynchronous,
     created,
     listing,
     ok,
     query_of,
-    removed,
     see_disk,
     visible_disks,
 )
@@ -60,18 +60,17 @@ def _shown(call: Call, row: Disk) -> Entity:
 def list_disks(call: Call) -> Response:
     """GET /disks."""
     with call.world.lock:
-        found = search(visible_disks(call), _fields(call), query_of(call))
-        for row in found:
+        for row in visible_disks(call):
             call.engine.polled(row.id)
+        found = search(visible_disks(call), _fields(call), query_of(call))
         return listing("disks", [_shown(call, row) for row in found])
 
 
 def get_disk(call: Call, disk_id: str) -> Response:
     """GET /disks/{id}."""
     with call.world.lock:
-        row = see_disk(call, disk_id)
         call.engine.polled(disk_id)
-        return ok(_shown(call, row))
+        return ok(_shown(call, see_disk(call, disk_id)))
 
 
 def update_disk(call: Call, disk_id: str) -> Response:
@@ -133,8 +132,11 @@ def delete_disk(call: Call, disk_id: str) -> Response:
     """DELETE /disks/{id}: 404 for an unknown one, as the engine looks first."""
     with call.world.lock:
         see_disk(call, disk_id)
-    commands.remove(call, disk_id)
-    return removed(call)
+    if asynchronous(call):
+        later = call.world.settings.async_seconds
+        call.engine.tasks.later(later, lambda: commands.remove_unseen(call, disk_id))
+        return Response(202)
+    return codec.complete_action(commands.remove(call, disk_id).id)
 
 
 def _snapshots(call: Call, disks: Sequence[Disk], path: str) -> list[Entity]:
