@@ -111,6 +111,18 @@ options:
           - When it was made, as the engine says.
         type: str
         default: ''
+      asked:
+        description:
+          - When it was asked for, UTC, by the controller's clock, such as V(2026-11-23T01:00:02Z).
+          - With O(snapshot.there), and the time of the appliance at O(state=prepared), it tells whether O(snapshot.date) can be
+            believed. Needs to be given for O(state=prepared) alone.
+        type: str
+        default: ''
+      there:
+        description:
+          - When it was attached to the appliance, UTC, by the controller's clock, so now.
+        type: str
+        default: ''
   consistency:
     description:
       - How consistent the data are, as RV(ovirt_community.backup.vm_snapshot#module:consistency) of M(ovirt_community.backup.vm_snapshot).
@@ -268,7 +280,23 @@ files:
   sample:
     - README
     - manifest.json
+    - manifest.sha256
     - vm.ovf
+time:
+  description: When the snapshot was made, UTC, by the clocks that agree.
+  returned: success and O(state=present)
+  type: str
+  sample: "2026-11-23T01:00:05Z"
+time_certain:
+  description: Whether two of the clocks of engine, controller and appliance agree on it.
+  returned: success and O(state=present)
+  type: bool
+  sample: true
+time_note:
+  description: Which clock was not believed, or why the time is not certain. Empty if all agree.
+  returned: success and O(state=present)
+  type: str
+  sample: ""
 manifest:
   description: The manifest, as it is stored. C(docs/schema/manifest-1.schema.json) describes it.
   returned: success and O(state=present)

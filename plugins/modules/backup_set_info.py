@@ -46,6 +46,7 @@ options:
       - corrupt
       - parent_missing
       - unsupported
+      - unreadable
     default: []
   consistency:
     description:
@@ -64,7 +65,7 @@ options:
   select:
     description:
       - V(newest) takes of each VM the newest of the sets that pass the other options, V(newest_good) the newest of them whose
-        state is V(complete).
+        state is V(complete) and whose time is certain.
       - With O(before) this is the set that one restores after something went wrong at that time.
     type: str
     choices:
@@ -139,6 +140,17 @@ sets:
       returned: success
       type: str
       sample: "2026-11-23T01:00:05Z"
+    time_certain:
+      description: Whether two of the clocks of engine, controller and appliance agree on the time, and it is not in the future. If not,
+        the set takes no place in any rule, and no rule removes it.
+      returned: success
+      type: bool
+      sample: true
+    time_note:
+      description: Why the time is not certain, or which clock was not believed. Empty if all agree.
+      returned: success
+      type: str
+      sample: ""
     finished:
       description: When the last image was finished, UTC. Null without a manifest.
       returned: success
@@ -151,6 +163,7 @@ sets:
         - V(corrupt), the manifest is none, or a file is missing or of another size, or the last verification found a fault.
         - V(parent_missing), the set builds on another one that is not there or not complete.
         - V(unsupported), the manifest is of a format version that this release does not know.
+        - V(unreadable), the set could not be looked at, so that nothing is known of it. It is neither called corrupt nor gone.
       returned: success
       type: str
       sample: complete
@@ -221,8 +234,9 @@ totals:
     corrupt: 0
     parent_missing: 0
     unsupported: 0
+    unreadable: 0
 unrecognised:
-  description: What else lies in the repository, C(path) and C(reason). It is never touched.
+  description: What else lies in the repository, or cannot be looked at, C(path) and C(reason). It is never touched.
   returned: success
   type: list
   elements: dict

@@ -20,7 +20,10 @@ description:
   - Whatever the policy says, these stay. Of each VM the newest good set, and the newest that was verified, a set that another
     one builds on that stays, a protected set (M(ovirt_community.backup.backup_set_protection)), a set that is in use or
     that a run is writing, and everything in the repository that is not recognised.
-  - If a VM has a set of a later format version, all its sets stay, as it cannot be known what that one builds on.
+  - If a VM has a set of a later format version, or one that cannot be read, all its sets stay, as it cannot be known what that one
+    builds on.
+  - A set whose time is not certain, as the clocks of engine, controller and appliance disagree or as it is dated in the future, takes no
+    place in any rule, and stays. Whoever knows better deletes its directory.
   - A set is renamed before its files are deleted. What an interrupted run began, the next one with a policy finishes.
 author:
   - ovirt_community.backup contributors (@ovirt-community)

@@ -17,6 +17,9 @@ description:
     changed.
   - All sets are looked at, then the module fails if one is corrupt, and names each with its faults. A corrupt set is not
     chosen for a restore any more, and it is due again at each verification, until it is found good or is gone.
+  - A set of which nothing can be said, as it cannot be listed, its image is open elsewhere, or the reader came to no end, keeps its
+    last record. The module fails then, too, and names it.
+  - A manifest that is not the one that was written, or not the one that was verified before, is a fault of its set.
   - A set without a manifest, and one of a later format version, cannot be verified and is left out.
   - Before any program opens an image, its header is read, and what would lead the program to another file is a fault.
     The configuration is refused if it declares a document type or entities.

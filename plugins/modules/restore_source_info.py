@@ -28,7 +28,8 @@ options:
     type: path
   vm:
     description:
-      - Name or id of the VM of which the newest good set is taken.
+      - Name or id of the VM of which the newest good set is taken. With O(disks), a set is good if these disks are.
+      - A set whose time is not certain, such as one from the future, is never taken. Give its O(path).
     type: str
   before:
     description:
@@ -37,6 +38,7 @@ options:
   disks:
     description:
       - Names or ids of the disks that are wanted. None means all.
+      - Only these are checked. Another disk of the set may be damaged.
     type: list
     elements: str
     default: []
@@ -106,6 +108,12 @@ verified:
   returned: success
   type: bool
   sample: true
+notes:
+  description: Newer sets that were not taken, with the reasons, and what could not be looked at.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 seconds:
   description: Seconds that the task took on the appliance.
   returned: success

@@ -150,6 +150,7 @@ class Site:
         assert {path.name for path in directory.iterdir()} == names | {
             "README",
             "manifest.json",
+            "manifest.sha256",
             "vm.ovf",
         }
         for disk in manifest["disks"]:

@@ -55,7 +55,8 @@ def ovf(vm: str, disks: list[dict[str, Any]]) -> bytes:
 class Kind:
     """What a set is like.
 
-    The images are real if there is any content. `changes` replace keys of the manifest.
+    The images are real if there is any content. `changes` replace keys of the manifest. Without a
+    checksum it is like one of an earlier release.
     """
 
     name: str = "web01"
@@ -65,6 +66,7 @@ class Kind:
     fmt: str = "raw"
     parent: str | None = None
     ovf: bytes = b""
+    checksum: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -116,7 +118,14 @@ class Repository:
             "disks": entries,
             **kind.changes,
         }
-        (directory / "manifest.json").write_text(json.dumps(manifest))
+        if kind.checksum:
+            manifest["checksum"] = "manifest.sha256"
+        data = json.dumps(manifest)
+        (directory / "manifest.json").write_text(data)
+        if kind.checksum:
+            head = "# ovirt_community.backup manifest checksum 1"
+            digest = hashlib.sha256(data.encode()).hexdigest()
+            (directory / "manifest.sha256").write_text(f"{head}\n{digest}  manifest.json\n")
         return directory
 
     def unfinished(

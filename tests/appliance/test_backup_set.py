@@ -179,7 +179,86 @@ def test_a_finished_set_is_restored_by_its_readme_alone(
 
 def test_the_manifest_is_written_last(filled: Filled) -> None:
     steps = filled.finish().plan().steps
-    assert [os.path.basename(step.path) for step in steps] == ["vm.ovf", "README", "manifest.json"]
+    assert [os.path.basename(step.path) for step in steps] == [
+        *("vm.ovf", "README", "manifest.sha256", "manifest.json")
+    ]
+
+
+def test_the_manifest_has_its_checksum_beside_it(filled: Filled) -> None:
+    result = do(filled.finish())
+    assert json.loads(json.dumps(result["manifest"])) == json.loads(
+        (filled.path / "manifest.json").read_text()
+    )
+    assert result["manifest"]["checksum"] == "manifest.sha256"
+    text = (filled.path / "manifest.sha256").read_text()
+    assert text.startswith("# ovirt_community.backup manifest checksum 1\n")
+    argv = ["sha256sum", "--strict", "--check", "manifest.sha256"]
+    subprocess.run(argv, cwd=filled.path, check=True, capture_output=True)
+    assert "    sha256sum --check manifest.sha256\n" in (filled.path / "README").read_text()
+
+
+def test_a_set_of_an_earlier_release_is_left_as_it_is(filled: Filled) -> None:
+    do(filled.finish())
+    target = filled.path / "manifest.json"
+    data = json.loads(target.read_text())
+    del data["checksum"]
+    target.write_text(json.dumps(data, indent=2) + "\n")
+    (filled.path / "manifest.sha256").unlink()
+    do(filled.finish())
+    before = filled.names()
+    assert not do(filled.finish())["changed"]
+    assert filled.names() == before
+    assert "manifest.sha256" not in before
+
+
+def test_what_the_clocks_say_goes_into_the_set(appliance: LoopAppliance, repository: Path) -> None:
+    filled = Filled(appliance, repository, "raw")
+    snapshot = {
+        "id": str(uuid.UUID(int=7)),
+        "description": "s",
+        "date": "2036-11-23T01:00:05+00:00",
+        "asked": "2026-11-23T01:00:00Z",
+        "there": "2026-11-23T01:00:20Z",
+    }
+    params = {**record_params(repository, filled), "snapshot": snapshot}
+    operation = backup_set.PrepareSet(appliance_args.prepare_request(params), lambda: 1795395625.0)
+    assert do(operation)["changed"]
+    assert not do(operation)["changed"]
+    operation_done = filled.finish(snapshot=snapshot)
+    [warning] = operation_done.plan().warnings
+    assert "the engine's clock said 2036-11-23T01:00:05Z; the run's own time is taken" in warning
+    result = do(operation_done)
+    assert result["manifest"]["clocks"] == {
+        "asked": "2026-11-23T01:00:00Z",
+        "there": "2026-11-23T01:00:20Z",
+        "appliance": "2026-11-23T01:00:25Z",
+    }
+    assert (result["time"], result["time_certain"]) == ("2026-11-23T01:00:20Z", True)
+    assert (
+        "Time          2026-11-23T01:00:20Z: the engine's clock"
+        in (filled.path / "README").read_text()
+    )
+    assert not (filled.path / "unfinished.json").exists()
+    again = do(filled.finish(snapshot=snapshot))
+    assert (again["changed"], again["manifest"]) == (False, result["manifest"])
+    with pytest.raises(InvalidRequest, match=r"snapshot\.there"):
+        appliance_args.prepare_request({**params, "snapshot": {**snapshot, "there": "now"}})
+
+
+def record_params(repository: Path, filled: Filled) -> dict[str, Any]:
+    return {
+        **COMMON,
+        "repository": str(repository),
+        "vm": {**VM, "description": ""},
+        "disks": filled.disks,
+        "format": "raw",
+        "correlation_id": "run1",
+        "consistency": "filesystem",
+        "evidence": [],
+        "versions": {},
+        "compression": "none",
+        "ovf": OVF,
+    }
 
 
 def test_what_a_dead_run_left_is_finished(filled: Filled) -> None:

@@ -55,6 +55,8 @@ def test_sets_are_listed_by_vm_and_time(repository: Path) -> None:
         "vm": {"id": uuid(1), "name": "web01"},
         "run_id": "late",
         "time": "2026-11-24T01:00:05Z",
+        "time_certain": True,
+        "time_note": "",
         "finished": "2026-11-24T01:10:00Z",
         "state": "complete",
         "reason": "",
@@ -75,6 +77,7 @@ def test_sets_are_listed_by_vm_and_time(repository: Path) -> None:
         "corrupt": 0,
         "parent_missing": 0,
         "unsupported": 0,
+        "unreadable": 0,
     }
     assert result["unrecognised"] == []
 

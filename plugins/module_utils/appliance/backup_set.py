@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Callable
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
     files,
     unfinished,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import manifest, sets
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    manifest,
+    sets,
+    takeover,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    BackupError,
     ImageError,
     InvalidRequest,
 )
@@ -53,9 +60,15 @@ class RemoveFile:
 class PrepareSet:
     """Make the directory of a new set, and name its files."""
 
-    def __init__(self, request: sets.PrepareRequest) -> None:
-        """Keep the request."""
+    def __init__(self, request: sets.PrepareRequest, now: Callable[[], float] = time.time) -> None:
+        """Keep the request.
+
+        Args:
+            request: What to prepare.
+            now: Tells the appliance's time of day, in seconds since 1970.
+        """
         self._request = request
+        self._time = now
 
     def plan(self) -> Plan:
         """Name everything; see which directories are missing.
@@ -94,7 +107,11 @@ class PrepareSet:
         data, target = self._request.record, unfinished.record_of(path)
         if data is None or os.path.lexists(f"{path}/{MANIFEST}"):
             return ()
-        return () if _content(target, len(data)) == data else (WriteFile(target, data),)
+        found = _content(target, takeover.SIZE_LIMIT)
+        if found is not None and takeover.is_same(found, data):
+            return ()
+        moment = datetime.fromtimestamp(self._time(), timezone.utc)
+        return (WriteFile(target, takeover.stamped(data, moment)),)
 
 
 class FinishSet:
@@ -116,12 +133,13 @@ class FinishSet:
         request = self._request
         if request.ovf is None:
             request = replace(request, ovf=unfinished.read(path)[1])
-        wanted, contents = sets.build(request)
+        target = f"{path}/{MANIFEST}"
+        known = read_manifest(path) if os.path.lexists(target) else None
+        wanted, contents = sets.build(request, known, _clocks(path))
         found = {disk.file: _look(f"{path}/{disk.file}") for disk in wanted.disks}
         sets.check_images(wanted, found)
-        target = f"{path}/{MANIFEST}"
-        if os.path.lexists(target):
-            sets.check_same(target, read_manifest(path), wanted)
+        if known:
+            sets.check_same(target, known, wanted)
         steps = tuple(
             WriteFile(f"{path}/{name}", data)
             for name, data in contents.items()
@@ -132,9 +150,13 @@ class FinishSet:
         changed = {os.path.basename(step.path) for step in steps}
         return Plan(
             steps=(*steps, *done),
-            result={"path": path, "manifest": asdict(wanted), "files": sorted(contents)},
+            result={
+                **{"path": path, "manifest": manifest.as_stored(wanted), "files": sorted(contents)},
+                **sets.time_facts(wanted),
+            },
             before={"files": sorted(set(contents) - changed)},
             after={"files": sorted(contents)},
+            warnings=sets.time_warnings(path, wanted),
         )
 
     def execute(self, plan: Plan) -> Mapping[str, Any]:
@@ -145,6 +167,14 @@ class FinishSet:
             else:
                 files.write_whole(step.path, step.data, _MODE)
         return {}
+
+
+def _clocks(path: str) -> dict[str, str] | None:
+    """What was noted of the clocks when the set was prepared; None if nothing was."""
+    try:
+        return unfinished.read(path)[0].clocks
+    except BackupError:
+        return None
 
 
 def read_manifest(path: str) -> manifest.Manifest:

@@ -100,7 +100,7 @@ class ImageRestore:
         restore_images.check_write(request)
         qemu.locate()
         entry = restore_source.entry_at(request.path)
-        found = restore_images.good_manifest(entry)
+        found = restore_images.good_manifest(entry, [target.disk_id for target in request.targets])
         restore_images.check_whole(found)
         by_id = {disk.id: disk for disk in found.disks}
         pairs = [(self._disk(by_id, target), target) for target in request.targets]

@@ -91,7 +91,7 @@ def _content(mark: str) -> bytes | None:
     directory = os.open(os.path.dirname(mark), repository.DIRECTORY)
     try:
         return repository.read_file(directory, os.path.basename(mark), _LIMIT)
-    except ValueError:
+    except (ValueError, repository.UnreadError):
         return None
     finally:
         os.close(directory)

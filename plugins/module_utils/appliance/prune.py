@@ -105,7 +105,7 @@ class PruneSets:
         :raises InvalidRequest: There is no such repository, or the policy is none.
         """
         retention.check_request(self._request)
-        found = repository.read(self._request.repository)
+        found = repository.read(self._request.repository, self._time())
         now = datetime.fromtimestamp(self._time(), timezone.utc)
         first = retention.decide(found, self._request, now)
         busy = _busy([one.entry for one in first if not one.keep])
@@ -133,6 +133,7 @@ class PruneSets:
             },
             before={"sets": lines, "leftovers": leftovers},
             after={"sets": stays, "leftovers": []},
+            warnings=repository.unread(found),
         )
 
     def execute(self, plan: Plan) -> Mapping[str, Any]:

@@ -64,7 +64,7 @@ class WriteReport:
         """
         picture.check_request(self._request)
         dest = _dest(self._request.dest)
-        found = repository.read(self._request.repository)
+        found = repository.read(self._request.repository, self._time())
         now = datetime.fromtimestamp(self._time(), timezone.utc).replace(microsecond=0)
         drawn = picture.picture(found, self._request, now)
         data = page.render(drawn).encode("utf-8")

@@ -4,7 +4,8 @@
 """Looking into a repository, whatever somebody may have put there.
 
 Every step goes from an open directory to a name in it and follows no link, so that what is looked at
-is what lies in the repository. Only regular files of a bounded size are read.
+is what lies in the repository. Only regular files of a bounded size are read. What cannot be looked at
+(a dead mount, a bad block) is a finding of its own, and hides nothing else.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import errno
 import fcntl
 import os
 import stat
+import time
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Clock
@@ -42,6 +45,19 @@ NAMES_LIMIT = 8192
 _LOOK_SECONDS = 1.0
 
 _OURS = (catalogue.PAGE, "lost+found")
+
+_DECIDED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR})
+"""Errors of an open that tell what is there: nothing, or something else than was asked for. All others only tell
+that nobody could look."""
+
+
+class UnreadError(Exception):
+    """Something is there, and could not be looked at; the text says why."""
+
+
+def could_not_look(exc: OSError) -> bool:
+    """Whether an error says nothing of what it was asked for."""
+    return exc.errno not in _DECIDED
 
 
 class BackupSetInfo:
@@ -75,7 +91,8 @@ class BackupSetInfo:
                 "sets": listed,
                 "totals": catalogue.totals(chosen),
                 "unrecognised": catalogue.strangers(found),
-            }
+            },
+            warnings=unread(found),
         )
 
     def execute(self, _plan: Plan) -> Mapping[str, Any]:
@@ -83,10 +100,20 @@ class BackupSetInfo:
         return {}
 
 
-def read(path: str) -> catalogue.Catalogue:
+def unread(found: catalogue.Catalogue) -> tuple[str, ...]:
+    """A warning for every directory of sets that could not be looked at."""
+    return tuple(naming.show_text(f"{one.path} {one.reason}.") for one in found.unread())
+
+
+def read(path: str, now: float | None = None) -> catalogue.Catalogue:
     """The catalogue of a repository.
 
-    :raises InvalidRequest: It is no directory, or may not be read.
+    Args:
+        path: The repository.
+        now: The appliance's time, in seconds since 1970; None: as it is.
+
+    Raises:
+        InvalidRequest: It is no directory, or may not be read.
     """
     repository = sets.plain_path("repository", path)
     seen: list[catalogue.Seen] = []
@@ -97,13 +124,20 @@ def read(path: str) -> catalogue.Catalogue:
             if name in _OURS:
                 continue
             where = f"{repository}/{name}"
-            if not stat.S_ISDIR(status.st_mode):
+            if isinstance(status, OSError):
+                strangers.append(_unread(where, status))
+            elif not stat.S_ISDIR(status.st_mode):
                 strangers.append(catalogue.Stranger(where, "is no directory"))
             elif naming.split_vm_directory(name) is None:
                 strangers.append(catalogue.Stranger(where, "has not the name of a VM's directory"))
             else:
                 strangers += _vm(top, name, where, (seen, trash))
-    return catalogue.build(repository, seen, strangers, trash)
+    moment = datetime.fromtimestamp(time.time() if now is None else now, timezone.utc)
+    return catalogue.build(repository, seen, strangers, trash, moment)
+
+
+def _unread(where: str, exc: OSError) -> catalogue.Stranger:
+    return catalogue.Stranger(where, f"cannot be read: {exc.strerror}", unread=True)
 
 
 @contextmanager
@@ -145,13 +179,18 @@ def held(entry: catalogue.Entry) -> Iterator[int | None]:
     """A set's directory, open, for whoever reads the set: nobody prunes it meanwhile.
 
     None if it is another one than was listed, or is being removed.
+
+    :raises UnreadError: It is there, and cannot be opened.
     """
     with held_at(entry.path) as fd:
         if fd is None:
             yield None
             return
         status = os.fstat(fd)
-        yield fd if (status.st_dev, status.st_ino) == entry.seen.identity else None
+        known = entry.seen.identity
+        # A set whose directory could not be opened before has no identity yet.
+        same = known in ((0, 0), (status.st_dev, status.st_ino))
+        yield fd if same else None
 
 
 @contextmanager
@@ -162,7 +201,9 @@ def held_at(path: str) -> Iterator[int | None]:
     """
     try:
         fd = os.open(path, DIRECTORY)
-    except OSError:
+    except OSError as exc:
+        if could_not_look(exc):
+            raise UnreadError(str(exc.strerror)) from exc
         yield None
         return
     try:
@@ -181,13 +222,16 @@ def read_file(directory: int, name: str, limit: int) -> bytes | None:
         limit: Most bytes.
 
     Raises:
-        ValueError: It is there and cannot be read; the text says why.
+        ValueError: It is no such file; the text says why.
+        UnreadError: It is there, and cannot be read.
     """
     try:
         fd = os.open(name, FILE, dir_fd=directory)
     except FileNotFoundError:
         return None
     except OSError as exc:
+        if could_not_look(exc):
+            raise UnreadError(f"{name}: {exc.strerror}") from exc
         link = exc.errno == errno.ELOOP
         raise ValueError(f"{name} is a link" if link else f"{name}: {exc.strerror}") from exc
     try:
@@ -198,7 +242,7 @@ def read_file(directory: int, name: str, limit: int) -> bytes | None:
             raise ValueError(f"{name} is longer than {limit} bytes")
         return _all(fd, status.st_size)
     except OSError as exc:
-        raise ValueError(f"{name}: {exc.strerror}") from exc
+        raise UnreadError(f"{name}: {exc.strerror}") from exc
     finally:
         os.close(fd)
 
@@ -214,8 +258,11 @@ def _all(fd: int, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _names(directory: int) -> list[tuple[str, os.stat_result]]:
-    """Every name in an open directory, with what it is itself; in order."""
+def _names(directory: int) -> list[tuple[str, os.stat_result | OSError]]:
+    """Every name in an open directory, with what it is itself, or why that is not known; in order.
+
+    :raises OSError: The directory cannot be listed.
+    """
     with os.scandir(directory) as entries:
         return sorted(
             ((entry.name, status) for entry in entries for status in _status(entry)),
@@ -223,12 +270,14 @@ def _names(directory: int) -> list[tuple[str, os.stat_result]]:
         )
 
 
-def _status(entry: os.DirEntry[str]) -> list[os.stat_result]:
+def _status(entry: os.DirEntry[str]) -> list[os.stat_result | OSError]:
     """What a name is; nothing if it went away meanwhile."""
     try:
         return [entry.stat(follow_symlinks=False)]
     except FileNotFoundError:
         return []
+    except OSError as exc:
+        return [exc]
 
 
 def _vm(
@@ -240,28 +289,52 @@ def _vm(
     """Read one VM's directory; returns what is not recognised in it."""
     try:
         directory = os.open(name, DIRECTORY, dir_fd=top)
+    except FileNotFoundError:
+        return []
     except OSError as exc:
-        return [catalogue.Stranger(where, f"cannot be read: {exc.strerror}")]
-    strangers = []
+        return [_unread(where, exc)]
     try:
         names = _names(directory)
         known = {one for one, _status in names}
-        for entry, status in names:
-            plain = entry[len(catalogue.TRASH_PREFIX) :]
-            if _is_beside(entry, known):
-                continue
-            if not stat.S_ISDIR(status.st_mode):
-                strangers.append(catalogue.Stranger(f"{where}/{entry}", "is no directory"))
-            elif naming.split_set_directory(entry):
-                into[0].extend(see(directory, name, entry, known))
-            elif entry.startswith(catalogue.TRASH_PREFIX) and naming.split_set_directory(plain):
-                identity = (status.st_dev, status.st_ino)
-                into[1].append(catalogue.Seen(name, plain, identity))
-            else:
-                strangers.append(catalogue.Stranger(f"{where}/{entry}", "has not a set's name"))
+        found = [
+            _entry((directory, name, where), one, known, into)
+            for one in names
+            if not _is_beside(one[0], known)
+        ]
+        return [stranger for stranger in found if stranger]
+    except OSError as exc:
+        return [_unread(where, exc)]
     finally:
         os.close(directory)
-    return strangers
+
+
+def _entry(
+    vm: tuple[int, str, str],
+    found: tuple[str, os.stat_result | OSError],
+    known: set[str],
+    into: tuple[list[catalogue.Seen], list[catalogue.Seen]],
+) -> catalogue.Stranger | None:
+    """Put what one name in a VM's directory is where it belongs; what is not recognised is returned."""
+    (directory, vm_directory, where), (entry, status) = vm, found
+    plain = entry[len(catalogue.TRASH_PREFIX) :]
+    is_set = naming.split_set_directory(entry) is not None
+    if isinstance(status, OSError):
+        if not is_set:
+            return _unread(f"{where}/{entry}", status)
+        into[0].append(_unseen(catalogue.Seen(vm_directory, entry), status))
+    elif not stat.S_ISDIR(status.st_mode):
+        return catalogue.Stranger(f"{where}/{entry}", "is no directory")
+    elif is_set:
+        into[0].extend(see(directory, vm_directory, entry, known))
+    elif entry.startswith(catalogue.TRASH_PREFIX) and naming.split_set_directory(plain):
+        into[1].append(catalogue.Seen(vm_directory, plain, (status.st_dev, status.st_ino)))
+    else:
+        return catalogue.Stranger(f"{where}/{entry}", "has not a set's name")
+    return None
+
+
+def _unseen(found: catalogue.Seen, exc: OSError) -> catalogue.Seen:
+    return replace(found, unseen=f"The directory cannot be read: {exc.strerror}.")
 
 
 def _is_beside(name: str, known: set[str]) -> bool:
@@ -284,39 +357,50 @@ def see(directory: int, vm_directory: str, name: str, known: set[str]) -> list[c
     found = catalogue.Seen(
         vm_directory=vm_directory,
         name=name,
-        record=_record(directory, f"{name}{verification.SUFFIX}", known),
         protected=f"{name}{catalogue.PROTECTED_SUFFIX}" in known,
     )
     try:
         fd = os.open(name, DIRECTORY, dir_fd=directory)
         try:
-            return [_look(fd, found)]
+            return [_look(fd, replace(found, record=_record(directory, name, known)))]
         finally:
             os.close(fd)
     except FileNotFoundError:
         return []
+    except UnreadError as exc:
+        return [replace(found, unseen=f"{exc}.")]
     except OSError as exc:
-        return [replace(found, fault=f"The directory: {exc.strerror}.")]
+        return [_unseen(found, exc)]
 
 
 def _look(fd: int, found: catalogue.Seen) -> catalogue.Seen:
-    """What is in a set's directory."""
+    """What is in a set's directory.
+
+    :raises UnreadError: Something in it cannot be looked at.
+    :raises OSError: It cannot be listed.
+    """
     own = os.fstat(fd)
-    names = _names(fd)
-    fault, data = "", None
+    names = {}
+    for name, status in _names(fd):
+        if isinstance(status, OSError):
+            raise UnreadError(f"{naming.show_text(name)}: {status.strerror}")
+        names[name] = status
+    fault, data, checksum = "", None, None
     try:
         data = read_file(fd, naming.MANIFEST, manifest.SIZE_LIMIT)
+        checksum = read_file(fd, naming.CHECKSUM, manifest.CHECKSUM_LIMIT)
     except ValueError as exc:
         fault = f"{exc}."
     if len(names) > NAMES_LIMIT:
-        fault, names = f"It has more than {NAMES_LIMIT} files.", []
+        fault, names = f"It has more than {NAMES_LIMIT} files.", {}
     return replace(
         found,
         identity=(own.st_dev, own.st_ino),
-        files={one: _size(status) for one, status in names},
+        files={one: _size(status) for one, status in names.items()},
         manifest=data,
+        checksum=checksum,
         fault=fault,
-        modified=max([own.st_mtime, *(status.st_mtime for _one, status in names)]),
+        modified=max([own.st_mtime, *(status.st_mtime for status in names.values())]),
     )
 
 
@@ -325,9 +409,14 @@ def _size(status: os.stat_result) -> int | None:
 
 
 def _record(directory: int, name: str, known: set[str]) -> bytes | None:
-    if name not in known:
+    """The record of a set's verification.
+
+    :raises UnreadError: It is there, and cannot be read: the set may be known to be corrupt.
+    """
+    record = f"{name}{verification.SUFFIX}"
+    if record not in known:
         return None
     try:
-        return read_file(directory, name, verification.SIZE_LIMIT)
+        return read_file(directory, record, verification.SIZE_LIMIT)
     except ValueError:
         return None

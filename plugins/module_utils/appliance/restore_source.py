@@ -9,7 +9,7 @@ import hashlib
 import os
 import posixpath
 import stat
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     ImageError,
+    NotFound,
     OvfInvalid,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
@@ -50,8 +51,8 @@ class RestoreSource:
         """
         restore_images.check_source(self._request)
         qemu.locate()  # What the restore will need is missed before anything is made.
-        entry = self._entry()
-        found = restore_images.good_manifest(entry)
+        entry, warnings = self._entry()
+        found = restore_images.good_manifest(entry, self._request.disks)
         restore_images.check_whole(found)
         chosen = restore_images.select(found, self._request.disks)
         text = _configuration(entry.path, found)
@@ -65,18 +66,30 @@ class RestoreSource:
                 "ovf": text,
                 "disks": [disk.id for disk in chosen],
                 "verified": self._request.verify,
-            }
+                "notes": list(warnings),
+            },
+            warnings=warnings,
         )
 
     def execute(self, _plan: Plan) -> Mapping[str, Any]:
         """Nothing: a plan of this operation has no steps."""
         return {}
 
-    def _entry(self) -> catalogue.Entry:
-        if self._request.vm:
-            found = repository.read(self._request.repository)
-            return catalogue.choose(found.entries, self._request.vm, self._request.before)
-        return entry_at(self._request.path)
+    def _entry(self) -> tuple[catalogue.Entry, tuple[str, ...]]:
+        """The set, and what a person should know of the choice."""
+        request = self._request
+        if not request.vm:
+            return entry_at(request.path), ()
+        found = repository.read(request.repository)
+        hidden = found.unread(request.vm)
+        try:
+            entry = catalogue.choose(found.entries, request.vm, request.before, request.disks)
+        except NotFound:
+            if hidden:
+                raise catalogue.unread_error(hidden[0]) from None
+            raise
+        passed = catalogue.passed_over(found.entries, entry, request.before)
+        return entry, (*(f"{one.path} {one.reason}." for one in hidden), *passed)
 
 
 def entry_at(path: str) -> catalogue.Entry:
@@ -93,9 +106,13 @@ def entry_at(path: str) -> catalogue.Entry:
 def held(path: str) -> Iterator[None]:
     """The set in a directory, held for reading: it is not pruned meanwhile.
 
-    :raises ImageError: It is gone, or going.
+    :raises ImageError: It is gone, or going, or cannot be looked at.
     """
-    with repository.held_at(path) as fd:
+    with ExitStack() as stack:
+        try:
+            fd = stack.enter_context(repository.held_at(path))
+        except repository.UnreadError as exc:
+            raise restore_images.unread_image(path, str(exc)) from exc
         if fd is None:
             raise ImageError(
                 f"The set {path} is not there any more, or is being removed.",
@@ -121,19 +138,21 @@ def opened_image(path: str, disk: manifest.Disk) -> Iterator[int]:
     """An image, open for reading, whose length and header are right.
 
     :raises ImageMismatch: They are not.
+    :raises ImageError: It cannot be looked at.
     """
     target = f"{path}/{disk.file}"
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         fd = os.open(target, flags)
     except OSError as exc:
+        if repository.could_not_look(exc):
+            raise restore_images.unread_image(target, str(exc.strerror)) from exc
         raise restore_images.bad_image(target, f"cannot be opened ({exc.strerror})") from exc
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise restore_images.bad_image(target, "is no regular file")
-        head = os.pread(fd, images.QCOW2_HEADER_LENGTH, 0)
-        fault = restore_images.image_fault(disk, status.st_size, head)
+        fault = restore_images.image_fault(disk, status.st_size, _head(target, fd))
         if fault:
             raise restore_images.bad_image(target, fault)
         yield fd
@@ -141,16 +160,26 @@ def opened_image(path: str, disk: manifest.Disk) -> Iterator[int]:
         os.close(fd)
 
 
+def _head(target: str, fd: int) -> bytes:
+    try:
+        return os.pread(fd, images.QCOW2_HEADER_LENGTH, 0)
+    except OSError as exc:
+        raise restore_images.unread_image(target, str(exc.strerror)) from exc
+
+
 def check_hash(path: str, disk: manifest.Disk, fd: int) -> None:
     """Prove the bytes of an open image.
 
     :raises ImageMismatch: They are others.
+    :raises ImageError: They could not be read.
     """
     target = f"{path}/{disk.file}"
     try:
         found = digest.sha256(fd, disk.file_size, Event())
-    except (OSError, digest.ShortReadError) as exc:
+    except digest.ShortReadError as exc:
         raise restore_images.bad_image(target, f"could not be read ({exc})") from exc
+    except OSError as exc:
+        raise restore_images.unread_image(target, str(exc.strerror)) from exc
     if found != disk.file_sha256:
         raise restore_images.bad_image(target, "has not the bytes that the manifest records")
 

@@ -156,7 +156,16 @@ def _touched(path: str) -> int:
 
 
 def _names(directory: str) -> list[str]:
+    """The names in a directory; none if it is not there, or is no directory.
+
+    :raises ImageError: It cannot be looked at: a run that lives must not be taken for dead.
+    """
     try:
         return sorted(os.listdir(directory))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as exc:
+        raise ImageError(
+            f"{directory} cannot be read: {exc.strerror}.",
+            hint="Whether a run is at work there is not known. Look at the repository's file system.",
+        ) from exc

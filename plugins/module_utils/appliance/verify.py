@@ -56,7 +56,7 @@ _NICE = 19
 class _Work:
     """A set that is being verified.
 
-    :param directory: The set's directory, open; None if it cannot be opened.
+    :param directory: The set's directory, open; None if the set is not there any more, or cannot be looked at.
     """
 
     entry: catalogue.Entry
@@ -123,14 +123,15 @@ class VerifySets:
         :raises InvalidRequest: There is no such repository, or no such set.
         """
         verify.check_request(self._request)
-        found = repository.read(self._request.repository)
+        found = repository.read(self._request.repository, self._time())
         due = verify.due(found, self._request, self._now())
+        unread = verify.unread(found, self._request)
         if due:
             qemu.locate()
         before = {entry.path: entry.verified.facts() if entry.verified else None for entry in due}
         planned = {"verdict": "to be found", "depth": self._request.depth}
         return Plan(
-            steps=tuple(due),
+            steps=(*due, *unread),
             result={
                 "sets": [catalogue.facts(entry) for entry in due],
                 "unrecognised": catalogue.strangers(found),
@@ -138,6 +139,7 @@ class VerifySets:
             },
             before={"verified": before},
             after={"verified": dict.fromkeys(before, planned)},
+            warnings=repository.unread(found),
         )
 
     def execute(self, plan: Plan) -> Mapping[str, Any]:
@@ -150,7 +152,10 @@ class VerifySets:
         if self._request.polite:
             _be_polite()
         seen = _Seen()
-        for batch in verify.batches(plan.steps, self._request.parallel):
+        due = [step for step in plan.steps if isinstance(step, catalogue.Entry)]
+        unread = [step for step in plan.steps if isinstance(step, catalogue.Stranger)]
+        seen.undecided.update((one.path, [one.reason]) for one in unread)
+        for batch in verify.batches(due, self._request.parallel):
             for work, record in self._batch(batch, tools):
                 self._take(work, record, seen)
         seen.raise_failure()
@@ -159,10 +164,10 @@ class VerifySets:
     def _take(self, work: _Work, record: verification.Record, seen: _Seen) -> None:
         """Record what was found of a set, if it says something of the set."""
         path = work.entry.path
-        if work.directory is None:
-            seen.gone.append(path)
-        elif work.findings.undecided and not record.faults:
+        if work.findings.undecided and not record.faults:
             seen.undecided[path] = work.findings.undecided
+        elif work.directory is None:
+            seen.gone.append(path)
         else:
             seen.listed.append(self._facts(work.entry, record))
             if record.faults:
@@ -176,7 +181,7 @@ class VerifySets:
         """The set as it is listed from now on."""
         seen = replace(entry.seen, record=verification.dumps(record))
         return {
-            **catalogue.facts(catalogue.judge(self._request.repository, seen)),
+            **catalogue.facts(catalogue.judge(self._request.repository, seen, self._now())),
             "verified": record.facts(),
         }
 
@@ -198,7 +203,7 @@ class VerifySets:
         """Verify some sets at the same time."""
         start = time.monotonic()
         with ExitStack() as stack:
-            works = [_Work(entry, stack.enter_context(repository.held(entry))) for entry in entries]
+            works = [_hold(entry, stack) for entry in entries]
             found = [image for work in works for image in _look(work, stack)]
             for first in range(0, len(found), self._request.parallel):
                 _read(found[first : first + self._request.parallel], self._request, stack)
@@ -210,7 +215,7 @@ class VerifySets:
         entry, findings = work.entry, work.findings
         return verification.Record(
             run_id=entry.run_id,
-            manifest_sha256=hashlib.sha256(entry.seen.manifest or b"").hexdigest(),
+            manifest_sha256=catalogue.vouched(entry),
             time=show_time(self._now()),
             verdict=findings.verdict,
             depth=self._request.depth,
@@ -229,10 +234,22 @@ def _be_polite() -> None:
         process.run([ionice, "-c", "2", "-n", "7", "-p", str(os.getpid())])
 
 
+def _hold(entry: catalogue.Entry, stack: ExitStack) -> _Work:
+    """A set, held while it is read; what keeps us from that says nothing of the set."""
+    try:
+        work = _Work(entry, stack.enter_context(repository.held(entry)))
+    except repository.UnreadError as exc:
+        work = _Work(entry, None)
+        work.findings.undecided.append(f"The directory cannot be read: {exc}")
+    if entry.state == catalogue.UNREADABLE and not work.findings.undecided:
+        work.findings.undecided.append(entry.reason.rstrip("."))
+    return work
+
+
 def _look(work: _Work, stack: ExitStack) -> Iterator[_Image]:
     """Everything about a set that needs no reading of images; the images that can be read."""
     known, findings = work.entry.manifest, work.findings
-    if work.directory is None:
+    if work.directory is None or work.entry.state == catalogue.UNREADABLE:
         return
     if known is None:
         findings.fault("", work.entry.reason)
@@ -243,14 +260,23 @@ def _look(work: _Work, stack: ExitStack) -> Iterator[_Image]:
         for disk in known.disks:
             try:
                 fd = _open(work.directory, disk.file)
+                stack.callback(os.close, fd)
+                fault = _header(disk, fd)
             except OSError as exc:
-                findings.fault(disk.file, f"cannot be read: {exc.strerror}")
+                _unopened(disk, exc, findings)
                 continue
-            stack.callback(os.close, fd)
-            fault = _header(disk, fd)
             findings.fault(disk.file, fault)
             if not fault:
                 yield _Image(work, disk, fd)
+
+
+def _unopened(disk: Disk, exc: OSError, findings: verify.Findings) -> None:
+    """What an image that cannot be opened comes to: not there is a fault, not readable is none."""
+    said = f"cannot be read: {exc.strerror}"
+    if repository.could_not_look(exc):
+        findings.undecided.append(f"{disk.file} {said}")
+    else:
+        findings.fault(disk.file, said)
 
 
 def _configuration(work: _Work) -> None:
@@ -261,6 +287,9 @@ def _configuration(work: _Work) -> None:
         data = repository.read_file(work.directory, known.ovf.file, SIZE_LIMIT)
     except ValueError as exc:
         work.findings.fault("", str(exc))
+        return
+    except repository.UnreadError as exc:
+        work.findings.undecided.append(str(exc))
         return
     if data is None:
         work.findings.fault(known.ovf.file, "is not there")
@@ -278,10 +307,7 @@ def _header(disk: Disk, fd: int) -> str:
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         return "is no regular file"
-    try:
-        return verify.header(disk, status.st_size, os.pread(fd, images.QCOW2_HEADER_LENGTH, 0))
-    except OSError as exc:
-        return f"cannot be read: {exc.strerror}"
+    return verify.header(disk, status.st_size, os.pread(fd, images.QCOW2_HEADER_LENGTH, 0))
 
 
 def _path(fd: int) -> str:
@@ -342,8 +368,12 @@ def _conclude(image: _Image, file: Future[str], content: Future[str] | None) -> 
         if file.result() != disk.file_sha256:
             findings.fault(disk.file, "has other bytes than were written")
         seen = content.result() if content else None
-    except (digest.ShortReadError, SinkError, OSError) as exc:
-        findings.fault(disk.file, f"cannot be read: {getattr(exc, 'strerror', None) or exc}")
+    except digest.ShortReadError as exc:
+        findings.fault(disk.file, f"cannot be read: {exc}")
+        return
+    except (SinkError, OSError) as exc:
+        why = getattr(exc, "strerror", None) or exc
+        findings.undecided.append(f"{disk.file} cannot be read: {why}")
         return
     verify.content(disk, outcome, said, seen, findings)
     os.posix_fadvise(image.fd, 0, 0, os.POSIX_FADV_DONTNEED)

@@ -4,24 +4,26 @@
 """The catalogue of a repository: what each directory in it is, and which set to take.
 
 Everything that is read from a repository may be hostile. A set is judged by its manifest, by the
-sizes of its files, and by the record of its last verification; nothing here reads an image.
+sizes of its files, and by the record of its last verification; nothing here reads an image. What could
+not be looked at is ``unreadable``: neither good, nor corrupt, nor gone. Which time a set has, :mod:`clocks` says.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    clocks,
     manifest,
     naming,
     verification,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     Ambiguous,
+    ImageError,
     InvalidRequest,
     ManifestInvalid,
     NotFound,
@@ -36,12 +38,15 @@ UNFINISHED = "unfinished"
 CORRUPT = "corrupt"
 PARENT_MISSING = "parent_missing"
 UNSUPPORTED = "unsupported"
-STATES = (COMPLETE, UNFINISHED, CORRUPT, PARENT_MISSING, UNSUPPORTED)
+UNREADABLE = "unreadable"
+STATES = (COMPLETE, UNFINISHED, CORRUPT, PARENT_MISSING, UNSUPPORTED, UNREADABLE)
 
 PROTECTED_SUFFIX = ".protected"
 TRASH_PREFIX = ".trash."
 PAGE = "index.html"
 """The picture of the repository, if it is kept in the repository."""
+
+_FIRST = datetime.min.replace(tzinfo=timezone.utc)
 
 ALL = "all"
 NEWEST = "newest"
@@ -58,9 +63,11 @@ class Seen:
     :param identity: Device and inode of the set's directory.
     :param files: Every name in it, with the size in bytes; None for what is no regular file.
     :param manifest: The manifest's bytes; None if there is none, or it could not be read.
-    :param fault: Why it could not be read.
-    :param modified: When anything of it changed last, seconds since 1970.
+    :param fault: What is there instead of a manifest.
+    :param unseen: Why it could not be looked at: that says nothing of the set.
+    :param modified: When anything of it changed last, seconds since 1970, by the appliance's clock.
     :param record: The bytes of the record of its verification.
+    :param checksum: The bytes of the file that vouches for the manifest; None if there is none.
     """
 
     vm_directory: str
@@ -72,6 +79,8 @@ class Seen:
     modified: float = 0.0
     record: bytes | None = None
     protected: bool = False
+    unseen: str = ""
+    checksum: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,9 @@ class Entry:
     :param time: The moment that the data are of: that of the snapshot, as far as it is known.
     :param reason: Why the state is not ``complete``.
     :param verified: The last verification of this very manifest.
+    :param doubt: Why its time is not certain. Then it takes no place in any rule, and no rule removes it.
+    :param note: Which clock was not believed.
+    :param bad_files: Names of files that are known to be damaged; an empty name is the set as a whole.
     """
 
     path: str
@@ -95,11 +107,27 @@ class Entry:
     manifest: manifest.Manifest | None
     verified: verification.Record | None
     seen: Seen
+    doubt: str = ""
+    note: str = ""
+    bad_files: frozenset[str] = frozenset()
 
     @property
     def is_good(self) -> bool:
         """Whether one would restore it: all there, and not known to be damaged."""
         return self.state == COMPLETE
+
+    @property
+    def counts(self) -> bool:
+        """Whether it takes its place among the sets of its VM: good, and of a certain time."""
+        return self.is_good and not self.doubt
+
+    def has_good(self, files: Iterable[str]) -> bool:
+        """Whether these images can be restored, whatever is the matter with the others."""
+        if self.is_good:
+            return True
+        if self.state != CORRUPT or self.manifest is None:
+            return False
+        return not self.bad_files & {"", self.manifest.ovf.file, *files}
 
     @property
     def bytes_stored(self) -> int:
@@ -122,10 +150,19 @@ class Entry:
 
 @dataclass(frozen=True)
 class Stranger:
-    """Something in the repository that is no set. It is never touched."""
+    """Something in the repository that is no set. It is never touched.
+
+    :param unread: It could not be looked at, so there may be more to it.
+    """
 
     path: str
     reason: str
+    unread: bool = False
+
+    @property
+    def vm(self) -> tuple[str | None, str] | None:
+        """Name and id of the VM whose sets it holds, by its name; None if it holds none."""
+        return naming.split_vm_directory(self.path.rpartition("/")[2])
 
 
 @dataclass(frozen=True)
@@ -140,23 +177,30 @@ class Catalogue:
     strangers: tuple[Stranger, ...] = ()
     trash: tuple[Seen, ...] = ()
 
+    def unread(self, vm: str = "") -> list[Stranger]:
+        """Directories of sets that could not be looked at; with a name or id, those of this VM."""
+        found = [(one, one.vm) for one in self.strangers if one.unread]
+        return [one for one, known in found if known and (not vm or vm in known)]
+
 
 def build(
     repository: str,
     seen: Sequence[Seen],
     strangers: Sequence[Stranger] = (),
     trash: Sequence[Seen] = (),
+    now: datetime | None = None,
 ) -> Catalogue:
     """Judge every set, each by itself and then by what it builds on.
 
     :param seen: Directories whose names are those of sets.
+    :param now: By the appliance's clock; None: no set is from the future.
     """
-    judged = link([judge(repository, one) for one in seen])
+    judged = link([judge(repository, one, now) for one in seen])
     ordered = sorted(judged, key=lambda one: (one.title, one.vm_id, one.time, one.run_id))
     return Catalogue(repository, tuple(ordered), tuple(strangers), tuple(trash))
 
 
-def judge(repository: str, seen: Seen) -> Entry:
+def judge(repository: str, seen: Seen, now: datetime | None = None) -> Entry:
     """What one set is, by itself."""
     vm_name, vm_id = naming.split_vm_directory(seen.vm_directory) or (None, "")
     started, run_id = naming.split_set_directory(seen.name) or ("", "")
@@ -165,38 +209,107 @@ def judge(repository: str, seen: Seen) -> Entry:
         vm_id=vm_id,
         vm_name=vm_name,
         run_id=run_id,
-        time=read_time(started) or datetime.min.replace(tzinfo=timezone.utc),
+        time=read_time(started) or _FIRST,
         state=COMPLETE,
         reason="",
         manifest=None,
         verified=None,
         seen=seen,
     )
+    return _dated(_judged(entry), now)
+
+
+def _judged(entry: Entry) -> Entry:
+    """The state, and all that the manifest tells."""
+    seen = entry.seen
+    if seen.unseen:
+        return replace(entry, state=UNREADABLE, reason=seen.unseen)
     if seen.fault:
         return replace(entry, state=CORRUPT, reason=seen.fault)
     if seen.manifest is None:
         return replace(entry, state=UNFINISHED, reason="There is no manifest.")
     try:
+        _check_bytes(seen.manifest, seen.checksum)
         found = manifest.loads(seen.manifest)
+        _check_named(found, seen.checksum)
     except ManifestInvalid as exc:
         later = exc.details.get("version") is not None
         return replace(entry, state=UNSUPPORTED if later else CORRUPT, reason=exc.message)
     return _with_manifest(entry, found, seen.manifest)
 
 
+def _check_bytes(data: bytes, checksum: bytes | None) -> None:
+    """Refuse a manifest that is not the one that was written, as far as something vouches for it.
+
+    :raises ManifestInvalid: See there.
+    """
+    if checksum is not None and manifest.checksum_in(checksum) != manifest.digest(data):
+        raise ManifestInvalid(
+            f"{naming.MANIFEST} is not the one that was written: {naming.CHECKSUM} records"
+            " another checksum."
+        )
+
+
+def _check_named(found: manifest.Manifest, checksum: bytes | None) -> None:
+    if found.checksum and checksum is None:
+        raise ManifestInvalid(f"{found.checksum}, the checksum of the manifest, is not there.")
+
+
+def vouched(entry: Entry) -> str:
+    """The hash that the manifest must have; its own where nothing beside it tells.
+
+    What is recorded of a manifest that was changed must never speak for the changed one.
+    """
+    if entry.seen.checksum is not None:
+        try:
+            return manifest.checksum_in(entry.seen.checksum)
+        except ManifestInvalid:
+            pass
+    record = _record(entry)
+    return record.manifest_sha256 if record else manifest.digest(entry.seen.manifest or b"")
+
+
+def _record(entry: Entry) -> verification.Record | None:
+    """The record of a verification of this run's set, of whichever manifest."""
+    record = verification.loads(entry.seen.record) if entry.seen.record else None
+    return record if record and record.run_id == entry.run_id else None
+
+
 def _with_manifest(entry: Entry, found: manifest.Manifest, data: bytes) -> Entry:
-    fault = _foreign(entry, found)
+    fault, record = _foreign(entry, found), _record(entry)
+    if record and record.manifest_sha256 != manifest.digest(data):
+        fault = "The manifest is not the one that was verified."
     if fault:
         return replace(entry, state=CORRUPT, reason=fault)
-    known = replace(entry, manifest=found, vm_name=found.vm.name, time=_taken(found))
-    record = verification.loads(entry.seen.record) if entry.seen.record else None
-    if record and record.manifest_sha256 == hashlib.sha256(data).hexdigest():
-        known = replace(known, verified=record)
-    faults = _files(found, entry.seen.files)
-    if not faults and known.verified and known.verified.verdict == verification.CORRUPT:
-        said = "; ".join(fault.text() for fault in known.verified.faults)
-        faults = [f"Verified {known.verified.time}: {said}"]
-    return replace(known, state=CORRUPT, reason="; ".join(faults) + ".") if faults else known
+    taken = moment(found)
+    known = replace(
+        entry,
+        manifest=found,
+        vm_name=found.vm.name,
+        time=taken.time,
+        doubt=taken.doubt,
+        note=taken.note,
+        verified=record,
+    )
+    wrong = _files(found, entry.seen.files)
+    faults = [f"{file} {said}" for file, said in wrong.items()]
+    bad = set(wrong)
+    if record and record.verdict == verification.CORRUPT:
+        bad |= {fault.file for fault in record.faults} or {""}
+        if not faults:
+            said = "; ".join(fault.text() for fault in record.faults)
+            faults = [f"Verified {record.time}: {said}"]
+    if not faults:
+        return known
+    return replace(known, state=CORRUPT, reason="; ".join(faults) + ".", bad_files=frozenset(bad))
+
+
+def _dated(entry: Entry, now: datetime | None) -> Entry:
+    """The entry, in doubt if it is from the future."""
+    if now is None:
+        return entry
+    found = clocks.future(clocks.Moment(entry.time, entry.doubt, entry.note), now)
+    return replace(entry, doubt=found.doubt)
 
 
 def _foreign(entry: Entry, found: manifest.Manifest) -> str:
@@ -208,26 +321,29 @@ def _foreign(entry: Entry, found: manifest.Manifest) -> str:
     return ""
 
 
-def _taken(found: manifest.Manifest) -> datetime:
-    """When the snapshot was made. The end of the run, if the engine's date says nothing.
+def moment(found: manifest.Manifest) -> clocks.Moment:
+    """When the snapshot was made, by the clocks that agree."""
+    date = found.snapshot.date
+    engine = read_time(date) if len(date) > len("2026-11-23") else None
+    if found.clocks:
+        asked, there, appliance = (
+            read_time(text) or _FIRST
+            for text in (found.clocks.asked, found.clocks.there, found.clocks.appliance)
+        )
+        return clocks.of_snapshot(engine, clocks.Readings(asked, there, appliance))
+    started, finished = read_time(found.started) or _FIRST, read_time(found.finished) or _FIRST
+    return clocks.of_run(engine, started, finished)
 
-    So a set is never taken for older than its data: a run of many VMs may begin hours before it
-    comes to this one.
-    """
-    moment = (
-        read_time(found.snapshot.date) if len(found.snapshot.date) > len("2026-11-23") else None
-    )
-    return moment or read_time(found.finished) or datetime.max.replace(tzinfo=timezone.utc)
 
-
-def _files(found: manifest.Manifest, files: Mapping[str, int | None]) -> list[str]:
+def _files(found: manifest.Manifest, files: Mapping[str, int | None]) -> dict[str, str]:
+    """What is wrong with the files, by name."""
     wanted = {found.ovf.file: found.ovf.size}
     wanted.update((disk.file, disk.file_size) for disk in found.disks)
-    return [
-        f"{file} {_file_fault(size, file in files, files.get(file))}"
+    return {
+        file: _file_fault(size, file in files, files.get(file))
         for file, size in wanted.items()
         if files.get(file) != size
-    ]
+    }
 
 
 def _file_fault(wanted: int, present: bool, size: int | None) -> str:
@@ -268,7 +384,7 @@ class Filter:
     :param after: Not older than this.
     :param before: Older than this.
     :param sizes: Least and most bytes stored; None for no bound.
-    :param select: All of them, or of each VM the newest, or the newest good one.
+    :param select: All of them, or of each VM the newest, or the newest good one of a certain time.
     """
 
     vm: str = ""
@@ -297,13 +413,18 @@ def choose_all(entries: Sequence[Entry], wanted: Filter) -> list[Entry]:
         return found
     newest: dict[str, Entry] = {}
     for entry in found:
-        if wanted.select == NEWEST_GOOD and not entry.is_good:
+        if wanted.select == NEWEST_GOOD and not entry.counts:
             continue
         best = newest.get(entry.vm_id)
-        if best is None or (entry.time, entry.run_id) > (best.time, best.run_id):
+        if best is None or _rank(entry) > _rank(best):
             newest[entry.vm_id] = entry
     taken = {id(entry) for entry in newest.values()}
     return [entry for entry in found if id(entry) in taken]
+
+
+def _rank(entry: Entry) -> tuple[bool, datetime, str]:
+    """Newer is more; what is of no certain time is less than all that is."""
+    return not entry.doubt, entry.time, entry.run_id
 
 
 def _passes(entry: Entry, wanted: Filter) -> bool:
@@ -319,11 +440,14 @@ def _passes(entry: Entry, wanted: Filter) -> bool:
     )
 
 
-def choose(entries: Sequence[Entry], vm: str, before: datetime | None = None) -> Entry:
-    """The set from which a VM would be restored: its newest good one.
+def choose(
+    entries: Sequence[Entry], vm: str, before: datetime | None = None, disks: Sequence[str] = ()
+) -> Entry:
+    """The set from which a VM would be restored: its newest good one of a certain time.
 
     :param vm: Name or id.
     :param before: Only sets whose data are older than this.
+    :param disks: Names or ids of the disks that are wanted, if not all: then a set is good if they are.
     :raises NotFound: There is none; the message says what there is.
     :raises Ambiguous: Several VMs have, or had, this name.
     """
@@ -342,18 +466,53 @@ def choose(entries: Sequence[Entry], vm: str, before: datetime | None = None) ->
             hint="Give the id.",
             details={"matches": ids},
         )
-    good = choose_all(of_vm, Filter(before=before, select=NEWEST_GOOD))
+    usable = [one for one in of_vm if not one.doubt and has_good_disks(one, disks)]
+    good = choose_all(usable, Filter(before=before, select=NEWEST))
     if not good:
         raise _no_good(vm, of_vm, before)
     return good[0]
 
 
+def has_good_disks(entry: Entry, words: Sequence[str]) -> bool:
+    """Whether the disks with these names or ids, all of them without any, can be restored."""
+    if entry.is_good or entry.manifest is None or not words:
+        return entry.is_good
+    named = [disk for disk in entry.manifest.disks if {disk.id, disk.alias} & set(words)]
+    return bool(named) and entry.has_good(disk.file for disk in named)
+
+
+def passed_over(
+    entries: Sequence[Entry], chosen: Entry, before: datetime | None = None
+) -> list[str]:
+    """What a person should know of a choice: newer sets, and those of no certain time, a line each."""
+    others = [one for one in entries if one.vm_id == chosen.vm_id and one.state != UNFINISHED]
+    newer = [
+        one
+        for one in others
+        if one.doubt or (one.time > chosen.time and (before is None or one.time < before))
+    ]
+    return [f"The set {one.path} was not chosen: {_why(one)}." for one in newer]
+
+
+def _why(entry: Entry) -> str:
+    if entry.doubt:
+        return f"its time is not certain, {entry.doubt}"
+    return f"it is {entry.state}, {entry.reason.rstrip('.')}"
+
+
 def _no_good(vm: str, entries: Sequence[Entry], before: datetime | None) -> NotFound:
     when = f" from before {show_time(before)}" if before else ""
-    said = [f"{entry.seen.name} {entry.state}" for entry in entries]
+    said = [
+        f"{one.seen.name} {one.state}" + (f" ({one.doubt})" if one.doubt else "") for one in entries
+    ]
+    named = (
+        " To restore one of them all the same, give its path."
+        if any(e.doubt for e in entries)
+        else ""
+    )
     return NotFound(
         f"There is no good set of {vm!r}{when}.",
-        hint=f"There are: {', '.join(said[-20:])}.",
+        hint=f"There are: {', '.join(said[-20:])}.{named}",
         details={"sets": said},
     )
 
@@ -361,10 +520,14 @@ def _no_good(vm: str, entries: Sequence[Entry], before: datetime | None) -> NotF
 def find(catalogue: Catalogue, paths: Sequence[str]) -> list[Entry]:
     """The sets in these directories.
 
+    :raises ImageError: One of them is in a directory that could not be looked at.
     :raises InvalidRequest: One of them is no set of the repository.
     """
     known = {entry.path: entry for entry in catalogue.entries}
     wrong = [path for path in paths if path.rstrip("/") not in known]
+    for one in catalogue.unread():
+        if any(path.startswith(f"{one.path}/") for path in wrong):
+            raise unread_error(one)
     if wrong:
         raise InvalidRequest(
             f"{', '.join(wrong)}: no set of the repository {catalogue.repository}.",
@@ -372,6 +535,16 @@ def find(catalogue: Catalogue, paths: Sequence[str]) -> list[Entry]:
             details={"paths": wrong},
         )
     return [known[path] for path in dict.fromkeys(path.rstrip("/") for path in paths)]
+
+
+def unread_error(found: Stranger) -> ImageError:
+    """The error for sets that are asked for and cannot be looked at."""
+    return ImageError(
+        f"{naming.show_text(found.path)} {found.reason}.",
+        hint="Nothing can be said of the sets in it. Look at the repository's file system and at the"
+        " kernel's log.",
+        details={"path": naming.show_text(found.path)},
+    )
 
 
 def facts(entry: Entry) -> dict[str, Any]:
@@ -385,6 +558,8 @@ def facts(entry: Entry) -> dict[str, Any]:
         },
         "run_id": entry.run_id,
         "time": show_time(entry.time),
+        "time_certain": not entry.doubt,
+        "time_note": entry.doubt or entry.note,
         "finished": known.finished if known else None,
         "state": entry.state,
         "reason": naming.show_text(entry.reason),

@@ -5,10 +5,14 @@
 
 ``docs/schema/manifest-1.schema.json`` says the same for other programs. Keys that are not named
 here may be added by later releases and are ignored when read.
+
+Beside it lies its checksum, ``manifest.sha256``, written when the set is finished: so one changed digit in
+the manifest is seen. Sets made before there were checksums have none, and their manifests do not name it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -31,7 +35,17 @@ _INT_LIMIT = 2**63 - 1
 _TEXT_LIMIT = 4096
 _SHA256 = re.compile(r"^[0-9a-f]{64}\Z")
 _WORD = re.compile(r"^[a-z][a-z0-9_-]{0,63}\Z")
-_RESERVED = (naming.MANIFEST, naming.README)
+_RESERVED = (naming.MANIFEST, naming.README, naming.CHECKSUM)
+_OPTIONAL = ("clocks", "checksum")
+"""Keys that sets of earlier releases do not have."""
+
+CHECKSUM_VERSION = 1
+CHECKSUM_LIMIT = 4096
+"""Bytes of the longest checksum file that is read."""
+
+_CHECKSUM = re.compile(
+    rb"# ovirt_community\.backup manifest checksum ([0-9]{1,9})\n([0-9a-f]{64})  manifest\.json\n"
+)
 
 Check = Callable[[object, str], object]
 
@@ -111,8 +125,21 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class Clocks:
+    """What clocks said around the snapshot; see :mod:`clocks`. UTC."""
+
+    asked: str
+    there: str
+    appliance: str
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """One finished backup of one source VM. Times are UTC."""
+    """One finished backup of one source VM. Times are UTC.
+
+    :param clocks: None in sets that were made before they were kept.
+    :param checksum: Name of the file with the manifest's own checksum; None in earlier sets.
+    """
 
     format: str
     version: int
@@ -126,16 +153,52 @@ class Manifest:
     versions: Versions
     ovf: Ovf
     disks: tuple[Disk, ...]
+    clocks: Clocks | None = None
+    checksum: str | None = None
 
 
 def dumps(manifest: Manifest) -> str:
     """The manifest as it is stored: JSON, ASCII, keys in a fixed order, one final newline."""
-    return json.dumps(asdict(manifest), indent=2, ensure_ascii=True) + "\n"
+    return json.dumps(as_stored(manifest), indent=2, ensure_ascii=True) + "\n"
+
+
+def as_stored(manifest: Manifest) -> dict[str, Any]:
+    """What the file says, keys in their order; those that earlier sets do not have are left out if there is nothing."""
+    whole = asdict(manifest)
+    return {key: one for key, one in whole.items() if key not in _OPTIONAL or one is not None}
+
+
+def digest(data: bytes) -> str:
+    """The SHA-256 of a manifest's bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def checksum(data: bytes) -> bytes:
+    """The file that vouches for a manifest; ``sha256sum --check`` reads it."""
+    head = f"# ovirt_community.backup manifest checksum {CHECKSUM_VERSION}"
+    return f"{head}\n{digest(data)}  {naming.MANIFEST}\n".encode("ascii")
+
+
+def checksum_in(file: bytes) -> str:
+    """The hash that a checksum file records.
+
+    :raises ManifestInvalid: It is no checksum file, or of a version that is not known here.
+    """
+    match = _CHECKSUM.fullmatch(file)
+    if match is None:
+        raise ManifestInvalid(f"{naming.CHECKSUM} is not the checksum of a manifest.")
+    if int(match[1]) != CHECKSUM_VERSION:
+        raise ManifestInvalid(
+            f"{naming.CHECKSUM} is of version {int(match[1])}; version {CHECKSUM_VERSION} is known"
+            " here.",
+            details={"version": int(match[1])},
+        )
+    return match[2].decode("ascii")
 
 
 def facts(manifest: Manifest) -> dict[str, Any]:
     """The manifest as a module returns it: what is no Unicode is written out."""
-    found: dict[str, Any] = _shown(asdict(manifest))
+    found: dict[str, Any] = _shown(as_stored(manifest))
     return found
 
 
@@ -283,12 +346,16 @@ def _array(check: Check, lowest: int, highest: int) -> Check:
     return run
 
 
-def _record(build: Callable[..., Any], checks: Mapping[str, Check]) -> Check:
+def _record(
+    build: Callable[..., Any], checks: Mapping[str, Check], optional: Sequence[str] = ()
+) -> Check:
     def run(value: object, path: str) -> object:
         data = _object(value, path)
         fields = {}
         for key, check in checks.items():
             where = f"{path}.{key}" if path else key
+            if key in optional and key not in data:
+                continue
             if key not in data:
                 raise _invalid(where, "is missing")
             fields[key] = check(data[key], where)
@@ -362,5 +429,8 @@ _MANIFEST = _record(
         ),
         "ovf": _record(Ovf, {"file": _file, "size": _integer(0), "sha256": _sha256}),
         "disks": _array(_DISK, 1, DISKS_LIMIT),
+        "clocks": _record(Clocks, {"asked": _time, "there": _time, "appliance": _time}),
+        "checksum": _choice(naming.CHECKSUM),
     },
+    optional=_OPTIONAL,
 )

@@ -19,6 +19,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
 )
 
 MANIFEST = "manifest.json"
+CHECKSUM = "manifest.sha256"
 OVF = "vm.ovf"
 README = "README"
 

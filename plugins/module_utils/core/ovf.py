@@ -62,7 +62,7 @@ class OvfDisk:
     """A disk as the VM has it.
 
     :param format: qcow2 or raw, on its storage.
-    :param gib: Its size in GiB, rounded up; 0 if the configuration does not tell.
+    :param gib: its size in GiB, rounded up; 0 if the configuration does not tell.
     """
 
     disk_id: str

@@ -46,6 +46,7 @@ _STATES = {
     catalogue.CORRUPT: (BAD, "corrupt"),
     catalogue.PARENT_MISSING: (BAD, "parent missing"),
     catalogue.UNSUPPORTED: (WARN, "later format"),
+    catalogue.UNREADABLE: (BAD, "unreadable"),
 }
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
@@ -88,7 +89,9 @@ def size(number: int) -> str:
 
 
 def _many(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    if number == 1:
+        return f"1 {thing}"
+    return f"{number} {thing[:-1]}ies" if thing.endswith("y") else f"{number} {thing}s"
 
 
 def _text(text: str) -> str:
@@ -110,7 +113,12 @@ def _chip(kind: str, sign: str, words: str) -> str:
 
 def _header(found: Picture, title: str) -> Iterable[str]:
     bad, warn = found.count(BAD), found.count(WARN)
-    if not found.vms:
+    if found.unread:
+        level, said = (
+            BAD,
+            f"{_many(len(found.unread), 'directory')} of sets could not be looked at.",
+        )
+    elif not found.vms:
         level, said = WARN, "There is no backup set here."
     elif bad:
         level, said = BAD, f"{bad} of {_many(len(found.vms), 'VM')} without a recent good set."
@@ -226,8 +234,9 @@ def _set(entry: catalogue.Entry) -> str:
     state = _chip(kind, "", words) + (
         _chip("idle", "", "protected") if entry.seen.protected else ""
     )
-    if entry.reason:
-        state += f'<p class="reason">{_text(entry.reason[:500])}</p>'
+    for said in (entry.reason, entry.doubt or entry.note):
+        if said:
+            state += f'<p class="reason">{_text(said[:500])}</p>'
     virtual = sum(disk.virtual_size for disk in known.disks) if known else None
     cells = (
         f'<th scope="row">{_when(entry.time)}</th>',

@@ -48,7 +48,7 @@ class Vm:
     """One VM on the page.
 
     :param entries: Its sets, oldest first.
-    :param newest: Its newest good set.
+    :param newest: Its newest good set of a certain time.
     :param verified: When one of its sets was last found good.
     :param level: The worst that there is to say.
     :param words: What there is to say, the worst first.
@@ -81,10 +81,12 @@ class Picture:
     now: datetime
     vms: tuple[Vm, ...]
     strangers: tuple[catalogue.Stranger, ...]
+    unread: tuple[catalogue.Stranger, ...] = ()
 
     def problems(self) -> list[str]:
         """What needs a look, a line each."""
-        return [f"{vm.name}: {words}" for vm in self.vms for words in vm.words]
+        hidden = [f"{one.path} {one.reason}" for one in self.unread]
+        return hidden + [f"{vm.name}: {words}" for vm in self.vms for words in vm.words]
 
     def count(self, level: str) -> int:
         """How many VMs are on this level."""
@@ -107,7 +109,7 @@ def picture(found: catalogue.Catalogue, request: ReportRequest, now: datetime) -
         by_id.setdefault(entry.vm_id, []).append(entry)
     vms = [_vm(vm_id, entries, request, now) for vm_id, entries in by_id.items()]
     vms.sort(key=lambda one: (_ORDER.index(one.level), one.name, one.id))
-    return Picture(request, now, tuple(vms), found.strangers)
+    return Picture(request, now, tuple(vms), found.strangers, tuple(found.unread()))
 
 
 def age(length: timedelta) -> str:
@@ -121,12 +123,24 @@ def _vm(
 ) -> Vm:
     ordered = sorted(entries, key=lambda one: (one.time, one.run_id))
     good = [entry for entry in ordered if entry.is_good]
-    vm = Vm(vm_id, ordered[-1].title, ordered, good[-1] if good else None)
+    counting = [entry for entry in good if entry.counts]
+    vm = Vm(vm_id, ordered[-1].title, ordered, counting[-1] if counting else None)
     records = [entry.verified for entry in good if entry.verified]
-    moments = [one.moment for one in records if one.verdict == verification.OK]
+    # What is recorded for a time to come says nothing of how long ago it was.
+    moments = [
+        one.moment for one in records if one.verdict == verification.OK and one.moment <= now
+    ]
     vm.verified = max(moments, default=None)
     _judge(vm, request, now)
     return vm
+
+
+def _judge_set(vm: Vm, entry: catalogue.Entry) -> None:
+    """What is named one by one, as nobody finds it by a number."""
+    if entry.doubt:
+        vm.say(WARN, f"the time of the set {entry.seen.name} is not certain: {entry.doubt}")
+    if entry.state == catalogue.UNREADABLE:
+        vm.say(BAD, f"the set {entry.seen.name} cannot be read: {entry.reason.rstrip('.')}")
 
 
 def _judge(vm: Vm, request: ReportRequest, now: datetime) -> None:
@@ -134,6 +148,8 @@ def _judge(vm: Vm, request: ReportRequest, now: datetime) -> None:
         vm.say(BAD, "no good set")
     elif now - vm.newest.time > timedelta(hours=request.overdue_hours):
         vm.say(BAD, f"overdue, the newest good set is {age(now - vm.newest.time)} old")
+    for entry in vm.entries:
+        _judge_set(vm, entry)
     for state, one, many in (
         (catalogue.CORRUPT, "a corrupt set", "corrupt sets"),
         (catalogue.PARENT_MISSING, "a set without its parent", "sets without their parents"),

@@ -9,6 +9,9 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.catalogue import moment
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.times import show_time
+
 if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.manifest import (
         Disk,
@@ -47,6 +50,7 @@ def _head(manifest: Manifest) -> tuple[str, ...]:
         f"Cluster       {_name(vm.cluster)}",
         f"Snapshot      {snapshot.id} {_name(snapshot.description)}",
         f"Taken         {_name(snapshot.date)}",
+        *_time(manifest),
         f"Consistency   {manifest.consistency.level}",
         f"Finished      {manifest.finished}",
         f"Run           {manifest.run_id}",
@@ -56,6 +60,14 @@ def _head(manifest: Manifest) -> tuple[str, ...]:
         "qemu-img (QEMU 5.1 or newer for zstd) and the engine's web interface.",
         "",
     )
+
+
+def _time(manifest: Manifest) -> tuple[str, ...]:
+    """What else is to be said of the time: nothing, if the clocks agree."""
+    found = moment(manifest)
+    said = found.doubt or found.note
+    sure = "not certain" if found.doubt else show_time(found.time)
+    return (f"Time          {sure}: {said}",) if said and manifest.snapshot.date else ()
 
 
 def _disks(manifest: Manifest) -> tuple[str, ...]:
@@ -88,6 +100,7 @@ def _steps(manifest: Manifest) -> tuple[str, ...]:
         "",
         *(_check(disk.file_sha256, disk.file) for disk in manifest.disks),
         _check(manifest.ovf.sha256, manifest.ovf.file),
+        *((f"    sha256sum --check {manifest.checksum}",) if manifest.checksum else ()),
         "",
         "2. Prepare the images",
         "---------------------",

@@ -19,10 +19,13 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import images
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.catalogue import (
     CORRUPT,
+    UNREADABLE,
     UNSUPPORTED,
+    has_good_disks,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     BackupError,
+    ImageError,
     ImageMismatch,
     InvalidRequest,
     ManifestInvalid,
@@ -142,22 +145,36 @@ def check_write(request: WriteRequest) -> None:
         )
 
 
-def good_manifest(entry: Entry) -> Manifest:
+def good_manifest(entry: Entry, disks: Sequence[str] = ()) -> Manifest:
     """The manifest of a set that may be restored.
 
+    :param disks: Names or ids of the disks that are wanted; none means all. Only these must be good.
     :raises ManifestInvalid: The set is of a later release.
     :raises ImageMismatch: It is damaged.
+    :raises ImageError: It cannot be looked at.
     :raises Refused: It is unfinished, or builds on one that is missing.
     """
-    if entry.is_good and entry.manifest:
+    if entry.manifest and has_good_disks(entry, disks):
         return entry.manifest
-    kinds: dict[str, type[BackupError]] = {UNSUPPORTED: ManifestInvalid, CORRUPT: ImageMismatch}
+    kinds: dict[str, type[BackupError]] = {
+        UNSUPPORTED: ManifestInvalid,
+        CORRUPT: ImageMismatch,
+        UNREADABLE: ImageError,
+    }
     kind = kinds.get(entry.state, Refused)
+    other = _good_disks(entry)
     raise kind(
         f"The set {entry.path} cannot be restored, it is {entry.state}: {entry.reason}",
-        hint="backup_set_info lists the sets that are complete. Nothing was changed.",
+        hint="backup_set_info lists the sets that are complete. Nothing was changed."
+        + (f" Disks of it that can be restored by themselves: {other}." if other else ""),
         details={"path": entry.path, "state": entry.state, "reason": entry.reason},
     )
+
+
+def _good_disks(entry: Entry) -> str:
+    disks = entry.manifest.disks if entry.manifest else ()
+    good = [disk for disk in disks if entry.has_good([disk.file])]
+    return ", ".join(f"{disk.alias} ({disk.id})" for disk in good)
 
 
 def check_whole(manifest: Manifest) -> None:
@@ -238,6 +255,16 @@ def bad_image(path: str, fault: str) -> ImageMismatch:
         f"{path} {fault}.",
         hint="The set is damaged. Restore an older one; backup_set_verify finds the others.",
         details={"path": path, "fault": fault},
+    )
+
+
+def unread_image(path: str, said: str) -> ImageError:
+    """The error for an image that could not be read: that does not make it a bad one."""
+    return ImageError(
+        f"{path} could not be read: {said}.",
+        hint="Nothing is known to be wrong with the set. Look at the repository's file system and at the"
+        " kernel's log.",
+        details={"path": path},
     )
 
 

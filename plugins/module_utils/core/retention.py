@@ -7,7 +7,8 @@ The counting is that of restic: each rule looks at all good sets of a VM, newest
 and takes the newest of each of so many hours, days, weeks (ISO), months or years that have a set; a
 rule that has room left at the end also takes the oldest. What any rule takes stays. Days begin at
 midnight UTC. ``within`` counts back from the newest good set, so that a VM that is not backed up any
-more loses nothing by the passing of time.
+more loses nothing by the passing of time. Sets whose time is not certain (:mod:`clocks`) are as good as
+absent for every rule, and stay: every rule keeps of fewer sets at least what it keeps of them among more.
 """
 
 from __future__ import annotations
@@ -89,6 +90,8 @@ class Policy:
 
 
 Bucket = Callable[[datetime], Any]
+_HIDING = (catalogue.UNSUPPORTED, catalogue.UNREADABLE)
+
 BUCKETS: Mapping[str, tuple[str, Bucket]] = {
     "last": ("last", lambda time: time),
     "hourly": ("hourly %Y-%m-%d %H", lambda time: (time.date(), time.hour)),
@@ -176,25 +179,40 @@ def decide(
     by_vm: dict[str, list[Decision]] = {}
     for decision in decisions:
         by_vm.setdefault(decision.entry.vm_id, []).append(decision)
-    for of_vm in by_vm.values():
+    unread = {one.vm[1] for one in found.unread() if one.vm}
+    # A clock that jumped ahead makes nothing old: what counts is that the backups went on.
+    now = min([max((one.time for one in found.entries if one.counts), default=now), now])
+    for vm_id, of_vm in by_vm.items():
         # A VM that was renamed: what its other names have counts, too.
-        _decide_vm(of_vm, request, now, busy or {})
+        hidden = vm_id in unread or any(one.entry.state in _HIDING for one in of_vm)
+        _decide_vm(of_vm, request, now, busy or {}, hidden=hidden)
     return [one for one in decisions if not request.vm or catalogue.is_of(one.entry, request.vm)]
 
 
 def _decide_vm(
-    decisions: Sequence[Decision], request: PruneRequest, now: datetime, busy: Mapping[str, str]
+    decisions: Sequence[Decision],
+    request: PruneRequest,
+    now: datetime,
+    busy: Mapping[str, str],
+    *,
+    hidden: bool,
 ) -> None:
+    """Decide on the sets of one VM.
+
+    :param now: How far time has come, as far as the sets themselves show.
+    :param hidden: Whether it has sets of which it is not known what they build on.
+    """
     newest_first = sorted(
         decisions, key=lambda one: (one.entry.time, one.entry.run_id), reverse=True
     )
-    good = [one for one in newest_first if one.entry.is_good]
-    later = any(one.entry.state == catalogue.UNSUPPORTED for one in decisions)
+    good = [one for one in newest_first if one.entry.counts]
     for one in decisions:
         _add(one, "the policy is empty", when=request.policy.is_empty)
         _add(one, "protected", when=one.entry.seen.protected)
         _add(one, busy.get(one.entry.path, ""), when=one.entry.path in busy)
-        _add(one, "a set of a later format version may build on it", when=later)
+        _add(one, "a set that cannot be read, or not by this release, may build on it", when=hidden)
+        uncertain = one.entry.is_good and bool(one.entry.doubt)
+        _add(one, f"its time is not certain: {one.entry.doubt}", when=uncertain)
     _apply(good, request.policy, now)
     _keep_the_last(good)
     for one in newest_first:
@@ -216,7 +234,7 @@ def _apply(good: Sequence[Decision], policy: Policy, now: datetime) -> None:
             one.reasons.append(f"{rule}, as the oldest" if oldest else name)
     within = parse_duration(policy.within)
     if within and good:
-        # A set from the future must not make the others look old.
+        # A clock that is a little ahead must not make the others look old.
         start = within.before(min(good[0].entry.time, now))
         for one in good:
             _add(one, f"within {policy.within.strip()}", when=one.entry.time > start)
@@ -254,8 +272,11 @@ def _keep_the_last(good: Sequence[Decision]) -> None:
 def _broken(decision: Decision, request: PruneRequest, now: datetime, *, has_good: bool) -> None:
     """A set that is not good: which of them may go."""
     entry = decision.entry
-    if entry.state == catalogue.UNFINISHED:
-        age = now.timestamp() - entry.seen.modified
+    if entry.state == catalogue.UNREADABLE:
+        decision.reasons.append(f"it cannot be looked at: {entry.reason}")
+    elif entry.state == catalogue.UNFINISHED:
+        # By the appliance's clock, and by the controller's, which named its directory.
+        age = now.timestamp() - max(entry.seen.modified, entry.time.timestamp())
         young = age < request.unfinished_days * 86400
         reason = f"unfinished, and changed in the last {request.unfinished_days:g} days"
         _add(decision, reason, when=young)

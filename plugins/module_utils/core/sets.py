@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import naming
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.catalogue import moment
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     ImageMismatch,
     InvalidRequest,
@@ -25,6 +26,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.manife
     VERSION,
     Disk,
     Manifest,
+    checksum,
     differences,
     dumps,
     from_dict,
@@ -33,6 +35,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.readme
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.serial import (
     serial_forms,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.times import show_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -162,9 +165,15 @@ def image_requests(request: PrepareRequest) -> list[dict[str, Any]]:
     ]
 
 
-def build(request: FinishRequest) -> tuple[Manifest, dict[str, bytes]]:
+def build(
+    request: FinishRequest,
+    found: Manifest | None = None,
+    clocks: Mapping[str, str] | None = None,
+) -> tuple[Manifest, dict[str, bytes]]:
     """The manifest, and every file to be written beside the images, the manifest last.
 
+    :param found: The manifest that is there already. What was noted once, at its writing, is taken from it.
+    :param clocks: What three clocks said around the snapshot.
     :raises InvalidRequest: A disk has no image, or an image no disk.
     :raises ManifestInvalid: The facts are not what a manifest can say.
     """
@@ -180,12 +189,19 @@ def build(request: FinishRequest) -> tuple[Manifest, dict[str, bytes]]:
                 "sha256": hashlib.sha256(ovf).hexdigest(),
             },
             "disks": _entries(request),
+            **({"clocks": clocks} if clocks else {}),
+            "checksum": naming.CHECKSUM,
         }
     )
+    if found:
+        manifest = replace(manifest, clocks=found.clocks, checksum=found.checksum)
+    data = dumps(manifest).encode("ascii")
+    vouching = {naming.CHECKSUM: checksum(data)} if manifest.checksum else {}
     files = {
         naming.OVF: ovf,
         naming.README: render(manifest).encode("utf-8"),
-        naming.MANIFEST: dumps(manifest).encode("ascii"),
+        **vouching,
+        naming.MANIFEST: data,
     }
     return manifest, files
 
@@ -255,6 +271,29 @@ def _qcow2_fault(disk: Disk, head: bytes) -> str:
     if header.backing_file and disk.parent is None:
         return "needs a backing file that the set does not name"
     return ""
+
+
+def time_facts(manifest: Manifest) -> dict[str, Any]:
+    """The time of a set as a module returns it."""
+    found = moment(manifest)
+    return {
+        "time": show_time(found.time),
+        "time_certain": not found.doubt,
+        "time_note": found.doubt or found.note,
+    }
+
+
+def time_warnings(path: str, manifest: Manifest) -> tuple[str, ...]:
+    """What to warn of, if the clocks disagree and somebody said what they show."""
+    found = moment(manifest)
+    said = found.doubt or found.note
+    if not said or not manifest.snapshot.date:
+        return ()
+    taken = "No rule of prune counts it, and none removes it." if found.doubt else ""
+    return (
+        f"Clocks disagree about the time of the set {path}: {said}. {taken} Have the engine, the controller"
+        " and the appliance take their time from the same servers.",
+    )
 
 
 def check_same(path: str, found: Manifest, wanted: Manifest) -> None:

@@ -21,6 +21,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     InvalidRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import FORMATS
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.times import show_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -104,15 +105,25 @@ class Record:
     """An unfinished set, as its directory tells.
 
     :param facts: What :data:`FACTS` names.
+    :param prepared: When the record was written, by the appliance's clock; empty in earlier records.
     """
 
     path: str
     facts: Mapping[str, Any]
+    prepared: str = ""
 
     @property
     def run_id(self) -> str:
         """The run that began it."""
         return str(self.facts["run_id"])
+
+    @property
+    def clocks(self) -> dict[str, str] | None:
+        """What three clocks said around the snapshot, for the manifest; None if one of them is not known."""
+        snapshot = self.facts["snapshot"]
+        found = {key: str(snapshot.get(key) or "") for key in ("asked", "there")}
+        found["appliance"] = self.prepared
+        return found if all(found.values()) else None
 
     @property
     def snapshot_id(self) -> str:
@@ -138,6 +149,21 @@ def dump(facts: Mapping[str, Any], ovf: str) -> bytes:
     return json.dumps(record, indent=1, sort_keys=True).encode("ascii")
 
 
+def stamped(data: bytes, moment: datetime) -> bytes:
+    """A record's file, with the time at which it is written, by the appliance's clock."""
+    record = {**json.loads(data), "prepared": show_time(moment)}
+    return json.dumps(record, indent=1, sort_keys=True).encode("ascii")
+
+
+def is_same(found: bytes, data: bytes) -> bool:
+    """Whether a record's file says what is to be written, whenever it was written."""
+    try:
+        known = json.loads(found)
+        return bool({**known, "prepared": ""} == {**json.loads(data), "prepared": ""})
+    except (ValueError, TypeError, RecursionError):
+        return False
+
+
 def load(path: str, data: bytes) -> tuple[Record, str]:
     """Read a record's file; the record and the configuration.
 
@@ -150,7 +176,8 @@ def load(path: str, data: bytes) -> tuple[Record, str]:
         found = json.loads(data)
         if found["form"] != FORM or found["version"] != VERSION:
             raise InvalidRequest(f"The record in {path} is of another version.")
-        record = Record(path, {key: found[key] for key in FACTS})
+        prepared = str(found.get("prepared", ""))
+        record = Record(path, {key: found[key] for key in FACTS}, prepared)
         ovf, request = found["ovf"], record.request()
         whole = isinstance(ovf, str) and bool(record.snapshot_id) and request.format in FORMATS
         fits = whole and sets.names(request).path == path

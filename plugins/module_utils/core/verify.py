@@ -37,9 +37,15 @@ if TYPE_CHECKING:
     )
 
 PARALLEL_LIMIT = 64
+_NOTHING_TO_COMPARE = (catalogue.UNFINISHED, catalogue.UNSUPPORTED)
 _GIB = 1024**3
+_NOT_CHECKED = 1
+"""``qemu-img check``: "check not completed because of internal errors"; it could not open the image, for instance."""
+
 _LEAKS = 3
-_NO_MEMORY = "Cannot allocate memory"
+_NOT_LOOKED = ("Cannot allocate memory", "Too many open files", "Could not open", "Failed to get")
+"""Words of programs that did not come to read the image: too little of something, or a lock of somebody else."""
+
 _NO_CHECK = 63
 
 
@@ -117,18 +123,26 @@ def due(found: catalogue.Catalogue, request: VerifyRequest, now: datetime) -> li
     :raises InvalidRequest: A path is no set of the repository.
     """
     chosen = catalogue.find(found, request.sets) if request.sets else list(found.entries)
-    finished = (catalogue.COMPLETE, catalogue.CORRUPT, catalogue.PARENT_MISSING)
+    finished = tuple(one for one in catalogue.STATES if one not in _NOTHING_TO_COMPARE)
     select = catalogue.NEWEST if request.newest else catalogue.ALL
     wanted = catalogue.Filter(vm=request.vm, states=finished, select=select)
     waiting = [
         entry for entry in catalogue.choose_all(chosen, wanted) if _is_due(entry, request, now)
     ]
-    waiting.sort(key=lambda one: (one.verified is not None, _moment(one), one.path))
+    waiting.sort(key=lambda one: (*_waits(one, now), one.path))
     return waiting[: request.limit]
 
 
-def _moment(entry: catalogue.Entry) -> datetime:
-    return entry.verified.moment if entry.verified else entry.time
+def _waits(entry: catalogue.Entry, now: datetime) -> tuple[bool, datetime]:
+    """Since when a set waits; a record from the future is as good as none."""
+    last = entry.verified
+    known = last is not None and last.moment <= now
+    return known, last.moment if last and known else entry.time
+
+
+def unread(found: catalogue.Catalogue, request: VerifyRequest) -> list[catalogue.Stranger]:
+    """Directories of sets that are asked for and could not be looked at."""
+    return [] if request.sets else found.unread(request.vm)
 
 
 def _is_due(entry: catalogue.Entry, request: VerifyRequest, now: datetime) -> bool:
@@ -195,11 +209,14 @@ def structure(file: str, outcome: Outcome, said: str, into: Findings) -> None:
         into.notes.append(f"{file} has clusters that nothing uses")
     elif outcome.code == _NO_CHECK:
         into.notes.append(f"{file} cannot be checked by this qemu-img")
-    elif _could_not_work(outcome, said):
-        into.undecided.append(f"{file}: {_ended(outcome)}")
+    elif outcome.code == _NOT_CHECKED or _could_not_work(outcome, said):
+        into.undecided.append(f"{file}: {_ended(outcome, said)}")
     elif outcome.code != 0:
-        last = (said.strip() or "it said nothing").splitlines()[-1]
-        into.fault(file, f"is damaged inside (qemu-img check: {last})")
+        into.fault(file, f"is damaged inside (qemu-img check: {_last(said)})")
+
+
+def _last(said: str) -> str:
+    return (said.strip() or "it said nothing").splitlines()[-1]
 
 
 def content(
@@ -213,7 +230,7 @@ def content(
     if seen is None or seen == disk.content_sha256:
         return
     if outcome is not None and _could_not_work(outcome, said):
-        into.undecided.append(f"{disk.file}: {_ended(outcome)}")
+        into.undecided.append(f"{disk.file}: {_ended(outcome, said)}")
     elif not seen:
         into.fault(disk.file, f"cannot be read as a disk: {said[-500:] or 'it ended early'}")
     else:
@@ -222,12 +239,15 @@ def content(
 
 def _could_not_work(outcome: Outcome, said: str) -> bool:
     """Whether how a program ended says something of this machine, and nothing of the image."""
-    return outcome.code < 0 or _NO_MEMORY in said
+    return outcome.code < 0 or any(words in said for words in _NOT_LOOKED)
 
 
-def _ended(outcome: Outcome) -> str:
-    how = f"was killed by signal {-outcome.code}" if outcome.code < 0 else "had too little memory"
-    return f"qemu-img {how}"
+def _ended(outcome: Outcome, said: str) -> str:
+    if outcome.code < 0:
+        return f"qemu-img was killed by signal {-outcome.code}"
+    lines = said.strip().splitlines() or ["it said nothing"]
+    told = next((line for line in lines if any(words in line for words in _NOT_LOOKED)), lines[-1])
+    return f"qemu-img could not look ({told.removeprefix('qemu-img: ')[-300:]})"
 
 
 def configuration(found: Manifest, data: bytes, into: Findings) -> None:
@@ -251,9 +271,12 @@ def configuration(found: Manifest, data: bytes, into: Findings) -> None:
 
 
 def _compare(file: str, disk: Disk, known: ovf.OvfDisk, into: Findings) -> None:
-    gib = -(-disk.virtual_size // _GIB)
-    if known.gib and known.gib != gib:
-        into.fault(file, f"gives the disk {disk.id} {known.gib} GiB, the image has {gib}")
+    # Older engines round down, later ones up. The image's own header tells its size; this is no evidence against it.
+    rounded = (disk.virtual_size // _GIB, -(-disk.virtual_size // _GIB))
+    if known.gib and known.gib not in rounded:
+        into.notes.append(
+            f"{file} gives the disk {disk.id} {known.gib} GiB, the image has {disk.virtual_size} bytes"
+        )
     if known.alias != disk.alias:
         # It may be renamed between the snapshot and the attachment.
         into.notes.append(f"{file} calls the disk {disk.id} {known.alias!r}, not {disk.alias!r}")
@@ -294,7 +317,7 @@ def _undecided(found: Mapping[str, Sequence[str]], looked_at: int) -> ImageError
     """The error that names the sets of which nothing can be said."""
     return ImageError(
         _unseen(found, looked_at),
-        hint="What was recorded of them before stays. Look at the memory and the kernel log of this"
-        " machine, then verify them again.",
+        hint="What was recorded of them before stays. Look who has the images open, at the memory and at"
+        " the kernel's log of this machine, then verify them again.",
         details={"undecided": {path: list(one) for path, one in found.items()}},
     )

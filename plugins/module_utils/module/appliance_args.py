@@ -9,12 +9,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import takeover
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    InvalidRequest,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import (
     COMPRESSIONS,
     FORMATS,
     CopyRequest,
     ImageRequest,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.naming import TIME
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.preflight import (
     ISOLATION,
     PreflightRequest,
@@ -88,7 +92,13 @@ SET: Spec = {
     },
     "snapshot": {
         "type": "dict",
-        "options": {"id": _NEEDED, "description": _TEXT, "date": _TEXT},
+        "options": {
+            "id": _NEEDED,
+            "description": _TEXT,
+            "date": _TEXT,
+            "asked": _TEXT,
+            "there": _TEXT,
+        },
     },
     "consistency": {"type": "str", "default": "unknown"},
     "evidence": {"type": "list", "elements": "str", "default": []},
@@ -136,7 +146,16 @@ def release_request(params: Params) -> ReleaseRequest:
 
 
 def prepare_request(params: Params) -> PrepareRequest:
-    """What ``backup_set`` is asked to prepare."""
+    """What ``backup_set`` is asked to prepare.
+
+    :raises InvalidRequest: A time is none.
+    """
+    for key in ("asked", "there"):
+        text = (params.get("snapshot") or {}).get(key)
+        if text and not TIME.match(text):
+            raise InvalidRequest(
+                f"snapshot.{key}: {text!r} is no UTC time such as 2026-11-23T01:02:03Z."
+            )
     return PrepareRequest(
         repository=params["repository"],
         vm=(params["vm"]["name"], params["vm"]["id"]),

@@ -22,6 +22,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     Ambiguous,
+    ImageError,
     InvalidRequest,
     NotFound,
 )
@@ -142,14 +143,19 @@ def test_the_newest_of_a_vm_does_not_depend_on_the_order() -> None:
     ("date", "time"),
     [
         ("2026-11-23T03:00:00.250000+02:00", "2026-11-23T01:00:00Z"),
-        ("2026-11-23T01:30:00Z", "2026-11-23T01:30:00Z"),
+        ("2026-11-23T01:05:00Z", "2026-11-23T01:05:00Z"),
+        ("2026-11-23T00:55:00Z", "2026-11-23T01:00:00Z"),
+        ("2026-11-23T01:15:00Z", "2026-11-23T01:09:00Z"),
+        ("2026-11-23T01:30:00Z", "2026-11-23T01:09:00Z"),
+        ("2036-11-23T01:05:00Z", "2026-11-23T01:09:00Z"),
+        ("2026-11-20T01:05:00Z", "2026-11-23T01:09:00Z"),
         ("yesterday", "2026-11-23T01:09:00Z"),
         ("2026-11-23", "2026-11-23T01:09:00Z"),
         ("0001-01-01T00:00:00+14:00", "2026-11-23T01:09:00Z"),
     ],
 )
 def test_a_set_is_of_the_time_of_its_snapshot(date: str, time: str) -> None:
-    """Or, if that is not known, of the time at which the run ended: never older than its data."""
+    """Or, if that is not known or not within its run, of the time at which the run ended: never older than its data."""
     data = document(1, 0, "web01", snapshot={"id": uuid(5), "description": "", "date": date})
     [found] = entries(seen(data=data))
     assert catalogue.facts(found)["time"] == time
@@ -180,9 +186,116 @@ def test_a_record_is_of_one_manifest() -> None:
     assert found.is_good
     assert found.verified
     assert found.verified.moment == datetime(2026, 11, 24, tzinfo=UTC)
-    other = replace(record, manifest_sha256="0" * 64)
+    other = replace(good, manifest_sha256="0" * 64)
     [found] = entries(replace(whole, record=verification.dumps(other)))
+    assert (found.verified, found.manifest, found.state) == (None, None, "corrupt")
+    assert found.reason == "The manifest is not the one that was verified."
+    assert catalogue.vouched(found) == "0" * 64
+    [found] = entries(replace(whole, record=verification.dumps(replace(other, run_id="r9"))))
     assert (found.verified, found.state) == (None, "complete")
+    assert catalogue.vouched(found) == record.manifest_sha256
+
+
+def vouched(**more: Any) -> catalogue.Seen:  # noqa: ANN401
+    """A set of this release, with the checksum of its manifest."""
+    whole = seen(data=document(1, 0, "web01", checksum="manifest.sha256"))
+    assert whole.manifest
+    return replace(whole, **{"checksum": manifest.checksum(whole.manifest), **more})
+
+
+def test_a_checksum_vouches_for_the_manifest() -> None:
+    [found] = entries(vouched())
+    assert (found.state, found.seen.checksum is None) == ("complete", False)
+    whole = vouched().manifest or b""
+    assert catalogue.vouched(found) == manifest.digest(whole)
+    changed = whole.replace(b'"alias": "d"', b'"alias": "e"')
+    [found] = entries(vouched(manifest=changed))
+    assert (found.state, found.manifest) == ("corrupt", None)
+    assert found.reason.startswith("manifest.json is not the one that was written")
+    assert catalogue.vouched(found) == manifest.digest(whole)
+    [found] = entries(vouched(checksum=None))
+    assert found.reason == "manifest.sha256, the checksum of the manifest, is not there."
+    [found] = entries(vouched(checksum=b"x"))
+    assert (found.state, catalogue.vouched(found)) == ("corrupt", manifest.digest(whole))
+    later = manifest.checksum(whole).replace(b"checksum 1", b"checksum 7")
+    assert entries(vouched(checksum=later))[0].state == "unsupported"
+
+
+def test_what_cannot_be_looked_at_is_unreadable() -> None:
+    [found] = entries(replace(seen(), unseen="manifest.json: Input/output error."))
+    assert (found.state, found.reason) == ("unreadable", "manifest.json: Input/output error.")
+    assert not found.has_good([IMAGE])
+
+
+def test_sets_of_no_certain_time_are_not_chosen() -> None:
+    future = seen(hours=24 * 3650)
+    found = catalogue.build(REPOSITORY, [seen(), future], now=START + timedelta(days=1)).entries
+    assert [one.doubt.partition(",")[0] for one in found] == [
+        "",
+        "it is dated 2036-11-20T01:00:00Z",
+    ]
+    assert (found[1].is_good, found[1].counts) == (True, False)
+    chosen = catalogue.choose(found, "web01")
+    assert chosen.run_id == "r0"
+    [said] = catalogue.passed_over(found, chosen)
+    assert said.startswith(
+        f"The set {found[1].path} was not chosen: its time is not certain, it is"
+    )
+    for select in (catalogue.NEWEST, catalogue.NEWEST_GOOD):
+        assert catalogue.choose_all(found, catalogue.Filter(select=select)) == [chosen]
+    assert catalogue.choose_all(found[1:], catalogue.Filter(select=catalogue.NEWEST)) == [found[1]]
+    assert catalogue.choose_all(found[1:], catalogue.Filter(select=catalogue.NEWEST_GOOD)) == []
+    with pytest.raises(NotFound) as caught:
+        catalogue.choose(found[1:], "web01")
+    assert "r87600 complete (it is dated 2036" in caught.value.hint
+    assert "give its path" in caught.value.hint
+    facts = catalogue.facts(found[1])
+    assert (facts["time_certain"], facts["time_note"]) == (False, found[1].doubt)
+
+
+def test_the_clocks_of_a_set_decide_its_time() -> None:
+    clocks = {
+        "asked": "2026-11-23T01:00:02Z",
+        "there": "2026-11-23T01:00:20Z",
+        "appliance": "2026-11-23T01:00:21Z",
+    }
+    snapshot = {"id": uuid(5), "description": "", "date": "2036-01-01T00:00:00Z"}
+    [found] = entries(seen(data=document(1, 0, "web01", clocks=clocks, snapshot=snapshot)))
+    facts = catalogue.facts(found)
+    assert (facts["time"], facts["time_certain"]) == ("2026-11-23T01:00:20Z", True)
+    assert facts["time_note"].startswith("the engine's clock said 2036-01-01T00:00:00Z")
+
+
+def test_a_choice_of_good_disks_tells_of_what_it_passed_over() -> None:
+    data = document(1, 1, "web01")
+    data["disks"] = [
+        {**data["disks"][0], "id": uuid(n), "alias": f"d{n}", "file": f"{n}.raw"} for n in (1, 2)
+    ]
+    files = {"1.raw": 512, "2.raw": 511, "vm.ovf": OVF}
+    bad = replace(seen(hours=1, data=data), files=files)
+    found = entries(seen(), bad)
+    assert catalogue.choose(found, "web01", disks=["d1"]).run_id == "r1"
+    chosen = catalogue.choose(found, "web01", disks=["d2"])
+    assert chosen.run_id == "r0"
+    assert catalogue.passed_over(found, chosen) == [
+        f"The set {found[1].path} was not chosen: it is corrupt, 2.raw has 511 bytes, not 512."
+    ]
+    assert catalogue.passed_over(found, chosen, before=START + timedelta(minutes=1)) == []
+    assert not catalogue.has_good_disks(found[1], ["other"])
+    no_ovf = replace(bad, files={**files, "vm.ovf": 1})
+    assert not catalogue.has_good_disks(entries(no_ovf)[0], ["d1"])
+
+
+def test_sets_in_a_directory_that_cannot_be_read_are_not_called_missing() -> None:
+    dead = catalogue.Stranger(f"/r/web01.{uuid(1)}", "cannot be read: EIO", unread=True)
+    other = catalogue.Stranger("/r/x", "is odd", unread=True)
+    found = catalogue.Catalogue("/r", (), (dead, other))
+    assert found.unread() == found.unread("web01") == found.unread(uuid(1)) == [dead]
+    assert found.unread("db") == []
+    with pytest.raises(ImageError, match="cannot be read: EIO"):
+        catalogue.find(found, [f"{dead.path}/x"])
+    with pytest.raises(InvalidRequest):
+        catalogue.find(found, ["/r/y/x"])
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,16 @@ GOOD: dict[str, Any] = {
     "disks": [DISK, RAW],
 }
 
+WHOLE: dict[str, Any] = {
+    **GOOD,
+    "clocks": {
+        "asked": "2026-11-23T01:00:02Z",
+        "there": "2026-11-23T01:00:20Z",
+        "appliance": "2026-11-23T01:00:21Z",
+    },
+    "checksum": "manifest.sha256",
+}
+
 
 def paths(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Where every value below the root stands."""
@@ -126,6 +136,43 @@ def test_every_key_is_needed(path: tuple[Any, ...]) -> None:
     del inner[path[-1]]
     assert not accepted(data)
     assert not VALIDATOR.is_valid(data)
+
+
+def test_a_manifest_of_this_release_comes_back_as_it_was() -> None:
+    first = manifest.from_dict(WHOLE)
+    assert json.loads(manifest.dumps(first)) == manifest.facts(first) == WHOLE
+    assert first.clocks == manifest.Clocks(**WHOLE["clocks"])
+    VALIDATOR.validate(WHOLE)
+    earlier = manifest.from_dict(GOOD)
+    assert (earlier.clocks, earlier.checksum) == (None, None)
+
+
+@pytest.mark.parametrize("key", ["clocks", "checksum"])
+@pytest.mark.parametrize(
+    "value", [None, {}, "x", {"asked": "now", "there": "now", "appliance": "x"}]
+)
+def test_what_earlier_sets_do_not_have_is_checked_where_it_is(key: str, value: object) -> None:
+    assert not accepted({**WHOLE, key: value})
+    assert not VALIDATOR.is_valid({**WHOLE, key: value})
+
+
+def test_a_checksum_is_of_one_manifest() -> None:
+    data = manifest.dumps(manifest.from_dict(WHOLE)).encode()
+    file = manifest.checksum(data)
+    assert manifest.checksum_in(file) == manifest.digest(data) != manifest.digest(data + b" ")
+    for wrong in (
+        b"",
+        file[:-1],
+        file + b"x",
+        file.replace(b"manifest.json", b"other.json"),
+        b"\xff",
+    ):
+        with pytest.raises(ManifestInvalid, match="is not the checksum of a manifest") as caught:
+            manifest.checksum_in(wrong)
+        assert caught.value.details == {}
+    with pytest.raises(ManifestInvalid, match="is of version 2; version 1 is known") as caught:
+        manifest.checksum_in(file.replace(b"checksum 1", b"checksum 2"))
+    assert caught.value.details["version"] == 2
 
 
 def test_unknown_keys_are_ignored() -> None:

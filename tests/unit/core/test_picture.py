@@ -140,7 +140,14 @@ def test_everything_is_shown() -> None:
     blank = entry(3, vm_name="")
     stranger = catalogue.Stranger("/srv/backup/x<y", "is odd")
     reader = read(build(protected, *odd, nameless, blank, strangers=(stranger,)))
-    for words in ("complete", "unfinished", "corrupt", "parent missing", "later format"):
+    for words in (
+        "complete",
+        "unfinished",
+        "corrupt",
+        "parent missing",
+        "later format",
+        "unreadable",
+    ):
         assert words in reader.text("span"), words
     assert "protected" in reader.text("span")
     assert "No manifest." in reader.text("p")
@@ -150,7 +157,7 @@ def test_everything_is_shown() -> None:
     assert reader.tags.count("table") == 4
     assert reader.tags.count("caption") == 4
     assert reader.tags.count("svg") == 3
-    assert reader.tags.count("rect") == 8
+    assert reader.tags.count("rect") == 9
 
 
 def test_sets_outside_the_window_have_no_bar() -> None:

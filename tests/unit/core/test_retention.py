@@ -60,6 +60,7 @@ class Made:
     protected: bool = False
     changed_days_ago: float = 100.0
     name: str = "web01"
+    doubt: str = ""
 
 
 def build(*history: Made) -> catalogue.Catalogue:
@@ -78,6 +79,7 @@ def build(*history: Made) -> catalogue.Catalogue:
                 reason="",
                 manifest=replace(MANIFEST, disks=disks),
                 verified=VERIFIED if made.verified else None,
+                doubt=made.doubt,
                 seen=replace(
                     seen(),
                     protected=made.protected,
@@ -119,6 +121,7 @@ def histories(draw: st.DrawFn) -> catalogue.Catalogue:
                 vm=st.integers(1, 2),
                 parent=st.one_of(st.none(), st.none(), st.integers(0, 30).map(str)),
                 verified=st.booleans(),
+                doubt=st.sampled_from(["", "", "", "odd"]),
                 protected=st.sampled_from([False] * 5 + [True]),
                 changed_days_ago=st.sampled_from([0.5, 3.0, 8.0, 100.0]),
             ),
@@ -160,8 +163,8 @@ def split(
 @given(histories(), requests)
 def test_the_last_good_set_stays(found: catalogue.Catalogue, request: PruneRequest) -> None:
     stays, _goes = split(found, request)
-    for vm in {entry.vm_id for entry in found.entries if entry.is_good}:
-        good = [one for one in found.entries if one.vm_id == vm and one.is_good]
+    for vm in {entry.vm_id for entry in found.entries if entry.counts}:
+        good = [one for one in found.entries if one.vm_id == vm and one.counts]
         newest = max(good, key=lambda one: (one.time, one.run_id))
         assert newest in stays
         verified = [one for one in good if one.verified]
@@ -185,6 +188,8 @@ def test_what_is_never_removed(found: catalogue.Catalogue, request: PruneRequest
         assert not request.policy.is_empty
         assert not entry.seen.protected
         assert entry.state != catalogue.UNSUPPORTED
+        assert entry.state != catalogue.UNREADABLE
+        assert not (entry.is_good and entry.doubt)
         if entry.state == catalogue.UNFINISHED:
             age = NOW.timestamp() - entry.seen.modified
             assert age >= request.unfinished_days * 86400
@@ -311,7 +316,7 @@ def test_within_counts_from_the_newest_good_set() -> None:
 
 
 def test_broken_sets_do_not_count() -> None:
-    found = build(*days(0, state="corrupt"), *days(1, state="unfinished"), *days(2, 3))
+    found = build(*days(0, state="corrupt"), *days(20, state="unfinished"), *days(2, 3))
     reasons = kept(found, Policy(last=1))
     assert reasons == {
         "0": ["corrupt: have a look, then use remove_corrupt"],
@@ -331,10 +336,18 @@ def test_unfinished_sets_wait() -> None:
     found = build(
         *days(0),
         *days(1, state="unfinished", changed_days_ago=6.9),
-        *days(2, state="unfinished", changed_days_ago=7.1),
+        *days(9, state="unfinished", changed_days_ago=7.1),
     )
     assert set(kept(found, Policy(last=1))) == {"0", "1"}
     assert set(kept(found, Policy(last=1), unfinished_days=8)) == {"0", "1", "2"}
+
+
+def test_unfinished_sets_age_by_what_was_finished_after_them() -> None:
+    """Not by the appliance's clock alone: it may have jumped ahead, now or when they were made."""
+    found = build(*days(20), *days(19, state="unfinished", changed_days_ago=19))
+    assert kept(found, Policy(last=1))["1"] == ["unfinished, and changed in the last 7 days"]
+    found = build(*days(0), *days(1, state="unfinished", changed_days_ago=400))
+    assert "1" in kept(found, Policy(last=1))
 
 
 def test_a_verified_set_stays_beside_a_newer_one() -> None:
@@ -347,9 +360,35 @@ def test_protected_busy_and_later_sets() -> None:
     assert kept(found, Policy(last=1))["2"] == ["protected"]
     assert kept(found, Policy(last=1), {"/r/1/1": "it is in use"})["1"] == ["it is in use"]
     later = build(*days(0, 1), *days(2, state="unsupported"), *days(0, 1, vm=2))
-    reason = ["a set of a later format version may build on it"]
+    reason = ["a set that cannot be read, or not by this release, may build on it"]
     assert kept(later, Policy(last=1))["1"] == reason
     assert "4" not in kept(later, Policy(last=1))
+
+
+def test_what_cannot_be_looked_at_stays_and_so_does_what_it_may_build_on() -> None:
+    reason = "a set that cannot be read, or not by this release, may build on it"
+    found = build(*days(0, 1), *days(2, state="unreadable"), *days(0, 1, vm=2))
+    decided = kept(found, Policy(last=1), remove_corrupt=True)
+    assert set(decided) == {"0", "1", "2", "3"}
+    assert decided["2"] == [reason, "it cannot be looked at: "]
+    dead = catalogue.Stranger(f"/r/web01.{uuid(2)}", "cannot be read: EIO", unread=True)
+    found = replace(build(*days(0, 1), *days(0, 1, vm=2)), strangers=(dead,))
+    assert set(kept(found, Policy(last=1))) == {"0", "2", "3"}
+
+
+def test_sets_of_no_certain_time_take_no_place_and_stay() -> None:
+    future = [Made(NOW + timedelta(days=3650 + n), doubt="it is dated so") for n in range(3)]
+    found = build(*future, *days(0, 1, 2))
+    for policy, stays in (
+        (Policy(last=1), {"3"}),
+        (Policy(last=3), {"3", "4", "5"}),
+        (Policy(daily=2), {"3", "4"}),
+        (Policy(within="36h"), {"3", "4"}),
+    ):
+        decided = kept(found, policy)
+        assert set(decided) == {"0", "1", "2", *stays}
+        assert decided["0"] == ["its time is not certain: it is dated so"]
+        assert "the newest good set" in decided["3"]
 
 
 def test_parents_of_parents() -> None:

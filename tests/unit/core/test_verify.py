@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 from unit.core.test_catalogue import entries, seen
+from unit.samples import uuid
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
     catalogue,
@@ -28,7 +29,6 @@ NOW = datetime(2026, 12, 1, tzinfo=UTC)
         (0, "", ""),
         (3, "", "x has clusters that nothing uses"),
         (63, "", "x cannot be checked by this qemu-img"),
-        (1, "x is damaged inside (qemu-img check: b)", ""),
         (2, "x is damaged inside (qemu-img check: b)", ""),
     ],
 )
@@ -44,7 +44,20 @@ def test_what_qemu_img_check_means(code: int, fault: str, note: str) -> None:
     ("outcome", "why"),
     [
         (Outcome(-9, ""), "x: qemu-img was killed by signal 9"),
-        (Outcome(1, "Check failed: Cannot allocate memory"), "x: qemu-img had too little memory"),
+        (
+            Outcome(1, "Check failed: Cannot allocate memory"),
+            "x: qemu-img could not look (Check failed: Cannot allocate memory)",
+        ),
+        (
+            Outcome(
+                1, "qemu-img: Could not open 'x': Failed to get shared \"write\" lock\nIs another"
+            ),
+            "x: qemu-img could not look (Could not open 'x': Failed to get shared \"write\" lock)",
+        ),
+        (
+            Outcome(1, "qemu-img: Could not open 'x': Too many open files"),
+            "x: qemu-img could not look (Could not open 'x': Too many open files)",
+        ),
     ],
 )
 def test_a_program_that_could_not_work_says_nothing_of_the_set(outcome: Outcome, why: str) -> None:
@@ -60,8 +73,41 @@ def test_a_program_that_could_not_work_says_nothing_of_the_set(outcome: Outcome,
 
 def test_a_check_that_says_nothing() -> None:
     findings = verify.Findings()
-    verify.structure("x", Outcome(1, ""), "\n", findings)
+    verify.structure("x", Outcome(2, ""), "\n", findings)
     assert findings.faults[0].fault == "is damaged inside (qemu-img check: it said nothing)"
+
+
+def test_a_check_that_was_not_completed_says_nothing_of_the_set() -> None:
+    """qemu-img's exit status 1, whatever the words."""
+    for said, why in (("", "it said nothing"), ("EIO\n", "EIO")):
+        findings = verify.Findings()
+        verify.structure("x", Outcome(1, said), said, findings)
+        assert (findings.faults, findings.verdict) == ([], "ok")
+        assert findings.undecided == [f"x: qemu-img could not look ({why})"]
+
+
+def test_what_waits_longest_comes_first() -> None:
+    """A record from the future is as good as none; else a limit would never come to the set."""
+    [entry] = entries(seen())
+    record = verification.Record("r0", "", "2036-01-01T00:00:00Z", "ok", "files", (), (), {}, 1.0)
+    future = replace(entry, path="/r/f", verified=record)
+    known = replace(entry, path="/r/k", verified=replace(record, time="2026-11-30T00:00:00Z"))
+    found = catalogue.Catalogue("/r", (known, future))
+    assert verify.due(found, verify.VerifyRequest("/r", limit=1), NOW) == [future]
+
+
+def test_directories_that_could_not_be_looked_at() -> None:
+    other = catalogue.Stranger(f"/r/app.{uuid(2)}", "is a link")
+    dead = catalogue.Stranger(
+        f"/r/web01.{uuid(1)}", "cannot be read: Stale file handle", unread=True
+    )
+    mount = catalogue.Stranger("/r/offsite", "cannot be read: Stale file handle", unread=True)
+    found = catalogue.Catalogue("/r", (), (other, dead, mount))
+    asked = verify.VerifyRequest("/r")
+    for wanted in (asked, replace(asked, vm="web01"), replace(asked, vm=uuid(1))):
+        assert verify.unread(found, wanted) == [dead]
+    for wanted in (replace(asked, vm="app"), replace(asked, sets=("/r/x",))):
+        assert verify.unread(found, wanted) == []
 
 
 def test_small_sets_are_read_together() -> None:
