@@ -60,8 +60,8 @@ NEEDS: tuple[Need, ...] = (
     Need(
         "login",
         ANYTHING,
-        ("POST sso/oauth/token",),
-        "The engine lets nobody in who may not log in.",
+        ("every call of the API",),
+        "Without it the engine gives a token, and answers every call with 401.",
         "any object",
     ),
     Need(
@@ -115,8 +115,8 @@ RESTORE_NEEDS: tuple[Need, ...] = (
         "import_export_vm",
         THE_ENGINE,
         ("POST vms",),
-        "A VM is made of a configuration by an import, which asks for this permit on no object. It is"
-        " an administrator's.",
+        "A VM is made of a configuration by an import, which asks for this permit on no object: on a"
+        " cluster or a data centre it does not count. It is an administrator's.",
         "the system",
     ),
     Need(
@@ -130,8 +130,10 @@ RESTORE_NEEDS: tuple[Need, ...] = (
 """Everything that a restore needs. Not every place occurs in each."""
 
 READING = (
-    "None of its own: VMs, disks, snapshots, events and the configuration (OVF) are shown to who has"
-    " a role with one of these permits, not login alone, on the object or above it."
+    "None of its own: VMs, disks, snapshots and the configuration (OVF) are shown to who has a role with"
+    " one of these permits, not login alone, on the object or above it. Events are shown to who has any"
+    " role of a user, login alone is enough, on the VM, its cluster or its data centre; a role on the"
+    " system, a disk or a storage domain shows none."
 )
 
 PERMITS: tuple[str, ...] = tuple(need.permit for need in NEEDS)
