@@ -71,11 +71,17 @@ def test_the_least_that_is_needed() -> None:
     assert all(need.calls and need.sentence.endswith(".") and need.grant_on for need in NEEDS)
 
 
-def test_the_playbook_makes_a_role_of_exactly_these() -> None:
-    [play] = yaml.safe_load((ROOT / "playbooks/permissions.yml").read_text(encoding="utf-8"))
-    [role] = [task for task in play["tasks"] if "ovirt.ovirt.ovirt_role" in task]
-    assert sorted(role["ovirt.ovirt.ovirt_role"]["permits"]) == sorted(PERMITS)
-    assert "administrative" not in role["ovirt.ovirt.ovirt_role"]
+def test_the_playbook_makes_roles_of_exactly_these() -> None:
+    plays = yaml.safe_load((ROOT / "playbooks/permissions.yml").read_text(encoding="utf-8"))
+    tasks = [task.get("ovirt.ovirt.ovirt_role") for play in plays for task in play["tasks"]]
+    backup, events, restore, importing = [task for task in tasks if task is not None]
+    assert sorted(backup["permits"]) == sorted(PERMITS)
+    assert events["permits"] == ["login"]
+    needed = {need.permit for need in permissions.RESTORE_NEEDS}
+    assert {*restore["permits"], "import_export_vm"} == needed
+    assert sorted(importing["permits"]) == ["import_export_vm", "login"]
+    assert importing["administrative"] is True
+    assert [one for one in (backup, events, restore) if "administrative" in one] == []
 
 
 @given(st.sets(st.sampled_from(DISKS), min_size=1), st.sampled_from([CENTRE, SYSTEM]))
