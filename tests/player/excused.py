@@ -31,6 +31,7 @@ ELEMENTS: Mapping[str, str] = {
     "Envelope/Content/Generation": "counts the changes of a VM; an import takes any number",
     "Envelope/Content/Section[UserDomainsSection]": "who has a permission on the VM, for disaster recovery",
     f"{SNAPSHOTS}/Snapshot/ApplicationList": "of the guest agent, empty or absent",
+    f"{HARDWARE}/Item[disk disk]/Alias": "a disk that was attached has its alias before the VM ever runs",
     f"{HARDWARE}/Item[controller pci]": "the ports that a host gave a running VM",
     f"{HARDWARE}/Item[channel unix]": "the channels that a host gave a running VM",
     "api/summary": "how many objects the engine had, those of other scenes among them",

@@ -381,11 +381,17 @@ def _disk_item(section: ET.Element, world: World, vm: Vm, item: OvfDisk, own: bo
     shown = {
         "Type": "disk",
         "Device": "disk",
-        "BootOrder": "1" if attachment.bootable else "0",
+        "BootOrder": "1" if item.disk.id == _boot_disk(world, vm) else "0",
         "IsPlugged": _word(attachment.active),
         "IsReadOnly": _word(attachment.read_only),
     }
     _as_device(node, vm, item.disk.id, shown)
+
+
+def _boot_disk(world: World, vm: Vm) -> str | None:
+    """The disk that the VM boots from: the one that is meant to be, else the first of its own."""
+    own = [row for row in world.attachments_of(vm.id) if row.snapshot_id is None]
+    return next((row.disk_id for row in [*(r for r in own if r.bootable), *own]), None)
 
 
 def _nic_item(section: ET.Element, vm: Vm, nic: Nic) -> None:
