@@ -154,7 +154,8 @@ class Comparison:
 
     def _children(self, recorded: Node, came: Node, path: str) -> Iterator[Difference]:
         left = list(came.children)
-        for child in recorded.children:
+        # What names most has its twin first: an element of unknown ids would fit to any.
+        for child in sorted(recorded.children, key=self._named, reverse=True):
             twin = self._twin(child, left, path)
             if twin is None:
                 yield Difference(_below(path, child.tag, child), _shown(child), "")
@@ -163,6 +164,11 @@ class Comparison:
             yield from self.elements(child, twin, path)
         for child in left:
             yield Difference(_below(path, child.tag, child), "", _shown(child))
+
+    def _named(self, node: Node) -> int:
+        """How many things of this world an element names."""
+        texts = [text for one in node.walk() for text in (one.text, *one.attributes.values())]
+        return sum(self.names.known(text) for text in texts)
 
     def _twin(self, child: Node, candidates: Sequence[Node], path: str) -> Node | None:
         """The element that stands for the recorded one: the same id or rel, else the one most like it."""
