@@ -223,8 +223,9 @@ class Vm:
     """A VM. ``settings`` are those that differ from their defaults (``engine/settings.py``).
 
     ``initialization`` is what cloud-init gets, by the names of the API. ``external`` is what TPM and NVRAM
-    hold, by kind: no API shows it, a snapshot's configuration alone has it. ``imported`` until it is changed:
-    without a quota, its devices bare. ``started`` and ``stopped`` are the last times of either.
+    hold, by kind: no API shows it, a snapshot's configuration alone has it. Until it is changed, an
+    ``imported`` VM has no quota, and the devices of a ``bare`` one lack what a configuration does not tell.
+    ``started`` and ``stopped`` are the last times of either.
     """
 
     id: str
@@ -254,6 +255,7 @@ class Vm:
     tpm: bool = False
     external: dict[str, str] = field(default_factory=dict)
     imported: bool = False
+    bare: bool = False
     settings: dict[str, str] = field(default_factory=dict)
     initialization: dict[str, str] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)

@@ -79,7 +79,7 @@ class Device:
     spec: Mapping[str, str] = field(default_factory=dict)
 
 
-# Devices that an import leaves without what only they have, until the VM is changed.
+# Devices that an import, or a preview, leaves without what only they have, until the VM is changed.
 BARE = ("cdrom", "virtio-scsi")
 DEVICES = (
     Device(
@@ -416,7 +416,7 @@ def _device_item(section: ET.Element, vm: Vm, device: Device) -> None:
     node = _item(section, device.caption, device_id, device.resource, device.fields)
     shown = {"Type": device.type, "Device": device.device, "IsReadOnly": _word(device.read_only)}
     _as_device(node, vm, device_id, shown)
-    if device.spec and not (vm.imported and device.device in BARE):
+    if device.spec and not (vm.bare and device.device in BARE):
         spec = ET.SubElement(node, "SpecParams")
         for name, text in device.spec.items():
             ET.SubElement(spec, name).text = text

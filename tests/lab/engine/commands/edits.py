@@ -79,7 +79,7 @@ def update(call: Call, vm: Vm, edit: Edit) -> None:
         refuse_name(str(edit.fields.get("name", vm.name)))
         base.refuse_unfit_properties({**vm.settings, **edit.settings})
         edit.apply(vm)
-        vm.imported = False
+        vm.imported = vm.bare = False
 
 
 def add_nic(call: Call, vm: Vm, nic: Nic) -> None:

@@ -96,6 +96,7 @@ def _vm(wanted: Wanted, found: ovf_reader.Read) -> Vm:
         stateless=found.stateless,
         tpm=found.tpm,
         imported=True,
+        bare=True,
         settings=dict(found.settings),
         initialization=dict(found.initialization),
     )

@@ -91,7 +91,7 @@ def _enter(world: World, vm: Vm, snapshot: Snapshot, layers: dict[str, str]) -> 
         size = frozen.virtual_size
         world.volumes[layer_id] = Volume(layer_id, disk.id, active.id, frozen_id, "qcow2", size)
         disk.active_volume_id = layer_id
-    snapshot.status, vm.in_preview = "in_preview", True
+    snapshot.status, vm.in_preview, vm.bare = "in_preview", True, True
 
 
 def _previewed(world: World, vm: Vm) -> tuple[Snapshot, Snapshot]:
