@@ -234,7 +234,7 @@ def test_a_half_made_vm_that_somebody_started_is_not_powered_off(scene: Scene) -
     [moved] = _rows(scene, plan["name"])
     scene.lab.control().status(plan["name"], "up")
     scene.patience = Patience(timeout=0.3, poll_interval=0.02)
-    with pytest.raises(BackupError, match="state is not down") as caught:
+    with pytest.raises(BackupError, match="VM is running") as caught:
         scene.vm(plan, "absent")
     assert caught.value.message.startswith("LEFT BEHIND: VM shop01-restored")
     assert scene.lab.vm(plan["name"]).status == "up"
