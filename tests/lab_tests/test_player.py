@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,6 +21,9 @@ from player.play import Excuses, play
 from player.scenes import Question, Scene, SceneError, load
 
 Json: TypeAlias = Any
+PRODUCT = Path(__file__).resolve().parents[2] / "plugins/module_utils"
+ENGINE = PRODUCT / "engine"
+CONFIGURATION = PRODUCT / "core/ovf.py"
 SOURCE = "b8f2a9c4-1d3e-4f5a-8b6c-7d8e9f0a1b2c"
 OTHER = "11111111-2222-3333-4444-555555555555"
 XML = {"content-type": "application/xml;charset=UTF-8"}
@@ -183,6 +188,32 @@ def test_an_excuse_that_excuses_nothing_is_named() -> None:
     assert result.verdict == "equal"
     assert excuses.idle_steps([scene]) == ["made-up: a cluster"]
     assert excuses.idle_elements() == ["vm/colour"]
+
+
+def taken_from_objects() -> set[str]:
+    """Every name that the product takes from an object of the engine."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in ENGINE.glob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    return {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+
+
+def looked_for_in_a_configuration() -> set[str]:
+    """Every word of the code that reads a VM's configuration."""
+    nodes = ast.walk(ast.parse(CONFIGURATION.read_text(encoding="utf-8")))
+    return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+
+def test_no_element_that_the_product_reads_is_excused() -> None:
+    objects, configuration = taken_from_objects(), looked_for_in_a_configuration()
+    assert {"snapshot_status", "provisioned_size"} <= objects
+    assert {"diskId", "volume-format"} <= configuration
+    read = []
+    for entry in excused.ELEMENTS:
+        # A section or an item is told by its kind, which stands in brackets.
+        name = re.findall(r"[^/@\[\]]+", entry)[-1]
+        if name in (configuration if entry.startswith("Envelope") else objects):
+            read.append(entry)
+    assert read == []
 
 
 def test_every_excuse_has_a_reason_and_a_step() -> None:
