@@ -366,6 +366,7 @@ class Event:
     """An entry of the audit log.
 
     ``subjects`` are what it is about, by their elements (``vm``, ``host``): id and name as they were then.
+    One that a client wrote has an ``origin`` and a ``custom_id`` of its own.
     """
 
     index: int
@@ -377,6 +378,9 @@ class Event:
     vm_id: str | None = None
     user: str | None = None
     subjects: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    origin: str = "oVirt"
+    custom_id: int = -1
+    flood_rate: int = 0
 
 
 @dataclass

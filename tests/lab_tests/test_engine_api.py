@@ -318,3 +318,29 @@ def test_engine_can_vanish_and_return(lab: Lab) -> None:
         connection(lab).authenticate()
     control.engine(up=True)
     assert connection(lab).test()
+
+
+def _event(custom_id: str = "<custom_id>1</custom_id>", more: str = "") -> str:
+    said = "<description>of a client</description><severity>warning</severity>"
+    return f"<event>{said}<origin>client</origin>{custom_id}{more}</event>"
+
+
+def test_a_client_writes_into_the_log_each_of_its_ids_once(lab: Lab, admin: ApiClient) -> None:
+    vm = lab.vm("web01")
+    reply = admin.post("events", _event(more=f'<vm id="{vm.id}"/>'), Correlation_Id="not-kept")
+    assert reply.status == 201
+    told = reply.xml()
+    shown = [told.findtext(name) for name in ("code", "origin", "custom_id", "correlation_id")]
+    assert shown == ["9802", "client", "1", None]
+    found = admin.get(f"events?search=type%3D9802+and+_event_vm_id%3D{vm.id}").xml()
+    assert [one.get("id") for one in found] == [told.get("id")]
+    reply = admin.post("events", _event())
+    text = "[=Cannot add External Event. External Event with this custom id already exists.]"
+    assert (reply.status, reply.detail) == (400, text)
+    reply = admin.post("events", _event(custom_id=""))
+    text = "Parameter 'event.custom_id' is mandatory but was not provided."
+    assert (reply.status, reply.detail) == (400, text)
+
+
+def test_a_client_writes_nothing_without_the_permit(guest: ApiClient) -> None:
+    assert guest.post("events", _event()).status == 403

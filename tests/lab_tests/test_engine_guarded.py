@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -328,10 +328,19 @@ def test_a_restore_stops_half_way_and_leaves_the_source_in_preview(scene: Scene)
     ]
     assert sorted(filter(None, kinds)) == ["active", "preview", "regular"]
     assert scene.do(f"vms/{scene.source.id}/commitsnapshot").status == 409
-    assert scene.do(f"vms/{scene.source.id}/undosnapshot").status == 200
+    reply = scene.do(f"vms/{scene.source.id}/undosnapshot")
+    assert (reply.status, reply.xml().findtext("status")) == (202, "pending")
     assert not scene.previews()
     assert {d.id: d.active_volume_id for d in scene.world.disks.values()} == before
     assert scene.api.get(path).xml().findtext("snapshot_status") == "ok"
+
+
+def until(there: Callable[[], bool]) -> None:
+    """Wait for what an engine does after its answer."""
+    deadline = time.monotonic() + 20
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_revert_without_attachments_is_committed(scene: Scene) -> None:
@@ -340,14 +349,24 @@ def test_a_revert_without_attachments_is_committed(scene: Scene) -> None:
     assert scene.api.delete(f"vms/{scene.holder.id}/diskattachments/{data}").status == 200
     scene.api.post(f"{path}/snapshots", "<snapshot><description>later</description></snapshot>")
     scene.lab.engine.tasks.drain(10)
-    assert scene.do(f"{path}/commitsnapshot").status == 409
+    reply = scene.do(f"{path}/commitsnapshot")
+    assert (reply.status, reply.detail) == (
+        400,
+        "[Cannot revert to Snapshot. VM's Snapshot does not exist.]",
+    )
     frozen = scene.world.volume_of(data, scene.snapshot_id)
     inner = f'<snapshot id="{scene.snapshot_id}"/>'
-    assert scene.do(f"{path}/previewsnapshot", inner).status == 200
+    reply = scene.do(f"{path}/previewsnapshot", inner)
+    assert (reply.status, reply.xml().findtext("status")) == (202, "pending")
+    until(lambda: scene.world.snapshots[scene.snapshot_id].status == "in_preview")
     assert scene.do(f"{path}/previewsnapshot", inner).detail == (
         "[Cannot preview Snapshot. VM is previewing a Snapshot.]"
     )
-    assert scene.do(f"{path}/commitsnapshot").status == 200
+    scene.control.settings(snapshot_polls=1)
+    assert scene.do(f"{path}/commitsnapshot").status == 202
+    # The VM stays locked until the job ends.
+    assert scene.source.status == "image_locked"
+    until(lambda: scene.source.status == "down")
     kept = [(s.type, s.description) for s in scene.world.snapshots_of(scene.source.id)]
     assert kept == [("regular", "nightly"), ("active", "Active VM")]
     chain = scene.world.chain(data)
@@ -527,3 +546,15 @@ def test_a_direct_lun_has_no_snapshots(scene: Scene) -> None:
 def test_all_holders_of_a_disk_are_named(scene: Scene) -> None:
     shown = scene.api.get(f"disks/{scene.disk('source_data')}?all_content=true").xml()
     assert {vm.get("id") for vm in shown.findall("vms/vm")} == {scene.holder.id, scene.source.id}
+
+
+def test_nothing_is_done_to_a_vm_that_is_being_suspended(scene: Scene) -> None:
+    scene.control.add_fault("host_slow", verb="VM.hibernate", seconds=1)
+    path = f"vms/{scene.source.id}"
+    assert scene.api.post(f"{path}/suspend").status == 202
+    body = "<snapshot><description>x</description></snapshot>"
+    reply = scene.api.post(f"{path}/snapshots", body)
+    assert (reply.status, reply.detail) == (409, "[Cannot create Snapshot. VM is hibernating.]")
+    reply = scene.api.delete(f"{path}/snapshots/{scene.snapshot_id}")
+    assert (reply.status, reply.detail) == (409, "[Cannot remove Snapshot. VM is hibernating.]")
+    until(lambda: scene.source.status == "suspended")

@@ -69,9 +69,10 @@ def test_a_preview_and_a_move_change_no_byte(lab: Lab, api: ApiClient, tmp_path:
     snapshot = api.post(f"vms/{vm.id}/snapshots", body).xml().get("id")
     lab.engine.tasks.drain(60)
     inner = f'<action><snapshot id="{snapshot}"/></action>'
-    assert api.post(f"vms/{vm.id}/previewsnapshot", inner).status == 200
+    lab.control().settings(snapshot_polls=0)
+    assert api.post(f"vms/{vm.id}/previewsnapshot", inner).status == 202
     assert bytes_of(lab, tmp_path) == before
-    assert api.post(f"vms/{vm.id}/undosnapshot").status == 200
+    assert api.post(f"vms/{vm.id}/undosnapshot").status == 202
     assert bytes_of(lab, tmp_path) == before
     target = lab.control().add_domain("data9")
     move = f'<action><storage_domain id="{target}"/></action>'

@@ -69,7 +69,6 @@ def _filled(lab: Lab, path: str) -> str:
         ("POST", "disks/{disk}/sparsify", "POST /disks/{}/sparsify"),
         ("GET", "jobs/{vm}/steps", "GET /jobs/{}/steps"),
         ("GET", "vms/{vm}/snapshots/{disk}/nics", "GET /vms/{}/snapshots/{}/nics"),
-        ("POST", "events", "POST /events"),
         ("GET", "v4/imagetransfers/", "GET /imagetransfers"),
     ],
 )

@@ -216,7 +216,7 @@ def _handled(handler: Handler, call: Call) -> Response:
         return handler(call)
     except Answer as answer:
         if call.request.method == "POST" and call.request.body.startswith(b"<action"):
-            raise codec.failed_action(answer) from answer
+            raise codec.failed_action(answer, call.request.body) from answer
         raise
 
 

@@ -193,13 +193,22 @@ def immutable(name: str) -> Answer:
     return fault(409, reason, f"Attempt to set immutable field: {name}")
 
 
-def failed_action(answer: Answer) -> Answer:
-    """How an action tells its fault: inside of itself."""
+def _sent(body: bytes) -> list[ET.Element]:
+    """What an action was sent with: it comes back with the answer."""
+    try:
+        return list(ET.fromstring(body))  # noqa: S314  a test's own
+    except ET.ParseError:
+        return []
+
+
+def failed_action(answer: Answer, body: bytes) -> Answer:
+    """How an action tells its fault: inside of itself, beside what it was sent with."""
     found = answer.response
     if found.status < 400 or found.status == 501 or b"<fault>" not in found.body:
         return answer
     action = ET.Element("action")
     action.append(ET.fromstring(found.body))  # noqa: S314  our own
+    action.extend(_sent(body))
     ET.SubElement(action, "status").text = "failed"
     return Answer(replace(found, body=dump(action)))
 
@@ -213,10 +222,11 @@ def complete_action(job_id: str | None = None, about: Entity | None = None) -> R
     return Response(200, dump(element(Entity(action, rest=rest))))
 
 
-def pending_action(path: str, job_id: str) -> Response:
+def pending_action(path: str, job_id: str, body: bytes = b"<action/>") -> Response:
     """What an action answers that goes on in tasks: 202, with addresses that no client needs.
 
     :param path: The action's address from the root, such as ``/ovirt-engine/api/vms/ID/suspend``.
+    :param body: What it was sent with.
     """
     parent, _unused, name = path.rpartition("/")
     tasks = f"{new_id()}%2C{new_id()}"
@@ -225,5 +235,6 @@ def pending_action(path: str, job_id: str) -> Response:
     ET.SubElement(node, "link", {"href": f"{parent}/{name}", "rel": "replay"})
     ET.SubElement(node, "async").text = "true"
     ET.SubElement(node, "job", {"href": f"{API}/jobs/{job_id}", "id": job_id})
+    node.extend(_sent(body))
     ET.SubElement(node, "status").text = "pending"
     return Response(202, dump(node))

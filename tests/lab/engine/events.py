@@ -23,6 +23,17 @@ class Actor:
         return f"{self.user}-authz"
 
 
+@dataclass(frozen=True)
+class External:
+    """What a client writes into the log; an origin uses each of its ids once."""
+
+    description: str
+    severity: str
+    origin: str
+    custom_id: int
+    vm_id: str | None = None
+
+
 def actor(user: str, correlation_id: str | None) -> Actor:
     """An actor; the engine invents a correlation id where the client sent none."""
     return Actor(user, correlation_id or new_id())
@@ -180,6 +191,7 @@ _TEXTS: dict[int, tuple[str, str]] = {
         WARNING,
         "VM ${vm} has MAC address(es) ${macs}, which is/are out of its MAC pool definitions.",
     ),
+    35: (NORMAL, "VM ${vm} configuration was updated by ${user}."),
     2020: (NORMAL, "Add-Disk operation of '${disk}' was initiated by ${user}."),
     2021: (NORMAL, "The disk '${disk}' was successfully added."),
 }
@@ -217,6 +229,32 @@ def record(
         vm_id=None if alone else vm_id,
         user=who.user if who else None,
         subjects={k: v for k, v in subjects.items() if k == "host" or not alone},
+    )
+    world.events.append(event)
+    return event
+
+
+# The codes of what a client writes into the log, by severity.
+_EXTERNAL = {"normal": 9801, "warning": 9802, "error": 9803, "alert": 9804}
+
+
+def record_external(world: World, written: External) -> Event:
+    """Append what a client says, about a VM or about nothing; no correlation id is kept. Hold the lock."""
+    vm = world.vms.get(written.vm_id or "")
+    subjects = _subjects(world, None, vm, None)
+    subjects.pop("data_center", None)
+    event = Event(
+        index=world.events[-1].index + 1 if world.events else 1,
+        code=_EXTERNAL[written.severity],
+        severity=written.severity,
+        description=written.description,
+        correlation_id="",
+        time=now(),
+        vm_id=written.vm_id,
+        subjects=subjects,
+        origin=written.origin,
+        custom_id=written.custom_id,
+        flood_rate=30,
     )
     world.events.append(event)
     return event

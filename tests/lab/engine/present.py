@@ -494,9 +494,9 @@ def event(row: Event) -> Entity:
         description=row.description,
         correlation_id=row.correlation_id or None,
         time=row.time,
-        origin="oVirt",
-        custom_id=-1,
-        flood_rate=0,
+        origin=row.origin,
+        custom_id=row.custom_id,
+        flood_rate=row.flood_rate,
     )
     for kind, (object_id, name) in row.subjects.items():
         struct, collection = SUBJECTS[kind]

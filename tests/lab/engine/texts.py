@@ -44,6 +44,12 @@ def _limit(key: str, what: str) -> Message:
 
 
 _ROWS = (
+    # The text begins with this sign.
+    Message(
+        "EXTERNAL_EVENT_EXISTS",
+        BAD,
+        "=Cannot add External Event. External Event with this custom id already exists.",
+    ),
     Message("DISK_NOT_EXIST", BAD, DOT + "The specified disk does not exist."),
     Message("DISKS_NOT_EXIST", BAD, DOT + "The following disk(s) ID(s) does not exist: ${ids}."),
     Message(
@@ -342,12 +348,6 @@ _ROWS = (
         "PROXY_HOST_ELSEWHERE",
         CONFLICT,
         DOT + "Proxy host and virtual machine do not reside at the same data center.",
-    ),
-    Message(
-        "NOT_IN_PREVIEW",
-        CONFLICT,
-        DOT[:-2] + " to a Snapshot that is not being previewed. Please select the correct Snapshot "
-        "to restore to: Either the one being previewed, or the one before the preview.",
     ),
     Message(
         "DISK_PLUGGED_TO_NON_DOWN",

@@ -202,7 +202,7 @@ def _update_in_background(call: Call, row: Attachment, disk: Disk, held: Held) -
     def finish() -> None:
         volume.status = former
         engine.locks.release(held)
-        record(world, 88, call.who, row.vm_id, disk=disk.alias)
 
+    record(world, 88, call.who, row.vm_id, disk=disk.alias)
     engine.watch(disk.id, world.settings.disk_polls, finish, False)
     engine.work_done(disk.id)

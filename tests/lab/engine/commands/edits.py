@@ -15,6 +15,7 @@ from lab.engine.commands import base
 from lab.engine.commands.base import Wording, command
 from lab.engine.commands.imports import refuse_name
 from lab.engine.core import Call
+from lab.engine.events import record
 from lab.engine.settings import OWN, PREDEFINED
 from lab.engine.texts import refuse
 from lab.model import Nic, Snapshot, Vm, new_id
@@ -78,6 +79,7 @@ def update(call: Call, vm: Vm, edit: Edit) -> None:
             may.require(call, may.CUSTOM_PROPERTIES, may.vm_scopes(world, vm))
         refuse_name(str(edit.fields.get("name", vm.name)))
         base.refuse_unfit_properties({**vm.settings, **edit.settings})
+        record(world, 35, call.who, vm.id)
         edit.apply(vm)
         vm.imported = vm.bare = False
 

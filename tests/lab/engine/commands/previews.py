@@ -8,7 +8,7 @@ A preview and its undoing do not look for attached disk snapshots, a commit does
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lab.engine import permissions as may
 from lab.engine.commands import base, exports
@@ -33,8 +33,8 @@ def _known(call: Call, vm_id: str) -> Vm:
     return vm
 
 
-def preview(call: Call, vm_id: str, snapshot_id: str) -> Job:
-    """Put the VM on a snapshot, for a look."""
+def preview(call: Call, vm_id: str, snapshot_id: str, *, settled: bool = False) -> Job:
+    """Put the VM on a snapshot, for a look; it takes a while unless ``settled``."""
     engine, world = call.engine, call.world
     with command(engine, PREVIEW):
         with world.lock:
@@ -48,15 +48,32 @@ def preview(call: Call, vm_id: str, snapshot_id: str) -> Job:
                 engine.host.snapshot(None, made)
             except HostFailure as failure:
                 raise refuse("EXEC_UNEXPECTED") from failure
-            _enter(world, vm, snapshot, layers)
+            _enter(world, vm, layers)
             record(world, 46, call.who, vm.id, snapshot=snapshot.description)
-            record(world, 71, call.who, vm.id, snapshot=snapshot.description)
-            return _done(call, f"Preview VM {vm.name} Snapshot {snapshot.description}")
+            active = world.active_snapshot(vm.id)
+
+            def end() -> None:
+                active.status, snapshot.status = "ok", "in_preview"
+                record(world, 71, call.who, vm.id, snapshot=snapshot.description)
+
+            job = _goes_on(
+                call, f"Preview VM {vm.name} Snapshot {snapshot.description}", snapshot.id, end
+            )
+            if settled and snapshot.id in engine.polls:
+                engine.polls.pop(snapshot.id).finish()
+            return job
 
 
-def _done(call: Call, description: str) -> Job:
+def _goes_on(call: Call, description: str, watched: str, end: Callable[[], None]) -> Job:
+    """The tasks of a command, which has been answered: after some looks at an object they end."""
     job = exports.job_of(call, description)
-    exports.end(job)
+
+    def finish() -> None:
+        end()
+        exports.end(job)
+
+    call.engine.watch(watched, call.world.settings.snapshot_polls, finish, False)
+    call.engine.work_done(watched)
     return job
 
 
@@ -78,7 +95,7 @@ def _previewable(world: World, vm: Vm, snapshot_id: str) -> Snapshot:
     return snapshot
 
 
-def _enter(world: World, vm: Vm, snapshot: Snapshot, layers: dict[str, str]) -> None:
+def _enter(world: World, vm: Vm, layers: dict[str, str]) -> None:
     """The present becomes the entry ``preview``; a new ACTIVE entry writes over the snapshot."""
     former = world.active_snapshot(vm.id)
     # The entry is made anew, so that it is no longer as old as the VM.
@@ -91,7 +108,7 @@ def _enter(world: World, vm: Vm, snapshot: Snapshot, layers: dict[str, str]) -> 
         size = frozen.virtual_size
         world.volumes[layer_id] = Volume(layer_id, disk.id, active.id, frozen_id, "qcow2", size)
         disk.active_volume_id = layer_id
-    snapshot.status, vm.in_preview, vm.bare = "in_preview", True, True
+    active.status, vm.in_preview, vm.bare = "locked", True, True
 
 
 def _previewed(world: World, vm: Vm) -> tuple[Snapshot, Snapshot]:
@@ -100,7 +117,7 @@ def _previewed(world: World, vm: Vm) -> tuple[Snapshot, Snapshot]:
     shown = next((s for s in rows if s.status == "in_preview"), None)
     before = next((s for s in rows if s.type == "preview"), None)
     if shown is None or before is None:
-        raise refuse("NOT_IN_PREVIEW")
+        raise refuse("SNAPSHOT_NOT_EXIST")
     return shown, before
 
 
@@ -121,8 +138,15 @@ def commit(call: Call, vm_id: str) -> Job:
             for one in [before, *(s for s in later if s.date > shown.date)]:
                 world.snapshots.pop(one.id)
             shown.status, vm.in_preview = "ok", False
-            record(world, 95, call.who, vm.id)
-            return _done(call, f"Committing Snapshot {shown.description} of VM {vm.name}")
+            vm.status = "image_locked"
+
+            def end() -> None:
+                vm.status = "down"
+                record(world, 95, call.who, vm.id)
+
+            return _goes_on(
+                call, f"Committing Snapshot {shown.description} of VM {vm.name}", vm.id, end
+            )
 
 
 def undo(call: Call, vm_id: str) -> Job:
@@ -144,8 +168,15 @@ def undo(call: Call, vm_id: str) -> Job:
             world.snapshots.pop(active.id)
             before.type, before.description = "active", "Active VM"
             shown.status, vm.in_preview = "ok", False
-            record(world, 651, call.who, vm.id)
-            return _done(call, f"Undoing Snapshot {shown.description} of VM {vm.name}")
+            before.status = "locked"
+
+            def end() -> None:
+                before.status = "ok"
+                record(world, 651, call.who, vm.id)
+
+            return _goes_on(
+                call, f"Undoing Snapshot {shown.description} of VM {vm.name}", before.id, end
+            )
 
 
 def _own(world: World, vm: Vm) -> list[str]:

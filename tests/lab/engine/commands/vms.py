@@ -13,7 +13,7 @@ from lab.engine.commands.base import Wording, command
 from lab.engine.core import Call
 from lab.engine.events import record, record_start
 from lab.engine.host import HostFailure
-from lab.engine.locks import Want
+from lab.engine.locks import Held, Want
 from lab.engine.texts import Refusal, Said, refuse
 from lab.model import Attachment, Host, Job, Vm, World, new_id, now
 
@@ -130,23 +130,26 @@ def suspend(call: Call, vm_id: str) -> Job:
     with command(call.engine, SUSPEND):
         with world.lock:
             vm = _suspendable(call, vm_id)
+            held = call.engine.locks.acquire([Want("vm", vm_id, Said("VM_HIBERNATING"))])
             host = world.hosts[vm.host_id].name if vm.host_id else ""
             record(world, 501, call.who, vm_id, host=host)
             vm.status = "saving_state"
             job = exports.job_of(call, f"Suspending VM {vm.name}")
-        call.engine.tasks.run(lambda: _hibernate(call, vm, host, job), f"suspend {vm_id}")
+        call.engine.tasks.run(lambda: _hibernate(call, vm, job, held), f"suspend {vm_id}")
         return job
 
 
-def _hibernate(call: Call, vm: Vm, host: str, job: Job) -> None:
+def _hibernate(call: Call, vm: Vm, job: Job, held: Held) -> None:
     failure = base.on_host(lambda: call.engine.host.hibernate_vm(vm.id))
     with call.world.lock:
         if failure is not None:
             vm.status = "up"
             record(call.world, 130, call.who, vm.id)
         else:
+            host = call.world.hosts.get(vm.host_id or "")
             vm.status, vm.host_id = "suspended", None
-            record(call.world, 503, None, vm.id, host=host)
+            record(call.world, 503, None, vm.id, host=host.name if host else "")
+        call.engine.locks.release(held)
         exports.end(job, "finished" if failure is None else "failed")
 
 

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ovirtsdk4 import types
+
+from lab.engine import codec, present
 from lab.engine import permissions as may
-from lab.engine import present
+from lab.engine.commands.base import Wording, command
 from lab.engine.core import Call
+from lab.engine.events import External, record_external
 from lab.engine.http import Response, not_found
-from lab.engine.resources.common import admins_only, listing, ok, query_of
-from lab.engine.router import Route
+from lab.engine.resources.common import admins_only, created, listing, ok, query_of
+from lab.engine.router import Route, carried_out
 from lab.engine.search import Fields, search
-from lab.model import Event
+from lab.engine.texts import refuse
+from lab.model import SYSTEM, Event
 
 # Where a grant has to be for an event to be shown: the system, a disk and a storage domain do not count.
 PLACES = ("vm", "cluster", "data_center")
@@ -69,6 +74,26 @@ def _granted(call: Call) -> set[str]:
     return {one.grant.object_id for one in held if not may.role_of(world, one.grant).admin}
 
 
+MANDATORY = ("description", "severity", "origin", "custom_id")
+
+
+def add_event(call: Call) -> Response:
+    """POST /events: a client writes into the log."""
+    body = codec.read(call.request.body, types.Event)
+    carried_out(call, body, *MANDATORY, "vm.id")
+    for name in MANDATORY:
+        if getattr(body, name) is None:
+            raise codec.missing(f"event.{name}")
+    vm_id = body.vm.id if body.vm is not None else None
+    written = External(body.description, body.severity.value, body.origin, body.custom_id, vm_id)
+    with call.world.lock, command(call.engine, Wording("add", "External Event")):
+        may.require(call, may.INJECT_EVENTS, {SYSTEM})
+        known = {(row.origin, row.custom_id) for row in call.world.events}
+        if (written.origin, written.custom_id) in known:
+            raise refuse("EXTERNAL_EVENT_EXISTS")
+        return created(call, present.event(record_external(call.world, written)))
+
+
 def get_event(call: Call, index: str) -> Response:
     """GET /events/{id}: an administrator's query."""
     with call.world.lock:
@@ -81,5 +106,6 @@ def get_event(call: Call, index: str) -> Response:
 
 ROUTES = (
     Route("GET", "events", list_events),
+    Route("POST", "events", add_event),
     Route("GET", "events/{n}", get_event),
 )

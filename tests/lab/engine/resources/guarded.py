@@ -96,7 +96,8 @@ def preview_snapshot(call: Call, vm_id: str) -> Response:
         raise incomplete("Action [snapshot.id] required for previewSnapshot")
     with call.world.lock:
         see_vm(call, vm_id)
-    return codec.complete_action(previews.preview(call, vm_id, body.snapshot.id).id)
+    job = previews.preview(call, vm_id, body.snapshot.id)
+    return codec.pending_action(call.request.path, job.id, call.request.body)
 
 
 def restore(call: Call, vm_id: str, snapshot_id: str) -> Response:
@@ -105,7 +106,7 @@ def restore(call: Call, vm_id: str, snapshot_id: str) -> Response:
     Is the commit refused, the preview stays: the VM is left in it.
     """
     _body(call)
-    job = previews.preview(call, vm_id, snapshot_id)
+    job = previews.preview(call, vm_id, snapshot_id, settled=True)
     previews.commit(call, vm_id)
     return codec.complete_action(job.id)
 
@@ -114,7 +115,7 @@ def _revert(work: Callable[[Call, str], Job], call: Call, vm_id: str) -> Respons
     _body(call)
     with call.world.lock:
         see_vm(call, vm_id)
-    return codec.complete_action(work(call, vm_id).id)
+    return codec.pending_action(call.request.path, work(call, vm_id).id)
 
 
 def move_disk(call: Call, disk_id: str) -> Response:
