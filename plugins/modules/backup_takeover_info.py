@@ -17,6 +17,8 @@ description:
   - Of the dead runs of a VM, the latest set whose disks are all still attached is to be finished. What is tied to this appliance
     by an attachment or by a record is to be cleaned up. Any other snapshot may belong to a run through another appliance, and is
     left until its lease has ended.
+  - A set that is finished stands in for the backup of the run that asks only if that run would have accepted it now. The lease of
+    its snapshot has not ended, it holds all disks that the VM has now, and its consistency is in O(accept_consistency).
   - Runs on the appliance, as root (C(become)).
 author:
   - ovirt_community.backup contributors (@ovirt-community)
@@ -39,6 +41,23 @@ options:
         from its attachments to its copy.
     type: float
     default: 60.0
+  plans:
+    description:
+      - RV(ovirt_community.backup.backup_plan_info#module:plans); they tell which disks the VMs have now.
+    type: list
+    elements: dict
+    required: true
+  accept_consistency:
+    description:
+      - Which consistency the run that asks accepts, see RV(ovirt_community.backup.vm_snapshot#module:consistency).
+    type: list
+    elements: str
+    required: true
+  started:
+    description:
+      - RV(ovirt_community.backup.backup_plan_info#module:started), which the age of a set is told by.
+    type: str
+    required: true
 extends_documentation_fragment:
   - ovirt_community.backup.attributes.info_module
 seealso:
@@ -59,6 +78,9 @@ EXAMPLES = r"""
   ovirt_community.backup.backup_takeover_info:
     repository: /srv/backup
     leftovers: "{{ plan.leftovers }}"
+    plans: "{{ plan.plans }}"
+    accept_consistency: [offline, filesystem, unknown, crash]
+    started: "{{ plan.started }}"
   become: true
 """
 
@@ -79,6 +101,12 @@ vms:
         - The configuration of the VM is not in it; M(ovirt_community.backup.backup_set) takes it from the set.
       returned: success
       type: dict
+    stands_in:
+      description:
+        - Whether RV(ignore:take_over) counts as the backup of the run that asks. If not, it is finished as what it is, RV(ignore:notes) tell
+          why, and another backup is to be made.
+      returned: success
+      type: bool
     clean:
       description: The leftovers to detach and remove, after the set is finished.
       returned: success
@@ -109,7 +137,12 @@ def main() -> None:
     module = AnsibleModule(argument_spec=copy_args.TAKEOVER, supports_check_mode=True)
     edge.run(
         module,
-        lambda params: TakeoverInfo(params["repository"], params["leftovers"], params["silence"]),
+        lambda params: TakeoverInfo(
+            params["repository"],
+            params["leftovers"],
+            params["silence"],
+            copy_args.wanted(params),
+        ),
     )
 
 

@@ -114,10 +114,10 @@ def test_a_quick_copy_shows_no_progress(site: Site) -> None:
     assert "Envelope" not in backup.text, "but no configuration"
 
 
-def killed(site: Site, slow: int = SLOW) -> str:
+def killed(site: Site, slow: int = SLOW, **variables: object) -> str:
     """Kill a backup in the middle of its copy; its run id."""
     site.control.harm("backup01", slow=slow)
-    backup = site.back_up()
+    backup = site.back_up(**variables)
     until(site.copying)
     backup.kill()
     [directory] = site.inside("find", "/srv/backup", "-name", "unfinished.json")
@@ -151,6 +151,22 @@ def test_a_copy_that_has_ended_meanwhile_is_taken_over(site: Site) -> None:
     assert f"took over run {run_id}" in backup.text
     [directory] = site.sets()
     site.check_whole(directory)
+    site.check_nothing_left()
+
+
+def test_a_set_that_is_too_old_is_finished_as_what_it_is_and_a_backup_is_made(site: Site) -> None:
+    run_id = killed(site, vm_backup_lease_hours=0.0003)
+    site.control.harm("backup01", slow=0)
+    until(lambda: not site.inside("pgrep", "qemu-img"))
+    backup = site.back_up(vm_backup_takeover_seconds=1)
+    assert backup.ends() == 0, backup.text
+    assert f"The set that run {run_id} began at" in backup.text
+    assert "does not count as the backup of this run: its lease has ended" in backup.text
+    assert "took over" not in backup.text
+    manifests = [site.check_whole(directory) for directory in site.sets()]
+    [fresh] = [one for one in manifests if one["run_id"] != run_id]
+    assert len(manifests) == 2
+    assert f"Run {fresh['run_id']} on backup01" in backup.text
     site.check_nothing_left()
 
 

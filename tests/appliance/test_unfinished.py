@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.module.edge
 
 VM = str(uuid.uuid4())
 DISK = str(uuid.uuid4())
+WANTED = takeover.Wanted(datetime(2026, 11, 23, 2, tzinfo=UTC), {DISK: "a"}, ("unknown",))
 LEFT = takeover.Leftover(VM, "r1", "s1", "d", "ok", (DISK,)).facts()
 
 
@@ -65,7 +67,7 @@ def place(repository: Path) -> Path:
 
 
 def look(repository: Path, silence: float = 0.0) -> tuple[dict[str, Any], tuple[str, ...]]:
-    operation = unfinished.TakeoverInfo(str(repository), [LEFT], silence)
+    operation = unfinished.TakeoverInfo(str(repository), [LEFT], silence, lambda _vm: WANTED)
     result, warnings = perform(operation, check_mode=False)
     assert not result["changed"]
     return dict(result["vms"][VM]), warnings

@@ -33,7 +33,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.r
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.verify import (
     VerifySets,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import restore_images
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    restore_images,
+    takeover,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     ImageError,
     ImageMismatch,
@@ -128,7 +131,9 @@ def test_a_vm_that_cannot_be_looked_at_is_red_and_hides_no_other(repository: Pat
 
 def look_for_runs(repository: Path, vm: str) -> None:
     left = {"vm_id": vm, "run_id": "r", "snapshot_id": "s", "description": "", "status": "ok"}
-    unfinished.TakeoverInfo(str(repository), [{**left, "attached": []}], 0.0).plan()
+    wanted = takeover.Wanted(START, {}, ())
+    leftovers = [{**left, "attached": []}]
+    unfinished.TakeoverInfo(str(repository), leftovers, 0.0, lambda _vm: wanted).plan()
 
 
 def test_a_set_that_cannot_be_listed_is_neither_gone_nor_corrupt(repository: Path) -> None:

@@ -9,7 +9,7 @@ import os
 import stat
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import naming, takeover
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
@@ -69,7 +69,11 @@ class TakeoverInfo:
     """The operation behind ``backup_takeover_info``: look, and watch."""
 
     def __init__(
-        self, repository: str, leftovers: Sequence[Mapping[str, Any]], silence: float
+        self,
+        repository: str,
+        leftovers: Sequence[Mapping[str, Any]],
+        silence: float,
+        wanted: Callable[[str], takeover.Wanted],
     ) -> None:
         """Keep the request.
 
@@ -77,10 +81,12 @@ class TakeoverInfo:
             repository: Absolute path.
             leftovers: As ``backup_plan_info`` returned them.
             silence: Seconds for which a run that lives is not silent.
+            wanted: What the run that asks would accept as its backup of a VM, by the VM's id.
         """
         self._repository = repository.rstrip("/")
         self._leftovers = takeover.named(leftovers)
         self._silence = silence
+        self._wanted = wanted
 
     def plan(self) -> Plan:
         """Decide for each VM. Changes nothing."""
@@ -90,7 +96,7 @@ class TakeoverInfo:
         for vm_id in dict.fromkeys(one.vm_id for one in self._leftovers):
             records, faults = self._records(vm_id)
             found = [one for one in self._leftovers if one.vm_id == vm_id]
-            vms[vm_id] = takeover.decide(found, records, moved).result()
+            vms[vm_id] = takeover.decide(found, records, moved, self._wanted(vm_id)).result()
             warnings += faults
         return Plan(result={"vms": vms}, warnings=tuple(warnings))
 

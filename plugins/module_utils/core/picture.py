@@ -16,6 +16,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     InvalidRequest,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.times import age
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 BAD = "bad"
 WARN = "warn"
 GOOD = "good"
-_HOURS = 48
 _ORDER = (BAD, WARN, GOOD)
 
 
@@ -110,12 +110,6 @@ def picture(found: catalogue.Catalogue, request: ReportRequest, now: datetime) -
     vms = [_vm(vm_id, entries, request, now) for vm_id, entries in by_id.items()]
     vms.sort(key=lambda one: (_ORDER.index(one.level), one.name, one.id))
     return Picture(request, now, tuple(vms), found.strangers, tuple(found.unread()))
-
-
-def age(length: timedelta) -> str:
-    """A length of time in words: hours, from two days on in days."""
-    hours = int(length.total_seconds() // 3600)
-    return f"{hours} hours" if hours < _HOURS else f"{hours // 24} days"
 
 
 def _vm(

@@ -15,7 +15,12 @@ import posixpath
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import naming, sets, stamp
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    naming,
+    sets,
+    stamp,
+    times,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     BackupError,
     InvalidRequest,
@@ -189,17 +194,56 @@ def load(path: str, data: bytes) -> tuple[Record, str]:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What the run that asks would accept as its backup of a VM.
+
+    :param started: When that run began.
+    :param disks: Names of the disks that the VM has now, by their ids; None: nobody knows.
+    :param consistency: What ``vm_backup_accept_consistency`` names.
+    """
+
+    started: datetime
+    disks: Mapping[str, str] | None
+    consistency: tuple[str, ...]
+
+
+def shortcomings(one: Leftover, record: Record, wanted: Wanted) -> tuple[str, ...]:
+    """Why a set that a dead run began is not the backup that a run would make now."""
+    found = []
+    began = times.parse_time("started", record.facts["started"])
+    if one.expired:
+        found.append("its lease has ended")
+    if began > wanted.started:
+        found.append("it was begun later than this run, by its own record")
+    if wanted.disks is None:
+        found.append("nothing tells which disks the VM has now")
+    else:
+        held = {disk["disk_id"] for disk in record.facts["disks"]}
+        lacks = [alias for disk_id, alias in wanted.disks.items() if disk_id not in held]
+        if lacks:
+            found.append(f"it does not hold {', '.join(lacks)}, which the VM has now")
+    if record.facts["consistency"] not in wanted.consistency:
+        accepted = ", ".join(wanted.consistency)
+        found.append(
+            f"its consistency is {record.facts['consistency']}, and accepted are {accepted}"
+        )
+    return tuple(found)
+
+
+@dataclass(frozen=True)
 class Decision:
     """What to do about the leftovers of one VM.
 
     :param problems: Why nothing may be done, nor a backup begun.
     :param take_over: The set to finish; its snapshot is in ``clean`` too, for afterwards.
+    :param shortcomings: Why that set is not the backup of the run that asks, which makes its own then.
     :param clean: What to detach and remove.
     :param notes: What a person should read in the summary.
     """
 
     problems: tuple[str, ...] = ()
     take_over: Record | None = None
+    shortcomings: tuple[str, ...] = ()
     clean: tuple[Leftover, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
@@ -215,30 +259,31 @@ class Decision:
                 "path": record.path,
                 "images": sets.image_requests(record.request()),
             },
+            "stands_in": record is not None and not self.shortcomings,
             "clean": [one.facts() for one in self.clean],
             "notes": list(self.notes),
         }
 
 
-def decide(found: Sequence[Leftover], records: Sequence[Record], moved: Iterable[str]) -> Decision:
+def decide(
+    found: Sequence[Leftover], records: Sequence[Record], moved: Iterable[str], wanted: Wanted
+) -> Decision:
     """What to do about the leftovers of one VM.
 
     A run that moved while it was watched lives, and is left alone with all it has. Of the dead,
     the latest whose disks are all still attached is finished. Everything that is tied to this
     appliance, by an attachment or by a record in its repository, is cleaned up; what is not may
     belong to a run through another appliance, and is left until its lease has ended.
+
+    A set that is finished stands in for the backup of the run that asks only if that run would have
+    accepted it, had it made it itself.
     """
-    living = set(moved)
-    problems = [f"Run {one.run_id} is at work on this VM." for one in found if one.run_id in living]
-    problems += [
-        f"The snapshot of run {one.run_id} is {one.status}."
-        for one in found
-        if one.run_id not in living and one.status != "ok"
-    ]
+    problems = _in_the_way(found, set(moved))
     if problems:
-        return Decision(problems=tuple(problems))
+        return Decision(problems=problems)
     known = {(one.run_id, one.snapshot_id): one for one in records}
     take_over: Record | None = None
+    lacking: tuple[str, ...] = ()
     clean, notes = [], []
     for one in reversed(found):
         record = known.get((one.run_id, one.snapshot_id))
@@ -247,12 +292,31 @@ def decide(found: Sequence[Leftover], records: Sequence[Record], moved: Iterable
             continue
         clean.append(one)
         gone = _why_not(one, record)
-        if not gone and take_over is None:
+        if record and not gone and take_over is None:
             take_over = record
+            lacking = shortcomings(one, record, wanted)
+            notes += [_not_this_backup(record, lacking, wanted)] if lacking else []
         else:
             reason = gone or "a later one is finished"
             notes.append(f"Run {one.run_id} was killed; it was not taken over: {reason}.")
-    return Decision(take_over=take_over, clean=tuple(clean), notes=tuple(notes))
+    return Decision((), take_over, lacking, tuple(clean), tuple(notes))
+
+
+def _in_the_way(found: Sequence[Leftover], living: set[str]) -> tuple[str, ...]:
+    """Why nothing may be done about the leftovers of a VM."""
+    at_work = [f"Run {one.run_id} is at work on this VM." for one in found if one.run_id in living]
+    unfit = [one for one in found if one.run_id not in living and one.status != "ok"]
+    return (*at_work, *(f"The snapshot of run {one.run_id} is {one.status}." for one in unfit))
+
+
+def _not_this_backup(record: Record, reasons: Sequence[str], wanted: Wanted) -> str:
+    """Tell of a set that is finished as what it is."""
+    began = times.parse_time("started", record.facts["started"])
+    old = f", {times.age(wanted.started - began)} ago" if began <= wanted.started else ""
+    return (
+        f"The set that run {record.run_id} began at {record.facts['started']}{old}, does not count as the"
+        f" backup of this run: {'; '.join(reasons)}. It is finished as what it is, and a new backup is made."
+    )
 
 
 def _why_not(one: Leftover, record: Record | None) -> str:
@@ -261,6 +325,22 @@ def _why_not(one: Leftover, record: Record | None) -> str:
         return "it had not begun to copy, or had ended"
     missing = {disk["disk_id"] for disk in record.facts["disks"]} - set(one.attached)
     return "its disks are not attached any more" if missing else ""
+
+
+def wanted_of(
+    vm_id: str, plans: Iterable[Mapping[str, Any]], consistency: Iterable[str], started: datetime
+) -> Wanted:
+    """What a run would accept as its backup of a VM.
+
+    :param plans: As ``backup_plan_info`` returned them.
+    :raises InvalidRequest: They are not like that.
+    """
+    try:
+        mine = [plan for plan in plans if plan["vm"] and plan["vm"]["id"] == vm_id]
+        disks = {disk["disk_id"]: disk["alias"] for plan in mine for disk in plan["disks"]}
+    except (KeyError, TypeError) as exc:
+        raise InvalidRequest(f"plans are not as backup_plan_info returns them: {exc}.") from exc
+    return Wanted(started, disks if mine else None, tuple(consistency))
 
 
 def named(data: Iterable[Mapping[str, Any]]) -> tuple[Leftover, ...]:

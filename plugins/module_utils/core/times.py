@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     InvalidRequest,
 )
+
+_HOURS = 48
+"""From so many hours on, a length of time is told in days."""
 
 
 def read_time(text: str) -> datetime | None:
@@ -27,6 +30,12 @@ def read_time(text: str) -> datetime | None:
         return moment.astimezone(timezone.utc)
     except (ValueError, OverflowError):
         return None
+
+
+def age(length: timedelta) -> str:
+    """A length of time in words: hours, from two days on in days."""
+    hours = int(length.total_seconds() // 3600)
+    return f"{hours} hours" if hours < _HOURS else f"{hours // 24} days"
 
 
 def parse_time(what: str, text: str) -> datetime:

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import takeover, times
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     InvalidRequest,
 )
@@ -27,7 +30,20 @@ TAKEOVER: Spec = {
     "repository": {"type": "path", "required": True},
     "leftovers": {"type": "list", "elements": "dict", "required": True},
     "silence": {"type": "float", "default": 60.0},
+    "plans": {"type": "list", "elements": "dict", "required": True},
+    "accept_consistency": {"type": "list", "elements": "str", "required": True},
+    "started": {"type": "str", "required": True},
 }
+
+
+def wanted(params: Params) -> Callable[[str], takeover.Wanted]:
+    """What the run that asks would accept as its backup of a VM, by the VM's id.
+
+    :raises InvalidRequest: ``started`` is no time.
+    """
+    started = times.parse_time("started", params["started"])
+    plans, consistency = params["plans"], params["accept_consistency"]
+    return lambda vm_id: takeover.wanted_of(vm_id, plans, consistency, started)
 
 
 def following(params: Params, *, predict: bool) -> Following:

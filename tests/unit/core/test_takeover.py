@@ -66,6 +66,9 @@ def record(run: str = "old") -> Record:
     return Record(place(run), facts(run))
 
 
+WANTED = takeover.Wanted(NOW, dict.fromkeys(DISKS[:2], "a"), ("filesystem", "unknown"))
+
+
 def test_only_other_runs_of_the_owner_are_leftovers() -> None:
     late = stamp.make("awx", "late", NOW + timedelta(hours=1))
     early = stamp.make("awx", "early", NOW)
@@ -93,11 +96,12 @@ def test_only_other_runs_of_the_owner_are_leftovers() -> None:
 
 
 def test_a_whole_set_is_taken_over_and_its_snapshot_cleaned_up_after() -> None:
-    decision = takeover.decide([left()], [record()], [])
+    decision = takeover.decide([left()], [record()], [], WANTED)
     assert decision.take_over == record()
     assert decision.clean == (left(),)
     assert decision.problems == decision.notes == ()
     result = decision.result()
+    assert result["stands_in"]
     assert result["take_over"]["path"] == place()
     assert [one["dest"] for one in result["take_over"]["images"]] == [
         f"{place()}/{disk}.qcow2" for disk in DISKS[:2]
@@ -105,7 +109,7 @@ def test_a_whole_set_is_taken_over_and_its_snapshot_cleaned_up_after() -> None:
 
 
 def test_who_lives_is_left_alone() -> None:
-    decision = takeover.decide([left("a"), left("b")], [record("a")], ["b"])
+    decision = takeover.decide([left("a"), left("b")], [record("a")], ["b"], WANTED)
     assert decision.problems == ("Run b is at work on this VM.",)
     assert decision.take_over is None
     assert decision.clean == ()
@@ -113,7 +117,7 @@ def test_who_lives_is_left_alone() -> None:
 
 
 def test_a_locked_snapshot_is_left_alone() -> None:
-    decision = takeover.decide([left(status="locked")], [record()], [])
+    decision = takeover.decide([left(status="locked")], [record()], [], WANTED)
     assert decision.problems == ("The snapshot of run old is locked.",)
     assert decision.clean == ()
 
@@ -131,23 +135,76 @@ def test_a_locked_snapshot_is_left_alone() -> None:
 def test_what_cannot_be_finished_is_cleaned_up(
     found: Leftover, records: list[Record], note: str
 ) -> None:
-    decision = takeover.decide([found], records, [])
+    decision = takeover.decide([found], records, [], WANTED)
     assert decision.take_over is None
     assert decision.clean == (found,)
     assert note in decision.notes[0]
 
 
 def test_what_may_be_another_appliances_is_left() -> None:
-    decision = takeover.decide([left(attached=())], [], [])
+    decision = takeover.decide([left(attached=())], [], [], WANTED)
     assert decision.clean == ()
     assert "another appliance" in decision.notes[0]
 
 
 def test_of_several_the_latest_is_finished() -> None:
-    decision = takeover.decide([left("a"), left("b")], [record("a"), record("b")], [])
+    decision = takeover.decide([left("a"), left("b")], [record("a"), record("b")], [], WANTED)
     assert decision.take_over == record("b")
     assert {one.run_id for one in decision.clean} == {"a", "b"}
     assert "a later one" in decision.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("found", "change", "wanted", "reason"),
+    [
+        (left(expired=True), {}, WANTED, "its lease has ended"),
+        (left(), {"started": "2026-11-24T01:00:01Z"}, WANTED, "it was begun later than this run"),
+        (
+            left(),
+            {},
+            replace(WANTED, disks={**dict.fromkeys(DISKS[:2], "a"), DISKS[2]: "web01_new"}),
+            "it does not hold web01_new, which the VM has now",
+        ),
+        (left(), {}, replace(WANTED, disks=None), "nothing tells which disks the VM has now"),
+        (
+            left(),
+            {"consistency": "crash"},
+            WANTED,
+            "its consistency is crash, and accepted are filesystem, unknown",
+        ),
+    ],
+)
+def test_a_set_that_a_run_would_not_accept_now_is_not_its_backup(
+    found: Leftover, change: Mapping[str, Any], wanted: takeover.Wanted, reason: str
+) -> None:
+    """It is finished all the same, as what it is."""
+    begun = Record(place(), {**facts(), **change})
+    decision = takeover.decide([found], [begun], [], wanted)
+    assert decision.take_over == begun
+    assert decision.clean == (found,)
+    assert not decision.result()["stands_in"]
+    [note] = decision.notes
+    assert reason in note
+    assert "a new backup is made" in note
+
+
+def test_the_age_of_what_is_finished_is_told() -> None:
+    weeks = replace(WANTED, started=NOW + timedelta(days=20))
+    decision = takeover.decide([left(expired=True)], [record()], [], weeks)
+    assert "began at 2026-11-23T01:00:00Z, 21 days ago" in decision.notes[0]
+
+
+def test_what_the_vm_has_now_is_read_from_its_plan() -> None:
+    disks = [{"disk_id": DISKS[0], "alias": "web01_system", "format": "qcow2"}]
+    plans: list[dict[str, Any]] = [
+        {"vm": None, "disks": []},
+        {"vm": {"id": SOURCE.id}, "disks": disks},
+    ]
+    wanted = takeover.wanted_of(SOURCE.id, plans, ["crash"], NOW)
+    assert wanted == takeover.Wanted(NOW, {DISKS[0]: "web01_system"}, ("crash",))
+    assert takeover.wanted_of(DISKS[0], plans, [], NOW).disks is None
+    with pytest.raises(InvalidRequest, match="plans are not as"):
+        takeover.wanted_of(SOURCE.id, [{}], [], NOW)
 
 
 leftovers = st.builds(
@@ -167,7 +224,7 @@ leftovers = st.builds(
 def test_nothing_of_a_living_run_and_nothing_that_is_not_tied_to_us(
     found: list[Leftover], recorded: set[str], living: set[str]
 ) -> None:
-    decision = takeover.decide(found, [record(run) for run in sorted(recorded)], living)
+    decision = takeover.decide(found, [record(run) for run in sorted(recorded)], living, WANTED)
     if any(one.run_id in living or one.status != "ok" for one in found):
         assert decision.problems
         assert (decision.clean, decision.take_over) == ((), None)
