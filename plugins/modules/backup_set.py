@@ -195,6 +195,11 @@ options:
       - The VM's configuration, as RV(ovirt_community.backup.vm_ovf_info#module:ovf) of M(ovirt_community.backup.vm_ovf_info).
       - For O(state=present), by default the one that was given with O(state=prepared).
     type: str
+  ovf_sha256:
+    description:
+      - RV(ovirt_community.backup.vm_ovf_info#module:ovf_sha256) of M(ovirt_community.backup.vm_ovf_info), the proof that O(ovf) arrived as
+        the engine gave it. Nothing is stored if it did not.
+    type: str
 extends_documentation_fragment:
   - ovirt_community.backup.attributes
 seealso:
@@ -241,6 +246,7 @@ EXAMPLES = r"""
     disks: "{{ attached.disks }}"
     images: "{{ copied.images }}"
     ovf: "{{ configuration.ovf }}"
+    ovf_sha256: "{{ configuration.ovf_sha256 }}"
   become: true
 """
 

@@ -98,6 +98,13 @@ ovf:
   returned: success
   type: str
   sample: <?xml version="1.0" encoding="UTF-8"?><ovf:Envelope ...
+ovf_sha256:
+  description:
+    - SHA-256 of RV(ovf) in UTF-8, in hexadecimal; the option
+      O(ovirt_community.backup.backup_set#module:ovf_sha256) of M(ovirt_community.backup.backup_set).
+  returned: success
+  type: str
+  sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 seconds:
   description: Seconds that the task took.
   returned: success

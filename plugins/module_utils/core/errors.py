@@ -11,6 +11,7 @@ The modules' edge catches :class:`BackupError` in one place and hands ``code``, 
     BackupError
     |-- InvalidRequest          what was asked for makes no sense; nothing was tried
     |-- MissingDependency       a library or a program is not there
+    |-- ValueMasked             a value did not arrive as it was sent; nothing was stored
     |-- NotFound                a name or an id matches nothing
     |-- Ambiguous               a name matches several
     |-- Refused                 a rule forbids it (core/rules.py); nothing was changed
@@ -65,6 +66,15 @@ class InvalidRequest(BackupError):
     """The parameters contradict each other or name something impossible."""
 
     code = "invalid_request"
+
+
+class ValueMasked(BackupError):
+    """A value did not arrive as it was sent; as a rule a secret occurs in it, and Ansible masked it.
+
+    ``details["values"]`` names the values, never the secret.
+    """
+
+    code = "value_masked"
 
 
 class MissingDependency(BackupError):

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    arrival,
     naming,
     sets,
     stamp,
@@ -347,7 +348,10 @@ def named(data: Iterable[Mapping[str, Any]]) -> tuple[Leftover, ...]:
     """Leftovers as ``backup_plan_info`` returned them.
 
     :raises InvalidRequest: They are not like that.
+    :raises ValueMasked: One did not arrive as it was sent.
     """
+    data = list(data)
+    arrival.check_unmasked({"leftovers": data})
     try:
         made = [Leftover(**{**one, "attached": tuple(one["attached"])}) for one in data]
     except (KeyError, TypeError) as exc:

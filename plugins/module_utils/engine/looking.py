@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    arrival,
     overview,
     rules,
     stamp,
@@ -159,6 +160,7 @@ class VmOvf(Look):
                 "vm": {"id": vm.id, "name": vm.name},
                 "snapshot": snapshot_facts(snapshot) if snapshot else None,
                 "ovf": ovf,
+                "ovf_sha256": arrival.digest(ovf),
             }
         )
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import takeover
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    arrival,
+    takeover,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     InvalidRequest,
 )
@@ -112,6 +115,7 @@ SET: Spec = {
     "disks": {"type": "list", "elements": "dict", "required": True},
     "images": {"type": "list", "elements": "dict"},
     "ovf": {"type": "str", "no_log": True},
+    "ovf_sha256": {"type": "str"},
 }
 
 SET_REQUIRED_IF = [
@@ -149,7 +153,9 @@ def prepare_request(params: Params) -> PrepareRequest:
     """What ``backup_set`` is asked to prepare.
 
     :raises InvalidRequest: A time is none.
+    :raises ValueMasked: A value did not arrive as it was sent.
     """
+    _check_arrival(params)
     for key in ("asked", "there"):
         text = (params.get("snapshot") or {}).get(key)
         if text and not TIME.match(text):
@@ -166,8 +172,23 @@ def prepare_request(params: Params) -> PrepareRequest:
     )
 
 
+def _check_arrival(params: Params) -> None:
+    """Everything that a set says comes through results of other tasks."""
+    ovf, sha256 = params.get("ovf"), params.get("ovf_sha256")
+    if ovf is not None and sha256 is not None:
+        arrival.check_digest("ovf", ovf, sha256)
+    # The configuration and a VM's description may hold asterisks of their own.
+    described = {key: value for key, value in params["vm"].items() if key != "description"}
+    plain = {key: value for key, value in params.items() if key not in ("ovf", "ovf_sha256")}
+    arrival.check_unmasked({**plain, "vm": described})
+
+
 def finish_request(params: Params) -> FinishRequest:
-    """What ``backup_set`` is asked to finish."""
+    """What ``backup_set`` is asked to finish.
+
+    :raises ValueMasked: A value did not arrive as it was sent.
+    """
+    _check_arrival(params)
     taken = ("run_id", "correlation_id", "started", "finished", "vm", "snapshot", "versions")
     consistency = {"level": params["consistency"], "evidence": params["evidence"]}
     return FinishRequest(

@@ -14,10 +14,12 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, Callable, NoReturn, Protocol
 
+from ansible.module_utils.common.parameters import remove_values
+
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import BackupError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ansible.module_utils.basic import AnsibleModule
 
@@ -43,9 +45,24 @@ def run(module: AnsibleModule, build: Callable[[Mapping[str, Any]], Operation]) 
         result, warnings = perform(build(module.params), check_mode=module.check_mode)
     except Exception as exc:  # noqa: BLE001  (the edge)
         module.fail_json(**failure(exc))
+    _leave_whole(module, result, warnings)
+
+
+def _leave_whole(
+    module: AnsibleModule, result: Mapping[str, Any], warnings: Iterable[str]
+) -> NoReturn:
+    """Return a result as it is, masking only what was given to the module and what is for people.
+
+    Ansible replaces a secret wherever its text occurs in a result, without a word. With the password
+    ``1024`` it would replace the sizes of memory in a VM's configuration, and a backup would store
+    that. A result says what the engine and the appliance have; no login is ever part of it.
+    """
+    secrets = module.no_log_values
+    given = remove_values(module.params, secrets)
     for warning in warnings:
-        module.warn(warning)
-    module.exit_json(**result)
+        module.warn(remove_values(warning, secrets))
+    module.no_log_values = set()
+    module.exit_json(**result, invocation={"module_args": given})
 
 
 def perform(operation: Operation, *, check_mode: bool) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import arrival
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     InvalidRequest,
 )
@@ -174,7 +175,10 @@ def snapshot_request(params: Params) -> SnapshotRequest:
 
     :raises InvalidRequest: the engine would shorten the correlation id, and it would not be found
         again (contract section 9).
+    :raises ValueMasked: the description was masked: a later run would not find its snapshot, and
+        none would be found to be removed.
     """
+    arrival.check_unmasked({"snapshot": params["snapshot"]})
     mark = params["correlation_id"] or str(uuid.uuid4())
     if not _CORRELATION.fullmatch(mark):
         raise InvalidRequest(

@@ -45,6 +45,7 @@ class Module:
     warnings: list[str] = field(default_factory=list)
     failed: bool | None = None
     result: dict[str, Any] = field(default_factory=dict)
+    no_log_values: set[str] = field(default_factory=set)
 
     def warn(self, text: str) -> None:
         assert self.failed is None
