@@ -15,6 +15,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from appliance import stored
 from appliance.loops import MIB, LoopAppliance
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import backup_set
@@ -38,7 +39,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.module.edge
 
 SCHEMA = Path(__file__).resolve().parents[2] / "docs/schema/manifest-1.schema.json"
 VM = {"id": str(uuid.uuid4()), "name": "web/01\n-rf", "cluster": "C", "data_center": "D"}
-OVF = '<?xml version="1.0" encoding="UTF-8"?><ovf:Envelope name="wéb"/>\n'
 COMMON = {"run_id": "run1", "started": "2026-11-23T01:00:00Z"}
 
 
@@ -58,6 +58,12 @@ def disk(serial: str, size: int, *, bootable: bool = False) -> dict[str, Any]:
         "interface": "virtio",
         "format": "raw",
     }
+
+
+def configuration(disks: list[dict[str, Any]]) -> str:
+    """The VM's configuration, with these disks."""
+    known = [{**one, "id": one["disk_id"], "alias": f"wéb {one['alias']}"} for one in disks]
+    return stored.ovf(VM["id"], known).decode()
 
 
 def prepare(repository: Path, disks: list[dict[str, Any]], fmt: str) -> backup_set.PrepareSet:
@@ -80,7 +86,7 @@ def finish(
         "versions": {"engine": "4.5.7", "collection": "0.1.0", "qemu_img": "", "ansible": ""},
         "disks": disks,
         "images": images,
-        "ovf": OVF,
+        "ovf": configuration(disks),
         **changes,
     }
     return backup_set.FinishSet(appliance_args.finish_request(params))
@@ -159,7 +165,7 @@ def test_a_finished_set_is_restored_by_its_readme_alone(
         assert entry["content_sha256"] == hashlib.sha256(data).hexdigest()
         file = (filled.path / entry["file"]).read_bytes()
         assert entry["file_sha256"] == hashlib.sha256(file).hexdigest()
-    assert (filled.path / "vm.ovf").read_text() == OVF
+    assert (filled.path / "vm.ovf").read_text() == configuration(filled.disks)
 
     readme = (filled.path / "README").read_text()
     commands = [
@@ -257,7 +263,7 @@ def record_params(repository: Path, filled: Filled) -> dict[str, Any]:
         "evidence": [],
         "versions": {},
         "compression": "none",
-        "ovf": OVF,
+        "ovf": configuration(filled.disks),
     }
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
+from appliance import stored
 from appliance.loops import MIB, LoopAppliance
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.module import edge
@@ -100,7 +101,7 @@ def test_a_set_from_preflight_to_manifest(
         }
         for serial in serials
     ]
-    common = {
+    common: dict[str, Any] = {
         "run_id": "r1",
         "started": "2026-11-23T01:00:00Z",
         "vm": {"id": str(uuid.uuid4()), "name": "wéb 01"},
@@ -134,7 +135,9 @@ def test_a_set_from_preflight_to_manifest(
         "finished": "2026-11-23T01:05:00Z",
         "snapshot": {"id": str(uuid.uuid4())},
         "images": copied["images"],
-        "ovf": "<ovf:Envelope/>",
+        "ovf": stored.ovf(
+            common["vm"]["id"], [{**disk, "id": disk["disk_id"]} for disk in disks]
+        ).decode(),
         **common,
     }
     predicted = ansible("backup_set", check=True, **facts)

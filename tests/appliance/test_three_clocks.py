@@ -23,7 +23,7 @@ from typing import Any
 import jinja2
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from appliance.stored import MIB, iso, uuid
+from appliance.stored import MIB, iso, ovf, uuid
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +36,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.p
     PruneSets,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    arrival,
     catalogue,
     retention,
 )
@@ -197,6 +198,7 @@ def back_up(path: Path, number: int, night: Night) -> None:
         "source_interface": "virtio",
         "source_bootable": True,
     }
+    text = ovf(VM, [{**disk, "id": DISK}]).decode()
     known: Args = {
         "vm_backup_repository": str(path),
         "vm_backup_plan": {
@@ -220,7 +222,7 @@ def back_up(path: Path, number: int, night: Night) -> None:
         "vm_backup_format": "raw",
         "vm_backup_compression": "none",
         "vm_backup_attached": {"disks": [disk]},
-        "vm_backup_ovf": {"ovf": "<ovf/>"},
+        "vm_backup_ovf": {"ovf": text, "ovf_sha256": arrival.digest(text)},
     }
     known["vm_backup_asked"] = rendered(ASKED, known, start)
 

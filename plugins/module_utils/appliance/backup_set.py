@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
     files,
+    restore_source,
     unfinished,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
     manifest,
+    ovf,
+    restore_images,
     sets,
     takeover,
 )
@@ -58,7 +61,10 @@ class RemoveFile:
 
 
 class PrepareSet:
-    """Make the directory of a new set, and name its files."""
+    """Make the directory of a new set, and name its files.
+
+    What a restore would refuse of the configuration is refused here, before hours of copying.
+    """
 
     def __init__(self, request: sets.PrepareRequest, now: Callable[[], float] = time.time) -> None:
         """Keep the request.
@@ -74,12 +80,19 @@ class PrepareSet:
         """Name everything; see which directories are missing.
 
         :raises InvalidRequest: The repository is not there.
+        :raises OvfInvalid: A restore would refuse the configuration.
         """
         names = sets.names(self._request)
         if not os.path.isdir(self._request.repository):
             raise InvalidRequest(
                 f"The repository {self._request.repository} is no directory.",
                 hint="Mount the container disk, and make the directory.",
+            )
+        if self._request.ovf is not None:
+            restore_images.check_belongs(
+                self._request.vm[1],
+                [disk.id for disk in self._request.disks],
+                ovf.read(self._request.ovf),
             )
         directories = (names.vm_directory, names.path)
         missing = [path for path in directories if not files.is_directory(path)]
@@ -115,7 +128,7 @@ class PrepareSet:
 
 
 class FinishSet:
-    """Write what describes a set, the manifest last."""
+    """Write what describes a set; the manifest last, and only when a restore would take the set."""
 
     def __init__(self, request: sets.FinishRequest) -> None:
         """Keep the request."""
@@ -126,6 +139,7 @@ class FinishSet:
 
         :raises ImageMismatch: An image is missing or of another size.
         :raises Refused: A different manifest is there.
+        :raises OvfInvalid: A restore would refuse the configuration.
         """
         path = sets.plain_path("path", self._request.path)
         if not files.is_directory(path):
@@ -136,15 +150,14 @@ class FinishSet:
         target = f"{path}/{MANIFEST}"
         known = read_manifest(path) if os.path.lexists(target) else None
         wanted, contents = sets.build(request, known, _clocks(path))
+        restore_images.check_agreement(wanted, ovf.read(request.ovf or ""))
         found = {disk.file: _look(f"{path}/{disk.file}") for disk in wanted.disks}
         sets.check_images(wanted, found)
         if known:
             sets.check_same(target, known, wanted)
-        steps = tuple(
-            WriteFile(f"{path}/{name}", data)
-            for name, data in contents.items()
-            if _content(f"{path}/{name}", len(data)) != data
-        )
+        steps = _missing(path, contents)
+        if not steps:
+            restore_source.prove(path, contents[MANIFEST])
         record = unfinished.record_of(path)
         done = (RemoveFile(record),) if os.path.lexists(record) else ()
         changed = {os.path.basename(step.path) for step in steps}
@@ -160,13 +173,27 @@ class FinishSet:
         )
 
     def execute(self, plan: Plan) -> Mapping[str, Any]:
-        """Write the files in the plan's order, each whole and durable before the next."""
+        """Write the files in the plan's order, each whole and durable before the next.
+
+        :raises BackupError: A restore would refuse what is on the disk; there is no manifest then.
+        """
         for step in plan.steps:
             if isinstance(step, RemoveFile):
                 os.unlink(step.path)
-            else:
-                files.write_whole(step.path, step.data, _MODE)
+                continue
+            if os.path.basename(step.path) == MANIFEST:
+                restore_source.prove(os.path.dirname(step.path), step.data)
+            files.write_whole(step.path, step.data, _MODE)
         return {}
+
+
+def _missing(path: str, contents: Mapping[str, bytes]) -> tuple[WriteFile, ...]:
+    """What is not there, or not with this content."""
+    return tuple(
+        WriteFile(f"{path}/{name}", data)
+        for name, data in contents.items()
+        if _content(f"{path}/{name}", len(data)) != data
+    )
 
 
 def _clocks(path: str) -> dict[str, str] | None:

@@ -10,6 +10,7 @@ import os
 import posixpath
 import stat
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -52,11 +53,8 @@ class RestoreSource:
         restore_images.check_source(self._request)
         qemu.locate()  # What the restore will need is missed before anything is made.
         entry, warnings = self._entry()
-        found = restore_images.good_manifest(entry, self._request.disks)
-        restore_images.check_whole(found)
+        found, text = read_set(entry, self._request.disks)
         chosen = restore_images.select(found, self._request.disks)
-        text = _configuration(entry.path, found)
-        restore_images.check_agreement(found, ovf.read(text))
         with held(entry.path):
             check_images(entry.path, chosen, verify=self._request.verify)
         return Plan(
@@ -90,6 +88,44 @@ class RestoreSource:
             raise
         passed = catalogue.passed_over(found.entries, entry, request.before)
         return entry, (*(f"{one.path} {one.reason}." for one in hidden), *passed)
+
+
+def read_set(entry: catalogue.Entry, words: Sequence[str] = ()) -> tuple[manifest.Manifest, str]:
+    """The manifest and the configuration of a set, which agree.
+
+    :param words: Names or ids of the disks that are wanted; none means all.
+    :raises BackupError: The set is none, or damaged, or what it says does not agree.
+    """
+    found = restore_images.good_manifest(entry, words)
+    restore_images.check_whole(found)
+    text = _configuration(entry.path, found)
+    restore_images.check_agreement(found, ovf.read(text))
+    return found, text
+
+
+def prove(path: str, data: bytes) -> None:
+    """Read a set from the disk as a restore would, before its manifest is written.
+
+    Only the bytes of the images are not read again: the copy has proven them.
+
+    :param data: The manifest to come.
+    :raises BackupError: A restore would refuse the set.
+    """
+    above, name = posixpath.split(sets.plain_path("path", path))
+    top, vm_directory = posixpath.split(above)
+    try:
+        fd = os.open(above, repository.DIRECTORY)
+    except OSError as exc:
+        raise ImageError(f"{above} could not be read: {exc.strerror}.") from exc
+    try:
+        seen = repository.see(fd, vm_directory, name, set())
+    finally:
+        os.close(fd)
+    if not seen:
+        raise ImageError(f"The set {path} is not there any more.")
+    entry = catalogue.judge(top, replace(seen[0], manifest=data))
+    found, _text = read_set(entry)
+    check_images(entry.path, found.disks, verify=False)
 
 
 def entry_at(path: str) -> catalogue.Entry:

@@ -195,11 +195,19 @@ def check_agreement(manifest: Manifest, configuration: Configuration) -> None:
 
     :raises OvfInvalid: It names another VM, or lacks a disk of the set.
     """
+    check_belongs(manifest.vm.id, [disk.id for disk in manifest.disks], configuration)
+
+
+def check_belongs(vm_id: str, disk_ids: Sequence[str], configuration: Configuration) -> None:
+    """The same for a set that has no manifest yet.
+
+    :raises OvfInvalid: It names another VM, or lacks one of the disks.
+    """
     faults = []
-    if configuration.vm_id != manifest.vm.id:
+    if configuration.vm_id != vm_id:
         faults.append(f"is that of another VM, {configuration.vm_id!r}")
     known = {disk.disk_id for disk in configuration.disks}
-    faults += [f"does not name disk {d.id}" for d in manifest.disks if d.id not in known]
+    faults += [f"does not name disk {disk_id}" for disk_id in disk_ids if disk_id not in known]
     if faults:
         raise OvfInvalid(
             f"The configuration (OVF) {'; '.join(faults)}.",

@@ -75,6 +75,7 @@ class PrepareRequest:
     :param run: UTC time and run id.
     :param format: Of the images to come.
     :param record: What a later run needs to finish the set; None for no record.
+    :param ovf: The VM's configuration, if it is known already.
     """
 
     repository: str
@@ -83,6 +84,7 @@ class PrepareRequest:
     disks: tuple[DiskFacts, ...]
     format: str
     record: bytes | None = None
+    ovf: str | None = None
 
 
 @dataclass(frozen=True)

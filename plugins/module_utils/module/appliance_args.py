@@ -169,6 +169,7 @@ def prepare_request(params: Params) -> PrepareRequest:
         disks=disk_facts(params["disks"]),
         format=params["format"],
         record=takeover.dump(params, params["ovf"] or "") if params.get("snapshot") else None,
+        ovf=params.get("ovf"),
     )
 
 

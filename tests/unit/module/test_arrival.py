@@ -114,9 +114,10 @@ def returned(
 ) -> dict[str, Any]:
     """What a module of the engine prints, made by the real AnsibleModule of this environment."""
     options = {"vm": password, "auth": {"url": "https://e", "username": "u", "password": password}}
-    with patch_module_args(options), pytest.raises(SystemExit):
-        spec = engine_args.engine_spec(vm={"type": "str"})
-        edge.run(AnsibleModule(argument_spec=spec), lambda _params: operation)
+    with patch_module_args(options):
+        module = AnsibleModule(argument_spec=engine_args.engine_spec(vm={"type": "str"}))
+        with pytest.raises(SystemExit):
+            edge.run(module, lambda _params: operation)
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     return found
 
