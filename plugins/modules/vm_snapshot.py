@@ -25,6 +25,9 @@ options:
   snapshot:
     description:
       - Description of the snapshot, matched as a whole. To find one that exists its id will do, too.
+      - The engine takes ASCII and letters of any script, up to 4,000 characters; anything else is refused before anything is sent.
+      - A snapshot is removed only if it still is what was found - a regular one with the same description - since the engine
+        gives the id of a creation that failed to the next snapshot.
     type: str
     required: true
     aliases:
@@ -40,6 +43,8 @@ options:
   disks:
     description:
       - Ids or names of disks of the VM to include when the snapshot is made. All that can be if empty.
+      - A disk that is not plugged is included, too; but while the VM runs the engine removes no snapshot that has one. A warning
+        says so.
     type: list
     elements: str
     default: []

@@ -8,6 +8,7 @@ The SDK's writers know no ``<link>`` and no ``<actions>``; both are added to the
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ T = TypeVar("T")
 DECLARATION = b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 # The reader and writer tables of the SDK are filled when these are imported.
 LOADED = (readers, writers)
+BARE = re.compile(r"<([\w:]+) />")
 # Elements that hold a date, by how their names end.
 DATES = ("date", "time", "last_updated")
 
@@ -110,8 +112,8 @@ def tree(body: Entity | Listing) -> ET.Element:
 
 
 def dump(node: ET.Element) -> bytes:
-    """An element as a document."""
-    text = ET.tostring(node, encoding="unicode")
+    """An element as a document. An empty text has two tags, as the engine writes it: the SDK reads one as None."""
+    text = BARE.sub(r"<\1></\1>", ET.tostring(node, encoding="unicode"))
     return DECLARATION + text.encode()
 
 
