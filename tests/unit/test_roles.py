@@ -53,3 +53,41 @@ def test_guides_name_options_of_the_appliances_role_that_exist() -> None:
     }
     assert named
     assert named <= set(options(ROOT / "roles/backup_appliance"))
+
+
+PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
+TASK_FILES = [*PLAYBOOKS, *sorted((ROOT / "roles").glob("*/tasks/*.yml"))]
+WITHIN = ("block", "rescue", "always", "tasks", "pre_tasks", "post_tasks", "handlers")
+AT_ONCE = {
+    f"ansible.builtin.{name}"
+    for name in ("assert", "debug", "fail", "include_tasks", "set_fact", "set_stats")
+}
+"""Actions that the controller does by itself, at once."""
+WORKING = ("disk_image_copy", "disk_image_restore", "disk_device_release", "disk_snapshot_detach")
+
+
+def tasks_in(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every task, also those in blocks and plays."""
+    found = []
+    for entry in entries:
+        inner = [one for key in WITHIN for one in entry.get(key) or []]
+        found += tasks_in(inner) if inner else [entry]
+    return found
+
+
+def actions(task: dict[str, Any]) -> list[str]:
+    """The module that a task runs; none for a play of roles."""
+    return [key for key in task if key.count(".") == 2]
+
+
+@pytest.mark.parametrize("path", TASK_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_limit_of_the_site_cuts_a_task(path: Path) -> None:
+    """``ANSIBLE_TASK_TIMEOUT`` would cut a copy, and the release after it. Our tasks have limits of their own."""
+    tasks = [one for one in tasks_in(load(path)) if not set(actions(one)) <= AT_ONCE]
+    assert [one["name"] for one in tasks if one.get("timeout") != 0] == []
+
+
+def test_the_walk_sees_the_tasks() -> None:
+    names = {name for path in TASK_FILES for one in tasks_in(load(path)) for name in actions(one)}
+    ours = {name for name in names if name.startswith("ovirt_community.backup.")}
+    assert {f"ovirt_community.backup.{name}" for name in WORKING} <= ours
