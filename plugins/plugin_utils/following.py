@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from ansible import constants as C  # noqa: N812 - as everywhere in Ansible
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
@@ -36,6 +37,9 @@ LONGEST_SLICE = 30.0
 
 _ANSWER_SECONDS = 120
 """How much longer than its slice a call may take before its connection counts as lost."""
+
+_FOR_PEOPLE = ("awx_display", "debug", "default", "dense", "diy", "minimal", "unixy", "yaml")
+"""Stdout callbacks whose output may have a line more; with that of others, such as json, programs work."""
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
@@ -146,7 +150,21 @@ class Follower:
             return 0.0
 
     def _tell(self, text: str) -> None:
-        self._display.display(text)
+        tell(self._display, text)
+
+
+def tell(display: Display, text: str) -> None:
+    """Show a line while a task runs, where it disturbs no program that reads the play's output."""
+    callback = str(C.config.get_config_value("DEFAULT_STDOUT_CALLBACK"))
+    display.display(text, stderr=not read_by_people(callback))
+
+
+def read_by_people(callback: str) -> bool:
+    """Whether what a stdout callback prints is for people. Of one that is not known, it is not.
+
+    :param callback: Its name, with or without its collection.
+    """
+    return callback.rpartition(".")[2] in _FOR_PEOPLE
 
 
 def lost_because(result: Mapping[str, Any]) -> str:
