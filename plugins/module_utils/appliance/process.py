@@ -15,6 +15,7 @@ import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import scope
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import Outcome
 
 if TYPE_CHECKING:
@@ -97,8 +98,13 @@ def run(argv: Sequence[str], tell: Callable[[str], None] | None = None) -> Outco
     return Process(argv, tell).wait()
 
 
-def detach(work: Callable[[], None], log: str, keep: int) -> None:
-    """Do some work in a process of its own that outlives us, our session and our terminal.
+def detach(
+    work: Callable[[], None],
+    log: str,
+    keep: int,
+    leave: Callable[[], None] = scope.leave_login,
+) -> None:
+    """Do some work in a process of its own that outlives us, our session, our terminal and our login.
 
     Whatever the work needs must be imported by now: Ansible removes a module's archive when the
     module ends. The process holds nothing open that is ours but ``keep``.
@@ -107,6 +113,7 @@ def detach(work: Callable[[], None], log: str, keep: int) -> None:
         work: What to do. Its process ends when this returns.
         log: File for what the process prints; replaced.
         keep: A descriptor that stays open as long as the process lives.
+        leave: Takes the process out of the login that started it.
 
     Raises:
         OSError: No process could be made.
@@ -119,6 +126,7 @@ def detach(work: Callable[[], None], log: str, keep: int) -> None:
         os.setsid()
         if os.fork() == 0:
             _let_go(log, keep)
+            leave()
             work()
     finally:
         if sys.exc_info()[0]:
