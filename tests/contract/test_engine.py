@@ -256,6 +256,17 @@ def test_an_attachment_does_not_say_what_it_is(bench: Bench) -> None:
     assert bench.engine.disk(disk.disk_id) is not None
 
 
+def test_what_the_engine_fails_over_is_told_as_that(bench: Bench) -> None:
+    """Section 0.2: an id of a disk that is none is 500 and a page with a stack trace."""
+    snapshot_id = bench.snapshot()
+    with pytest.raises(EngineFault, match="Invalid UUID string: none") as caught:
+        bench.engine.attach(
+            bench.appliance.id, DiskId("none"), snapshot_id, AttachSettings(active=False)
+        )
+    assert caught.value.details["status"] == 500
+    assert "engine.log" in caught.value.hint
+
+
 def test_a_plugged_disk_is_unplugged_by_detach(bench: Bench) -> None:
     snapshot_id = bench.snapshot()
     [disk, *_disks] = bench.disks(snapshot_id)

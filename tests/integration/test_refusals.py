@@ -293,6 +293,21 @@ def test_an_unknown_snapshot_is_attached_already(scene: Scene) -> None:
     assert scene.attached() == {"web01_data": new}
 
 
+def test_a_disk_that_was_renamed_while_it_is_attached(scene: Scene) -> None:
+    """Old events and snapshots keep the old name; ids and the names of now find the disk all the same."""
+    old, _new = scene.snapshot(description="old"), scene.snapshot()
+    scene.attach("web01_data", old)
+    scene.control.patch("disks", scene.disk_ids("web01")["web01_data"], alias="renamed")
+    [held] = scene.one("disk_snapshot_info", {"vm": "backup01"})["attachments"]
+    assert (held["alias"], held["snapshot_id"], held["evidence"]) == ("renamed", old, "event")
+    options = {**ATTACH, "snapshot": "old", "disks": ["renamed"]}
+    again = scene.one("disk_snapshot_attach", options)
+    assert (again.changed, [one["alias"] for one in again["disks"]]) == (False, ["renamed"])
+    of_old = {"vm": "backup01", "source_vm": "web01", "snapshot": "old"}
+    assert scene.one("disk_snapshot_detach", of_old).changed
+    assert scene.attached() == {}
+
+
 def test_the_same_snapshot_with_other_settings(scene: Scene) -> None:
     night = scene.snapshot()
     scene.attach("web01_data", night, settings=AttachSettings(read_only=False))

@@ -7,7 +7,8 @@ What can be known, best first:
 
 1. While a disk snapshot is attached, its snapshot cannot be removed. So if the disk is part of
    exactly one snapshot, that is the one.
-2. Our attach sends the snapshot's id as correlation id, and event 2016 gives it back.
+2. Our attach sends the snapshot's id as correlation id, and event 2016 gives it back. It names the disk by
+   its alias of that moment: after a rename the snapshots' configurations, which keep old names too, tell it.
 3. Otherwise it is unknown, and nobody guesses.
 """
 
@@ -17,13 +18,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
         Attachment,
         DiskId,
         Event,
         Layer,
+        SnapshotDisk,
         SnapshotId,
         VmId,
     )
@@ -42,6 +44,7 @@ class Holding:
 
     ``is_disk_snapshot``: the disk is in snapshots, none of which is the holder's.
     ``evidence``: only_snapshot, event or unknown. ``candidates``: every snapshot it could be.
+    ``former_names``: what the disk was called before, where that had to be known.
     """
 
     attachment: Attachment
@@ -50,6 +53,12 @@ class Holding:
     snapshot_id: SnapshotId | None = None
     evidence: str = UNKNOWN
     candidates: tuple[SnapshotId, ...] = ()
+    former_names: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names under which events may tell of the disk: an event keeps the one of its moment."""
+        return (self.alias, *self.former_names)
 
     @property
     def disk_id(self) -> DiskId:
@@ -84,35 +93,35 @@ def is_disk_snapshot(layers: Iterable[Layer], holder_snapshots: Iterable[Snapsho
 
 
 def attached_snapshot(
-    attachment: Attachment, alias: str, layers: Sequence[Layer], events: Iterable[Event]
+    attachment: Attachment, names: Collection[str], layers: Sequence[Layer], events: Iterable[Event]
 ) -> tuple[SnapshotId | None, str]:
     """Tell which snapshot is attached, and how that is known.
 
+    :param names: The alias of the disk, and former ones.
     :param layers: Frozen volumes of the disk.
     :param events: Events 2016 and 2018 of the holder.
     """
     candidates = {layer.snapshot_id for layer in layers}
     if len(candidates) == 1:
         return next(iter(candidates)), ONLY_SNAPSHOT
-    standing = {event.correlation_id for event in attach_events(events, attachment.vm_id, alias)}
+    standing = {event.correlation_id for event in attach_events(events, attachment.vm_id, names)}
     told = [one for one in candidates if one in standing]
     return (told[0], EVENT) if len(told) == 1 else (None, UNKNOWN)
 
 
-def attach_events(events: Iterable[Event], vm_id: VmId, alias: str) -> list[Event]:
+def attach_events(events: Iterable[Event], vm_id: VmId, names: Collection[str]) -> list[Event]:
     """The attach events that no later detach event has ended, oldest first.
 
     Events name the disk by its alias only (contract section 12), and several disks of a VM may
     have one alias. So as long as more than one of them is attached, nothing tells which of them a
     detach event is about, and all their attach events are kept.
     """
-    start = f"Disk {alias} was successfully "
     about = [
         event
         for event in events
         if event.code in (EVENT_ATTACHED, EVENT_DETACHED)
         and event.vm_id in (None, vm_id)
-        and event.description.startswith(start)
+        and _names_one_of(event, names)
     ]
     standing: list[Event] = []
     attached = 0
@@ -127,16 +136,56 @@ def attach_events(events: Iterable[Event], vm_id: VmId, alias: str) -> list[Even
     return standing
 
 
+def _names_one_of(event: Event, names: Collection[str]) -> bool:
+    return event.description.startswith(tuple(f"Disk {one} was successfully " for one in names))
+
+
+def was_renamed(held: Holding, events: Iterable[Event]) -> bool:
+    """Whether the disk may have been attached under another name.
+
+    Nothing tells the snapshot by its name of now, and an event under another name would.
+    """
+    return (
+        held.is_disk_snapshot
+        and held.snapshot_id is None
+        and any(
+            event.code == EVENT_ATTACHED
+            and event.vm_id in (None, held.attachment.vm_id)
+            and event.correlation_id in held.candidates
+            and not _names_one_of(event, held.names)
+            for event in events
+        )
+    )
+
+
+def former_names(
+    disk_id: DiskId, recorded: Iterable[SnapshotDisk], taken: Collection[str]
+) -> tuple[str, ...]:
+    """What a disk was called when its snapshots were made, as far as no other disk can be meant.
+
+    :param recorded: Disks of these snapshots, as their configurations name them.
+    :param taken: Names of other disks that the holder has.
+    """
+    pairs = {(one.alias, one.disk_id) for one in recorded}
+    others = {alias for alias, other in pairs if other != disk_id}
+    mine = {alias for alias, one in pairs if one == disk_id}
+    return tuple(sorted(mine - others - set(taken)))
+
+
 def make_holding(
     attachment: Attachment,
     alias: str,
     layers: Sequence[Layer],
     holder_snapshots: Iterable[SnapshotId],
     events: Iterable[Event],
+    former: tuple[str, ...] = (),
 ) -> Holding:
-    """Put together all that is known about one attachment."""
+    """Put together all that is known about one attachment.
+
+    :param former: Former names of the disk.
+    """
     if not is_disk_snapshot(layers, holder_snapshots):
         return Holding(attachment, alias, False)
-    snapshot_id, evidence = attached_snapshot(attachment, alias, layers, events)
+    snapshot_id, evidence = attached_snapshot(attachment, (alias, *former), layers, events)
     candidates = tuple(sorted({layer.snapshot_id for layer in layers}))
-    return Holding(attachment, alias, True, snapshot_id, evidence, candidates)
+    return Holding(attachment, alias, True, snapshot_id, evidence, candidates, former)

@@ -92,7 +92,10 @@ class SnapshotDisk:
 
 @dataclass(frozen=True)
 class Layer:
-    """One volume of a disk's chain that is frozen in a snapshot (``/disks/D/disksnapshots``)."""
+    """One volume of a disk's chain that is frozen in a snapshot (``/disks/D/disksnapshots``).
+
+    ``alias`` is the disk's name of now, also in old snapshots.
+    """
 
     disk_id: DiskId
     snapshot_id: SnapshotId
@@ -102,6 +105,7 @@ class Layer:
     format: str
     status: str
     parent_image_id: ImageId | None = None
+    alias: str = ""
 
 
 @dataclass(frozen=True)

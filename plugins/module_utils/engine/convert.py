@@ -126,6 +126,7 @@ def layer(sdk: SdkObject, disk_id: DiskId) -> Layer:
         format=_format(sdk),
         status=word(sdk.status),
         parent_image_id=_image_id(sdk.parent),
+        alias=sdk.alias or sdk.name or "",
     )
 
 

@@ -14,7 +14,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
     rules,
     snapshots,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import NotFound
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    EngineNotFound,
+    NotFound,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     Attachment,
     Checkpointed,
@@ -86,7 +89,8 @@ def _whose(engine: EnginePort, vm: Vm, word: str) -> str:
 def exact_disks(engine: EnginePort, vm: Vm, snapshot: Snapshot) -> tuple[SnapshotDisk, ...]:
     """Disks of a snapshot with their exact sizes.
 
-    The snapshot's own list has whole GiB; the exact size is that of the frozen volume. Engines
+    The snapshot's own list has whole GiB, and the disk's name of when it was made; exact size and present
+    name are those of the frozen volume. Engines
     before 4.4.3 do not list volumes per disk: there ``exact`` stays false.
     """
     rounded = engine.snapshot_disks(vm.id, snapshot.id)
@@ -103,6 +107,7 @@ def _exact(disk: SnapshotDisk, layers: Sequence[Layer], vm: Vm, engine: EnginePo
     return replace(
         disk,
         image_id=layer.image_id,
+        alias=layer.alias or disk.alias,
         virtual_size=layer.virtual_size,
         actual_size=layer.actual_size,
         format=layer.format,
@@ -121,8 +126,7 @@ def holdings(engine: EnginePort, holder: Vm) -> tuple[Holding, ...]:
     unclear = any(len({x.snapshot_id for x in layers[one.disk_id]}) > 1 for one in foreign)
     events = attach_events(engine, holder) if unclear else []
     return tuple(
-        evidence.make_holding(one, _alias(engine, one), layers[one.disk_id], own, events)
-        for one in attachments
+        _known(engine, holder, one, layers[one.disk_id], own, events) for one in attachments
     )
 
 
@@ -137,7 +141,37 @@ def holding(
     layers = engine.layers(attachment.disk_id)
     if events is None:
         events = attach_events(engine, holder)
-    return evidence.make_holding(attachment, _alias(engine, attachment), layers, own, events)
+    return _known(engine, holder, attachment, layers, own, events)
+
+
+def _known(
+    engine: EnginePort,
+    holder: Vm,
+    attachment: Attachment,
+    layers: Sequence[Layer],
+    own: Sequence[SnapshotId],
+    events: Sequence[Event],
+) -> Holding:
+    """All that is known about one attachment; after a rename of the disk its former names are looked up."""
+    alias = _alias(engine, attachment)
+    held = evidence.make_holding(attachment, alias, layers, own, events)
+    if not evidence.was_renamed(held, events):
+        return held
+    others = [one for one in engine.attachments(holder.id) if one.disk_id != attachment.disk_id]
+    former = evidence.former_names(
+        attachment.disk_id,
+        [disk for one in held.candidates for disk in _recorded(engine, holder, one)],
+        {_alias(engine, one) for one in others},
+    )
+    return evidence.make_holding(attachment, alias, layers, own, events, former)
+
+
+def _recorded(engine: EnginePort, holder: Vm, snapshot_id: SnapshotId) -> list[SnapshotDisk]:
+    """Disks of a snapshot by any VM in the URL; none of one that was removed meanwhile."""
+    try:
+        return engine.snapshot_disks(holder.id, snapshot_id)
+    except EngineNotFound:
+        return []
 
 
 def attach_events(engine: EnginePort, holder: Vm) -> list[Event]:

@@ -20,7 +20,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     EngineUnavailable,
     EngineUntrusted,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import login
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import login, pages
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.sdk import ovirtsdk4
 
 if TYPE_CHECKING:
@@ -110,9 +110,22 @@ def _without_fault(exc: ovirtsdk4.Error, action: str) -> EngineError:
         return EnginePermission(f"The user may not {action}.", details=_details(exc))
     if isinstance(exc, ovirtsdk4.AuthError) or exc.code == HTTPStatus.UNAUTHORIZED:
         return login.refused(_first_line(exc), _details(exc))
+    if _first_line(exc).startswith(pages.ENGINES_OWN):
+        return _stumbled(exc, action)
     return EngineUnavailable(
         f"Could not {action}: no answer of an engine ({_first_line(exc)}).",
         hint="Something between here and the engine answered in its place, or the URL is wrong.",
+        details=_details(exc),
+    )
+
+
+def _stumbled(exc: ovirtsdk4.Error, action: str) -> EngineFault:
+    """The engine's own code failed, and its web server said so."""
+    return EngineFault(
+        f"Could not {action}: the engine failed over the request ({_first_line(exc)}).",
+        reason=conflicts.UNKNOWN.reason,
+        retryable=False,
+        hint="The engine did not expect this request in its state. Its engine.log and server.log say more.",
         details=_details(exc),
     )
 

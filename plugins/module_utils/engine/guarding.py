@@ -116,7 +116,7 @@ def _loan(engine: EnginePort, holder: Vm, attachment: Attachment) -> Loan | None
     if not held.is_disk_snapshot:
         return None
     source_id, source_name = _source(engine, holder, held)
-    standing_events = evidence.attach_events(events, attachment.vm_id, held.alias)
+    standing_events = evidence.attach_events(events, attachment.vm_id, held.names)
     return Loan(
         disk_id=held.disk_id,
         alias=held.alias,

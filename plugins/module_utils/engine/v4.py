@@ -17,7 +17,11 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     Location,
     VmId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import convert, login
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import (
+    convert,
+    login,
+    pages,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.faults import (
     translated,
 )
@@ -78,6 +82,7 @@ class V4Engine(RestoreCalls):
         login.watch(
             self._connection, renews=settings.username is not None or bool(settings.kerberos)
         )
+        pages.watch(self._connection)
         self._own_session = settings.token is None
         self._system = self._connection.system_service()
 

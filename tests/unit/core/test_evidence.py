@@ -10,7 +10,16 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.samples import APPLIANCE, SNAPSHOTS, SOURCE, attachment, event, layer
+from unit.samples import (
+    APPLIANCE,
+    DISKS,
+    SNAPSHOTS,
+    SOURCE,
+    attachment,
+    event,
+    layer,
+    snapshot_disk,
+)
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import evidence
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
@@ -40,7 +49,7 @@ snapshot_sets = st.sets(st.sampled_from(SNAPSHOTS))
 
 
 def told(layers: list[Layer], *events: Event) -> tuple[SnapshotId | None, str]:
-    return evidence.attached_snapshot(attachment(), "system", layers, events)
+    return evidence.attached_snapshot(attachment(), ("system",), layers, events)
 
 
 @pytest.mark.parametrize(
@@ -186,3 +195,39 @@ def test_facts() -> None:
         "pass_discard": False,
         "logical_name": "/dev/sdb",
     }
+
+
+def test_a_disk_is_told_by_a_former_name_too() -> None:
+    before = event(1, ATTACHED, correlation_id=Z2, alias="then")
+    held = evidence.make_holding(attachment(), "system", TWO, [], [before])
+    assert (held.snapshot_id, held.evidence) == (None, evidence.UNKNOWN)
+    assert evidence.was_renamed(held, [before])
+    known = evidence.make_holding(attachment(), "system", TWO, [], [before], ("then",))
+    assert (known.snapshot_id, known.evidence) == (Z2, evidence.EVENT)
+    assert known.names == ("system", "then")
+    gone = [before, event(2, DETACHED, alias="system")]
+    assert (
+        evidence.make_holding(attachment(), "system", TWO, [], gone, ("then",)).snapshot_id is None
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        event(1, ATTACHED, correlation_id=OTHER, alias="then"),
+        event(1, ATTACHED, correlation_id=Z1, alias="then", vm_id=SOURCE.id),
+        event(1, ATTACHED, correlation_id=Z1, alias="system"),
+        event(1, DETACHED, correlation_id=Z1, alias="then"),
+    ],
+)
+def test_no_former_name_is_looked_up_without_an_event_under_one(other: Event) -> None:
+    held = evidence.make_holding(attachment(), "system", TWO, [], [other])
+    assert not evidence.was_renamed(held, [other])
+
+
+def test_a_former_name_that_another_disk_has_or_had_tells_nothing() -> None:
+    mine = [snapshot_disk(DISKS[0], Z1, alias="a"), snapshot_disk(DISKS[0], Z2, alias="b")]
+    assert evidence.former_names(DISKS[0], mine, ()) == ("a", "b")
+    assert evidence.former_names(DISKS[0], mine, ("a",)) == ("b",)
+    other = snapshot_disk(DISKS[1], Z2, alias="b")
+    assert evidence.former_names(DISKS[0], [*mine, other], ()) == ("a",)

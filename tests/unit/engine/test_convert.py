@@ -90,12 +90,12 @@ def test_disk_that_is_none_of_ours() -> None:
 
 def test_layer() -> None:
     found = read(
-        "<disk_snapshot id='image'><provisioned_size>10</provisioned_size>"
+        "<disk_snapshot id='image'><alias>now</alias><provisioned_size>10</provisioned_size>"
         "<actual_size>3</actual_size><format>cow</format><status>ok</status>"
         f"<disk id='{DISK}'/><snapshot id='{SNAPSHOT}'/><parent id='below'/></disk_snapshot>"
     )
     assert convert.layer(found, DISK) == Layer(
-        DISK, SNAPSHOT, ImageId("image"), 10, 3, "qcow2", "ok", ImageId("below")
+        DISK, SNAPSHOT, ImageId("image"), 10, 3, "qcow2", "ok", ImageId("below"), "now"
     )
 
 

@@ -59,6 +59,9 @@ def raised(
         ),
         (raised(503, body="<html>Service Unavailable</html>"), errors.EngineUnavailable),
         (raised(502), errors.EngineUnavailable),
+        (ovirtsdk4.Error("java.lang.NullPointerException", code=500), errors.EngineFault),
+        (ovirtsdk4.Error("Service Unavailable", code=503), errors.EngineUnavailable),
+        (ovirtsdk4.NotFoundError("RESTEASY003210", code=404), errors.EngineNotFound),
         (raised(400), errors.EngineUnavailable),
         (
             ovirtsdk4.Error("The response content type 'text/html' isn't the expected XML"),
