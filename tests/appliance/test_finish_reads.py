@@ -14,11 +14,21 @@ from typing import Any
 import pytest
 from appliance import stored
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import backup_set
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+    backup_set,
+    unfinished,
+    verify,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.restore_source import (
     RestoreSource,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import naming, ovf
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    naming,
+    ovf,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    verify as verify_request,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     BackupError,
     OvfInvalid,
@@ -177,5 +187,23 @@ def test_a_finished_set_is_read_again(copied: Copied) -> None:
         perform(copied.finish(), check_mode=False)
 
 
-def test_the_limit_is_the_readers() -> None:
+@pytest.mark.parametrize("character", ["é", "\U0001f600"])
+def test_every_reader_has_the_same_limit(copied: Copied, character: str) -> None:
+    """It counts characters: a configuration may have four bytes for each, and its record twelve."""
+    length = ovf.SIZE_LIMIT - len(copied.ovf) - len("<Description></Description>")
+    longest = copied.ovf.replace(
+        "<Content>", f"<Content><Description>{character * length}</Description>"
+    )
+    assert len(longest) == ovf.SIZE_LIMIT
+    copied.ovf = longest
+    perform(copied.finish(), check_mode=False)
+    RestoreSource(SourceRequest(path=str(copied.path), verify=True)).plan()
+    request = verify_request.VerifyRequest(str(copied.path.parent.parent), polite=False)
+    verified, _warnings = perform(verify.VerifySets(request), check_mode=False)
+    assert [one["state"] for one in verified["sets"]] == ["complete"]
+    prepared, _warnings = perform(copied.prepare(longest), check_mode=False)
+    assert unfinished.read(prepared["path"])[1] == longest
+
+
+def test_the_configuration_that_is_too_large_is_larger_than_that() -> None:
     assert len(large("<Content>")) > ovf.SIZE_LIMIT

@@ -226,8 +226,8 @@ def _configuration(path: str, found: manifest.Manifest) -> str:
     :raises OvfInvalid: It is not the one that the manifest records.
     """
     target = f"{path}/{found.ovf.file}"
-    # At most four bytes a character; what is longer is refused unread.
-    limit = min(found.ovf.size, 4 * ovf.SIZE_LIMIT) + 1
+    # What is longer is refused unread.
+    limit = min(found.ovf.size, ovf.BYTES_LIMIT) + 1
     try:
         fd = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(fd, "rb") as file:

@@ -38,7 +38,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     BackupError,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.ovf import SIZE_LIMIT
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.ovf import BYTES_LIMIT
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.times import show_time
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.version import VERSION
@@ -284,7 +284,7 @@ def _configuration(work: _Work) -> None:
     if known is None or work.directory is None:
         return
     try:
-        data = repository.read_file(work.directory, known.ovf.file, SIZE_LIMIT)
+        data = repository.read_file(work.directory, known.ovf.file, BYTES_LIMIT)
     except ValueError as exc:
         work.findings.fault("", str(exc))
         return

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SIZE_LIMIT = 4 * 1024 * 1024
 """Characters of the longest configuration that is read."""
 
+BYTES_LIMIT = 4 * SIZE_LIMIT
+"""Bytes of the longest configuration that is read: UTF-8 has at most four for a character."""
+
 DEPTH_LIMIT = 64
 
 _DECLARATION = re.compile(r"<!(?:DOCTYPE|ENTITY|ELEMENT|ATTLIST|NOTATION)|<!\[(?!CDATA\[)")

@@ -22,6 +22,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
     stamp,
     times,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    ovf as ovf_file,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     BackupError,
     InvalidRequest,
@@ -40,8 +43,8 @@ if TYPE_CHECKING:
 
 FORM = "ovirt_community.backup.unfinished"
 VERSION = 1
-SIZE_LIMIT = 16 * 1024 * 1024
-"""Bytes of a record, at the most."""
+SIZE_LIMIT = 12 * ovf_file.SIZE_LIMIT + 16 * 1024 * 1024
+"""Bytes of a record, at the most: JSON has at most twelve for a character of the longest configuration."""
 
 FACTS = (
     *("run_id", "started", "correlation_id", "vm", "snapshot", "consistency", "evidence"),
