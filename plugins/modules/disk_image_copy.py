@@ -16,7 +16,8 @@ description:
   - A device is found by its serial, never by its letter. It must have exactly the size that is expected, and nothing may
     use it. It is held exclusively and set read-only while it is copied.
   - The copy is a process of its own on the appliance. It goes on when the connection is lost and when Ansible is killed; the
-    same task, run again, joins it, or takes its result. A process that died is noticed at once, and the same task begins anew.
+    same task, run again, joins it, or takes its result; see O(snapshot). A process that died is noticed at once, and the same
+    task begins anew.
   - While it goes on, the task shows how far it is, first after 10 seconds, then every 30 seconds to every 5 minutes. If
     the connection is lost it connects again for O(reconnect_timeout) seconds.
   - An image is written as RV(images[].dest) with C(.part) appended, flushed, compared with the device and hashed, and only
@@ -77,16 +78,27 @@ options:
       - Seconds to wait for all devices to appear. The copy itself has no limit.
     type: float
     default: 60.0
+  snapshot:
+    description:
+      - Id of the snapshot that the devices show, or any word that stands for their content. A serial number does not; the disk has the
+        same in every snapshot.
+      - Calls for the same images of the same snapshot share one copy. A call joins the copy that another began, and has its result, as long as
+        the images are there. A failure is not handed on.
+      - Without it, nothing is taken from another call. A copy of the same images that goes on is waited for, and then the images are
+        proven equal to the devices as they are now.
+    type: str
+    default: ''
   wait:
     description:
       - Seconds to wait for the end of the copy. If it has not ended by then, RV(finished) is V(false), RV(progress) says
         how far it is, and the copy goes on. A connection that is lost is an error then, as in any other task.
+      - Needs O(follower), so that the next call can tell its own copy from another's.
       - By default, the task ends with the copy.
     type: float
   follower:
     description:
-      - Any word that is the same in calls that belong together. The result of a copy is given once, and again to the follower
-        who had it; to others, images that are there are proven anew.
+      - Any word that is the same in calls that belong together. The result of a copy, or its failure, is given to the follower who
+        asked for it, and again to that one. To others, images that are there are proven anew, unless O(snapshot) says of what they are.
       - By default, a task is its own follower.
     type: str
     default: ''
@@ -132,6 +144,7 @@ EXAMPLES = r"""
         size: 21474836480
         dest: /backup/0f6f7f0e-5d5c-4a1c-9b53-2f8c5f7a1d02.qcow2
     compression: zstd
+    snapshot: 6ae8ab7c-5e63-4d0a-9fd6-0a1a2e3f7c11
   become: true
   register: copied
 

@@ -70,11 +70,13 @@ options:
   wait:
     description:
       - Seconds to wait for the end of the writing. If it has not ended by then, RV(finished) is V(false), and it goes on.
+      - Needs O(follower), so that the next call can tell its own writing from another's.
       - By default, the task ends with the writing.
     type: float
   follower:
     description:
-      - Any word that is the same in calls that belong together. The result is given once, and again to the follower who had it.
+      - Any word that is the same in calls that belong together. The result, or the failure, is given to the follower who asked
+        for it, and again to that one. To others, the disks are proven anew.
       - By default, a task is its own follower.
     type: str
     default: ''

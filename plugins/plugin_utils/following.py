@@ -65,7 +65,10 @@ class Follower:
         self._task = task
         self._connection = connection
         self._variables = dict(variables)
-        self._args = {"follower": uuid.uuid4().hex, **task.args}
+        self._looks_once = task.check_mode or task.args.get("wait") is not None
+        # Who looks once looks again in another task, and must say itself which calls are of one follower.
+        word = "" if self._looks_once else uuid.uuid4().hex
+        self._args = {**task.args, "follower": task.args.get("follower") or word}
         self._display = Display()
         self._parent = os.getppid()
         self._host = str(self._variables.get("inventory_hostname", "the appliance"))
@@ -76,7 +79,7 @@ class Follower:
 
         :raises AnsibleConnectionFailure: The appliance could not be reached for too long.
         """
-        if self._task.check_mode or self._task.args.get("wait") is not None:
+        if self._looks_once:
             return self._call(self._args, None)
         lines, due = 0, time.monotonic() + progress.gap(0)
         while True:

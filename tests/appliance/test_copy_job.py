@@ -63,6 +63,7 @@ class Desk:
     repository: Path
     disk_id: str
     content: bytes
+    snapshot: str = ""
 
     @property
     def host(self) -> Host:
@@ -77,7 +78,9 @@ class Desk:
     @property
     def request(self) -> CopyRequest:
         """What every call asks for."""
-        return CopyRequest((ImageRequest(self.disk_id, SIZE, str(self.dest)),), "raw", "none", 0.0)
+        return CopyRequest(
+            (ImageRequest(self.disk_id, SIZE, str(self.dest)),), "raw", "none", 0.0, self.snapshot
+        )
 
     def ask(
         self, wait: float | None = None, follower: str = "", *, check: bool = False
@@ -211,9 +214,7 @@ def test_it_outlives_who_asked_for_it(slow_desk: Desk) -> None:
         assert caller.stdout.read() == ""
     caller.wait()
     assert len(slow_desk.workers()) == 1
-    result = slow_desk.ask()
-    assert result["finished"]
-    assert result["changed"]
+    until(lambda: slow_desk.workers() == [], 60)
     assert slow_desk.whole()
 
 
@@ -224,13 +225,66 @@ def test_two_callers_have_one_job(slow_desk: Desk) -> None:
     assert slow_desk.workers() == [worker]
 
 
-def test_a_result_is_given_once_and_again_to_who_had_it(desk: Desk) -> None:
+def test_a_result_of_a_snapshot_is_given_once_and_again_to_who_had_it(desk: Desk) -> None:
+    desk = replace(desk, snapshot="one")
     desk.ask(0.0, "gone")
     until(lambda: desk.workers() == [])
     taken = desk.ask(None, "new")
     assert taken["changed"], "the one who follows later has what the first left"
     assert desk.ask(None, "new") == taken, "its answer may have been lost"
     assert not desk.ask(None, "other")["changed"], "the image was proven anew"
+
+
+@pytest.mark.parametrize("snapshots", [("", ""), ("one", "two"), ("one", "")])
+def test_the_copy_of_another_night_is_not_this_nights(
+    desk: Desk, snapshots: tuple[str, str]
+) -> None:
+    """One disk, one serial, one size and one dest, but the device shows another snapshot."""
+    first, second = (replace(desk, snapshot=one) for one in snapshots)
+    first.ask(0.0, "killed")
+    until(lambda: desk.workers() == [])
+    assert desk.whole()
+    (desk.appliance.root / "by-id" / f"virtio-{desk.disk_id[:20]}").unlink()
+    later = os.urandom(SIZE)
+    desk.appliance.plug(later, SIZE, desk.disk_id)
+    with pytest.raises(ImageExists, match="has not the content of the device"):
+        second.ask(None, "tonight")
+    desk.dest.unlink()
+    assert second.ask(None, "tomorrow")["images"][0]["content_sha256"] == digest(later)
+    assert desk.dest.read_bytes() == later
+
+
+def test_a_copy_that_goes_on_for_a_stranger_is_waited_for_and_proven(slow_desk: Desk) -> None:
+    slow_desk.ask(0.0, "stranger")
+    waited = slow_desk.ask(0.2, "me")
+    assert (waited["changed"], waited["finished"]) == (False, False)
+    result = slow_desk.ask(None, "me")
+    assert (result["changed"], result["finished"]) == (False, True)
+    assert result["images"][0]["seconds"]["copying"] == 0.0
+    assert result["images"][0]["content_sha256"] == digest(slow_desk.content)
+
+
+def test_an_image_that_is_gone_is_no_result(desk: Desk) -> None:
+    desk = replace(desk, snapshot="one")
+    desk.ask(0.0, "killed")
+    until(lambda: desk.workers() == [])
+    desk.dest.unlink()
+    assert desk.ask(None, "me")["changed"]
+    assert desk.whole()
+
+
+def test_a_failure_is_not_handed_on(desk: Desk) -> None:
+    desk = replace(desk, snapshot="one")
+    desk.dest.write_bytes(b"something else")
+    desk.ask(0.0, "killed")
+    until(lambda: desk.workers() == [])
+    desk.dest.unlink()
+    assert desk.ask(None, "me")["changed"]
+    assert desk.whole()
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def test_a_failure_is_given_as_it_was(desk: Desk) -> None:

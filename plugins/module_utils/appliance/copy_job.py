@@ -18,6 +18,7 @@ import fcntl
 import json
 import os
 import shutil
+import stat
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -90,6 +91,14 @@ class Job(ABC):
         """What the job does."""
 
     @abstractmethod
+    def _bound(self) -> bool:
+        """Whether equal requests are of equal content, so that a stranger's result is ours as well."""
+
+    @abstractmethod
+    def _stands(self, outcome: Mapping[str, Any]) -> bool:
+        """Whether what a stranger's job left is still there."""
+
+    @abstractmethod
     def _touch(self) -> None:
         """Show that somebody follows."""
 
@@ -98,8 +107,8 @@ class Job(ABC):
         self._check()
         begun = self._note.progress() or self._meter().progress.facts()
         unfinished = {"finished": False, "progress": begun}
-        found = self._note.look()
-        if self._following.predict and jobs.decide(found, self._following.follower) == jobs.START:
+        step = jobs.decide(self._found(), self._following.follower, bound=self._bound())
+        if self._following.predict and step == jobs.START:
             plan = self._operation(None).plan()
             return Plan(
                 steps=plan.steps,
@@ -117,15 +126,13 @@ class Job(ABC):
         :raises CopyDied: The job ended without saying how.
         """
         follower = self._following.follower
-        with self._note.held():
-            step = jobs.decide(self._note.look(), follower)
-            if step == jobs.START:
-                self._start()
-            if step in (jobs.START, jobs.JOIN):
-                self._note.write("follower", follower)
-        if not self._wait():
-            progress = self._note.progress() or self._meter().progress.facts()
-            return {"changed": step == jobs.START, "finished": False, "progress": progress}
+        began = self._host.clock.monotonic()
+        step = jobs.OUTLAST
+        while step == jobs.OUTLAST:
+            step = self._step()
+            if not self._wait(began):
+                progress = self._note.progress() or self._meter().progress.facts()
+                return {"changed": step == jobs.START, "finished": False, "progress": progress}
         outcome = self._note.read("outcome")
         if outcome is None:
             raise jobs.died(self._note.log())
@@ -133,10 +140,31 @@ class Job(ABC):
         jobs.raise_failure(outcome)
         return {**outcome["result"], "finished": True}
 
-    def _wait(self) -> bool:
-        """Whether the job ended while we waited."""
+    def _found(self) -> jobs.Found | None:
+        """The job as far as this call may use it."""
+        found = self._note.look()
+        if found is None or found.running or found.outcome is None:
+            return found
+        usable = found.is_of(self._following.follower) or self._stands(found.outcome)
+        return found if usable else None
+
+    def _step(self) -> str:
+        """Decide, and start or join the job."""
+        follower = self._following.follower
+        with self._note.held():
+            step = jobs.decide(self._found(), follower, bound=self._bound())
+            if step == jobs.START:
+                self._start()
+            if step in (jobs.START, jobs.JOIN):
+                self._note.write("follower", follower)
+        return step
+
+    def _wait(self, start: float) -> bool:
+        """Whether the job ended while we waited.
+
+        :param start: When the call began, by the monotonic clock.
+        """
         clock = self._host.clock
-        start = clock.monotonic()
         pause = _FIRST_PAUSE
         touched = start - _TOUCH
         while self._note.is_running():
@@ -216,6 +244,14 @@ class CopyJob(Job):
 
     def _operation(self, meter: Meter | None) -> ImageCopy:
         return ImageCopy(self._request, self._host, meter)
+
+    def _bound(self) -> bool:
+        return bool(self._request.snapshot)
+
+    def _stands(self, outcome: Mapping[str, Any]) -> bool:
+        """Whether the images that a job left are still there, as long as they were."""
+        images = outcome.get("result", {}).get("images", ())
+        return all(_length(image["dest"]) == image["file_size"] for image in images)
 
     def _touch(self) -> None:
         unfinished.touch({os.path.dirname(image.dest) for image in self._request.images})
@@ -314,6 +350,15 @@ class Note:
                 return file.read()
         except OSError:
             return ""
+
+
+def _length(path: str) -> int | None:
+    """Bytes of a file; None if it is not there or is no plain file."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _no_place(path: str, reason: str) -> InvalidRequest:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
     image_restore,
@@ -18,6 +18,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import (
         Clock,
         Host,
@@ -60,6 +62,14 @@ class RestoreJob(Job):
 
     def _operation(self, meter: Meter | None) -> image_restore.ImageRestore:
         return image_restore.ImageRestore(self._request, self._host, self._records, meter)
+
+    def _bound(self) -> bool:
+        """The request names a set, which never changes, and disks that were made for it."""
+        return True
+
+    def _stands(self, _outcome: Mapping[str, Any]) -> bool:
+        """Nobody can tell what was written to the disks since."""
+        return False
 
     def _touch(self) -> None:
         """Nobody asks: who runs the same restore meanwhile joins the job."""

@@ -60,12 +60,14 @@ class CopyRequest:
     """What ``disk_image_copy`` is asked to do.
 
     :param timeout: Seconds to wait for the devices to appear.
+    :param snapshot: Of which snapshot the devices are; empty: the request does not say.
     """
 
     images: tuple[ImageRequest, ...]
     format: str = "qcow2"
     compression: str = "none"
     timeout: float = 60.0
+    snapshot: str = ""
 
 
 def check_request(request: CopyRequest) -> None:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 START = "start"
 JOIN = "join"
+OUTLAST = "outlast"
+"""Wait for the end of a stranger's job, and then decide again."""
+
 COLLECT = "collect"
 DIED = "died"
 
@@ -57,28 +60,41 @@ class Found:
     outcome: Mapping[str, Any] | None = None
     collected: str | None = None
 
+    def is_of(self, follower: str) -> bool:
+        """Whether a follower asked for the job, or had its outcome already."""
+        return follower != "" and follower in (self.follower, self.collected)
+
 
 def key(request: CopyRequest) -> str:
-    """The name of the job of a request: equal for equal images, whatever the patience."""
-    wanted = [[asdict(image) for image in request.images], request.format, request.compression]
+    """The name of the job of a request: equal for equal images of one content, whatever the patience."""
+    wanted: list[Any] = [[asdict(one) for one in request.images]]
+    wanted += [request.format, request.compression, request.snapshot]
     return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode("ascii")).hexdigest()[:32]
 
 
-def decide(found: Found | None, follower: str) -> str:
+def decide(found: Found | None, follower: str, *, bound: bool) -> str:
     """What a call does.
 
-    An outcome is given once, and again to who had it, whose answer may have been lost. To anybody
-    else the images speak for themselves: a new job proves them. A job that died under its
-    follower is that one's failure, so that a copy that cannot live is not begun for ever.
+    An outcome is given to who asked for it, and again if that answer may have been lost. A stranger
+    is given a success, once, if the request itself says of what it is; a serial number does not,
+    for another snapshot of the disk has the same. Otherwise the images speak for themselves, and a
+    new job proves them. No failure is given to a stranger: its cause may be gone.
+
+    A job that died under its follower is that one's failure, so that a copy that cannot live is not
+    begun for ever.
+
+    :param bound: Equal requests are of equal content, whoever makes them.
     """
     if found is None:
         return START
+    own = follower != "" and follower == found.follower
     if found.running:
-        return JOIN
-    if found.outcome is not None:
-        given = found.collected is None or (follower != "" and found.collected == follower)
-        return COLLECT if given else START
-    return DIED if follower and found.follower == follower else START
+        return JOIN if own or bound else OUTLAST
+    if found.outcome is None:
+        return DIED if own else START
+    if found.collected is not None:
+        return COLLECT if follower != "" and follower == found.collected else START
+    return COLLECT if own or (bound and "failure" not in found.outcome) else START
 
 
 def outcome_of(failure: errors.BackupError) -> dict[str, Any]:

@@ -53,6 +53,7 @@ COPY: Spec = {
     "format": {"type": "str", "default": "qcow2", "choices": list(FORMATS)},
     "compression": {"type": "str", "default": "none", "choices": list(COMPRESSIONS)},
     "timeout": {"type": "float", "default": 60.0},
+    "snapshot": {"type": "str", "default": ""},
 }
 
 PREFLIGHT: Spec = {
@@ -131,6 +132,7 @@ def copy_request(params: Params) -> CopyRequest:
         format=params["format"],
         compression=params["compression"],
         timeout=params["timeout"],
+        snapshot=params["snapshot"],
     )
 
 

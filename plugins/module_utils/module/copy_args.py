@@ -49,8 +49,13 @@ def wanted(params: Params) -> Callable[[str], takeover.Wanted]:
 def following(params: Params, *, predict: bool) -> Following:
     """How ``disk_image_copy`` follows the copy. Titles and connections are the controller's.
 
-    :raises InvalidRequest: ``wait`` is less than nothing.
+    :raises InvalidRequest: ``wait`` is less than nothing, or the next call could not be told from a stranger's.
     """
     if params["wait"] is not None and params["wait"] < 0:
         raise InvalidRequest(f"wait must not be less than 0 seconds: {params['wait']}.")
+    if params["wait"] is not None and not params["follower"]:
+        raise InvalidRequest(
+            "wait needs follower.",
+            hint="Give any word that is the same in all calls that belong together: the result is for them alone.",
+        )
     return Following(params["wait"], params["follower"], predict)

@@ -18,28 +18,35 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.jobs import Found
 
 DONE: dict[str, dict[str, int]] = {"result": {}}
+FAILED: dict[str, dict[str, int]] = {"failure": {}}
 REQUEST = CopyRequest((ImageRequest("a" * 20, 1, "/a"), ImageRequest("b" * 20, 2, "/b")))
 
 
 @pytest.mark.parametrize(
-    ("found", "follower", "step"),
+    ("found", "follower", "unbound", "bound"),
     [
-        (None, "me", jobs.START),
-        (None, "", jobs.START),
-        (Found(running=True, follower="other"), "me", jobs.JOIN),
-        (Found(running=True), "", jobs.JOIN),
-        (Found(running=True, outcome=DONE), "me", jobs.JOIN),
-        (Found(running=False, follower="other", outcome=DONE), "me", jobs.COLLECT),
-        (Found(running=False, outcome=DONE, collected="me"), "me", jobs.COLLECT),
-        (Found(running=False, outcome=DONE, collected="other"), "me", jobs.START),
-        (Found(running=False, outcome=DONE, collected=""), "", jobs.START),
-        (Found(running=False, follower="me"), "me", jobs.DIED),
-        (Found(running=False, follower="other"), "me", jobs.START),
-        (Found(running=False), "", jobs.START),
+        (None, "me", jobs.START, jobs.START),
+        (None, "", jobs.START, jobs.START),
+        (Found(True, "me"), "me", jobs.JOIN, jobs.JOIN),
+        (Found(True, "other"), "me", jobs.OUTLAST, jobs.JOIN),
+        (Found(True), "", jobs.OUTLAST, jobs.JOIN),
+        (Found(True, "other", outcome=DONE), "me", jobs.OUTLAST, jobs.JOIN),
+        (Found(False, "me", outcome=DONE), "me", jobs.COLLECT, jobs.COLLECT),
+        (Found(False, "me", outcome=FAILED), "me", jobs.COLLECT, jobs.COLLECT),
+        (Found(False, "other", outcome=DONE), "me", jobs.START, jobs.COLLECT),
+        (Found(False, "other", outcome=FAILED), "me", jobs.START, jobs.START),
+        (Found(False, "", outcome=DONE), "", jobs.START, jobs.COLLECT),
+        (Found(False, outcome=DONE, collected="me"), "me", jobs.COLLECT, jobs.COLLECT),
+        (Found(False, "me", outcome=DONE, collected="other"), "me", jobs.START, jobs.START),
+        (Found(False, outcome=DONE, collected=""), "", jobs.START, jobs.START),
+        (Found(False, "me"), "me", jobs.DIED, jobs.DIED),
+        (Found(False, "other"), "me", jobs.START, jobs.START),
+        (Found(False), "", jobs.START, jobs.START),
     ],
 )
-def test_steps(found: Found | None, follower: str, step: str) -> None:
-    assert jobs.decide(found, follower) == step
+def test_steps(found: Found | None, follower: str, unbound: str, bound: str) -> None:
+    assert jobs.decide(found, follower, bound=False) == unbound
+    assert jobs.decide(found, follower, bound=True) == bound
 
 
 def test_a_job_is_known_by_its_images_alone() -> None:
@@ -47,10 +54,11 @@ def test_a_job_is_known_by_its_images_alone() -> None:
     others = [
         replace(REQUEST, format="raw"),
         replace(REQUEST, compression="zstd"),
+        replace(REQUEST, snapshot="of last night"),
         replace(REQUEST, images=REQUEST.images[:1]),
         replace(REQUEST, images=(replace(REQUEST.images[0], dest="/c"), REQUEST.images[1])),
     ]
-    assert len({jobs.key(one) for one in [REQUEST, *others]}) == 5
+    assert len({jobs.key(one) for one in [REQUEST, *others]}) == 6
 
 
 def test_an_error_comes_out_as_it_went_in() -> None:
