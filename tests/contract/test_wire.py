@@ -38,6 +38,9 @@ from lab.lab import Lab
 from lab.world import BACKUP
 
 Json = Any
+CRASHED = (
+    "<html><head><title>Error</title></head><body>java.lang.NullPointerException</body></html>"
+)
 HTML = "<html><body>503 Service Unavailable</body></html>"
 
 
@@ -175,7 +178,10 @@ def test_a_401_that_stays(bench: Bench, control: Control) -> None:
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
-        ({"status": 503, "body": HTML}, EngineUnavailable, "no answer of an engine"),
+        ({"status": 503, "body": HTML}, EngineUnavailable, "no answer of an engine (503 Service"),
+        ({"status": 500, "body": CRASHED}, EngineUnavailable, "java.lang.NullPointerException"),
+        ({"status": 404, "body": HTML}, EngineNotFound, "not found"),
+        ({"status": 403, "body": HTML}, EngineUnavailable, "no answer of an engine"),
         ({"status": 200, "body": HTML}, EngineUnavailable, "no answer of an engine"),
         ({"status": 502}, EngineUnavailable, "502"),
         ({"status": 404}, EngineNotFound, "not found"),

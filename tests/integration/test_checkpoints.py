@@ -42,7 +42,7 @@ def test_they_are_not_put_at_risk(marked: Scene, user: tuple[str, str], words: s
     result = marked.refused("disk_snapshot_attach", options, "refused", words, "[checkpoints]")
     assert result.writes == []
     plan = {"vms": ["marked"], "appliance": "backup01", "auth": marked.lab.auth(user)}
-    found = marked.one("backup_plan_info", plan)
+    [found] = marked.run(Step("backup_plan_info", plan)).results
     assert any(words in problem for problem in found["plans"][0]["problems"])
     assert checkpoints(marked) == 2
 

@@ -132,7 +132,7 @@ class EngineUntrusted(EngineUnavailable):
 
 
 class EngineLoginError(EngineError):
-    """User, password or token were refused."""
+    """User, password or token were refused, or the user may not log in."""
 
     code = "engine_login"
 
