@@ -319,6 +319,12 @@ def lab(session: nox.Session) -> None:
 
 
 @nox.session(tags=["light"])
+def recorded(session: nox.Session) -> None:
+    """What a real engine was asked, asked of the lab: every answer equal, or excused by name."""
+    run(session, "python", "-B", "-m", "player")
+
+
+@nox.session(tags=["light"])
 def contract(session: nox.Session) -> None:
     """The engine port, through the real SDK, against the lab."""
     pytest(session, "contract", setup(session).newest)
