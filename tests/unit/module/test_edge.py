@@ -216,6 +216,16 @@ def test_an_operation_that_has_nothing_to_close() -> None:
     assert (result["changed"], warnings) == (False, ())
 
 
+def test_what_is_for_people_is_masked_and_what_is_found_is_not() -> None:
+    said = Plan(result={"name": "ovirtmgmt"}, warnings=("The engine says ovirt.",))
+    module = Module(params={"password": "ovirt"}, no_log_values={"ovirt"})
+    run(module, lambda _params: Operation(said))
+    assert module.warnings == ["The engine says ********."]
+    assert module.result["name"] == "ovirtmgmt"
+    assert "ovirt" not in module.result["invocation"]["module_args"].values()
+    assert module.no_log_values == set(), "else Ansible masks the rest"
+
+
 def test_the_plan_itself_is_not_changed_and_results_are_plain() -> None:
     operation = Operation()
     module = performed(operation)
