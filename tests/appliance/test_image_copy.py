@@ -50,6 +50,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     InvalidRequest,
     MissingDependency,
     NoSpace,
+    ToolFailed,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import (
     CopyRequest,
@@ -712,6 +713,19 @@ def test_a_program_that_fails_or_lies(
     with pytest.raises(BackupError) as caught:
         copy(appliance, (disk_id, MIB, repository / "a"), form=("raw", "none"))
     assert re.search(words, caught.value.message)
+    assert names(repository) == []
+
+
+def test_a_comparison_that_could_not_begin_finds_no_difference(
+    appliance: LoopAppliance, repository: Path, disk_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its exit status is that of images that differ."""
+    appliance.plug(MIXED, 8 * MIB, disk_id)
+    limit = '[ "$1" = compare ] && ulimit -n 6'
+    fake_qemu_img(appliance.root, f'{limit}\nexec {qemu.locate()} "$@"')
+    monkeypatch.setenv("PATH", f"{appliance.root}:{os.environ['PATH']}")
+    with pytest.raises(ToolFailed, match="Too many open files"):
+        copy(appliance, (disk_id, 8 * MIB, repository / "a"))
     assert names(repository) == []
 
 

@@ -129,8 +129,8 @@ def test_a_vm_that_cannot_be_looked_at_is_red_and_hides_no_other(repository: Pat
             look_for_runs(repository, uuid(2))
 
 
-def look_for_runs(repository: Path, vm: str) -> None:
-    left = {"vm_id": vm, "run_id": "r", "snapshot_id": "s", "description": "", "status": "ok"}
+def look_for_runs(repository: Path, vm: str, run_id: str = "r") -> None:
+    left = {"vm_id": vm, "run_id": run_id, "snapshot_id": "s", "description": "", "status": "ok"}
     wanted = takeover.Wanted(START, {}, ())
     leftovers = [{**left, "attached": []}]
     unfinished.TakeoverInfo(str(repository), leftovers, 0.0, lambda _vm: wanted).plan()
@@ -159,6 +159,8 @@ def test_a_set_that_cannot_be_listed_is_neither_gone_nor_corrupt(repository: Pat
         assert f"The set {lost} was not chosen: it is unreadable" in found["notes"][0]
         result = prune(repository, keep={"last": 1}, remove_corrupt=True)
         assert result["removed"] == []
+        with pytest.raises(ImageError, match=DEAD):
+            look_for_runs(repository, uuid(1), "lost")
     assert oldest.is_dir()
     assert verify(repository)["sets"]
 
@@ -206,6 +208,27 @@ def test_without_permission_nothing_is_said_of_a_set(
     with nobody():
         [found] = listing(repository)["sets"]
         assert found["reason"] == f"{verified.name}: Permission denied."
+
+
+def test_an_image_that_nobody_can_look_at_may_be_written_now(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    top = tmp_path_factory.mktemp("open")
+    for one in (top, *list(top.parents)[:2]):
+        one.chmod(0o777)
+    stored = Repository(top)
+    stored.add(1, START + timedelta(days=1), run="good")
+    path = stored.unfinished(1, START - timedelta(days=30))
+    path.parent.chmod(0o777)
+    path.chmod(0o755)
+    (path / "image.part").touch(0o600)
+    for one in (path / "image.part", path):
+        os.utime(one, (0, 0))
+    with nobody():
+        result = prune(top, keep={"last": 1})
+    [found] = [one for one in result["sets"] if one["path"] == str(path)]
+    assert found["reasons"] == ["image.part cannot be looked at: Permission denied"]
+    assert prune(top, keep={"last": 1})["removed"] == [str(path)]
 
 
 @contextmanager

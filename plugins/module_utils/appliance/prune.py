@@ -237,10 +237,17 @@ def _check(fd: int, seen: catalogue.Seen) -> None:
 
 
 def _is_written(directory: int, name: str) -> bool:
-    """Whether somebody writes this image; see :func:`files.part`."""
+    """Whether somebody writes this image; see :func:`files.part`.
+
+    :raises KeptError: Nobody can tell.
+    """
     try:
         fd = os.open(name, repository.FILE, dir_fd=directory)
-    except OSError:
+    except OSError as exc:
+        if repository.could_not_look(exc):
+            raise KeptError(
+                f"{naming.show_text(name)} cannot be looked at: {exc.strerror}"
+            ) from exc
         return False
     try:
         return not repository.lock(fd, fcntl.LOCK_SH)

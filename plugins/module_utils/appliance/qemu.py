@@ -44,7 +44,8 @@ Fault = Callable[[str], BackupError]
 Tell = Callable[[int], None]
 
 _DIFFERENT = 1
-"""Exit code of ``qemu-img compare`` for images that differ; higher ones are errors."""
+"""Exit code of ``qemu-img compare`` for images that differ, which ``-q`` has it say nothing of. It is also that of a
+program that could not begin, which says why."""
 
 
 @dataclass(frozen=True)
@@ -159,10 +160,10 @@ def _verdict(
     claim: Claim, stored: Stored, outcome: images.Outcome, hashes: tuple[Future[str], Future[str]]
 ) -> Proof:
     device = claim.device.path
-    if outcome.code not in (0, _DIFFERENT):
-        raise images.compare_fault(outcome, device)
-    if outcome.code == _DIFFERENT:
+    if outcome.code == _DIFFERENT and not outcome.stderr.strip():
         raise _mismatch(device, stored)
+    if outcome.code != 0:
+        raise images.compare_fault(outcome, device)
     proof = Proof(hashes[0].result(), hashes[1].result())
     if stored.format == "raw" and proof.content_sha256 != proof.file_sha256:
         raise _mismatch(device, stored)

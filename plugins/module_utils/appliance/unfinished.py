@@ -155,10 +155,16 @@ def _is_ours(status: os.stat_result) -> bool:
 
 
 def _touched(path: str) -> int:
+    """When a record was touched, in nanoseconds; 0 if there is none.
+
+    :raises ImageError: It cannot be looked at.
+    """
     try:
         return os.lstat(path).st_mtime_ns
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
+    except OSError as exc:
+        raise _unread(path, exc) from exc
 
 
 def _names(directory: str) -> list[str]:
@@ -171,7 +177,11 @@ def _names(directory: str) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as exc:
-        raise ImageError(
-            f"{directory} cannot be read: {exc.strerror}.",
-            hint="Whether a run is at work there is not known. Look at the repository's file system.",
-        ) from exc
+        raise _unread(directory, exc) from exc
+
+
+def _unread(path: str, exc: OSError) -> ImageError:
+    return ImageError(
+        f"{path} cannot be read: {exc.strerror}.",
+        hint="Whether a run is at work there is not known. Look at the repository's file system.",
+    )

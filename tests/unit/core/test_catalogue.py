@@ -282,6 +282,21 @@ def test_a_choice_of_good_disks_tells_of_what_it_passed_over() -> None:
     ]
     assert catalogue.passed_over(found, chosen, before=START + timedelta(minutes=1)) == []
     assert not catalogue.has_good_disks(found[1], ["other"])
+    assert found[0].has_good(["x"])
+    record = verification.Record(
+        run_id="r1",
+        manifest_sha256=manifest.digest(bad.manifest or b""),
+        time="2026-11-24T00:00:00Z",
+        verdict=verification.CORRUPT,
+        depth=verification.FILES,
+        faults=(verification.Fault("1.raw", "has other bytes"),),
+        notes=(),
+        tools={},
+        seconds=1.0,
+    )
+    [both] = entries(replace(bad, record=verification.dumps(record)))
+    assert both.bad_files == {"1.raw", "2.raw"}
+    assert both.reason == "2.raw has 511 bytes, not 512."
     no_ovf = replace(bad, files={**files, "vm.ovf": 1})
     assert not catalogue.has_good_disks(entries(no_ovf)[0], ["d1"])
 

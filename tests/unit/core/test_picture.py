@@ -118,6 +118,39 @@ def test_what_is_wrong_comes_first() -> None:
     assert vm.words == ["overdue, the newest good set is 23 hours old"]
 
 
+def test_a_set_from_the_future_hides_no_overdue_vm_and_is_named() -> None:
+    """One set dated 2036 had the page say for ten years that all is well."""
+    when = datetime(2026, 11, 20, 1, tzinfo=UTC)
+    far = seen(1, 24 * 3650)
+    found = catalogue.build("/srv/backup", [seen(1, -72), far], now=NOW)
+    drawn = picture(found, REQUEST, NOW)
+    assert drawn.vms[0].newest
+    assert drawn.vms[0].newest.time == when
+    assert drawn.problems()[0] == "web01: overdue, the newest good set is 4 days old"
+    assert drawn.problems()[1].startswith(
+        f"web01: the time of the set {far.name} is not certain: it is"
+    )
+    assert "it is dated 2036-11-20T01:00:00Z" in read(drawn).text("p")
+
+
+def test_a_verification_that_is_to_come_is_none() -> None:
+    found = build(entry(verified=replace(VERIFIED, time="2036-01-01T00:00:00Z")))
+    assert found.problems() == ["web01: never verified"]
+
+
+def test_what_could_not_be_looked_at_is_a_problem() -> None:
+    lost = entry(hours=1, state="unreadable", reason="The directory cannot be read: EIO.")
+    dead = catalogue.Stranger(f"/srv/backup/app.{uuid(2)}", "cannot be read: EIO", unread=True)
+    found = build(entry(verified=VERIFIED), lost, strangers=(dead,))
+    assert found.problems() == [
+        f"{dead.path} cannot be read: EIO",
+        f"web01: the set {lost.seen.name} cannot be read: The directory cannot be read: EIO",
+    ]
+    assert "1 directory of sets could not be looked at." in read(found).text("p")
+    again = build(strangers=(dead, replace(dead, path=f"/srv/backup/db.{uuid(3)}")))
+    assert "2 directories of sets could not be looked at." in read(again).text("p")
+
+
 @pytest.mark.parametrize(
     ("entries", "said"),
     [
