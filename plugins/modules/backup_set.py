@@ -22,7 +22,8 @@ options:
       - V(prepared) makes the directory and returns, in RV(images), the option O(ovirt_community.backup.disk_image_copy#module:images)
         of M(ovirt_community.backup.disk_image_copy). If O(snapshot) is given, it also keeps there, until the set is finished, what a
         later run needs to finish it.
-      - V(present) checks that the images are there as they were copied, and writes C(vm.ovf), C(README) and C(manifest.json).
+      - V(present) checks that the images are there as they were copied, and writes C(vm.ovf), C(README), C(manifest.sha256) and
+        C(manifest.json).
         A finished set that says something else is left as it is, and the module fails.
     type: str
     required: true
