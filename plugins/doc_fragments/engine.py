@@ -53,6 +53,7 @@ options:
       insecure:
         description:
           - Do not verify the engine's certificate. Whoever stands between can then read the password and the data.
+          - Also allows an address with C(http://), which is refused otherwise.
           - Not verified only if this is V(true).
         type: bool
       kerberos:
@@ -69,7 +70,7 @@ options:
         type: int
       headers:
         description:
-          - HTTP headers to send with every request.
+          - HTTP headers to send with every request. They are not logged, for a value may be a login.
         type: dict
 """
 

@@ -6,9 +6,16 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import urlencode
 
@@ -115,6 +122,44 @@ def test_a_certificate_of_another_ca(site: Site, tmp_path: Path) -> None:
         ask(site, ca_file=str(foreign))
     assert "ca_file" in caught.value.hint
     ask(site, ca_file=str(foreign), insecure=True)
+
+
+@pytest.mark.parametrize(("days", "words"), [(-1, "has expired"), (2, "is not yet valid")])
+def test_a_certificate_of_another_day(site: Site, tmp_path: Path, days: int, words: str) -> None:
+    """It was issued by the CA that is trusted: another CA file is no remedy."""
+    authority, now = trustme.CA(), datetime.now(UTC)
+    begin, end = (now + timedelta(days=days + more) for more in (-1, 0))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", not_before=begin, not_after=end).configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with listening(context) as port, pytest.raises(EngineUntrusted) as caught:
+        ask(
+            site,
+            url=f"https://localhost:{port}/ovirt-engine/api",
+            ca_file=str(tmp_path / "ca.pem"),
+        )
+    assert words in caught.value.message
+    assert "Renew" in caught.value.hint
+    assert "Set auth.ca_file" not in caught.value.hint
+
+
+@contextmanager
+def listening(context: ssl.SSLContext) -> Iterator[int]:
+    """A server with a certificate, at which nobody gets beyond the greeting. Gives its port."""
+
+    class Server(ThreadingHTTPServer):
+        def get_request(self) -> tuple[socket.socket, Any]:
+            connection, address = super().get_request()
+            return context.wrap_socket(connection, server_side=True), address
+
+    with Server(("localhost", 0), BaseHTTPRequestHandler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_a_ca_file_that_is_missing(site: Site) -> None:

@@ -85,6 +85,22 @@ def test_a_file_of_awx_that_is_broken(scene: Scene, tmp_path: Path) -> None:
         assert PASSWORD not in run.text
 
 
+def test_no_header_is_printed(scene: Scene) -> None:
+    """A value may be a login."""
+    auth = {**scene.lab.auth(), "headers": {"X-Proxy-Login": PASSWORD}}
+    run = scene.run(Step("disk_snapshot_info", {**LOOK, "auth": auth}), args=["-vvv"])
+    looked(run)
+    assert "module_args" in run.text
+    assert PASSWORD not in run.text
+
+
+def test_an_address_that_is_not_encrypted(scene: Scene) -> None:
+    auth = {**scene.lab.auth(), "url": scene.lab.url.replace("https:", "http:")}
+    words = ("in clear", "https://")
+    result = scene.refused("disk_snapshot_info", {**LOOK, "auth": auth}, "invalid_request", *words)
+    assert result.requests == []
+
+
 def test_nothing_said_at_all(scene: Scene) -> None:
     words = ("OVIRT_USERNAME", "OVIRT_PASSWORD")
     nothing = scene.refused("disk_snapshot_info", LOOK, "invalid_request", *words, env={})

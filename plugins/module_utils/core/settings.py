@@ -58,7 +58,8 @@ def resolve(
 
     :param auth: The module's ``auth`` option; None or empty values are looked up elsewhere.
     :param ini: Content of the file named by ``OVIRT_INI_PATH``.
-    :raises InvalidRequest: naming what is missing.
+    :raises InvalidRequest: naming what is missing; or the address is one of plain HTTP, and
+        ``insecure`` does not allow that.
     """
     given = {key: value for key, value in (auth or {}).items() if value not in (None, "")}
     exported = {
@@ -68,9 +69,11 @@ def resolve(
     insecure = given.get("insecure")
     if insecure is None:
         insecure = environment.get("OVIRT_INSECURE", "").lower() in _TRUE
+    url = complete_url(found)
+    _require_privacy(url, bool(insecure))
     _require_credentials(found)
     return EngineSettings(
-        url=complete_url(found),
+        url=url,
         username=found.get("username"),
         password=found.get("password"),
         token=found.get("token"),
@@ -125,6 +128,15 @@ def complete_url(found: Mapping[str, Any]) -> str:
     if path in ("", "/ovirt-engine"):
         path = API_PATH
     return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _require_privacy(url: str, insecure: bool) -> None:
+    if insecure or not url.startswith("http://"):
+        return
+    raise InvalidRequest(
+        f"{url!r} is not encrypted: the password would go over the network in clear.",
+        hint="Use https://. Where nobody can listen, auth.insecure: true (or OVIRT_INSECURE) allows http://.",
+    )
 
 
 def _require_credentials(found: Mapping[str, Any]) -> None:

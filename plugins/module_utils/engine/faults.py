@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CERTIFICATE = re.compile(r"certificate|SSL peer|self.signed|CA cert|CAfile", re.IGNORECASE)
+_EXPIRED = re.compile(r"certificate (has expired|is not yet valid)", re.IGNORECASE)
+"""What OpenSSL says of the dates of a certificate, in the words that libcurl passes on."""
 _TRANSPORT = re.compile(
     r"Error while sending HTTP request|Failed to read response|certificate", re.IGNORECASE
 )
@@ -132,6 +134,13 @@ def _stumbled(exc: ovirtsdk4.Error, action: str) -> EngineFault:
 
 def _unreachable(exc: ovirtsdk4.Error, action: str) -> EngineUnavailable:
     text = _readable(_first_line(exc))
+    if _EXPIRED.search(text):
+        return EngineUntrusted(
+            f"The engine's certificate is not valid today ({text}).",
+            hint="Renew it on the engine's host with engine-setup --offline, or correct the clock of the host"
+            " where this runs. Another auth.ca_file does not help.",
+            details=_details(exc),
+        )
     if _CERTIFICATE.search(text):
         return EngineUntrusted(
             f"The engine's certificate could not be verified ({text}).",

@@ -61,6 +61,13 @@ REFUSALS = (
         " name and password.",
     ),
     _refusal(
+        "required to access the system using FQDN|client is not authorized",
+        "The engine does not answer to the name in its address",
+        "Put the engine's own name (its FQDN) into auth.url; or have the engine take this name too: add it to"
+        " SSO_ALTERNATE_ENGINE_FQDNS in a file under /etc/ovirt-engine/engine.conf.d, and restart the service"
+        " ovirt-engine. User name and password were not looked at.",
+    ),
+    _refusal(
         "invalid_grant",
         "The token has expired or was revoked",
         "Sign in again right before, with ovirt.ovirt.ovirt_auth. With user name and password"

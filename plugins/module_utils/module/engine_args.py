@@ -55,7 +55,8 @@ _AUTH: Spec = {
         "kerberos": {"type": "bool"},
         "compress": {"type": "bool"},
         "timeout": {"type": "int"},
-        "headers": {"type": "dict"},
+        # A value may be a login, such as Authorization's.
+        "headers": {"type": "dict", "no_log": True},
     },
 }
 

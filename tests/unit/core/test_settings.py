@@ -81,7 +81,7 @@ def test_empty_values_are_looked_up_elsewhere() -> None:
         ({"hostname": "task.example"}, ENVIRONMENT, "https://task.example"),
         ({"url": "https://task.example"}, {"OVIRT_HOSTNAME": "other"}, "https://task.example"),
         ({}, {"OVIRT_HOSTNAME": "environment.example"}, "https://environment.example"),
-        ({"hostname": "other", "url": "http://task.example:80"}, {}, "http://task.example:80"),
+        ({"hostname": "other", "url": "https://task.example:80"}, {}, "https://task.example:80"),
     ],
 )
 def test_the_address_of_one_engine_is_not_mixed_with_that_of_another(
@@ -201,6 +201,27 @@ def test_missing_credentials_are_named(auth: dict[str, Any], missing: str) -> No
     with pytest.raises(InvalidRequest) as caught:
         resolve({**URL, **auth}, {})
     assert missing in caught.value.message
+
+
+PLAIN = "http://engine.example"
+
+
+@pytest.mark.parametrize(
+    ("auth", "environment"),
+    [
+        ({"url": PLAIN}, {}),
+        ({"url": PLAIN.upper(), "insecure": False}, {"OVIRT_INSECURE": "1"}),
+        ({}, {"OVIRT_URL": PLAIN}),
+        ({"hostname": PLAIN}, {}),
+    ],
+)
+def test_a_password_does_not_go_in_clear_unless_asked_for(
+    auth: dict[str, Any], environment: dict[str, str]
+) -> None:
+    with pytest.raises(InvalidRequest, match="password would go over the network in clear"):
+        resolve({**auth, **USER}, environment)
+    assert resolve({"url": PLAIN, "insecure": True, **USER}, {}).url == PLAIN + API_PATH
+    assert resolve({"url": PLAIN, **USER}, {"OVIRT_INSECURE": "yes"}).insecure
 
 
 @pytest.mark.parametrize("auth", [{"token": "t"}, {"kerberos": True}])

@@ -33,6 +33,12 @@ WRONG = "Unable to log in. Verify your login information or contact the system a
             "Sign in again",
         ),
         (
+            "unauthorized_client: The client is not authorized to request an authorization."
+            " It's required to access the system using FQDN.",
+            "does not answer to the name",
+            "SSO_ALTERNATE_ENGINE_FQDNS",
+        ),
+        (
             DENIED.format("admin@nope", "No valid profile found in credentials"),
             "profile",
             "@internal",
