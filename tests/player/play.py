@@ -10,12 +10,13 @@ import ssl
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 from lab.control import ControlError
 from lab.lab import Lab
+from lab.model import Settings
 from lab.world import CENTRES
 from player import excused
 from player.arranging import Arranger
@@ -28,6 +29,8 @@ from player.world import Maker, accounts
 
 WRITES = frozenset({"POST", "PUT", "DELETE", "PATCH"})
 OTHER = "other_cluster"
+SLOW = Settings(linger=3.0, async_seconds=3.0)
+"""What a scene sees under way is under way for as long as a busy machine may take to ask."""
 SETTLE = 0.3
 """Seconds that a question which is not waited for gets to arrive."""
 
@@ -216,7 +219,14 @@ def play(scene: Scene, excuses: Excuses) -> list[Result]:
     """Play one scene to a lab of its own."""
     with tempfile.TemporaryDirectory() as directory:
         centres = CENTRES if OTHER in scene.world.get("ids", {}) else CENTRES[:1]
-        with Lab(Path(directory), host=False, appliance=False, vms=(), centres=centres) as lab:
+        with Lab(
+            Path(directory),
+            host=False,
+            appliance=False,
+            vms=(),
+            centres=centres,
+            settings=replace(SLOW),
+        ) as lab:
             address = f"localhost:{lab.server.port}"
             names = Names({"engine": f"https://{address}", "engine_http": f"http://{address}"})
             tls = ssl.create_default_context(cafile=str(lab.identity.ca_file))
