@@ -21,7 +21,7 @@ _FORM = re.compile(
     r" expires=(?P<expires>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\]",
     re.ASCII,
 )
-_WORD = re.compile(r"[\w.@-]+", re.ASCII)
+_WORD = re.compile(r"[\w.@-]{1,255}", re.ASCII)
 _RUN = re.compile(r"[A-Za-z0-9_-]{1,36}")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -57,7 +57,7 @@ def make(owner: str, run_id: str, expires: datetime) -> Stamp:
     """
     if not _WORD.fullmatch(owner):
         raise InvalidRequest(
-            f"{owner!r} cannot be the owner: only letters, digits and . _ - @ are possible."
+            f"{owner!r} cannot be the owner: up to 255 letters of ASCII, digits and . _ - @ are possible."
         )
     if not _RUN.fullmatch(run_id):
         raise InvalidRequest(

@@ -11,7 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import stamp
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    snapshots,
+    stamp,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     InvalidRequest,
 )
@@ -82,3 +85,12 @@ def test_what_is_not_our_stamp(text: str) -> None:
 def test_any_description_can_be_read(text: str) -> None:
     found = stamp.parse(text)
     assert found is None or found.text() == text
+
+
+def test_every_stamp_is_a_description_that_the_engine_takes() -> None:
+    longest = stamp.make("x" * 255, "r" * 36, WHEN)
+    snapshots.check_description(longest.text())
+    assert stamp.parse(longest.text()) == longest
+    for owner in ("x" * 256, "größe", "日本"):
+        with pytest.raises(InvalidRequest):
+            stamp.make(owner, "run-1", WHEN)
