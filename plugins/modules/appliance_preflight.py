@@ -31,6 +31,11 @@ options:
       - Bytes that the images of this run are expected to need.
     type: int
     default: 0
+  space_factor:
+    description:
+      - How much of O(required_bytes) must be free, as a share of it, such as V(0.5) for images that are compressed.
+    type: float
+    default: 1.0
   reserve_bytes:
     description:
       - Bytes that must be free besides O(required_bytes).

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,6 +61,7 @@ PREFLIGHT: Spec = {
     "repository": {"type": "path", "required": True},
     "require_mount": {"type": "bool", "default": True},
     "required_bytes": {"type": "int", "default": 0},
+    "space_factor": {"type": "float", "default": 1.0},
     "reserve_bytes": {"type": "int", "default": 64 * 1024 * 1024},
     "require_zstd": {"type": "bool", "default": True},
     "isolation": {"type": "str", "default": "warn", "choices": list(ISOLATION)},
@@ -137,8 +139,15 @@ def copy_request(params: Params) -> CopyRequest:
 
 
 def preflight_request(params: Params) -> PreflightRequest:
-    """What ``appliance_preflight`` is asked to check."""
-    return PreflightRequest(**{key: params[key] for key in PREFLIGHT})
+    """What ``appliance_preflight`` is asked to check.
+
+    :raises InvalidRequest: The factor is no number of zero or more: nan would turn the check off.
+    """
+    factor = params["space_factor"]
+    if not (math.isfinite(factor) and factor >= 0):
+        raise InvalidRequest(f"space_factor must be a number of 0 or more, not {factor}.")
+    plain = {key: params[key] for key in PREFLIGHT if key != "space_factor"}
+    return PreflightRequest(**{**plain, "required_bytes": int(params["required_bytes"] * factor)})
 
 
 def release_request(params: Params) -> ReleaseRequest:

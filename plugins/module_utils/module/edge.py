@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Callable, NoReturn, Protocol
 
 from ansible.module_utils.common.parameters import remove_values
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import words
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import BackupError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def run(module: AnsibleModule, build: Callable[[Mapping[str, Any]], Operation]) 
     This is the only ``except`` that catches everything, and the only ``fail_json``.
     """
     try:
-        result, warnings = perform(build(module.params), check_mode=module.check_mode)
+        result, warnings = perform(build(words.tidied(module.params)), check_mode=module.check_mode)
     except Exception as exc:  # noqa: BLE001  (the edge)
         module.fail_json(**failure(exc))
     _leave_whole(module, result, warnings)
