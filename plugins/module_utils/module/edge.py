@@ -45,8 +45,10 @@ def run(module: AnsibleModule, build: Callable[[Mapping[str, Any]], Operation]) 
     try:
         result, warnings = perform(build(words.tidied(module.params)), check_mode=module.check_mode)
     except Exception as exc:  # noqa: BLE001  (the edge)
-        module.fail_json(**failure(exc))
-    _leave_whole(module, result, warnings)
+        told = failure(exc)
+    else:
+        _leave_whole(module, result, warnings)
+    _leave_failed(module, told)
 
 
 def _leave_whole(
@@ -64,6 +66,15 @@ def _leave_whole(
         module.warn(remove_values(warning, secrets))
     module.no_log_values = set()
     module.exit_json(**result, invocation={"module_args": given})
+
+
+def _leave_failed(module: AnsibleModule, told: Mapping[str, Any]) -> NoReturn:
+    """Return a failure. The engine's words may quote a secret; our codes are for playbooks, and stay whole."""
+    secrets = module.no_log_values
+    masked = {**remove_values(dict(told), secrets), "error_code": told["error_code"]}
+    given = remove_values(module.params, secrets)
+    module.no_log_values = set()
+    module.fail_json(**masked, invocation={"module_args": given})
 
 
 def perform(operation: Operation, *, check_mode: bool) -> tuple[dict[str, Any], tuple[str, ...]]:

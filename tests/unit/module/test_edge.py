@@ -166,7 +166,7 @@ def test_an_error_has_its_keys_and_the_engine_is_left(
     operation = Operation(error) if half == "plan" else Operation(CHANGE, error)
     module = performed(operation)
     assert module.failed
-    assert module.result == keys
+    assert module.result == {**keys, "invocation": {"module_args": {"vm": "appliance"}}}
     assert operation.log[-2:] == [half, "close"]
     assert module.warnings == []
 
@@ -224,6 +224,17 @@ def test_what_is_for_people_is_masked_and_what_is_found_is_not() -> None:
     assert module.result["name"] == "ovirtmgmt"
     assert "ovirt" not in module.result["invocation"]["module_args"].values()
     assert module.no_log_values == set(), "else Ansible masks the rest"
+
+
+def test_a_failure_is_masked_but_for_its_code() -> None:
+    error = BackupError("ovirt said no.", hint="Ask ovirt.", details={"fault": "ovirt", "n": 1})
+    error.code = "ovirt_error"
+    module = Module(params={"password": "ovirt"}, no_log_values={"ovirt"})
+    run(module, lambda _params: Operation(error))
+    assert module.result["error_code"] == "ovirt_error"
+    rest = {key: value for key, value in module.result.items() if key != "error_code"}
+    assert "ovirt" not in json.dumps(rest)
+    assert module.result["msg"] == "******** said no. Ask ********."
 
 
 def test_the_plan_itself_is_not_changed_and_results_are_plain() -> None:

@@ -71,7 +71,8 @@ def test_specs_are_complete_and_secrets_are_marked(name: str) -> None:
     spec = engine_args.engine_spec(180, **SPECS[name])
     assert {"auth", "wait", "timeout", "poll_interval"} <= spec.keys()
     auth = spec["auth"]["options"]
-    assert {key for key, option in auth.items() if option.get("no_log")} == {"password", "token"}
+    marked = {key for key, option in auth.items() if option.get("no_log")}
+    assert marked == {"headers", "password", "token"}
     for option in spec.values():
         assert "type" in option
         assert not (option.get("required") and "default" in option)
