@@ -31,9 +31,12 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     VmId,
     is_uuid,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import (
+    EVENTS_AT_ONCE,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.evidence import (
         Holding,
@@ -123,8 +126,9 @@ def holdings(engine: EnginePort, holder: Vm) -> tuple[Holding, ...]:
     layers = {one.disk_id: engine.layers(one.disk_id) for one in attachments}
     foreign = [one for one in attachments if evidence.is_disk_snapshot(layers[one.disk_id], own)]
     # Events serve only where a disk is in several snapshots.
-    unclear = any(len({x.snapshot_id for x in layers[one.disk_id]}) > 1 for one in foreign)
-    events = attach_events(engine, holder) if unclear else []
+    choices = [{layer.snapshot_id for layer in layers[one.disk_id]} for one in foreign]
+    unclear = {snapshot_id for choice in choices if len(choice) > 1 for snapshot_id in choice}
+    events = attach_events(engine, holder, unclear) if unclear else []
     return tuple(
         _known(engine, holder, one, layers[one.disk_id], own, events) for one in attachments
     )
@@ -140,7 +144,7 @@ def holding(
     own = [snapshot.id for snapshot in engine.snapshots(holder.id)]
     layers = engine.layers(attachment.disk_id)
     if events is None:
-        events = attach_events(engine, holder)
+        events = attach_events(engine, holder, {layer.snapshot_id for layer in layers})
     return _known(engine, holder, attachment, layers, own, events)
 
 
@@ -174,12 +178,36 @@ def _recorded(engine: EnginePort, holder: Vm, snapshot_id: SnapshotId) -> list[S
         return []
 
 
-def attach_events(engine: EnginePort, holder: Vm) -> list[Event]:
-    """Attach and detach events of one VM, newest first."""
+def attach_events(engine: EnginePort, holder: Vm, candidates: Iterable[SnapshotId]) -> list[Event]:
+    """Attach and detach events of one VM, newest first.
+
+    One answer of the engine has only so many events, and an appliance may make more in a night. So they
+    are read back to the first attachment of a candidate, which is found by its correlation id.
+
+    :param candidates: Snapshots of which one may be attached.
+    """
     codes = (evidence.EVENT_ATTACHED, evidence.EVENT_DETACHED)
     # Without the VM in the search, the attachments of other VMs would crowd out older ones of this.
-    found = engine.events(" or ".join(f"type={x} and _event_vm_id={holder.id}" for x in codes))
-    return [event for event in found if event.vm_id in (None, holder.id)]
+    search = " or ".join(f"type={x} and _event_vm_id={holder.id}" for x in codes)
+    found = {event.index: event for event in engine.events(search)}
+    full = len(found) >= EVENTS_AT_ONCE
+    first = _first_attachment(engine, candidates) if full else None
+    page = 1
+    while first is not None and min(found) > first:
+        page += 1
+        more = {event.index: event for event in engine.events(f"{search} page {page}")}
+        if more.keys() <= found.keys():
+            break
+        found.update(more)
+    newest_first = sorted(found.values(), key=lambda event: -event.index)
+    return [event for event in newest_first if event.vm_id in (None, holder.id)]
+
+
+def _first_attachment(engine: EnginePort, candidates: Iterable[SnapshotId]) -> int | None:
+    """Index of the first event of an attachment of these snapshots: its correlation id is the snapshot's."""
+    attached = f"type={evidence.EVENT_ATTACHED}"
+    found = [engine.events(f"{attached} and correlation_id={one}") for one in sorted(candidates)]
+    return min((event.index for events in found for event in events), default=None)
 
 
 def checkpointed(engine: EnginePort, vm: Vm) -> Checkpointed:

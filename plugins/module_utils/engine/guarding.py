@@ -111,7 +111,8 @@ def _visible(engine: EnginePort, vm_id: VmId) -> Vm:
 
 
 def _loan(engine: EnginePort, holder: Vm, attachment: Attachment) -> Loan | None:
-    events = facts.attach_events(engine, holder)
+    candidates = {layer.snapshot_id for layer in engine.layers(attachment.disk_id)}
+    events = facts.attach_events(engine, holder, candidates)
     held = facts.holding(engine, holder, attachment, events)
     if not held.is_disk_snapshot:
         return None

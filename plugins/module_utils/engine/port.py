@@ -37,6 +37,9 @@ if TYPE_CHECKING:
         Permission,
     )
 
+EVENTS_AT_ONCE = 500
+"""Events in one answer, at most; ``page 2`` after the search has those before them."""
+
 
 class EnginePort(Protocol):
     """An engine."""

@@ -25,6 +25,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.engine impo
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.faults import (
     translated,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import (
+    EVENTS_AT_ONCE,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.sdk import (
     ovirtsdk4,
     types,
@@ -203,7 +206,7 @@ class V4Engine(RestoreCalls):
     def events(self, search: str) -> list[Event]:
         """Events found, newest first."""
         with translated("read events"):
-            found = self._system.events_service().list(search=search, max=500)
+            found = self._system.events_service().list(search=search, max=EVENTS_AT_ONCE)
         return sorted((convert.event(one) for one in found), key=lambda one: -one.index)
 
     def ovf(self, vm_id: VmId, snapshot_id: SnapshotId | None) -> str | None:
