@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import restore_marks
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    arrival,
+    restore_marks,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     InvalidRequest,
 )
@@ -192,7 +195,11 @@ def _mark(params: Params) -> restore_marks.Mark:
 
 
 def disks_request(params: Params) -> DisksRequest:
-    """What ``restored_disks`` is asked for."""
+    """What ``restored_disks`` is asked for.
+
+    :raises ValueMasked: A value did not arrive as it was sent.
+    """
+    arrival.check_unmasked({key: params[key] for key in (*_MARK, "disks", "vm")})
     wanted = params["state"] != "absent"
     return DisksRequest(
         state=params["state"],
@@ -205,7 +212,12 @@ def disks_request(params: Params) -> DisksRequest:
 
 
 def vm_request(params: Params) -> VmRequest:
-    """What ``restored_vm`` is asked for."""
+    """What ``restored_vm`` is asked for.
+
+    :raises ValueMasked: A value did not arrive as it was sent.
+    """
+    travelled = (*_MARK, "name", "disks", "cluster_id", "vnic_profiles")
+    arrival.check_unmasked({key: params[key] for key in travelled})
     wanted = params["state"] != ABSENT
     return VmRequest(
         state=params["state"],

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.module impo
     appliance_args,
     edge,
     engine_args,
+    restore_args,
 )
 
 VM_ID = "5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11"
@@ -83,6 +84,17 @@ LEFTOVER: dict[str, Any] = {
     "status": "ok",
     "attached": [DISK_ID],
     "expired": False,
+}
+RESTORED: dict[str, Any] = {
+    "owner": "default",
+    "restore_id": "4f0c2a91d7be",
+    "run_id": "4f0c2a91d7be",
+    "appliance": "2f1c0a4e-7a43-4d8c-a5d4-4f6bb2b4dd01",
+    "name": "web01",
+    "vm": "web01",
+    "cluster_id": VM_ID,
+    "disks": [{"id": DISK_ID, "alias": "web01_Disk1", "size": 1024, "ovirt": "Default"}],
+    "vnic_profiles": {"nic1": "ovirtmgmt/ovirtmgmt"},
 }
 RESULT = {"plans": [SENT], "leftovers": [LEFTOVER], "description": DESCRIPTION, "ovf": OVF}
 TEXT = json.dumps(RESULT)
@@ -163,6 +175,25 @@ def test_a_masked_leftover_is_not_looked_for(password: str) -> None:
         return
     with pytest.raises(ValueMasked):
         takeover.named([arrived])
+
+
+@pytest.mark.parametrize(
+    ("request_of", "spec"),
+    [
+        (restore_args.disks_request, restore_args.MADE_DISKS),
+        (restore_args.vm_request, restore_args.MADE_VM),
+    ],
+)
+@given(password=passwords)
+def test_nothing_is_restored_from_what_was_masked(
+    request_of: Callable[[Mapping[str, Any]], object], spec: Mapping[str, Any], password: str
+) -> None:
+    sent = {key: value for key, value in RESTORED.items() if key in spec}
+    arrived = remove_values(sent, {password})
+    if arrived == sent:
+        return
+    with pytest.raises(ValueMasked):
+        request_of(arrived)
 
 
 @pytest.mark.parametrize("state", ["present", "absent"])
