@@ -19,7 +19,7 @@ author:
 options:
   vms:
     description:
-      - Ids or names of the source VMs.
+      - Ids or names of the source VMs. A VM that is named twice, as by name and by id, counts once.
     type: list
     elements: str
     required: true

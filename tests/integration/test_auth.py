@@ -147,6 +147,20 @@ def test_module_defaults_of_the_action_group(scene: Scene) -> None:
     assert [result.result.get("msg") for result in run.results if result.failed] == []
 
 
+@pytest.mark.parametrize("form", ["{}, {}", "{}\n{}\n", "web01,{},{}"])
+def test_a_vm_named_twice_and_names_in_a_text(scene: Scene, form: str) -> None:
+    """By name and by id it is one VM; a survey gives one text."""
+    given = {"vms": form.format(scene.vm_id("web01"), "db01"), "appliance": "backup01"}
+    result = scene.one("backup_plan_info", given)
+    assert not result.failed, result.message
+    assert [one["name"] for one in result["plans"]] == ["web01", "db01"]
+
+
+def test_no_name_in_a_text(scene: Scene) -> None:
+    given = {"vms": " \n, ", "appliance": "backup01"}
+    scene.refused("backup_plan_info", given, "invalid_request", "list of VMs to back up is empty")
+
+
 def token_of(scene: Scene) -> str:
     """A token of a session of our own."""
     auth = scene.lab.auth()

@@ -60,7 +60,15 @@ TASK_FILES = [*PLAYBOOKS, *sorted((ROOT / "roles").glob("*/tasks/*.yml"))]
 WITHIN = ("block", "rescue", "always", "tasks", "pre_tasks", "post_tasks", "handlers")
 AT_ONCE = {
     f"ansible.builtin.{name}"
-    for name in ("assert", "debug", "fail", "include_tasks", "set_fact", "set_stats")
+    for name in (
+        "assert",
+        "debug",
+        "fail",
+        "import_tasks",
+        "include_tasks",
+        "set_fact",
+        "set_stats",
+    )
 }
 """Actions that the controller does by itself, at once."""
 WORKING = ("disk_image_copy", "disk_image_restore", "disk_device_release", "disk_snapshot_detach")

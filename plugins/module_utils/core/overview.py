@@ -21,7 +21,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
         Attachment,
@@ -57,6 +57,14 @@ class ApplianceOverview:
     held_disk_ids: tuple[str, ...] = field(default=())
     dead_disk_ids: tuple[str, ...] = field(default=())
     grants: tuple[permissions.Grant, ...] | None = None
+
+
+def once(sources: Iterable[SourceOverview]) -> list[SourceOverview]:
+    """Each VM once, as it was named first: by name and by id it is still one VM, with one snapshot."""
+    found: dict[str, SourceOverview] = {}
+    for source in sources:
+        found.setdefault(source.vm.id if source.vm else f"no VM: {source.word}", source)
+    return list(found.values())
 
 
 def source_facts(source: SourceOverview, appliance: ApplianceOverview) -> dict[str, Any]:

@@ -185,7 +185,7 @@ class BackupPlan(Look):
         version_now = self._engine.version()
         given, unread = granting.look(self._engine) if request.check_permissions else (None, ())
         mark = self._mark()
-        found = [self._source(word, version_now) for word in dict.fromkeys(request.sources)]
+        found = overview.once(self._source(word, version_now) for word in request.sources)
         left = [one for source in found for one in self._left(source, held, mark)]
         appliance = ApplianceOverview(
             vm=vm,

@@ -62,6 +62,13 @@ def test_a_vm_that_was_not_found_has_the_problem_that_it_was_not_found() -> None
     assert (facts["disks"], facts["required_bytes"], facts["warnings"]) == ([], 0, [])
 
 
+def test_a_vm_that_is_named_twice_counts_once() -> None:
+    gone = SourceOverview("gone", problems=("There is no VM 'gone'.",))
+    by_id = replace(WEB, word=SOURCE.id)
+    assert overview.once([WEB, gone, by_id, gone]) == [WEB, gone]
+    assert overview.once([by_id, WEB]) == [by_id]
+
+
 def test_a_disk_that_a_snapshot_cannot_include_is_left_out_and_said() -> None:
     facts = overview.source_facts(replace(WEB, disks=pairs(SYSTEM, SHARED)), APART)
     assert [one["alias"] for one in facts["disks"]] == ["system"]

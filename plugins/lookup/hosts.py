@@ -1,0 +1,81 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hosts of a play, where a play without hosts is an error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible import context
+from ansible.errors import AnsibleError
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.lookup import LookupBase
+
+DOCUMENTATION = r"""
+name: hosts
+short_description: Find the hosts of a play, and fail if there is none
+version_added: 0.1.0
+description:
+  - A play whose pattern matches no host is skipped by Ansible, and its run ends well although it did nothing. With this lookup in
+    C(hosts) it fails.
+author:
+  - ovirt_community.backup contributors (@ovirt-community)
+options:
+  _terms:
+    description:
+      - Patterns of hosts or groups.
+    type: list
+    elements: str
+    required: true
+notes:
+  - The option C(--limit) counts. A host that it leaves out is not found.
+  - A syntax check gets the patterns back, since it may have no inventory.
+"""
+
+EXAMPLES = r"""
+- name: Back up VMs through an appliance
+  hosts: "{{ query('ovirt_community.backup.hosts', 'appliance') }}"
+  gather_facts: false
+  roles:
+    - role: ovirt_community.backup.vm_backup
+"""
+
+RETURN = r"""
+_raw:
+  description: Names of the hosts.
+  type: list
+  elements: str
+"""
+
+
+class LookupModule(LookupBase):
+    """What Ansible asks for the lookup."""
+
+    def run(
+        self, terms: list[Any], variables: dict[str, Any] | None = None, **_kwargs: object
+    ) -> list[str]:
+        """Find the hosts.
+
+        :raises AnsibleError: No host matches a pattern, so that nothing would be done.
+        """
+        patterns = [str(term) for term in terms]
+        if context.CLIARGS.get("syntax"):
+            return patterns
+        known, limit = variables or {}, str((variables or {}).get("ansible_limit") or "")
+        manager = InventoryManager(self._loader or DataLoader(), parse=False)
+        for group, hosts in known.get("groups", {}).items():
+            manager.add_group(group)
+            for host in hosts:
+                manager.add_host(host, group=group)
+        manager.subset(limit or None)
+        found = [str(host.name) for host in manager.get_hosts(pattern=patterns)]
+        if not found:
+            within = f" within --limit {limit}" if limit else ""
+            raise AnsibleError(
+                f"No host of the inventory matches {', '.join(patterns)!r}{within}: nothing was done. Name the"
+                " appliance's host or group as the inventory has it (backup_appliance, for a restore"
+                " restore_appliance), and see that the group is not empty."
+            )
+        return found
