@@ -139,7 +139,7 @@ snapshot:
       sample: false
 consistency:
   description:
-    - V(offline) if the VM was down; V(filesystem) if the engine froze the guest's file systems; V(crash) if it tried and
+    - V(offline) if the VM was down before and after; V(filesystem) if the engine froze the guest's file systems; V(crash) if it tried and
       failed, as after a power cut; V(inconsistent) if the engine itself warns of the snapshot.
     - V(unknown) means V(crash) or better. By default the host freezes the file systems through the guest agent and tells
       nobody how that went.

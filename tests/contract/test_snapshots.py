@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -25,6 +26,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.reques
     Patience,
     SnapshotRequest,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.waiting import Clock
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.looking import (
     BackupPlan,
 )
@@ -38,12 +40,19 @@ MINE = OURS + "of this run"
 OTHERS = OURS + "of another"
 
 
-def operation(bench: Bench, word: str, *, present: bool, disks: tuple[str, ...] = ()) -> VmSnapshot:
+def operation(
+    bench: Bench,
+    word: str,
+    *,
+    present: bool,
+    disks: tuple[str, ...] = (),
+    clock: Clock | None = None,
+) -> VmSnapshot:
     patience = Patience(timeout=bench.site.patience, poll_interval=bench.site.interval)
     request = SnapshotRequest(
         bench.source.id, word, present, disks, correlation_id="changing-hands"
     )
-    return VmSnapshot(bench.engine, SystemClock(), patience, request)
+    return VmSnapshot(bench.engine, clock or SystemClock(), patience, request)
 
 
 def planned(bench: Bench, word: str) -> tuple[VmSnapshot, Plan]:
@@ -103,6 +112,36 @@ def test_a_creation_does_not_take_the_next_one_for_its_own(bench: Bench, control
     of_another(bench)
     with pytest.raises(OperationFailed, match="could not make the snapshot"):
         waiting.execute(plan)
+
+
+class Meanwhile(SystemClock):
+    """Somebody does something while we wait for the first time."""
+
+    def __init__(self, deed: Callable[[], object]) -> None:
+        self._deeds = [deed]
+
+    def sleep(self, seconds: float) -> None:
+        while self._deeds:
+            self._deeds.pop()()
+        super().sleep(seconds)
+
+
+@pytest.mark.behind("a VM that is started")
+@pytest.mark.parametrize("started", ["never", "after the plan", "during the snapshot"])
+def test_offline_is_what_was_down_before_and_after(
+    bench: Bench, control: Control, started: str
+) -> None:
+    control.status(bench.source.name, "down")
+    clock = Meanwhile(lambda: control.status(bench.source.name, "up"))
+    made = operation(bench, MINE, present=True)
+    if started == "during the snapshot":
+        made = operation(bench, MINE, present=True, clock=clock)
+    plan = made.plan()
+    if started == "after the plan":
+        control.status(bench.source.name, "up")
+    result = made.execute(plan)
+    assert bench.source.status == ("down" if started == "never" else "up")
+    assert result["consistency"] == ("offline" if started == "never" else "unknown")
 
 
 @pytest.mark.behind("where the ACTIVE entry stands")

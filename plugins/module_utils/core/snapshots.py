@@ -215,7 +215,9 @@ def about(events: Iterable[Event], vm: Vm, snapshot: Snapshot) -> list[Event]:
 def consistency(vm_status: str, events: Sequence[Event]) -> str:
     """How good the frozen state is, as far as the engine says (contract section 6.3).
 
-    - ``offline``: the VM was down, nothing was being written.
+    :param vm_status: While the snapshot was made, see :func:`throughout`.
+
+    - ``offline``: the VM was down before and after, nothing was being written.
     - ``filesystem``: the engine froze the guest's file systems.
     - ``crash``: the freeze was tried and failed; as after a power cut.
     - ``inconsistent``: the engine itself warns of the snapshot.
@@ -230,6 +232,11 @@ def consistency(vm_status: str, events: Sequence[Event]) -> str:
     if FREEZE_SUCCEEDED in codes:
         return "filesystem"
     return "offline" if vm_status == "down" and creation_shown(events) else "unknown"
+
+
+def throughout(before: str, after: str) -> str:
+    """The status of a VM while its snapshot was made: known only if it was the same before and after."""
+    return before if before == after else "unknown"
 
 
 def creation_shown(events: Iterable[Event]) -> bool:

@@ -123,28 +123,30 @@ class VmSnapshot(EngineOperation):
             return snapshots.find_snapshot(known, step.description)
 
         made: list[Snapshot] = []
-        persist(
-            lambda: made.append(
+        before = [step.vm]
+
+        def order() -> None:
+            # The order may be given a long time after the plan, and again.
+            before.append(facts.find_vm(self._engine, step.vm.id))
+            mark = self._request.correlation_id
+            made.append(
                 self._engine.create_snapshot(
-                    step.vm.id,
-                    step.description,
-                    step.disk_ids,
-                    step.memory,
-                    self._request.correlation_id,
+                    step.vm.id, step.description, step.disk_ids, step.memory, mark
                 )
-            ),
-            lambda: find() is not None,
-            deadline,
-        )
+            )
+
+        persist(order, lambda: find() is not None, deadline)
         snapshot = made[0] if made else find()
         if snapshot is None:
             raise OperationFailed(f"The snapshot of {step.vm.name!r} vanished.")
         if self._patience.wait:
             snapshot = self._await_usable(step.vm, snapshot, deadline)
         events = self._creation_events(step.vm, snapshot)
+        after = facts.find_vm(self._engine, step.vm.id)
+        vm = replace(step.vm, status=snapshots.throughout(before[-1].status, after.status))
         hidden = self._patience.wait and not snapshots.creation_shown(events)
         return {
-            **self._facts(step.vm, snapshot, events),
+            **self._facts(vm, snapshot, events),
             "warnings": (snapshots.unseen_events(step.vm),) if hidden else (),
         }
 
