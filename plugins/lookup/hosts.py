@@ -60,7 +60,9 @@ class LookupModule(LookupBase):
 
         :raises AnsibleError: No host matches a pattern, so that nothing would be done.
         """
-        patterns = [str(term) for term in terms]
+        patterns = [
+            str(one) for term in terms for one in (term if isinstance(term, list) else [term])
+        ]
         if context.CLIARGS.get("syntax"):
             return patterns
         known, limit = variables or {}, str((variables or {}).get("ansible_limit") or "")

@@ -71,6 +71,12 @@ def test_a_name_that_fits_no_host(args: tuple[str, ...], tmp_path: Path) -> None
     refused(run(ROOT / "playbooks/backup.yml", tmp_path, *args), "No host", "nothing was done")
 
 
+def test_a_list_of_hosts(tmp_path: Path) -> None:
+    names = ("-e", '{"backup_appliance": ["nobody", "backups"]}')
+    answer = run(ROOT / "playbooks/prune.yml", tmp_path, *names)
+    refused(answer, "backup_prune_keep", "backup01")
+
+
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=by_name)
 def test_tags_that_no_task_has(path: Path, tmp_path: Path) -> None:
     names = ("-e", "backup_appliance=backups restore_appliance=backups")
