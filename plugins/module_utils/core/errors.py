@@ -126,7 +126,7 @@ class EngineUnavailable(EngineError):
 
 
 class EngineUntrusted(EngineUnavailable):
-    """The engine's certificate was not issued by the CA that was named."""
+    """The engine's certificate was not issued by the CA that was named, or is not valid today."""
 
     code = "engine_untrusted"
 
