@@ -105,7 +105,7 @@ class Filled:
         self.path = Path(prepared["path"])
         compression = "zstd" if fmt == "qcow2" else "none"
         params = {"images": prepared["images"], "format": fmt, "compression": compression}
-        request = appliance_args.copy_request({**params, "timeout": 0.0})
+        request = appliance_args.copy_request({**params, "timeout": 0.0, "snapshot": ""})
         self.images: list[dict[str, Any]] = do(ImageCopy(request, appliance.host))["images"]
 
     def finish(self, **changes: object) -> backup_set.FinishSet:
