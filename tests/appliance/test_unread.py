@@ -184,6 +184,8 @@ def test_without_permission_nothing_is_said_of_a_set(
     repository = top / "repository"
     repository.mkdir()
     path = Repository(repository).add(content=CONTENT)
+    # What Python loads late, only root can here.
+    assert source(repository)["set"]["path"] == str(path)
     path.chmod(0o700)
     with nobody():
         [found] = listing(repository)["sets"]
@@ -200,14 +202,21 @@ def test_without_permission_nothing_is_said_of_a_set(
         assert found["state"] == "unreadable"
     (path / "manifest.json").chmod(0o644)
     (path / f"{uuid(0xD0)}.raw").chmod(0o600)
-    with nobody(), pytest.raises(ImageError, match=r"raw cannot be read: Permission denied"):
-        verify(repository)
+    with nobody():
+        with pytest.raises(ImageError, match=r"raw cannot be read: Permission denied"):
+            verify(repository)
+        with pytest.raises(ImageError, match=r"raw could not be read: Permission denied") as told:
+            source(repository)
+        assert not isinstance(told.value, ImageMismatch)
     verified = path.with_name(f"{path.name}.verified.json")
     verified.write_text("{}")
     verified.chmod(0o600)
     with nobody():
         [found] = listing(repository)["sets"]
         assert found["reason"] == f"{verified.name}: Permission denied."
+        with pytest.raises(ImageError, match="it is unreadable") as told:
+            source(repository, repository="", vm="", path=str(path))
+        assert not isinstance(told.value, ImageMismatch)
 
 
 def test_an_image_that_nobody_can_look_at_may_be_written_now(

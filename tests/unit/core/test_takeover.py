@@ -243,6 +243,26 @@ def test_a_record_is_read_back() -> None:
     assert takeover.load(place(), data) == (record(), "<ovf/>")
 
 
+def test_a_record_tells_what_the_clocks_said() -> None:
+    """Two of them come with the snapshot; the appliance's is that of the writing."""
+    snapshot = {"id": "s", "asked": "2026-11-23T01:00:02Z", "there": "2026-11-23T01:00:20Z"}
+    data = takeover.dump({**facts(), "snapshot": snapshot}, "<ovf/>")
+    written = takeover.stamped(data, NOW)
+    found, ovf = takeover.load(place(), written)
+    assert ovf == "<ovf/>"
+    assert found.clocks == {
+        "asked": "2026-11-23T01:00:02Z",
+        "there": "2026-11-23T01:00:20Z",
+        "appliance": "2026-11-24T01:00:00Z",
+    }
+    for earlier in (data, takeover.stamped(takeover.dump(facts(), ""), NOW)):
+        assert takeover.load(place(), earlier)[0].clocks is None
+    assert takeover.is_same(written, data)
+    assert takeover.is_same(data, data)
+    for other in (b"", b"[]", b"3", takeover.dump(facts("new"), "<ovf/>")):
+        assert not takeover.is_same(other, data)
+
+
 @pytest.mark.parametrize(
     "change",
     [
