@@ -224,9 +224,8 @@ def test_a_401_that_stays(bench: Bench, control: Control) -> None:
     ("answer", "kind", "words"),
     [
         ({"status": 503, "body": HTML}, EngineUnavailable, "no answer of an engine (503 Service"),
-        ({"status": 500, "body": CRASHED}, EngineUnavailable, "java.lang.NullPointerException"),
+        ({"status": 500, "body": CRASHED}, EngineFault, "java.lang.NullPointerException"),
         ({"status": 404, "body": HTML}, EngineNotFound, "not found"),
-        ({"status": 403, "body": HTML}, EngineUnavailable, "no answer of an engine"),
         ({"status": 200, "body": HTML}, EngineUnavailable, "no answer of an engine"),
         ({"status": 502}, EngineUnavailable, "502"),
         ({"status": 404}, EngineNotFound, "not found"),

@@ -431,7 +431,7 @@ WAYS = {
     "no-such-host": Way(
         "engine_unavailable", ("cannot be reached",), {"url": "https://engine.invalid"}
     ),
-    "not-the-api": Way("engine_not_found", ("check the URL",), {"url": "{url}/v9"}),
+    "not-the-api": Way("engine_unavailable", ("the URL is wrong",), {"url": "{url}/v9"}),
     "proxy-page": Way(
         "engine_unavailable", ("no answer of an engine",), fault={"status": 503, "body": HTML}
     ),

@@ -1,11 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why a login was refused, and what to do about it; and what else an engine says on a page.
+"""Why a login was refused, and what to do about it.
 
-The engine answers 401 with an HTML page whose text is the reason, and 500 where it met a fault of its own
-(contract section 15). The SDK wants XML of every answer and shows nothing of such a page, not even the status,
-so it is read here, before the SDK sees it.
+The engine answers 401 with an HTML page whose text is the reason (contract section 15). The SDK wants
+XML of every answer and shows nothing of that page, so it is read here, before the SDK sees it.
 """
 
 from __future__ import annotations
@@ -118,7 +117,7 @@ def page_text(body: str | bytes) -> str:
 
 
 def watch(connection: SdkObject, *, renews: bool) -> None:
-    """Have a connection tell what is on the pages that stand for an answer.
+    """Have a connection tell the reason of a 401.
 
     :param renews: Whether the SDK may sign in again after a 401. Without a password it would ask for a
         token of the user None, and tell that refusal instead of the reason.
@@ -130,18 +129,6 @@ def watch(connection: SdkObject, *, renews: bool) -> None:
         if response.code == HTTPStatus.UNAUTHORIZED:
             text = page_text(response.body or "") or HTTPStatus.UNAUTHORIZED.phrase
             raise ovirtsdk4.AuthError(text, code=HTTPStatus.UNAUTHORIZED.value)
-        if _is_page(response) and _tells(response.code):
-            # No NotFoundError: an address that is none is not an object that is gone.
-            raise ovirtsdk4.Error(page_text(response.body or ""), code=response.code)
         return response
 
     connection.wait = told
-
-
-def _is_page(response: SdkObject) -> bool:
-    return any(line.lower().startswith("content-type: text/html") for line in response.headers)
-
-
-def _tells(status: int) -> bool:
-    """Whether a page of a status says what the status means; a 403 may be a proxy's, about itself."""
-    return status in (HTTPStatus.NOT_FOUND, *range(500, 600))
