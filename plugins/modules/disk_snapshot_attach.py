@@ -95,8 +95,10 @@ options:
   timeout:
     description:
       - Seconds within which it has to be done. Refusals of the engine that pass by themselves are retried until then.
+      - An answer that was lost while a host plugs the disk says nothing, and neither does the attachment that the engine shows
+        meanwhile. It is waited for event 2016 of the appliance, or for 200 seconds, since the engine gives a host 180.
     type: int
-    default: 180
+    default: 300
 extends_documentation_fragment:
   - ovirt_community.backup.attributes
   - ovirt_community.backup.attributes.action_group
@@ -282,7 +284,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.module.cloc
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec=engine_args.engine_spec(180, **engine_args.ATTACH),
+        argument_spec=engine_args.engine_spec(300, **engine_args.ATTACH),
         supports_check_mode=True,
     )
     edge.run(

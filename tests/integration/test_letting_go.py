@@ -238,6 +238,29 @@ def test_a_refusal_for_ever_names_who_came_meanwhile(house: House) -> None:
     assert wait_until(lambda: len(house.scene.snapshots()) == 1, 5.0)
 
 
+def test_a_disk_that_a_host_plugged_after_the_engine_gave_up_is_not_read(house: House) -> None:
+    """Its device has the serial of the next night's, and holds what an older snapshot froze."""
+    scene, backup01 = house.scene, house.scene.vm_id("backup01")
+    scene.control.settings(host_seconds=0.5)
+    scene.control.add_fault("host_slow", verb="VM.hotplugDisk", seconds=0.6)
+    told = failures(house.back_up())
+    assert "Network error during communication with the Host" in told
+    assert scene.attached() == {}
+    host = scene.lab.real.hypervisor
+    assert wait_until(lambda: len(host.plugged(backup01)) > 0, 5.0), "nobody knows of it"
+    [stray] = host.plugged(backup01)
+    run = house.back_up(vm_backup_device_timeout=1)
+    told = failures(run)
+    assert "has devices of disks that this run has not attached" in told
+    assert stray in told
+    assert "restart the appliance" in told
+    assert not [one for one in run.results if "Attach the disks" in one.task]
+    assert (scene.attached(), scene.snapshots()) == ({}, {})
+    host.unplug(backup01, stray)
+    assert failures(house.back_up()) == ""
+    assert house.is_clean()
+
+
 def test_an_appliance_that_is_lost_is_detached_from_all_the_same(house: House) -> None:
     down = ("status", {"vm": "backup01", "status": "down"})
     run = house.back_up({"Let go of the devices on the appliance": [down]})

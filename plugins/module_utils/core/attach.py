@@ -41,6 +41,11 @@ class AttachStep:
     disk: SnapshotDisk
     settings: AttachSettings
 
+    @property
+    def plugs(self) -> bool:
+        """Whether the host has a part in it; else there are the engine's rows alone, all at once."""
+        return self.settings.active and self.appliance.status != "down"
+
 
 @dataclass(frozen=True)
 class DetachStep:
@@ -53,6 +58,10 @@ class DetachStep:
 
 
 Step = Union[AttachStep, DetachStep]
+
+PLUG_SECONDS = 200
+"""After so many seconds an attachment that stays is plugged. The engine shows it, active, from before it asks the host, and
+takes it back if the host refuses or has not answered for 180 seconds (contract section 15); the rest is for slow clocks."""
 
 _SETTINGS = ("interface", "bootable", "read_only", "pass_discard", "active")
 """What an attachment and the settings asked for have in common."""

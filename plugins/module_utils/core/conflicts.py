@@ -13,6 +13,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from re import Pattern
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,28 @@ TABLE: tuple[Meaning, ...] = (
         " names who holds it there, and takes down what LVM, MD and multipath built on it.",
     ),
     _entry("host_unreachable", "Network error during communication with the Host", True),
+    # What the engine makes of other codes of the host (contract section 15). 1: the engine has yet to learn where the VM is.
+    _entry("vm_not_on_host", "Desktop does not exist", True),
+    _entry(
+        "domain_unreachable",
+        "Storage domain cannot be reached",
+        False,
+        "The appliance's host does not see the disk's storage domain: check its connection, or use another host.",
+    ),
+    _entry(
+        "volume_missing",
+        "^\\[?Volume does not exist",
+        False,
+        "The host does not find the snapshot's volume: it was merged or removed meanwhile, or the host's view of the"
+        " storage is old.",
+    ),
+    # 16, 59, 100, -32603 and whatever else the engine has no words for.
+    _entry(
+        "host_refused",
+        r"^\[?(?:Unexpected exception|General Exception)",
+        False,
+        "The host refused for a reason that the engine does not pass on: its vdsm log says which.",
+    ),
     _entry(
         "already_attached",
         "The disk is already attached to VM",
@@ -160,6 +186,19 @@ TABLE: tuple[Meaning, ...] = (
     _entry("vm_external", "not managed by the engine", False),
     _entry("insufficient_query", "query execution failed due to insufficient perm", False),
 )
+
+PLUG_ONCE: Mapping[str, str] = {
+    "host_unreachable": "The host of the appliance may still plug the disk, and the engine then knows nothing of it. Before"
+    " the disk is attached again, see that the appliance has no device with its serial (disk_device_release with"
+    " state=absent); a device that is there goes when the appliance is restarted.",
+    "unplug_failed": "The host refused the disk; its vdsm log says why.",
+}
+"""Refusals after which an attach is not tried again, though they pass elsewhere, and what to do: a plug that fails may leave
+an overlay on the host, and one without an answer may still come."""
+
+UNPLUG_AGAIN = frozenset({"plug_failed", "host_refused"})
+"""Refusals after which a detach is tried again, though they are final elsewhere: nothing has changed by them, and the guest
+may let go of the disk later."""
 
 UNKNOWN = Meaning("unknown", re.compile(""), False)
 

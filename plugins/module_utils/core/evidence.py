@@ -172,6 +172,26 @@ def former_names(
     return tuple(sorted(mine - others - set(taken)))
 
 
+def newest(events: Iterable[Event]) -> int:
+    """The number of the newest event; 0 if there are none."""
+    return max((event.index for event in events), default=0)
+
+
+def told_attached(
+    events: Iterable[Event], since: int, vm_id: VmId, alias: str, snapshot_id: SnapshotId
+) -> bool:
+    """Whether an event after ``since`` says that a disk snapshot was attached: by then the host has plugged it."""
+    words = f"Disk {alias} was successfully attached"
+    return any(
+        event.index > since
+        and event.code == EVENT_ATTACHED
+        and event.vm_id in (None, vm_id)
+        and event.correlation_id == snapshot_id
+        and event.description.startswith(words)
+        for event in events
+    )
+
+
 def make_holding(
     attachment: Attachment,
     alias: str,

@@ -458,7 +458,10 @@ NO_RULE: dict[str, str] = {
     "vm_missing": "Looked up before; it would have to vanish in between.",
     "plug_failed": "Only the host knows whether it can plug a disk.",
     "unplug_failed": "Only the guest knows whether it lets go; asked again until the time is up.",
-    "host_unreachable": "Passes, or the host is lost; asked again until the time is up.",
+    "host_unreachable": "Passes for a detach; an attach is not tried again, for the host may still plug the disk.",
+    "domain_unreachable": "The storage is somebody else's concern; the host refuses before anything happens.",
+    "volume_missing": "Looked up before; it would have to vanish in between.",
+    "host_refused": "Only the host knows why.",
     "pass_discard_unsupported": "Off unless asked for; the engine knows the storage, and refuses"
     " before anything happens.",
     "domain_status": "The storage is somebody else's concern; the engine refuses before anything"

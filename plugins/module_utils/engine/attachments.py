@@ -5,15 +5,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    evidence,
+    rules,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.attach import (
+    PLUG_SECONDS,
     AttachSituation,
     AttachStep,
     DetachStep,
     plan_attach,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.conflicts import (
+    PLUG_ONCE,
+    UNPLUG_AGAIN,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.detach import (
     DetachSituation,
@@ -21,6 +30,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.detach
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     BackupError,
+    EngineFault,
+    EngineUnavailable,
     InvalidRequest,
     NotFound,
     OperationFailed,
@@ -62,25 +73,86 @@ if TYPE_CHECKING:
 _STILL_ATTACHED = "STILL ATTACHED"
 
 
-def attach_one(engine: EnginePort, step: AttachStep, deadline: Deadline) -> None:
+class _Attaching:
+    """The attach of one disk snapshot, and what the engine shows of it.
+
+    :param since: The newest event before it; None if events would prove nothing.
+    """
+
+    def __init__(
+        self, engine: EnginePort, step: AttachStep, deadline: Deadline, since: int | None
+    ) -> None:
+        self._engine = engine
+        self._step = step
+        self._deadline = deadline
+        self._since = since
+
+    def order(self) -> None:
+        """Ask for it. What the host may still do after its refusal is asked for once."""
+        disk = self._step.disk
+        try:
+            self._engine.attach(
+                self._step.appliance.id, disk.disk_id, disk.snapshot_id, self._step.settings
+            )
+        except EngineFault as exc:
+            if exc.reason in PLUG_ONCE:
+                exc.retryable, exc.hint = False, PLUG_ONCE[exc.reason]
+            raise
+
+    def _held(self) -> evidence.Holding | None:
+        found = self._engine.attachment(self._step.appliance.id, self._step.disk.disk_id)
+        return None if found is None else facts.holding(self._engine, self._step.appliance, found)
+
+    def attached(self) -> bool:
+        """Whether this snapshot is attached. Before the host has answered, it may be only for now."""
+        held = self._held()
+        return held is not None and held.snapshot_id == self._step.disk.snapshot_id
+
+    def settled(self) -> bool:
+        """Wait until the attachment is gone, or is certain to stay: told by an event, or by the time that has passed.
+
+        :raises errors.EngineUnavailable: Neither, and the time is up.
+        """
+        if not self._step.plugs:
+            return self.attached()
+        began = self._deadline.waited
+        for waited in self._deadline.ticks():
+            held = self._held()
+            # As long as it is under way, it may be that nothing tells which snapshot it is of.
+            if held is None or held.snapshot_id not in (None, self._step.disk.snapshot_id):
+                return False
+            if waited - began >= PLUG_SECONDS:
+                return held.snapshot_id is not None
+            if self._told():
+                return True
+        raise EngineUnavailable(
+            f"The answer was lost, and within {self._deadline.waited:.0f} s nothing told whether the host has plugged it.",
+            hint=f"An attachment is certain to stay after {PLUG_SECONDS} s, or once the user sees event 2016 of the"
+            " appliance: raise timeout, or see docs/permissions.md.",
+        )
+
+    def _told(self) -> bool:
+        if self._since is None:
+            return False
+        appliance, disk = self._step.appliance, self._step.disk
+        events = facts.attach_events(self._engine, appliance)
+        return evidence.told_attached(
+            events, self._since, appliance.id, disk.alias, disk.snapshot_id
+        )
+
+
+def attach_one(
+    engine: EnginePort, step: AttachStep, deadline: Deadline, since: int | None = None
+) -> None:
     """Attach one disk snapshot and be sure of it.
 
+    :param since: The newest event before it, if no other disk of that alias is attached along with it.
     :raises errors.EngineError: the engine refuses for good, or until the time is up.
     """
-    disk = step.disk
-
-    def attached() -> bool:
-        found = engine.attachment(step.appliance.id, disk.disk_id)
-        if found is None:
-            return False
-        return facts.holding(engine, step.appliance, found).snapshot_id == disk.snapshot_id
-
+    attaching = _Attaching(engine, step, deadline, since)
     with in_our_words():
-        persist(
-            lambda: engine.attach(step.appliance.id, disk.disk_id, disk.snapshot_id, step.settings),
-            attached,
-            deadline,
-        )
+        # "Already attached" comes after the engine's locks: whoever plugs it has come to an end.
+        persist(attaching.order, attaching.attached, deadline, attaching.settled)
 
 
 def detach_one(engine: EnginePort, step: DetachStep, deadline: Deadline) -> None:
@@ -88,9 +160,17 @@ def detach_one(engine: EnginePort, step: DetachStep, deadline: Deadline) -> None
 
     :raises errors.EngineError: the engine refuses for good, or until the time is up.
     """
+
+    def order() -> None:
+        try:
+            engine.detach(step.appliance.id, step.disk_id)
+        except EngineFault as exc:
+            exc.retryable = exc.retryable or exc.reason in UNPLUG_AGAIN
+            raise
+
     with in_our_words():
         persist(
-            lambda: engine.detach(step.appliance.id, step.disk_id),
+            order,
             lambda: engine.attachment(step.appliance.id, step.disk_id) is None,
             deadline,
         )
@@ -148,6 +228,7 @@ class Attach(EngineOperation):
     def execute(self, plan: Plan) -> Mapping[str, Any]:
         """Carry out the steps; undo what was attached if a later one fails."""
         deadline = self.deadline()
+        since = self._newest_events(plan)
         done: list[AttachStep] = []
         detached: list[dict[str, Any]] = []
         try:
@@ -164,7 +245,7 @@ class Attach(EngineOperation):
                     continue
                 # Counted before it is tried: a lost answer may hide a success.
                 done.append(step)
-                attach_one(self._engine, step, deadline)
+                attach_one(self._engine, step, deadline, since.get(step.disk.alias))
         except BackupError as exc:
             exc.message = f"{_failed(step)} {exc.message}"
             # What was replaced is not attached anew: another try is going to replace it again.
@@ -172,6 +253,15 @@ class Attach(EngineOperation):
             self._take_back(done, exc)
             raise
         return {}
+
+    def _newest_events(self, plan: Plan) -> dict[str, int]:
+        """By alias, the newest event before the disk is plugged; none of aliases that several disks have."""
+        steps = [step for step in plan.steps if isinstance(step, AttachStep) and step.plugs]
+        if not steps:
+            return {}
+        newest = evidence.newest(facts.attach_events(self._engine, steps[0].appliance))
+        aliases = Counter(step.disk.alias for step in steps)
+        return {alias: newest for alias, count in aliases.items() if count == 1}
 
     def _take_back(self, steps: list[AttachStep], exc: BackupError) -> None:
         """Undo, and tell with the error what could not be undone."""

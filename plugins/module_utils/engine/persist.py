@@ -29,7 +29,12 @@ UNCERTAIN_STATUS = 500
 """From this status on an answer does not tell whether the order was carried out."""
 
 
-def persist(order: Callable[[], None], done: Callable[[], bool], deadline: Deadline) -> None:
+def persist(
+    order: Callable[[], None],
+    done: Callable[[], bool],
+    deadline: Deadline,
+    settled: Callable[[], bool] | None = None,
+) -> None:
     """Give an order until the engine took it, or its state shows that it is carried out.
 
     A refusal that passes by itself is waited for. After an answer that was lost, or that leaves
@@ -37,6 +42,8 @@ def persist(order: Callable[[], None], done: Callable[[], bool], deadline: Deadl
     after 401, so even "already attached" may be our own success: contract section 9).
 
     :param done: Reads the engine and tells whether the order has been carried out.
+    :param settled: Tells the same while the order may still be under way, and waits until that is certain; ``done`` if
+        the engine shows nothing of an order before it is carried out.
     :raises errors.EngineError: the refusal, or the last one when time is up.
     """
     last: EngineError = EngineUnavailable("The order was never given: there was no time.")
@@ -54,7 +61,7 @@ def persist(order: Callable[[], None], done: Callable[[], bool], deadline: Deadl
                     return
                 raise
             last = exc
-        if done():
+        if (settled or done)():
             return
     raise _gave_up(last, deadline)
 

@@ -9,6 +9,7 @@ import time
 import traceback
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from lab.engine import bodies, codec
@@ -101,6 +102,8 @@ class Application:
         user = ""
         try:
             self._before(kinds)
+            for kind in kinds.keys() & {"drop_during", "respond_during"}:
+                self._go_on_alone(request, kinds[kind])
             response, user = self._serve(request)
         except Answer as answer:
             response = answer.response
@@ -118,6 +121,22 @@ class Application:
             headers = {**response.headers, "Correlation-Id": correlation}
             response = replace(response, headers=headers)
         return response, user
+
+    def _go_on_alone(self, request: Request, fault: Fault) -> None:
+        """Serve a request whose caller is given up while the work goes on.
+
+        :raises Dropped: the connection is closed.
+        :raises Answer: something else answers in the engine's place.
+        """
+
+        def serve() -> None:
+            with suppress(Answer, Unauthorized, Dropped):
+                self._serve(request)
+
+        self.engine.tasks.run(serve, f"alone {request.path}")
+        # The fault is the delay: there is no event to wait for.
+        time.sleep(float(fault.values.get("seconds", 0.2)))
+        raise Dropped if fault.kind == "drop_during" else Answer(_canned(fault))
 
     def _before(self, kinds: dict[str, Fault]) -> None:
         """Faults that a request meets before anything is done for it."""

@@ -19,6 +19,8 @@ AT_THE_DOOR = frozenset(
         "delay",
         "drop_before",
         "drop_after",
+        "drop_during",
+        "respond_during",
         "unauthorized",
         "expire_token",
     }

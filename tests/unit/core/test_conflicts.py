@@ -55,6 +55,7 @@ PASSES = [
         "vm_saving_restoring",
     ),
     (f"{CREATE}. VM is hibernating.", "vm_hibernating"),
+    ("Desktop does not exist", "vm_not_on_host"),
     *[
         (f"{verb} because the VM is in {state} status.", "vm_status_passing")
         for verb in (ATTACH, DETACH, CREATE)
@@ -194,7 +195,13 @@ STAYS = [
     ("Disk is already deactivated.", "already_deactivated"),
     ("Cannot edit Virtual Disk. Disk snapshot cannot be resized.", "disk_snapshot_resize"),
     ("General command validation failure.", "unknown"),
-    ("Unexpected exception", "unknown"),
+    ("Unexpected exception", "host_refused"),
+    ("General Exception", "host_refused"),
+    ("Volume does not exist", "volume_missing"),
+    (
+        "Storage domain cannot be reached. Please ensure it is accessible from the host(s).",
+        "domain_unreachable",
+    ),
     ("Internal Engine Error", "unknown"),
 ]
 

@@ -187,3 +187,27 @@ def test_never_blindly_twice(script: list[tuple[bool, Failure | None]], time: fl
     orders = engine.log.count("order")
     assert not any(effect for effect, _error in made[: orders - 1])
     assert engine.clock.time <= 1000 + time + 1e-6
+
+
+@pytest.mark.parametrize("error", FOR_A_WHILE)
+def test_who_knows_what_may_be_under_way_is_asked_while_it_may(error: Failure) -> None:
+    engine = Engine([(True, error())])
+    asked = []
+
+    def settled() -> bool:
+        asked.append(len(engine.log))
+        return True
+
+    persist(engine.order, engine.read, Deadline(engine.clock, 10, 1), settled)
+    assert engine.log == ["order"]
+    assert asked == [1]
+
+
+@pytest.mark.parametrize("error", FOR_GOOD)
+def test_after_a_refusal_for_good_nothing_is_under_way(error: Failure) -> None:
+    def settled() -> bool:
+        raise AssertionError("nothing to wait for")
+
+    engine = Engine([(True, error())])
+    persist(engine.order, engine.read, Deadline(engine.clock, 10, 1), settled)
+    assert engine.log == ["order", "read"]
