@@ -231,3 +231,27 @@ def test_a_former_name_that_another_disk_has_or_had_tells_nothing() -> None:
     assert evidence.former_names(DISKS[0], mine, ("a",)) == ("b",)
     other = snapshot_disk(DISKS[1], Z2, alias="b")
     assert evidence.former_names(DISKS[0], [*mine, other], ()) == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("later", "proves"),
+    [
+        (event(6, ATTACHED, correlation_id=Z1), True),
+        (event(5, ATTACHED, correlation_id=Z1), False),
+        (event(6, ATTACHED, correlation_id=Z2), False),
+        (event(6, ATTACHED, correlation_id=Z1, alias="system2"), False),
+        (event(6, ATTACHED, correlation_id=Z1, vm_id=SOURCE.id), False),
+        (event(6, DETACHED, correlation_id=Z1), False),
+        (event(6, 2017, correlation_id=Z1), False),
+    ],
+)
+def test_only_a_later_event_of_this_attach_says_that_it_is_done(later: Event, proves: bool) -> None:
+    before = [event(4, ATTACHED, correlation_id=Z1), event(5, DETACHED)]
+    since = evidence.newest(before)
+    assert since == 5
+    events = [*before, later]
+    assert evidence.told_attached(events, since, APPLIANCE.id, "system", Z1) is proves
+
+
+def test_nobody_has_seen_an_event() -> None:
+    assert evidence.newest([]) == 0
