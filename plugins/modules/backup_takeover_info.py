@@ -37,10 +37,15 @@ options:
   silence:
     description:
       - A run that was silent for so many seconds is dead. It is watched for a minute more than that, at the most, since the
-        last call of a run that was killed may still be under way. Longer than a run that lives needs to connect again, and
-        from its attachments to its copy.
+        last call of a run that was killed may still be under way. Longer than a run that lives needs to connect again.
     type: float
     default: 60.0
+  attach_timeout:
+    description:
+      - A run that wrote its record less than so many seconds ago, and has not begun to copy, may be attaching its disks, which touches no
+        record. It counts as one that lives.
+    type: float
+    default: 180.0
   plans:
     description:
       - RV(ovirt_community.backup.backup_plan_info#module:plans); they tell which disks the VMs have now.
@@ -140,7 +145,7 @@ def main() -> None:
         lambda params: TakeoverInfo(
             params["repository"],
             params["leftovers"],
-            params["silence"],
+            (params["silence"], params["attach_timeout"]),
             copy_args.wanted(params),
         ),
     )

@@ -154,6 +154,20 @@ def test_a_copy_that_has_ended_meanwhile_is_taken_over(site: Site) -> None:
     site.check_nothing_left()
 
 
+def test_a_disk_that_is_not_attached_any_more_after_its_copy_is_in_no_set(site: Site) -> None:
+    """Another snapshot may have been attached meanwhile: its device has the same serial."""
+    backup = site.back_up()
+    until(site.copying)
+    world = site.lab.world
+    with world.lock:
+        [lent] = [key for key, row in world.attachments.items() if row.snapshot_id]
+        del world.attachments[lent]
+    site.control.harm("backup01", slow=0)
+    assert backup.ends() == 2
+    assert "After the copy the appliance does not hold db01_system of snapshot" in backup.text
+    assert site.sets() == []
+
+
 def test_a_set_that_is_too_old_is_finished_as_what_it_is_and_a_backup_is_made(site: Site) -> None:
     run_id = killed(site, vm_backup_lease_hours=0.0003)
     site.control.harm("backup01", slow=0)

@@ -66,8 +66,12 @@ def place(repository: Path) -> Path:
     return Path(first["path"])
 
 
-def look(repository: Path, silence: float = 0.0) -> tuple[dict[str, Any], tuple[str, ...]]:
-    operation = unfinished.TakeoverInfo(str(repository), [LEFT], silence, lambda _vm: WANTED)
+def look(
+    repository: Path, silence: float = 0.0, attaching: float = 0.0
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    operation = unfinished.TakeoverInfo(
+        str(repository), [LEFT], (silence, attaching), lambda _vm: WANTED
+    )
     result, warnings = perform(operation, check_mode=False)
     assert not result["changed"]
     return dict(result["vms"][VM]), warnings
@@ -109,6 +113,21 @@ def test_who_touches_its_record_lives(
         found, _warnings = look(repository, 1.5)
     assert found["problems"] == ["Run r1 is at work on this VM."]
     assert found["take_over"] is None
+
+
+def test_who_has_just_written_its_record_may_be_attaching(
+    repository: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unfinished, "_LAST_CALL", 0.5)
+    found, _warnings = look(repository, attaching=60)
+    assert found["problems"] == ["Run r1 is at work on this VM."]
+    # It copies, and nobody touches its record.
+    (place / f"{DISK}.raw.part").touch()
+    assert look(repository, attaching=60)[0]["take_over"]
+    # It was killed while it attached.
+    (place / f"{DISK}.raw.part").unlink()
+    os.utime(place / unfinished.NAME, (time.time() - 61,) * 2)
+    assert look(repository, attaching=60)[0]["take_over"]
 
 
 def test_the_last_call_of_a_dead_run_is_waited_for(repository: Path, place: Path) -> None:

@@ -72,7 +72,7 @@ class TakeoverInfo:
         self,
         repository: str,
         leftovers: Sequence[Mapping[str, Any]],
-        silence: float,
+        patience: tuple[float, float],
         wanted: Callable[[str], takeover.Wanted],
     ) -> None:
         """Keep the request.
@@ -80,12 +80,12 @@ class TakeoverInfo:
         Args:
             repository: Absolute path.
             leftovers: As ``backup_plan_info`` returned them.
-            silence: Seconds for which a run that lives is not silent.
+            patience: Seconds for which a run that lives is not silent, and for which it may attach disks.
             wanted: What the run that asks would accept as its backup of a VM, by the VM's id.
         """
         self._repository = repository.rstrip("/")
         self._leftovers = takeover.named(leftovers)
-        self._silence = silence
+        self._silence, self._attaching = patience
         self._wanted = wanted
 
     def plan(self) -> Plan:
@@ -114,12 +114,23 @@ class TakeoverInfo:
         while True:
             now = time.monotonic()
             loud = {run for run, since in quiet_since.items() if now - since < self._silence}
+            loud |= self._may_attach()
             if not loud or now - start >= self._silence + _LAST_CALL:
                 return loud
             time.sleep(_PAUSE)
             times = self._times()
             quiet_since.update({run: now for run in seen if times[run] != seen[run]})
             seen = times
+
+    def _may_attach(self) -> set[str]:
+        """The runs that wrote a record a short while ago, and nothing beside it yet."""
+        found = set()
+        for vm_id in {one.vm_id for one in self._leftovers}:
+            for path in self._sets(vm_id):
+                age = time.time() - _touched(record_of(path)) / 1e9
+                if 0 <= age < self._attaching and _names(path) == [NAME]:
+                    found.add(path.rpartition(".")[2])
+        return found & {one.run_id for one in self._leftovers}
 
     def _times(self) -> dict[str, int]:
         """When the record of each run was touched, in nanoseconds; 0 where there is none."""

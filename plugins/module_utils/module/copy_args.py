@@ -30,6 +30,7 @@ TAKEOVER: Spec = {
     "repository": {"type": "path", "required": True},
     "leftovers": {"type": "list", "elements": "dict", "required": True},
     "silence": {"type": "float", "default": 60.0},
+    "attach_timeout": {"type": "float", "default": 180.0},
     "plans": {"type": "list", "elements": "dict", "required": True},
     "accept_consistency": {"type": "list", "elements": "str", "required": True},
     "started": {"type": "str", "required": True},
