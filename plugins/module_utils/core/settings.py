@@ -69,9 +69,9 @@ def resolve(
     insecure = given.get("insecure")
     if insecure is None:
         insecure = environment.get("OVIRT_INSECURE", "").lower() in _TRUE
+    _require_credentials(found)
     url = complete_url(found)
     _require_privacy(url, bool(insecure))
-    _require_credentials(found)
     return EngineSettings(
         url=url,
         username=found.get("username"),
