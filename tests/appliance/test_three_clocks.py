@@ -216,6 +216,7 @@ def back_up(path: Path, number: int, night: Night) -> None:
             },
             "consistency": "filesystem",
             "events": [],
+            "disks": [disk],
         },
         "vm_backup_preflight": {"qemu_img": {"version": "7.2"}},
         "ansible_version": {"full": "2.21"},

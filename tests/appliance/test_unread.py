@@ -12,6 +12,7 @@ import ctypes
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -175,12 +176,16 @@ def test_a_set_that_becomes_unreadable_after_it_was_listed_is_not_gone(repositor
     assert operation.execute(plan)["gone"] == [str(path)]
 
 
-def test_without_permission_nothing_is_said_of_a_set(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    top = tmp_path_factory.mktemp("open")
-    for one in (top, *list(top.parents)[:2]):
-        one.chmod(0o755)
+@pytest.fixture
+def top() -> Iterator[Path]:
+    """A directory that everybody reaches: those of pytest are root's alone."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        path = Path(name)
+        path.chmod(0o777)
+        yield path
+
+
+def test_without_permission_nothing_is_said_of_a_set(top: Path) -> None:
     repository = top / "repository"
     repository.mkdir()
     path = Repository(repository).add(content=CONTENT)
@@ -219,12 +224,7 @@ def test_without_permission_nothing_is_said_of_a_set(
         assert not isinstance(told.value, ImageMismatch)
 
 
-def test_an_image_that_nobody_can_look_at_may_be_written_now(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    top = tmp_path_factory.mktemp("open")
-    for one in (top, *list(top.parents)[:2]):
-        one.chmod(0o777)
+def test_an_image_that_nobody_can_look_at_may_be_written_now(top: Path) -> None:
     stored = Repository(top)
     stored.add(1, START + timedelta(days=1), run="good")
     path = stored.unfinished(1, START - timedelta(days=30))
