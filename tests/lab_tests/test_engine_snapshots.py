@@ -328,7 +328,8 @@ def test_a_failed_creation_gives_its_id_back(
     entry = api.get(f"vms/{vm.id}/snapshots/{snapshot_id}").xml()
     assert entry.findtext("description") == "Active VM"
     assert entry.findtext("snapshot_type") == "active"
-    assert codes(lab)[-len(told) :] == told
+    # What tests before this one ordered may end, and be told, meanwhile.
+    assert [code for code in codes(lab) if code in {45, 69, 170}][-len(told) :] == told
     assert vm.status == status
     disk = next(d for d in lab.world.disks.values() if d.alias == f"{name}_system")
     assert [v.status for v in lab.world.chain(disk.id)] == ["ok"]
