@@ -6,8 +6,8 @@
 `make test` sets everything up and runs them all in two lanes (tools/checks.py); after that, `.venv/bin/nox -s NAME` runs
 one. Sessions share the environments that tools/bootstrap makes: making one per session would cost minutes.
 
-Tags: `lab` makes devices and mounts, or has the long run of Ansible (one such session at a time); `light` disturbs nobody: it
-reads the tree, or asks a lab whose disks are rows only; `last` looks at what others left.
+Tags: `lab` makes devices and mounts of this machine, one such session at a time; `light` disturbs nobody: it reads the tree,
+or asks a lab of its own; `last` looks at what others left.
 """
 
 from __future__ import annotations
@@ -330,14 +330,8 @@ def contract(session: nox.Session) -> None:
     pytest(session, "contract", setup(session).newest)
 
 
-@nox.session
-@nox.parametrize(
-    "core",
-    [
-        nox.param(CORES[0], id=CORES[0], tags=["lab"]),
-        *(nox.param(core, id=core, tags=["light"]) for core in CORES[1:]),
-    ],
-)
+@nox.session(tags=["light"])
+@both_cores
 def modules(session: nox.Session, core: str) -> None:
     """Modules and playbooks, run by the real Ansible against the lab."""
     below = () if core == CORES[0] else BELOW_ANSIBLE
