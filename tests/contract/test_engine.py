@@ -322,7 +322,7 @@ def test_no_snapshot_is_removed_while_one_is_attached(bench: Bench) -> None:
     for snapshot_id in (first, second):
         fault = bench.refused(bench.remove, snapshot_id, "x")
         assert (fault.reason, fault.retryable) == ("disk_snapshot_attached", False)
-        assert type(fault) is EngineConflict
+        assert fault.__class__ is EngineConflict
         for name in (disk.alias, bench.appliance.name):
             assert name in fault.message
         assert "%n" not in fault.message

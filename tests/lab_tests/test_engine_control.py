@@ -227,7 +227,7 @@ def test_a_version_that_cannot_be_announced_is_refused(
 
 def test_settings_name_their_types(lab: Lab) -> None:
     settings = lab.control().settings(linger=1)
-    assert type(lab.world.settings.linger) is float
+    assert lab.world.settings.linger.__class__ is float
     assert set(settings) == {one.name for one in fields(Settings)}
 
 

@@ -147,7 +147,10 @@ def texts(value: Json) -> list[str]:
 def environment() -> jinja2.Environment:
     made = jinja2.Environment(undefined=jinja2.ChainableUndefined, autoescape=False)  # noqa: S701
     truth = ("1", "yes", "true", "on", "y", "t")
-    boolean = lambda value: str(value).lower() in truth  # noqa: E731
+
+    def boolean(value: object) -> bool:
+        return str(value).lower() in truth
+
     made.filters |= {
         "bool": boolean,
         "ansible.builtin.bool": boolean,

@@ -19,6 +19,7 @@ from lab.model import VM_STATUS_WORDS, Disk, Domain, Host, Snapshot, SnapshotDis
 
 Json: TypeAlias = Any
 Kind: TypeAlias = Any
+NOTHING = None.__class__
 
 
 def _words(kind: type[Enum]) -> frozenset[str]:
@@ -119,7 +120,7 @@ def _composed(kind: Kind, value: Json, name: str) -> Any:  # noqa: ANN401
     origin: Kind = get_origin(kind)
     members = get_args(kind)
     if origin in (Union, builtin.UnionType):
-        inner = next(one for one in members if one is not type(None))
+        inner = next(one for one in members if one is not NOTHING)
         return None if value is None else fitted(inner, value, name)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
