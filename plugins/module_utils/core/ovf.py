@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 # What could harm, a document type with its entities, is refused before anything is parsed.
 from xml.dom.minidom import Document, Element, Node, parseString
@@ -21,6 +21,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from xml.dom.minidom import Text
 
 SIZE_LIMIT = 4 * 1024 * 1024
 """Characters of the longest configuration that is read."""
@@ -38,6 +39,8 @@ _INTERFACES = {
     "SATA": "sata",
     "SPAPR_VSCSI": "spapr_vscsi",
 }
+_IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+_IN_ATTRIBUTE = {**_IN_TEXT, **str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})}
 _DIGITS = 12
 _DISK_ITEM = "17"
 _NIC_ITEM = "10"
@@ -126,7 +129,35 @@ def for_import(text: str, connections: Mapping[str, str]) -> str:
         if wanted is not None:
             network, _slash, profile = wanted.partition("/")
             _connect(document, item, network, profile)
-    return document.toxml()
+    return _written(document)
+
+
+def _written(document: Document) -> str:
+    """The document as text. What the next reader finds is what was read here.
+
+    ``Document.toxml`` writes line ends and tabs of an attribute raw (Python before 3.13), and every reader
+    makes blanks of them; a raw carriage return becomes a newline in a text as well.
+    """
+    root = document.documentElement
+    return f'<?xml version="1.0" encoding="UTF-8"?>{_element_text(root) if root else ""}'
+
+
+def _element_text(element: Element) -> str:
+    """An element with everything in it; the depth was checked. Comments and instructions say nothing."""
+    attributes = "".join(
+        f' {name}="{str(value).translate(_IN_ATTRIBUTE)}"'
+        for name, value in element.attributes.items()
+    )
+    inner = "".join(_inner_text(child) for child in element.childNodes)
+    return f"<{element.tagName}{attributes}>{inner}</{element.tagName}>"
+
+
+def _inner_text(node: Node) -> str:
+    if node.nodeType == Node.ELEMENT_NODE:
+        return _element_text(cast("Element", node))
+    if node.nodeType in (Node.TEXT_NODE, Node.CDATA_SECTION_NODE):
+        return cast("Text", node).data.translate(_IN_TEXT)
+    return ""
 
 
 def _is_of_disks(element: Element) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ET
 from xml.sax.saxutils import escape
 
 import pytest
@@ -95,6 +96,37 @@ def test_nothing_of_a_disk_is_left_for_an_import(name: str) -> None:
         assert gone not in prepared.replace(escape(name), "")
     assert "cdrom" in prepared
     assert ovf.for_import(prepared, {}) == prepared
+
+
+# Every character that XML 1.0 knows; those of a line's end above all.
+ANY_TEXT = st.text(
+    alphabet=st.one_of(
+        st.sampled_from("\t\n\r \"'&<>]"),
+        st.characters(
+            codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="\ufffe\uffff"
+        ),
+    )
+)
+
+
+def reference(text: str) -> str:
+    """A text in XML by character references alone, which no reader changes."""
+    return "".join(f"&#{ord(one)};" for one in text)
+
+
+@given(ANY_TEXT, ANY_TEXT)
+def test_any_text_survives_our_rewriting(attribute: str, text: str) -> None:
+    more = f'<VmInit ovf:customScript="{reference(attribute)}"><a>{reference(text)}</a></VmInit>'
+    written = ovf.for_import(configuration(more=more), {"nic1": "dmz/slow"})
+    found = ET.fromstring(written.encode("utf-8")).find("Content/VmInit")  # noqa: S314  our own
+    assert found is not None
+    assert list(found.attrib.values()) == [attribute]
+    assert (found.findtext("a") or "") == text
+
+
+def test_what_is_no_element_and_no_text() -> None:
+    more = "<a><!-- said -->x<![CDATA[<&]]><?told x?></a>"
+    assert "<a>x&lt;&amp;</a>" in ovf.for_import(configuration(more=more), {})
 
 
 def test_prefixes_stay_as_the_engine_reads_them() -> None:
