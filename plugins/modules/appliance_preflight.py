@@ -46,6 +46,22 @@ options:
       - Whether qemu-img must be able to compress with zstd.
     type: bool
     default: true
+  format:
+    description:
+      - Format that the images are going to have. Refused if they cannot be compressed as O(compression) says.
+    type: str
+    choices:
+      - qcow2
+      - raw
+    default: qcow2
+  compression:
+    description:
+      - Compression that the images are going to have, see O(ovirt_community.backup.disk_image_copy#module:compression).
+    type: str
+    choices:
+      - none
+      - zstd
+    default: none
   isolation:
     description:
       - What to do if it is not sure that the appliance's programs leave attached disks alone, see
@@ -118,6 +134,11 @@ repository:
       returned: success
       type: int
       sample: 1099511627776
+needed_bytes:
+  description: Bytes that must be free, O(required_bytes) with O(space_factor) and O(reserve_bytes) together.
+  returned: success
+  type: int
+  sample: 32279363584
 qemu_img:
   description: The program qemu-img.
   returned: success

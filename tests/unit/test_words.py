@@ -280,3 +280,10 @@ def test_a_factor_that_is_text_is_a_number() -> None:
 def test_a_factor_that_is_no_share(factor: str) -> None:
     with pytest.raises(InvalidRequest, match="space_factor must be a number of 0 or more"):
         preflight(required_bytes=1, space_factor=factor)
+
+
+def test_a_raw_image_that_is_to_be_compressed_is_refused_before_anything() -> None:
+    """In the look at the appliance, which check mode takes as well: once it was found after the attach."""
+    with pytest.raises(InvalidRequest, match="A raw image cannot be compressed"):
+        preflight(format="raw", compression="zstd")
+    assert preflight(format="raw", required_bytes=5, reserve_bytes=7).needed_bytes == 12

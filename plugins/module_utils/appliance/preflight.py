@@ -62,7 +62,8 @@ class Preflight:
         facts = self.gather()
         preflight.check(self._request, facts)
         return Plan(
-            result=preflight.facts_dict(facts), warnings=preflight.warnings(self._request, facts)
+            result={**preflight.facts_dict(facts), "needed_bytes": self._request.needed_bytes},
+            warnings=preflight.warnings(self._request, facts),
         )
 
     def execute(self, _plan: Plan) -> Mapping[str, Any]:

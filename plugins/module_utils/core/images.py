@@ -70,13 +70,21 @@ class CopyRequest:
     snapshot: str = ""
 
 
+def check_form(image_format: str, compression: str) -> None:
+    """Refuse a form that no image can have.
+
+    :raises InvalidRequest: A raw image is to be compressed.
+    """
+    if image_format == "raw" and compression != "none":
+        raise InvalidRequest("A raw image cannot be compressed.", hint="Use compression: none.")
+
+
 def check_request(request: CopyRequest) -> None:
     """Refuse what cannot be meant.
 
     :raises InvalidRequest: With the first contradiction found.
     """
-    if request.format == "raw" and request.compression != "none":
-        raise InvalidRequest("A raw image cannot be compressed.", hint="Use compression: none.")
+    check_form(request.format, request.compression)
     for image in request.images:
         _check_image(image)
     for what in ("serial", "dest"):

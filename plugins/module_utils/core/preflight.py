@@ -37,6 +37,11 @@ class PreflightRequest:
     require_zstd: bool = True
     isolation: str = "warn"
 
+    @property
+    def needed_bytes(self) -> int:
+        """What must be free."""
+        return self.required_bytes + self.reserve_bytes
+
 
 @dataclass(frozen=True)
 class RepositoryFacts:
@@ -200,11 +205,10 @@ def _repository(request: PreflightRequest, facts: RepositoryFacts) -> Iterator[P
             f"The repository {facts.path} cannot be written to.",
             f"Check how {facts.mount_point} is mounted and who owns the directory.",
         )
-    needed = request.required_bytes + request.reserve_bytes
-    if facts.free_bytes < needed:
+    if facts.free_bytes < request.needed_bytes:
         yield Problem(
             "space",
-            f"{facts.free_bytes} bytes are free in {facts.path}, {needed} are needed "
+            f"{facts.free_bytes} bytes are free in {facts.path}, {request.needed_bytes} are needed "
             f"({request.required_bytes} for images, {request.reserve_bytes} in reserve).",
             "Remove old sets, or enlarge the container disk.",
         )

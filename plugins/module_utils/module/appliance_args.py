@@ -21,6 +21,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images
     FORMATS,
     CopyRequest,
     ImageRequest,
+    check_form,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.naming import TIME
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.preflight import (
@@ -64,6 +65,8 @@ PREFLIGHT: Spec = {
     "space_factor": {"type": "float", "default": 1.0},
     "reserve_bytes": {"type": "int", "default": 64 * 1024 * 1024},
     "require_zstd": {"type": "bool", "default": True},
+    "format": {"type": "str", "default": "qcow2", "choices": list(FORMATS)},
+    "compression": {"type": "str", "default": "none", "choices": list(COMPRESSIONS)},
     "isolation": {"type": "str", "default": "warn", "choices": list(ISOLATION)},
 }
 
@@ -141,12 +144,18 @@ def copy_request(params: Params) -> CopyRequest:
 def preflight_request(params: Params) -> PreflightRequest:
     """What ``appliance_preflight`` is asked to check.
 
-    :raises InvalidRequest: The factor is no number of zero or more: nan would turn the check off.
+    :raises InvalidRequest: The factor is no number of zero or more: nan would turn the check off. Or
+        the images could not be made in this form.
     """
+    check_form(params["format"], params["compression"])
     factor = params["space_factor"]
     if not (math.isfinite(factor) and factor >= 0):
         raise InvalidRequest(f"space_factor must be a number of 0 or more, not {factor}.")
-    plain = {key: params[key] for key in PREFLIGHT if key != "space_factor"}
+    plain = {
+        key: params[key]
+        for key in PREFLIGHT
+        if key not in ("space_factor", "format", "compression")
+    }
     return PreflightRequest(**{**plain, "required_bytes": int(params["required_bytes"] * factor)})
 
 
@@ -163,10 +172,11 @@ def release_request(params: Params) -> ReleaseRequest:
 def prepare_request(params: Params) -> PrepareRequest:
     """What ``backup_set`` is asked to prepare.
 
-    :raises InvalidRequest: A time is none.
+    :raises InvalidRequest: A time is none, or the images could not be made in this form.
     :raises ValueMasked: A value did not arrive as it was sent.
     """
     _check_arrival(params)
+    check_form(params["format"], params["compression"])
     for key in ("asked", "there"):
         text = (params.get("snapshot") or {}).get(key)
         if text and not TIME.match(text):
