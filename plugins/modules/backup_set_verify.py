@@ -17,6 +17,8 @@ description:
     changed.
   - All sets are looked at, then the module fails if one is corrupt, and names each with its faults. A corrupt set is not
     chosen for a restore any more, and it is due again at each verification, until it is found good or is gone.
+  - Sets that are known to be corrupt, and those that cannot be looked at, count also where they are not read now, because of O(limit) or
+    O(select). Only O(sets) and O(vm) leave them out.
   - A set of which nothing can be said, as it cannot be listed, its image is open elsewhere, or the reader came to no end, keeps its
     last record. The module fails then, too, and names it.
   - A manifest that is not the one that was written, or not the one that was verified before, is a fault of its set.
@@ -59,8 +61,10 @@ options:
     default: 0.0
   limit:
     description:
-      - At most so many sets, those first that were not verified for longest. So a large repository is verified piece by
-        piece, a piece a night.
+      - At most so many sets, first those that were never verified, then those whose verification is longest ago. So a large repository
+        is verified piece by piece, a piece a night.
+      - More than a night's new sets, and with O(unverified_days) also the sets that come again each night. What is left out is in
+        RV(not_reached), and a warning says whether it is ever reached at the pace of the last seven days.
     type: int
   content:
     description:
@@ -100,11 +104,11 @@ EXAMPLES = r"""
     select: newest
   become: true
 
-- name: Verify thoroughly what was not verified for a month, 20 sets a night
+- name: Verify thoroughly what was not verified for a month, 200 sets a night
   ovirt_community.backup.backup_set_verify:
     repository: /srv/backup
     unverified_days: 30
-    limit: 20
+    limit: 200
     content: true
   become: true
 """
@@ -133,6 +137,22 @@ gone:
   type: list
   elements: str
   sample: []
+not_reached:
+  description:
+    - Sets that are due, and that O(limit) left out. RV(ignore:sets) and RV(ignore:never_verified) are their numbers.
+    - RV(ignore:since) is when the one that waits longest was verified, or made if it never was; null if there is none.
+    - RV(ignore:read_a_day) and RV(ignore:new_a_day) are how many sets were verified and made a day in the last seven days.
+    - RV(ignore:days) are the days after which O(limit) leaves nothing out any more at this pace, if no set is removed; null if that does not
+      come within a year.
+  returned: success; also in RV(ignore:details) of a failure
+  type: dict
+  sample:
+    sets: 130
+    never_verified: 130
+    since: "2026-11-23T01:00:05Z"
+    read_a_day: 20.0
+    new_a_day: 150.0
+    days:
 unrecognised:
   description: What else lies in the repository, C(path) and C(reason). It is never touched.
   returned: success

@@ -50,8 +50,8 @@ def verify(
         {**asked, "repository": str(path), "polite": False, **params}
     )
     operation = VerifySets(request, lambda: now)
-    result, _warnings = perform(operation, check_mode=check_mode)
-    return result
+    result, warnings = perform(operation, check_mode=check_mode)
+    return {**result, "warnings": warnings}
 
 
 def faults(path: Path, **params: Any) -> list[str]:  # noqa: ANN401
@@ -404,6 +404,49 @@ def test_a_corrupt_set_stays_due_and_may_recover(repository: Path) -> None:
     assert not verify(repository, unverified_days=7)["changed"]
     later = verify(repository, unverified_days=7, now=NOW + 7 * 86400)
     assert [one["path"] for one in later["sets"]] == [str(path), str(good)]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"limit": 1}, {"select": "newest", "unverified_days": 7}, {"vm": "web01", "limit": 1}],
+    ids=str,
+)
+def test_a_set_that_is_recorded_corrupt_is_never_green(
+    repository: Path, params: dict[str, Any]
+) -> None:
+    """Neither a limit that does not come to it, nor a newer set, nor nothing that is due hides it."""
+    stored = Repository(repository)
+    bad = stored.add(1, START, content=CONTENT, fmt="qcow2", run="bad")
+    flip(bad)
+    assert faults(repository)
+    fresh = stored.add(1, START + timedelta(days=1), content=CONTENT, run="good")
+    if "limit" not in params:
+        assert verify(repository, sets=[str(fresh)])["changed"]
+    before = record(bad)
+    shown = verify(repository, check_mode=True, **params)
+    assert any(str(bad) in said for said in shown["warnings"])
+    [said] = faults(repository, **params)
+    assert said.startswith("not read now; Verified 2026-12-03T01:00:00Z: ")
+    assert record(bad) == before
+    shutil.rmtree(bad)
+    assert verify(repository, **params)["not_reached"]["sets"] == 0
+
+
+def test_a_limit_says_what_it_left_out(repository: Path) -> None:
+    stored = Repository(repository)
+    for number in range(4):
+        stored.add(1, START + timedelta(days=5 + number), run=f"r{number}", content=b"x")
+    done = verify(repository, limit=1, unverified_days=30)
+    assert done["not_reached"] == {
+        "sets": 3,
+        "never_verified": 3,
+        "since": "2026-11-29T01:00:05Z",
+        "read_a_day": 1.0,
+        "new_a_day": 0.7,
+        "days": 9,
+    }
+    assert done["warnings"][0].startswith("The limit left out 3 sets that are due, 3 of them never")
+    assert not verify(repository, unverified_days=30)["warnings"]
 
 
 def repository_entries(path: Path) -> tuple[Any, ...]:

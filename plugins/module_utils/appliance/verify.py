@@ -30,6 +30,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.s
     SinkError,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    backlog,
     catalogue,
     images,
     verification,
@@ -77,15 +78,22 @@ class _Seen:
     unwritten: list[BackupError] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
 
-    def raise_failure(self) -> None:
+    def add(self, known: verify.Known) -> None:
+        """Count what is known of a set that is not read, unless the set is gone meanwhile."""
+        if os.path.lexists(known.path):
+            (self.undecided if known.undecided else self.corrupt)[known.path] = [known.why]
+
+    def raise_failure(self, left: backlog.Backlog) -> None:
         """Say what is worst.
 
+        :param left: What was not reached.
         :raises SetsCorrupt: With every fault of every set.
         :raises ImageError: A set could not be looked at, or a record not be written.
         """
         if self.corrupt or self.undecided:
-            looked_at = len(self.listed) + len(self.undecided)
-            raise verify.failure(self.corrupt, looked_at, self.undecided)
+            listed = {one["path"] for one in self.listed}
+            looked_at = len(listed | self.corrupt.keys() | self.undecided.keys())
+            raise verify.failure(self.corrupt, looked_at, self.undecided, left)
         if self.unwritten:
             raise self.unwritten[0]
 
@@ -116,6 +124,7 @@ class VerifySets:
         """
         self._request = request
         self._time = now
+        self._round = verify.Round((), (), backlog.Backlog())
 
     def plan(self) -> Plan:
         """See which sets are due.
@@ -124,7 +133,8 @@ class VerifySets:
         """
         verify.check_request(self._request)
         found = repository.read(self._request.repository, self._time())
-        due = verify.due(found, self._request, self._now())
+        self._round = verify.choose(found, self._request, self._now())
+        due = self._round.due
         unread = verify.unread(found, self._request)
         if due:
             qemu.locate()
@@ -136,29 +146,33 @@ class VerifySets:
                 "sets": [catalogue.facts(entry) for entry in due],
                 "unrecognised": catalogue.strangers(found),
                 "gone": [],
+                "not_reached": self._round.left.facts(),
             },
             before={"verified": before},
             after={"verified": dict.fromkeys(before, planned)},
-            warnings=repository.unread(found),
+            warnings=(*repository.unread(found), *self._round.warnings()),
+            waits=bool(self._round.known),
         )
 
     def execute(self, plan: Plan) -> Mapping[str, Any]:
-        """Look at all of them; only then say that some are corrupt.
+        """Look at all of them; only then say which are corrupt, also of those that were not read.
 
         :raises SetsCorrupt: With every fault of every set.
         :raises ImageError: A set could not be looked at, or a record not be written.
         """
-        tools = self._tools()
-        if self._request.polite:
-            _be_polite()
         seen = _Seen()
         due = [step for step in plan.steps if isinstance(step, catalogue.Entry)]
+        tools = self._tools() if due else {}
+        if due and self._request.polite:
+            _be_polite()
         unread = [step for step in plan.steps if isinstance(step, catalogue.Stranger)]
         seen.undecided.update((one.path, [one.reason]) for one in unread)
         for batch in verify.batches(due, self._request.parallel):
             for work, record in self._batch(batch, tools):
                 self._take(work, record, seen)
-        seen.raise_failure()
+        for known in self._round.known:
+            seen.add(known)
+        seen.raise_failure(self._round.left)
         return {"sets": seen.listed, "gone": seen.gone}
 
     def _take(self, work: _Work, record: verification.Record, seen: _Seen) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    backlog,
     catalogue,
     ovf,
     verification,
@@ -26,7 +27,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import (
         Outcome,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 PARALLEL_LIMIT = 64
 _NOTHING_TO_COMPARE = (catalogue.UNFINISHED, catalogue.UNSUPPORTED)
+_NO_GOOD = (catalogue.CORRUPT, catalogue.PARENT_MISSING, catalogue.UNREADABLE)
 _GIB = 1024**3
 _NOT_CHECKED = 1
 """``qemu-img check``: "check not completed because of internal errors"; it could not open the image, for instance."""
@@ -114,30 +116,74 @@ def check_request(request: VerifyRequest) -> None:
         raise InvalidRequest("limit must be 1 or more.")
 
 
-def due(found: catalogue.Catalogue, request: VerifyRequest, now: datetime) -> list[catalogue.Entry]:
-    """The sets to verify, those first that were not for longest.
+@dataclass(frozen=True)
+class Known:
+    """A set that is known to be no good, and is not read now. It is red all the same.
+
+    :param undecided: It could not be looked at, which says nothing of it.
+    """
+
+    path: str
+    why: str
+    undecided: bool
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one verification looks at, and what it does not.
+
+    :param due: To be read now, those first that were not for longest.
+    :param known: No good as far as is known, and not in ``due``.
+    :param left: What is due as well, and the limit leaves out.
+    """
+
+    due: tuple[catalogue.Entry, ...]
+    known: tuple[Known, ...]
+    left: backlog.Backlog
+
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know of it, a sentence each; for check mode, too."""
+        late = self.left.text()
+        named = "; ".join(f"{one.path}: {one.why}" for one in self.known)
+        known = f"{len(self.known)} sets that are not read now are known to be no good. {named}."
+        return (*([known] if self.known else []), *([late] if late else []))
+
+
+def choose(found: catalogue.Catalogue, request: VerifyRequest, now: datetime) -> Round:
+    """The sets to verify, and what is to be said of the others.
 
     Unfinished sets and those of a later format have nothing to be compared with. A set that was
     found corrupt is due until it is found good, or gone.
 
     :raises InvalidRequest: A path is no set of the repository.
     """
-    chosen = catalogue.find(found, request.sets) if request.sets else list(found.entries)
+    asked = catalogue.find(found, request.sets) if request.sets else list(found.entries)
     finished = tuple(one for one in catalogue.STATES if one not in _NOTHING_TO_COMPARE)
     select = catalogue.NEWEST if request.newest else catalogue.ALL
     wanted = catalogue.Filter(vm=request.vm, states=finished, select=select)
-    waiting = [
-        entry for entry in catalogue.choose_all(chosen, wanted) if _is_due(entry, request, now)
-    ]
+    every = catalogue.choose_all(asked, wanted)
+    waiting = [entry for entry in every if _is_due(entry, request, now)]
     waiting.sort(key=lambda one: (*_waits(one, now), one.path))
-    return waiting[: request.limit]
+    due = waiting[: request.limit]
+    return Round(
+        due=tuple(due),
+        known=tuple(_known(asked, request.vm, {one.path for one in due})),
+        left=backlog.measure(waiting[len(due) :], due, every, now, request.unverified_days),
+    )
+
+
+def _known(asked: Sequence[catalogue.Entry], vm: str, read: Collection[str]) -> Iterator[Known]:
+    """Whatever keeps a set from being read now, what is recorded of it counts."""
+    for one in catalogue.choose_all(asked, catalogue.Filter(vm=vm, states=_NO_GOOD)):
+        if one.path not in read:
+            why = one.reason.rstrip(".")
+            yield Known(one.path, f"not read now; {why}", one.state == catalogue.UNREADABLE)
 
 
 def _waits(entry: catalogue.Entry, now: datetime) -> tuple[bool, datetime]:
     """Since when a set waits; a record from the future is as good as none."""
-    last = entry.verified
-    known = last is not None and last.moment <= now
-    return known, last.moment if last and known else entry.time
+    last = backlog.verified(entry, now)
+    return last is not None, last or entry.time
 
 
 def unread(found: catalogue.Catalogue, request: VerifyRequest) -> list[catalogue.Stranger]:
@@ -286,24 +332,29 @@ def failure(
     corrupt: Mapping[str, Sequence[str]],
     looked_at: int,
     undecided: Mapping[str, Sequence[str]],
+    left: backlog.Backlog,
 ) -> BackupError:
     """The error that names the corrupt sets, after all were looked at.
 
     :param corrupt: Faults by path.
+    :param looked_at: How many sets were read, or are known to be no good.
     :param undecided: What could not be looked at, by path.
+    :param left: What was not reached.
     """
     if not corrupt:
-        return _undecided(undecided, looked_at)
+        return _undecided(undecided, looked_at, left)
+    late = f" {left.text()}" if left.sets else ""
     also = f" {_unseen(undecided, looked_at)}" if undecided else ""
     named = "; ".join(f"{path}: {', '.join(faults)}" for path, faults in corrupt.items())
     return SetsCorrupt(
-        f"{len(corrupt)} of {looked_at} sets are corrupt. {named}.{also}",
+        f"{len(corrupt)} of {looked_at} sets are corrupt. {named}.{also}{late}",
         hint="They are not chosen for a restore any more. Back up these VMs again, and look at the"
         " repository's storage.",
         details={
             "corrupt": [{"path": path, "faults": list(one)} for path, one in corrupt.items()],
             "undecided": {path: list(one) for path, one in undecided.items()},
             "looked_at": looked_at,
+            "not_reached": left.facts(),
         },
     )
 
@@ -313,11 +364,17 @@ def _unseen(found: Mapping[str, Sequence[str]], looked_at: int) -> str:
     return f"{len(found)} of {looked_at} sets could not be verified. {named}."
 
 
-def _undecided(found: Mapping[str, Sequence[str]], looked_at: int) -> ImageError:
+def _undecided(
+    found: Mapping[str, Sequence[str]], looked_at: int, left: backlog.Backlog
+) -> ImageError:
     """The error that names the sets of which nothing can be said."""
+    late = f" {left.text()}" if left.sets else ""
     return ImageError(
-        _unseen(found, looked_at),
+        f"{_unseen(found, looked_at)}{late}",
         hint="What was recorded of them before stays. Look who has the images open, at the memory and at"
         " the kernel's log of this machine, then verify them again.",
-        details={"undecided": {path: list(one) for path, one in found.items()}},
+        details={
+            "undecided": {path: list(one) for path, one in found.items()},
+            "not_reached": left.facts(),
+        },
     )

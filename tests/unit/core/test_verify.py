@@ -13,6 +13,7 @@ from unit.core.test_catalogue import entries, seen
 from unit.samples import uuid
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    backlog,
     catalogue,
     manifest,
     verification,
@@ -93,7 +94,7 @@ def test_what_waits_longest_comes_first() -> None:
     future = replace(entry, path="/r/f", verified=record)
     known = replace(entry, path="/r/k", verified=replace(record, time="2026-11-30T00:00:00Z"))
     found = catalogue.Catalogue("/r", (known, future))
-    assert verify.due(found, verify.VerifyRequest("/r", limit=1), NOW) == [future]
+    assert verify.choose(found, verify.VerifyRequest("/r", limit=1), NOW).due == (future,)
 
 
 def test_directories_that_could_not_be_looked_at() -> None:
@@ -156,8 +157,52 @@ def test_depth_that_was_not_reached_is_due() -> None:
     verified = replace(entry, verified=record)
     found = catalogue.Catalogue("/r", (verified,))
     asked = verify.VerifyRequest("/r", unverified_days=7)
-    assert verify.due(found, asked, NOW) == []
-    assert verify.due(found, replace(asked, content=True), NOW) == [verified]
+    assert verify.choose(found, asked, NOW).due == ()
+    assert verify.choose(found, replace(asked, content=True), NOW).due == (verified,)
     deep = replace(verified, verified=replace(record, depth="content"))
     found = catalogue.Catalogue("/r", (deep,))
-    assert verify.due(found, replace(asked, content=True), NOW) == []
+    assert verify.choose(found, replace(asked, content=True), NOW).due == ()
+
+
+def recorded(entry: catalogue.Entry, time: str, verdict: str = "ok") -> catalogue.Entry:
+    """A set with the record of a verification."""
+    record = verification.Record(entry.run_id, "", time, verdict, "files", (), (), {}, 1.0)
+    return replace(entry, path=f"/r/{entry.run_id}", verified=record)
+
+
+def test_what_is_known_to_be_no_good_counts_wherever_it_is_not_read() -> None:
+    """Green with a set recorded corrupt: the limit had not come to it, or it was not the newest."""
+    old, fresh, newest = (recorded(one, "2026-11-30T00:00:00Z") for one in entries(*map_hours(3)))
+    bad = replace(old, state=catalogue.CORRUPT, reason="Verified then: x has other bytes.")
+    lost = replace(fresh, state=catalogue.UNREADABLE, reason="EIO.")
+    found = catalogue.Catalogue("/r", (bad, lost, newest))
+    known = (
+        verify.Known(bad.path, "not read now; Verified then: x has other bytes", undecided=False),
+        verify.Known(lost.path, "not read now; EIO", undecided=True),
+    )
+    chosen = verify.choose(found, verify.VerifyRequest("/r", newest=True), NOW)
+    assert (chosen.due, chosen.known) == ((newest,), known)
+    [said] = chosen.warnings()
+    assert said.startswith("2 sets that are not read now are known to be no good. /r/r0: not read")
+    chosen = verify.choose(found, verify.VerifyRequest("/r", limit=1), NOW)
+    assert (chosen.due, chosen.known) == ((bad,), known[1:])
+    asked = verify.VerifyRequest("/r", unverified_days=7)
+    assert {one.run_id for one in verify.choose(found, asked, NOW).due} == {"r0", "r1"}
+    for narrow in (replace(asked, vm="app"), replace(asked, sets=(newest.path,))):
+        assert verify.choose(found, narrow, NOW).known == ()
+
+
+def map_hours(number: int) -> list[catalogue.Seen]:
+    return [seen(hours=hours) for hours in range(number)]
+
+
+def test_the_failure_says_what_was_not_reached() -> None:
+    left = backlog.Backlog(5, 3, NOW, 20.0, 150.0)
+    told = verify.failure({"/r/a": ["x"]}, 3, {"/r/b": ["EIO"]}, left)
+    assert told.message.startswith("1 of 3 sets are corrupt. /r/a: x. 1 of 3 sets could not be")
+    assert told.message.endswith(left.text())
+    assert told.details["not_reached"] == left.facts()
+    told = verify.failure({}, 3, {"/r/b": ["EIO"]}, left)
+    assert told.message == f"1 of 3 sets could not be verified. /r/b: EIO. {left.text()}"
+    told = verify.failure({}, 3, {"/r/b": ["EIO"]}, backlog.Backlog())
+    assert told.message == "1 of 3 sets could not be verified. /r/b: EIO."
