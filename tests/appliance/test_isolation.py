@@ -204,13 +204,31 @@ def test_a_disk_that_became_own_is_looked_into_again(machine: Machine) -> None:
     assert len(os.listdir(machine.root / "dev/disk/by-uuid")) == 1
 
 
-def test_rules_that_would_hit_own_disks_are_taken_back(machine: Machine) -> None:
-    machine.disk(OWN)
-    machine.bad("greedy")
-    with pytest.raises(IsolationFailed, match="removed again"):
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (("greedy",), "would isolate the appliance's own"),
+        (("greedy", "indented"), "would isolate the appliance's own"),
+        (("mute",), "cannot be checked"),
+    ],
+)
+def test_rules_that_would_hit_own_disks_or_cannot_be_tried_are_taken_back(
+    machine: Machine, bad: tuple[str, ...], said: str
+) -> None:
+    own = machine.disk(OWN)
+    machine.bad(*bad)
+    with pytest.raises(IsolationFailed, match=f"{said}.*removed again") as caught:
         machine.isolate(OWN)
+    assert caught.value.details == {"devices": [own]}
     assert machine.text(isolation.MARK_RULES) is None
     assert machine.text(isolation.JUDGE_RULES) is None
+
+
+def test_udevadm_of_systemd_256_and_later_is_understood(machine: Machine) -> None:
+    machine.disk(OWN)
+    machine.bad("indented")
+    machine.isolate(OWN, proof="never")
+    assert machine.text(isolation.JUDGE_RULES)
 
 
 def test_a_disk_that_is_not_left_alone_fails_the_proof_and_voids_an_older_one(

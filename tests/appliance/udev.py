@@ -109,16 +109,29 @@ def settle() -> None:
             handle(disk, device)
 
 
+def tested(device: str) -> None:
+    """What `udevadm test` says of a device, in the words of systemd 252 or of 257."""
+    name = Path(device).name
+    disk = re.sub(r"(?<=\d)p\d+$", "", name)
+    found = {"DEVPATH": device.removeprefix("/sys"), "DEVNAME": f"/dev/{name}", "ACTION": "change"}
+    if is_isolated(serial_of(Path(disk))):
+        found[MARK] = "1"
+    lines = [f"{key}={value}" for key, value in found.items()]
+    text = "specified by a RUN key.\n\n" + "".join(f"{line}\n" for line in [*lines, "run: 'x'"])
+    if bad("mute"):
+        text = f"{MARK} is not told\n"
+    elif bad("indented"):
+        text = "\n  ".join(["Tags:\n  systemd\nProperties:", *lines]) + "\nQueued commands:\n  x\n"
+    sys.stdout.write(f"This program is for debugging only, it does not run any program\n{text}")
+
+
 def main() -> int:
     """The few sub-commands that are called."""
     words = sys.argv[1:]
     if words[0] in ("settle", "trigger"):
         settle()
     elif words[0] == "test":
-        name = Path(words[-1]).name
-        disk = re.sub(r"(?<=\d)p\d+$", "", name)
-        isolated = is_isolated(serial_of(Path(disk)))
-        sys.stdout.write(f"ID_SERIAL=x\n{MARK}={int(isolated)}\n")
+        tested(words[-1])
     return 0
 
 

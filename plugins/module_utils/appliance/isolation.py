@@ -217,28 +217,27 @@ class Isolation:
     def _check_own(self) -> None:
         """Ask udev what it would make of own disks, before an event makes systemd unmount them.
 
-        :raises IsolationFailed: It would isolate one; the rules are gone again.
+        :raises IsolationFailed: It would isolate one, or does not tell; the rules are gone again.
         """
         found = survey(self._host, self._request.own_disks)
         nodes = [node for disk in found.disks if disk.own for node in disk.nodes]
-        hit = [node.path for node in nodes if self._would_isolate(node)]
-        if not hit:
+        judged = {node.path: self._would_isolate(node) for node in nodes}
+        if all(isolated is False for isolated in judged.values()):
             return
         for path in _RULES:
             os.unlink(self._path(path))
         programs.must(self._host, ["udevadm", "control", "--reload"])
         for node in nodes:
             self._would_isolate(node)  # restores what the first look wrote into udev's database
-        raise IsolationFailed(
-            f"The rules would isolate the appliance's own {', '.join(hit)}; they are removed again.",
-            hint="Report this with the output of udevadm info for these devices.",
-            details={"devices": hit},
-        )
+        raise isolation.would_hit_own(judged)
 
-    def _would_isolate(self, node: isolation.Node) -> bool:
-        device = os.path.realpath(f"{self._host.sys}/dev/block/{node.number}")
-        said = programs.must(self._host, ["udevadm", "test", "--action=change", device])
-        return f"{isolation.PROPERTY}=1" in said.splitlines()
+    def _would_isolate(self, node: isolation.Node) -> bool | None:
+        """Whether the rules would isolate a device; None if udev does not tell."""
+        link = os.path.realpath(f"{self._host.sys}/dev/block/{node.number}")
+        said = programs.must(self._host, ["udevadm", "test", "--action=change", link])
+        # DEVPATH is what follows the place where sysfs is mounted.
+        found = isolation.tested_properties(said, link[link.find("/devices/") :])
+        return None if found is None else found.get(isolation.PROPERTY) == "1"
 
     def _prove(self, step: Prove, note: Note) -> dict[str, Any]:
         """Make the proof; one that fails takes an earlier one's place."""

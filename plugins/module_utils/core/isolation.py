@@ -22,7 +22,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.device
     swap_uses,
     unescape_mount,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import Refused
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    IsolationFailed,
+    Refused,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.serial import (
     VIRTIO_SERIAL_LENGTH,
 )
@@ -68,6 +71,8 @@ _BLOCK = re.compile(rf"^{re.escape(BEGIN)}\n.*?^{re.escape(END)}\n", re.MULTILIN
 _ARRAY = re.compile(r"^ARRAY (\S+) .*\bUUID=([0-9a-f:]+)", re.MULTILINE)
 _AUTO = re.compile(r"^\s*AUTO\s+(.*)$", re.MULTILINE | re.IGNORECASE)
 _FSTAB_FIELDS = 3
+_HEADING = "Properties:"
+_ASSIGNMENT = re.compile(r"([.A-Za-z_][.\w]*)=(.*)")
 
 
 @dataclass(frozen=True)
@@ -173,6 +178,29 @@ def properties(database: str) -> dict[str, str]:
     return {key: value for key, _equals, value in (line.partition("=") for line in lines)}
 
 
+def tested_properties(printed: str, devpath: str) -> dict[str, str] | None:
+    """The properties that ``udevadm test`` says a device would get.
+
+    Up to systemd 255 they are bare lines, since 256 they are indented below a heading.
+
+    Args:
+        printed: Its standard output.
+        devpath: The device that was asked for, as its property ``DEVPATH``.
+
+    Returns:
+        None if the text is of neither format or about another device: nobody can tell then.
+    """
+    found: dict[str, str] = {}
+    head, heading, below = printed.partition(f"{_HEADING}\n")
+    for line in (below if heading else head).splitlines():
+        if heading and not line.startswith("  "):
+            break
+        assignment = _ASSIGNMENT.fullmatch(line.strip() if heading else line)
+        if assignment:
+            found[assignment.group(1)] = assignment.group(2)
+    return found if found.get("DEVPATH") == devpath else None
+
+
 def stack(devices: Sequence[BlockDevice], device: BlockDevice) -> tuple[BlockDevice, ...]:
     """Every device that is built on this one, however high."""
     by_name = {one.name: one for one in devices}
@@ -253,6 +281,28 @@ def check_disks(disks: Sequence[Disk], unmounted: Iterable[Unmounted], programs:
             "The disks of this machine cannot be told apart from others. " + " ".join(problems),
             details={"problems": problems},
         )
+
+
+def would_hit_own(judged: Mapping[str, bool | None]) -> IsolationFailed:
+    """The error for rules that would isolate own devices, or about which udev says nothing clear.
+
+    Args:
+        judged: By path of an own device, whether it would be isolated; None if udev did not tell.
+    """
+    hit = [path for path, isolated in judged.items() if isolated]
+    unknown = [path for path, isolated in judged.items() if isolated is None]
+    if hit:
+        message = f"The rules would isolate the appliance's own {', '.join(hit)}"
+        hint = "Report this with the output of udevadm info for these devices."
+    else:
+        message = (
+            "The output of udevadm test is in a format that is not known, so whether the rules "
+            f"would isolate the appliance's own {', '.join(unknown)} cannot be checked"
+        )
+        hint = "Report this with the output of udevadm test for these devices, and its version."
+    return IsolationFailed(
+        f"{message}; they are removed again.", hint=hint, details={"devices": hit or unknown}
+    )
 
 
 def unmounted(fstab: str, mountinfo: str, swaps: str) -> tuple[tuple[str, str], ...]:

@@ -44,6 +44,76 @@ def test_the_database_of_udev() -> None:
     assert isolation.properties(text) == {"ID_SERIAL": "a=b", "ID_PATH": "pci"}
 
 
+# What systemd's udevadm-test.c prints: bare lines up to 255, since 256 below a heading.
+BARE = """\
+This program is for debugging only, it does not run any program
+specified by a RUN key. It may show incorrect results, because
+some values may be different, or not available at a simulation run.
+
+ACTION=change
+DEVPATH=/devices/pci0000:00/0000:00:05.0/virtio2/block/vda
+DEVNAME=/dev/vda
+.ID_LINE=a=b
+{mark}run: 'kmod load BACKUP_ISOLATED=1'
+"""
+INDENTED = """\
+This program is for debugging only, it does not run any program
+specified by a RUN key. It may show incorrect results, because
+some values may be different, or not available at a simulation run.
+
+Loading builtins...
+Loading builtins done.
+
+Processing udev rules (verbose logs can be shown by -v/--verbose)...
+Processing udev rules done.
+
+Device node symlinks: (priority=0)
+  /dev/disk/by-path/BACKUP_ISOLATED=1
+Properties:
+  ACTION=change
+  DEVNAME=/dev/vda
+  DEVPATH=/devices/pci0000:00/0000:00:05.0/virtio2/block/vda
+  .ID_LINE=a=b
+{mark}Queued commands:
+  RUN{{builtin}} : kmod load
+  BACKUP_ISOLATED=1
+"""
+VDA = "/devices/pci0000:00/0000:00:05.0/virtio2/block/vda"
+
+
+@pytest.mark.parametrize(
+    ("text", "mark"), [(BARE, "BACKUP_ISOLATED=1\n"), (INDENTED, "  BACKUP_ISOLATED=1\n")]
+)
+def test_what_udevadm_would_make_of_a_device(text: str, mark: str) -> None:
+    plain = isolation.tested_properties(text.format(mark=""), VDA)
+    assert plain == {"ACTION": "change", "DEVPATH": VDA, "DEVNAME": "/dev/vda", ".ID_LINE": "a=b"}
+    marked = isolation.tested_properties(text.format(mark=mark), VDA)
+    assert marked == {**plain, "BACKUP_ISOLATED": "1"}
+    assert isolation.tested_properties(text.format(mark=mark), f"{VDA}/vda1") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Properties:\n",
+        "Properties:\nDEVPATH=/devices/x\n",
+        "  DEVPATH=/devices/x\n",
+        '{"properties": ["DEVPATH=/devices/x", "BACKUP_ISOLATED=1"]}\n',
+    ],
+)
+def test_a_format_that_is_not_known_says_nothing(text: str) -> None:
+    assert isolation.tested_properties(text, "/devices/x") is None
+
+
+def test_own_devices_that_would_be_hit_come_before_those_that_nobody_can_tell() -> None:
+    hit = isolation.would_hit_own({"/dev/a": True, "/dev/b": None, "/dev/c": False})
+    assert "would isolate the appliance's own /dev/a; they are removed" in str(hit)
+    assert hit.details == {"devices": ["/dev/a"]}
+    unknown = isolation.would_hit_own({"/dev/b": None, "/dev/c": False})
+    assert "own /dev/b cannot be checked; they are removed" in str(unknown)
+
+
 def test_uses_reach_through_what_is_built_on_a_disk() -> None:
     sda = BlockDevice("sda", "/dev/sda", "8:0", holders=("md0", "gone"))
     md0 = BlockDevice("md0", "/dev/md0", "9:0", holders=("dm-0", "dm-1"))
