@@ -263,7 +263,7 @@ disks:
       type: bool
       sample: false
     pass_discard:
-      description: Whether discards reach the storage.
+      description: Whether discards reach the storage; only where the storage domain takes them.
       returned: success
       type: bool
       sample: false
@@ -272,6 +272,42 @@ disks:
       returned: success
       type: bool
       sample: true
+    wipe_after_delete:
+      description: Whether the storage is wiped when the disk is removed.
+      returned: success
+      type: bool
+      sample: false
+    incremental:
+      description: Whether incremental backup is enabled.
+      returned: success
+      type: bool
+      sample: false
+losses:
+  description: What does not come back as it was. Nothing of it stands against the restore.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: A word for programs.
+      returned: success
+      type: str
+      sample: allocation
+    subject:
+      description: Whose it is, V(VM) or the name of a disk or a network card.
+      returned: success
+      type: str
+      sample: web01_system
+    lost:
+      description: What will be different.
+      returned: success
+      type: str
+      sample: it was thin and becomes preallocated, block storage has no thin raw disks
+    do:
+      description: What can be done about it.
+      returned: success
+      type: str
+      sample: Leave it so, or choose a storage domain on file storage to keep it thin.
 required_bytes:
   description: Bytes that the new disks take at least.
   returned: success

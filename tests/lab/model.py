@@ -97,6 +97,7 @@ class Domain:
     type: str = "data"
     available: int = 100 << 30
     storage: str = "nfs"
+    supports_discard: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,7 @@ class Disk:
     content_type: str = "data"
     description: str = ""
     backup: str = "none"
+    wipe_after_delete: bool = False
     hosted_engine_lun: bool = False
     storage_type: str = "image"
     lun: Lun | None = None

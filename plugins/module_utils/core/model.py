@@ -142,7 +142,8 @@ class Cluster:
 class Domain:
     """A storage domain; ``available`` is in bytes, None if the engine does not tell.
 
-    ``block``: its storage is devices, not files.
+    ``block``: its storage is devices, not files. ``discards``: it takes what guests discard; never together
+    with wiping after deletion where it is block storage (``DiskVmElementValidator.isPassDiscardSupported``).
     """
 
     id: str
@@ -151,6 +152,7 @@ class Domain:
     status: str
     available: int | None = None
     block: bool = False
+    discards: bool = True
 
     @property
     def usable(self) -> bool:
@@ -168,6 +170,8 @@ class NewDisk:
     format: str
     sparse: bool
     domain_id: str
+    wipe_after_delete: bool = False
+    incremental: bool = False
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,7 @@ class OvfDisk:
 
     :param format: qcow2 or raw, on its storage.
     :param gib: its size in GiB, rounded up; 0 if the configuration does not tell.
+    :param incremental: whether incremental backup is enabled.
     """
 
     disk_id: str
@@ -81,6 +82,8 @@ class OvfDisk:
     format: str
     sparse: bool
     gib: int = 0
+    wipe_after_delete: bool = False
+    incremental: bool = False
 
 
 @dataclass(frozen=True)
@@ -295,6 +298,8 @@ def _disk(disk: Element, disk_id: str, active: bool) -> OvfDisk:
         format="raw" if raw else "qcow2",
         sparse=_attribute(disk, "volume-type") != "Preallocated",
         gib=_number(_attribute(disk, "size")),
+        wipe_after_delete=_attribute(disk, "wipe-after-delete") == "true",
+        incremental=_attribute(disk, "incremental-backup") == "true",
     )
 
 

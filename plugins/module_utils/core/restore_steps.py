@@ -65,6 +65,8 @@ class DiskOrder:
     storage_domain: str
     plugging: Plugging
     blank: bool = True
+    wipe_after_delete: bool = False
+    incremental: bool = False
 
 
 def read_orders(disks: Sequence[Mapping[str, Any]]) -> tuple[DiskOrder, ...]:
@@ -98,6 +100,8 @@ def _order(index: int, disk: Mapping[str, Any]) -> DiskOrder:
         storage_domain=str(disk["storage_domain"]),
         plugging=Plugging(str(disk["interface"]), **flags),
         blank=disk.get("blank") is not False,
+        wipe_after_delete=disk.get("wipe_after_delete") is True,
+        incremental=disk.get("incremental") is True,
     )
 
 
@@ -335,7 +339,8 @@ def _prepare(now: Situation, order: DiskOrder, held: Sequence[Made]) -> Iterator
     if not held:
         text = now.mark.disk_text(order.disk_id)
         new = NewDisk(
-            *(order.alias, text, order.size, order.format, order.sparse, order.storage_domain)
+            *(order.alias, text, order.size, order.format, order.sparse, order.storage_domain),
+            *(order.wipe_after_delete, order.incremental),
         )
         yield CreateStep(order, new, now.others(order))
         yield PlugStep(order)

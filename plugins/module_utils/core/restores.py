@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    losses,
     permissions,
     restore_images,
     restore_marks,
@@ -243,8 +244,14 @@ def result(
         "left_out": _left_out(request.manifest, configuration),
         "unfinished": [asdict(one) for one in target.unfinished],
     }
+    found["losses"] = [asdict(one) for one in _losses(pairs, found["disks"])]
     found["problems"] = list(_problems(request, configuration, target, domains))
     return found, tuple(_warnings(request, configuration, target, found))
+
+
+def _losses(pairs: Sequence[_Pair], orders: Sequence[Mapping[str, Any]]) -> Iterator[losses.Loss]:
+    for pair, made in zip(pairs, orders):
+        yield from losses.of_disk(pair.device, made)
 
 
 def _vm_facts(target: Target) -> dict[str, Any] | None:
@@ -258,13 +265,17 @@ def order(disk: Disk, device: OvfDisk, domain: Domain | None) -> dict[str, Any]:
     block = domain is not None and domain.block
     # There, the guest would see a whole number of extents, more bytes than the disk had.
     raw = device.format == "raw" and not (block and disk.virtual_size % EXTENT)
+    # The engine has incremental backup for qcow2 alone, and preallocated qcow2 with it alone
+    # (ImagesHandler.checkImageConfiguration).
+    incremental = device.incremental and not raw
+    discards = domain is None or (domain.discards and not (block and device.wipe_after_delete))
     return {
         "disk_id": disk.id,
         "alias": disk.alias,
         "size": disk.virtual_size,
         "format": "raw" if raw else "qcow2",
-        # No engine has thin raw disks on block storage, nor thick qcow2 ones without a reason.
-        "sparse": not raw or (device.sparse and not block),
+        # No engine has thin raw disks on block storage.
+        "sparse": (device.sparse and not block) if raw else (device.sparse or not incremental),
         # There, a raw disk is a new logical volume, which vdsm does not zero (blockVolume.py, _create).
         "blank": not (raw and block),
         "storage_domain": domain.id if domain else "",
@@ -272,8 +283,10 @@ def order(disk: Disk, device: OvfDisk, domain: Domain | None) -> dict[str, Any]:
         "interface": disk.interface,
         "bootable": disk.bootable,
         "read_only": device.read_only,
-        "pass_discard": device.pass_discard,
+        "pass_discard": device.pass_discard and discards,
         "active": device.active,
+        "wipe_after_delete": device.wipe_after_delete,
+        "incremental": incremental,
     }
 
 
@@ -313,7 +326,7 @@ def _domain(request: RestoreRequest, target: Target, disk: Disk) -> Domain | Non
 
 def _needed(pair: _Pair) -> int:
     """Bytes that a new disk takes at least: all of a thick one, else what the image has stored."""
-    thick = pair.device.format == "raw" and not pair.device.sparse
+    thick = not pair.device.sparse and (pair.device.format == "raw" or pair.device.incremental)
     return pair.disk.virtual_size if thick else min(pair.disk.bytes_stored, pair.disk.virtual_size)
 
 
@@ -476,13 +489,6 @@ def _warnings(
 ) -> Iterator[str]:
     for disk in found["left_out"]:
         yield f"Disk {disk['alias']!r} will not be restored: {disk['reason']}."
-    was = {device.disk_id: device.format for device in configuration.disks}
-    for disk in found["disks"]:
-        if disk["format"] != was[disk["disk_id"]]:
-            yield (
-                f"Disk {disk['alias']!r} was raw and becomes qcow2: the block storage"
-                f" {disk['storage_domain_name']!r} would round its {disk['size']} bytes up."
-            )
     if request.manifest.consistency.level in ("inconsistent", "crash"):
         yield f"The data of the set are {request.manifest.consistency.level}."
     yield from _unused_connections(request, configuration)

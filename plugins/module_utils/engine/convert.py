@@ -42,6 +42,10 @@ _OBJECTS = (
 )
 """Attributes of a permission that name the object that it is on."""
 
+BLOCK = ("iscsi", "fcp")
+FILES = ("nfs", "posixfs", "glusterfs", "localfs")
+"""Types of storage. Managed block storage is neither."""
+
 
 def word(value: SdkObject) -> str:
     """An SDK enumeration's value as the API spells it; empty if there is none."""
@@ -105,13 +109,15 @@ def cluster(sdk: SdkObject) -> Cluster:
 def domain(sdk: SdkObject) -> Domain:
     """Convert a ``types.StorageDomain`` of a data centre; elsewhere it has no status."""
     storage = word(sdk.storage.type) if sdk.storage is not None else ""
+    block = storage in BLOCK
     return Domain(
         id=str(sdk.id),
         name=sdk.name or "",
         type=word(sdk.type),
         status=word(sdk.status),
         available=sdk.available,
-        block=storage in ("iscsi", "fcp"),
+        block=block,
+        discards=storage in FILES or (block and bool(sdk.supports_discard)),
     )
 
 

@@ -66,6 +66,8 @@ class RestoreCalls:
             provisioned_size=new.size,
             format=types.DiskFormat.RAW if new.format == "raw" else types.DiskFormat.COW,
             sparse=new.sparse,
+            wipe_after_delete=new.wipe_after_delete,
+            backup=types.DiskBackup.INCREMENTAL if new.incremental else types.DiskBackup.NONE,
             storage_domains=[types.StorageDomain(id=new.domain_id)],
         )
         with translated(f"make disk {new.alias!r}"):

@@ -245,7 +245,7 @@ def _device_attributes(item: OvfDisk) -> dict[str, str]:
         "incremental-backup": _word(item.disk.backup == "incremental"),
         "disk-alias": item.disk.alias,
         "disk-description": item.disk.description,
-        "wipe-after-delete": "false",
+        "wipe-after-delete": _word(item.disk.wipe_after_delete),
     }
 
 

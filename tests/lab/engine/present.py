@@ -293,7 +293,7 @@ def disk(call: Call, row: Disk, vms: bool = False) -> Entity:
         storage_type=types.DiskStorageType.IMAGE,
         backup=types.DiskBackup(row.backup),
         propagate_errors=False,
-        wipe_after_delete=False,
+        wipe_after_delete=row.wipe_after_delete,
         disk_profile=_disk_profile(row),
         quota=_quota(call, row),
         storage_domains=[ref(types.StorageDomain, "storagedomains", row.domain_id)],
@@ -609,6 +609,7 @@ def domain(call: Call, row: Domain, centre_id: str | None) -> Entity:
         used=10 * GIB,
         committed=0,
         storage=types.HostStorage(type=types.StorageType(row.storage)),
+        supports_discard=row.supports_discard,
     )
     if not call.filtered:
         value.storage.address, value.storage.path = "storage", "/export"

@@ -176,7 +176,6 @@ DOMAIN = """
 <critical_space_action_blocker>5</critical_space_action_blocker>
 <discard_after_delete>false</discard_after_delete>
 <storage_format>v5</storage_format>
-<supports_discard>false</supports_discard>
 <supports_discard_zeroes_data>false</supports_discard_zeroes_data>
 <warning_low_space_indicator>10</warning_low_space_indicator>
 <wipe_after_delete>false</wipe_after_delete>

@@ -235,6 +235,25 @@ _ROWS = (
     ),
     Message("NAME_SIZE", BAD, "size must be between 1 and 255, Attribute: vm.vmStatic.name"),
     Message("NO_MACS", CONFLICT, DOT + "Not enough MAC addresses left in MAC Address Pool."),
+    Message(
+        "DISK_CONFIGURATION",
+        BAD,
+        DOT
+        + "Disk configuration (${volumeFormat} ${volumeType} backup-${backup}) is incompatible with"
+        " the storage domain type.",
+    ),
+    Message(
+        "DISCARD_UNDERLYING",
+        BAD,
+        DOT + "Enable discard for ${diskAlias} is not supported by the underlying storage of"
+        " ${storageDomainName}.",
+    ),
+    Message(
+        "DISCARD_WIPED",
+        BAD,
+        DOT + "Enable discard for ${diskAlias} is not supported by the underlying storage of"
+        " ${storageDomainName} when wipe after delete is enabled.",
+    ),
     Message("LOW_SPACE", CONFLICT, DOT + "Low disk space on Storage Domain ${storageName}."),
     Message("READ_ONLY_IDE", BAD, DOT + "${interface} disks can't be read-only."),
     Message("VIRTIO_SCSI_DISABLED", CONFLICT, DOT + "VirtIO-SCSI is disabled for the VM"),

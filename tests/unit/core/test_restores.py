@@ -151,12 +151,12 @@ def test_a_raw_disk_that_block_storage_would_round_is_named() -> None:
     raw = replace(REQUEST, ovf=OVF.replace('volume-format="COW"', 'volume-format="RAW"'))
     assert raw.ovf != OVF
     block = replace(TARGET, domains=(replace(DOMAIN, block=True),))
-    found, warnings = result(raw, block)
+    found, _warnings = result(raw, block)
     assert found["disks"][0]["format"] == "qcow2"
-    assert [one for one in warnings if "was raw and becomes qcow2" in one]
-    found, warnings = result(raw, TARGET)
+    assert [one for one in found["losses"] if "was raw and becomes qcow2" in one["lost"]]
+    found, _warnings = result(raw, TARGET)
     assert found["disks"][0]["format"] == "raw"
-    assert not [one for one in warnings if "becomes qcow2" in one]
+    assert not [one for one in found["losses"] if "becomes qcow2" in one["lost"]]
 
 
 def test_the_home_of_the_original_is_taken_where_it_is_usable() -> None:

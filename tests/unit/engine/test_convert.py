@@ -113,6 +113,27 @@ def test_snapshot() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("storage", "supports", "block", "discards"),
+    [
+        ("nfs", False, False, True),
+        ("iscsi", True, True, True),
+        ("fcp", False, True, False),
+        ("managed_block_storage", True, False, False),
+    ],
+)
+def test_a_domain_takes_discards(
+    storage: str, *, supports: bool, block: bool, discards: bool
+) -> None:
+    found = convert.domain(
+        read(
+            f"<storage_domain id='{DISK}'><storage><type>{storage}</type></storage>"
+            f"<supports_discard>{str(supports).lower()}</supports_discard></storage_domain>"
+        )
+    )
+    assert (found.block, found.discards) == (block, discards)
+
+
 def test_snapshot_disk() -> None:
     found = read(
         f"<disk id='{DISK}'><alias>system</alias><image_id>image</image_id><format>raw</format>"

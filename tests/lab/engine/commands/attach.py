@@ -256,6 +256,21 @@ def _interface(case: Case) -> None:
     # Whatever is offered may have pass_discard: the test of row 19 refuses sPAPR alone.
     if wanted.interface not in interfaces_of(vm):
         raise base.unsupported_interface(vm)
+    if wanted.pass_discard:
+        _discards(case)
+
+
+def _discards(case: Case) -> None:
+    """What the storage says of it (``DiskVmElementValidator.isPassDiscardSupported``, read and not recorded)."""
+    disk = case.known_disk()
+    domain = case.world.domains.get(disk.domain_id)
+    if domain is None or domain.storage == "nfs":
+        return
+    names = {"diskAlias": disk.alias, "storageDomainName": domain.name}
+    if not domain.supports_discard:
+        raise refuse("DISCARD_UNDERLYING", **names)
+    if disk.wipe_after_delete:
+        raise refuse("DISCARD_WIPED", **names)
 
 
 def interfaces_of(vm: Vm) -> frozenset[str]:

@@ -17,7 +17,7 @@ from lab.engine.host import HostFailure
 from lab.engine.http import Answer
 from lab.engine.locks import Want
 from lab.engine.texts import Said, refuse
-from lab.model import SYSTEM, Disk, Grant, Job, Snapshot, Volume, World, new_id, now
+from lab.model import SYSTEM, Disk, Domain, Grant, Job, Snapshot, Volume, World, new_id, now
 
 ADD = Wording("add", "Virtual Disk")
 REMOVE = Wording("remove", "Virtual Disk")
@@ -39,6 +39,7 @@ class Wanted:
     description: str = ""
     backup: str = "none"
     sparse: bool | None = None
+    wipe_after_delete: bool = False
 
 
 def create(call: Call, wanted: Wanted, *, settled: bool = False) -> Disk:
@@ -84,6 +85,20 @@ def _creatable(world: World, disk: Disk) -> None:
         raise refuse("LOW_SPACE", storageName=domain.name)
     if disk.id in world.disks:
         raise refuse("DISK_EXISTS", diskID=disk.id, diskAlias=world.disks[disk.id].alias)
+    _fits(domain, disk)
+
+
+def _fits(domain: Domain, disk: Disk) -> None:
+    """Which formats go with what (``ImagesHandler.checkImageConfiguration``, read and not recorded)."""
+    raw, incremental = disk.fmt == "raw", disk.backup == "incremental"
+    thin_block = domain.storage != "nfs" and raw and disk.sparse
+    if (raw and incremental) or thin_block or not (raw or disk.sparse or incremental):
+        words = {
+            "volumeFormat": "RAW" if raw else "COW",
+            "volumeType": "Sparse" if disk.sparse else "Preallocated",
+            "backup": "Incremental" if incremental else "None",
+        }
+        raise refuse("DISK_CONFIGURATION", **words)
 
 
 def _created(call: Call, disk: Disk, volume: Volume) -> None:
@@ -109,6 +124,7 @@ def rows(wanted: Wanted) -> tuple[Disk, Volume]:
         shareable=wanted.shareable,
         description=wanted.description,
         backup=wanted.backup,
+        wipe_after_delete=wanted.wipe_after_delete,
     )
     return disk, volume
 

@@ -87,7 +87,7 @@ def update_disk(call: Call, disk_id: str) -> Response:
 # What the lab carries out of the body of a new disk.
 _CARRIED_OUT = (
     *("id", "image_id", "alias", "name", "description", "provisioned_size", "format", "sparse"),
-    *("shareable", "backup", "storage_domains.id", "storage_domains.name"),
+    *("shareable", "backup", "wipe_after_delete", "storage_domains.id", "storage_domains.name"),
 )
 
 
@@ -110,6 +110,7 @@ def add_disk(call: Call) -> Response:
         body.description or "",
         body.backup.value if body.backup else "none",
         body.sparse,
+        bool(body.wipe_after_delete),
     )
     row = commands.create(call, wanted)
     with call.world.lock:

@@ -1,0 +1,58 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a restore does not bring back is named, whatever the disk was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.core.test_restores import DOMAIN, OVF, SET
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    losses,
+    ovf,
+    restores,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import Domain
+
+DISK = SET.disks[0]
+
+
+DEVICES = st.builds(
+    partial(replace, ovf.read(OVF).disks[0]),
+    format=st.sampled_from(["raw", "qcow2"]),
+    sparse=st.booleans(),
+    incremental=st.booleans(),
+    wipe_after_delete=st.booleans(),
+    pass_discard=st.booleans(),
+)
+DOMAINS = st.builds(partial(replace, DOMAIN), block=st.booleans(), discards=st.booleans())
+
+
+@given(DEVICES, DOMAINS, st.sampled_from([restores.EXTENT, restores.EXTENT + 512]))
+def test_each_difference_of_a_disk_is_named_and_nothing_else(
+    was: ovf.OvfDisk, domain: Domain, size: int
+) -> None:
+    order = restores.order(replace(DISK, virtual_size=size), was, domain)
+    named = {one.kind for one in losses.of_disk(was, order)}
+    # What the engine makes at all (ImagesHandler.checkImageConfiguration, isPassDiscardSupported).
+    raw = order["format"] == "raw"
+    assert not (raw and order["incremental"])
+    assert raw or order["sparse"] or order["incremental"]
+    assert not (domain.block and raw and order["sparse"])
+    assert not (order["pass_discard"] and not domain.discards)
+    assert not (order["pass_discard"] and domain.block and order["wipe_after_delete"])
+    assert order["wipe_after_delete"] == was.wipe_after_delete
+    differs = {
+        "format": order["format"] != was.format,
+        "allocation": order["format"] == was.format and order["sparse"] != was.sparse,
+        "pass_discard": order["pass_discard"] != was.pass_discard,
+        "incremental": order["incremental"] != was.incremental,
+    }
+    # A raw disk that becomes qcow2 keeps incremental backup where it had it.
+    assert named == {kind for kind, changed in differs.items() if changed}
+    assert all(one.do and one.lost for one in losses.of_disk(was, order))
