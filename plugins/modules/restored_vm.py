@@ -13,6 +13,7 @@ description:
   - Makes a new VM of the configuration in a backup set, takes the disks that were written from the appliance, and attaches
     them to the new VM as they were.
   - The configuration is imported without its disks. The engine would attach the original disks to the original VM.
+  - As long as the VM is not finished, it can be deleted, whatever it was. When it is, it is protected as it was.
   - As long as the VM is not finished, its comment says so. A run that was killed and is run again finds it by that. No other VM is ever
     changed or removed.
 author:
@@ -20,12 +21,15 @@ author:
 options:
   state:
     description:
+      - V(prepared), the VM is there, without disks, and it took a change. What the engine refuses of a configuration it refuses
+        here, so this is asked for before anything is written.
       - V(present), the VM is there with its disks.
       - V(tested), it is there, was started and is up. It says of itself that it is a test, so that V(absent) powers it off
         and removes it with its disks.
       - V(absent), there is no half-made VM and no half-made disk of this restore. What is finished stays.
     type: str
     choices:
+      - prepared
       - present
       - tested
       - absent
@@ -83,9 +87,14 @@ options:
       - With O(state=present), whether to start the VM when it is finished, and to wait until it is up.
     type: bool
     default: false
+  test:
+    description:
+      - With O(state=prepared), whether the VM is made for O(state=tested).
+    type: bool
+    default: false
   timeout:
     description:
-      - Seconds for everything.
+      - Seconds for each step.
     type: int
     default: 600
 extends_documentation_fragment:
@@ -99,7 +108,18 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Make the VM
+- name: Make the VM, before the disks are written
+  ovirt_community.backup.restored_vm:
+    state: prepared
+    restore_id: "{{ plan.restore_id }}"
+    run_id: "{{ plan.run_id }}"
+    appliance: backup01
+    name: "{{ plan.name }}"
+    cluster_id: "{{ plan.cluster.id }}"
+    ovf: "{{ source.ovf }}"
+    vnic_profiles: "{{ plan.vnic_profiles }}"
+
+- name: Give it the disks when they are written
   ovirt_community.backup.restored_vm:
     restore_id: "{{ plan.restore_id }}"
     run_id: "{{ plan.run_id }}"

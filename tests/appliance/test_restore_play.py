@@ -74,14 +74,15 @@ class Writing:
 
 
 STEPS = (
+    Step("the VM is made", "POST", "/vms$"),
+    Step("the VM takes a change", "PUT", "/vms/[^/]*$"),
     Step("a disk is made", "POST", "/disks$", 1),
     Step("a disk goes to the appliance", "POST", "/diskattachments$", 1),
     Writing(),
-    Step("the VM is made", "POST", "/vms$"),
     Step("a disk leaves the appliance", "DELETE", "/diskattachments/[^/]*$", 1),
     Step("a disk goes to the VM", "POST", "/diskattachments$", DISKS + 1),
     Step("a disk is finished", "PUT", "/diskattachments/[^/]*$", 1),
-    Step("the VM is finished", "PUT", "/vms/[^/]*$"),
+    Step("the VM is finished", "PUT", "/vms/[^/]*$", 1),
 )
 
 
@@ -172,3 +173,37 @@ def test_a_lost_controller_loses_nothing(
     assert [text for text in texts if "in progress" in text] == []
     appliance = site.lab.vm("backup01").id
     assert [row for row in world["attachments"] if row["vm_id"] == appliance] == []
+
+
+def test_what_is_refused_before_the_writing_leaves_nothing(site: Site) -> None:
+    before = site.world()
+    refusal = {"method": "POST", "path": "/vms$", "status": 409, "detail": "[No such chipset.]"}
+    site.control.add_fault("respond", **refusal)
+    refused = site.restore(vm_restore_vm="shop01", vm_restore_name="shop-refused")
+    assert refused.ends() == 2, refused.text
+    assert re.search(r"because   .*No such chipset", refused.text), refused.text
+    assert "Make the disks and attach them" not in refused.text
+    assert rows(site.world()) == rows(before)
+
+
+def test_what_is_refused_after_the_writing_throws_nothing_away(
+    site: Site, given: dict[str, Any]
+) -> None:
+    name = "shop-late"
+    before = {row["id"] for row in site.world()["disks"]}
+    wanted = {"vm_restore_vm": "shop01", "vm_restore_name": name}
+    refusal = {"method": "POST", "path": "/diskattachments$", "status": 409, "detail": "[No.]"}
+    site.control.add_fault("respond", after=DISKS, **refusal)
+    refused = site.restore(**wanted)
+    assert refused.ends() == 2, refused.text
+    made = {row["id"] for row in site.world()["disks"]} - before
+    assert len(made) == DISKS
+    told = re.search(r"because   All images are written, and what was made stays.*", refused.text)
+    assert told is not None, refused.text
+    assert all(one in told[0] for one in made), told[0]
+    again = site.restore(**wanted)
+    assert again.ends() == 0, again.text
+    world = site.world()
+    facts = {"storage": str(site.lab.root / "storage"), "witness": str(site.lab.root / "witness")}
+    compare(world, facts, given, name)
+    assert {row["id"] for row in world["disks"]} - before == made, "nothing was made twice"

@@ -64,6 +64,7 @@ class Restore:
 
     def vm(self, plan: Json, state: str = "present", **how: Any) -> dict[str, Any]:  # noqa: ANN401
         engine, start = how.pop("engine", self.engine), how.pop("start", False)
+        test = how.pop("test", False)
         request = VmRequest(
             state,
             self.mark(plan),
@@ -75,6 +76,7 @@ class Restore:
             tuple(plan["vnic_profiles"].items()),
             plan["keep_identity"],
             start,
+            test,
         )
         return self._run(RestoredVm(engine, SystemClock(), self.patience, request), **how)
 
@@ -96,5 +98,6 @@ class Restore:
         plan = self.plan(used, **changes)
         assert plan["problems"] == []
         if plan["state"] != "finished":
+            self.vm(plan, "prepared", engine=used)
             self.disks(plan, "prepared", engine=used)
         return {**plan, "orders": plan["disks"], **self.vm(plan, engine=used)}

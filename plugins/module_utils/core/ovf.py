@@ -44,6 +44,7 @@ _IN_ATTRIBUTE = {**_IN_TEXT, **str.maketrans({'"': "&quot;", "\n": "&#10;", "\t"
 _DIGITS = 12
 _DISK_ITEM = "17"
 _NIC_ITEM = "10"
+_PROPERTIES = ("PredefinedProperties", "UserDefinedProperties")
 _SNAPSHOTS = "SnapshotsSection_Type"
 _DISK_DEVICES = ("disk", "lun")
 
@@ -94,6 +95,8 @@ class Configuration:
     name: str
     description: str
     comment: str
+    delete_protected: bool
+    custom_properties: bool
     nics: tuple[Nic, ...]
     disks: tuple[OvfDisk, ...]
 
@@ -111,6 +114,8 @@ def read(text: str) -> Configuration:
         name=_text(content, "Name"),
         description=_text(content, "Description"),
         comment=_text(content, "Comment"),
+        delete_protected=_text(content, "DeleteProtected") == "true",
+        custom_properties=any(_text(content, name) for name in _PROPERTIES),
         nics=tuple(_nic(item) for item in _items(document, _NIC_ITEM)),
         disks=tuple(_disks(document)),
     )

@@ -33,6 +33,7 @@ APPLIANCE = "appliance"
 DISK = "disk"
 DOMAIN = "storage domain"
 CLUSTER = "cluster"
+PROPERTIES = "cluster of a VM with custom properties"
 THE_ENGINE = "the whole engine"
 RECEIVER = "VM that gets the disks"
 
@@ -120,6 +121,13 @@ RESTORE_NEEDS: tuple[Need, ...] = (
         "the system",
     ),
     Need(
+        "change_vm_custom_properties",
+        PROPERTIES,
+        ("POST vms",),
+        "Only for a VM that has custom properties: their import asks for it. It is an administrator's.",
+        "the cluster, its data centre or the system",
+    ),
+    Need(
         "configure_vm_storage",
         RECEIVER,
         ("POST vms/VM/diskattachments",),
@@ -205,9 +213,9 @@ def domain_place(domain: Domain, location: Location) -> Place:
     return Place(DOMAIN, domain.id, domain.name, _ids(domain.id, location.data_center_id))
 
 
-def cluster_place(cluster: Cluster) -> Place:
+def cluster_place(cluster: Cluster, kind: str = CLUSTER) -> Place:
     """A cluster: reached from itself, its data centre and the system."""
-    return Place(CLUSTER, cluster.id, cluster.name, _ids(cluster.id, cluster.data_center_id))
+    return Place(kind, cluster.id, cluster.name, _ids(cluster.id, cluster.data_center_id))
 
 
 def disk_place(disk: Disk, holder: Vm, location: Location) -> Place:

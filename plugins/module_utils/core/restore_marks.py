@@ -25,6 +25,7 @@ _HALF_MADE = "Restore in progress, by ovirt_community.backup"
 HALF_MADE_WORD = "progress"
 """A word in the description of each half-made disk, for the engine's search."""
 
+_BEGUN = "Restore begun, by ovirt_community.backup"
 _TEST = "Test of a restore, by ovirt_community.backup"
 _DONE = "Restored by ovirt_community.backup"
 _FORM = re.compile(
@@ -43,6 +44,10 @@ class Mark:
     owner: str
     restore_id: str
     run_id: str
+
+    def begun_text(self) -> str:
+        """The comment of a VM that was imported, and of which no later change was tried yet."""
+        return f"{_BEGUN} {self._parts()}]"
 
     def vm_text(self) -> str:
         """The comment of a VM that is not finished."""
@@ -101,7 +106,7 @@ def make(owner: str, restore_id: str, run_id: str) -> Mark:
 def parse(text: str) -> Read | None:
     """Read a comment or a description; None if it is no mark."""
     match = _FORM.fullmatch(text)
-    if match is None or match["head"] not in (_HALF_MADE, _TEST, _DONE):
+    if match is None or match["head"] not in (_BEGUN, _HALF_MADE, _TEST, _DONE):
         return None
     mark = Mark(match["owner"], match["restore"], match["set"])
     head = match["head"]

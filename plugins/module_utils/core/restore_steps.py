@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Mark,
     )
 
+PREPARED = "prepared"
 PRESENT = "present"
 TESTED = "tested"
 ABSENT = "absent"
@@ -125,8 +126,9 @@ class DisksRequest:
 class VmRequest:
     """Have the VM of a restore, or nothing that is half-made of it.
 
-    :param state: :data:`PRESENT`, :data:`TESTED` or :data:`ABSENT`.
+    :param state: :data:`PREPARED`, :data:`PRESENT`, :data:`TESTED` or :data:`ABSENT`.
     :param connections: By name of a card, what it is to be connected to.
+    :param test: With :data:`PREPARED`, whether the VM is made to be tested.
     """
 
     state: str
@@ -139,6 +141,12 @@ class VmRequest:
     connections: tuple[tuple[str, str], ...] = ()
     keep_identity: bool = False
     start: bool = False
+    test: bool = False
+
+    def half_made_text(self) -> str:
+        """The comment that the VM has as long as it is not finished."""
+        test = self.test or self.state == TESTED
+        return self.mark.test_text() if test else self.mark.vm_text()
 
 
 @dataclass(frozen=True)
@@ -161,6 +169,7 @@ class Situation:
 
     :param vm: The VM that it made, or that the disks are for.
     :param half_made: Whether that VM says that it is not finished.
+    :param tried: Whether it took a change since it was imported, and says for what it was made.
     :param for_nobody: Whether the disks are for no VM at all.
     """
 
@@ -170,6 +179,7 @@ class Situation:
     made: tuple[Made, ...] = ()
     vm: Vm | None = None
     half_made: bool = False
+    tried: bool = False
     for_nobody: bool = False
 
     def own(self, order: DiskOrder) -> list[Made]:
@@ -234,6 +244,14 @@ class PlugStep:
 @dataclass(frozen=True)
 class ImportStep:
     """Make the VM."""
+
+
+@dataclass(frozen=True)
+class TryStep:
+    """Change the VM's comment. The engine checks the whole VM then, more than at the import.
+
+    What it would refuse when the VM is finished, it refuses now, before anything is written.
+    """
 
 
 @dataclass(frozen=True)
@@ -407,6 +425,23 @@ def images(disks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def plan_prepared_vm(now: Situation) -> Plan:
+    """Have the VM without disks, or as it is: what the engine refuses of it is refused now."""
+    return Plan(
+        steps=tuple(_make(now)),
+        result=_vm_result(now.vm, []),
+        before={"vm": now.vm.id if now.vm else None},
+        after={"vm": now.vm.id if now.vm else "new"},
+    )
+
+
+def _make(now: Situation) -> Iterator[Any]:
+    if now.vm is None:
+        yield ImportStep()
+    if now.vm is None or (now.half_made and not now.tried):
+        yield TryStep()
+
+
 def plan_vm(now: Situation, *, start: bool, test: bool = False) -> Plan:
     """Have the VM with its disks.
 
@@ -421,7 +456,7 @@ def plan_vm(now: Situation, *, start: bool, test: bool = False) -> Plan:
                 details={"problems": ["finished"], "vm_id": now.vm.id},
             )
         return _finished(now, start=start)
-    steps: list[Any] = [] if now.vm else [ImportStep()]
+    steps: list[Any] = list(_make(now))
     moved = [(order, _the_one(now, order)) for order in now.orders]
     for order, one in moved:
         if not (now.vm and one.holders and now.vm.id in one.holders):

@@ -346,7 +346,8 @@ def _problems(
     yield from _domain_problems(request, target, domains)
     if target.state != FINISHED:
         yield from _space_problems(_pairs(request, configuration), target.begun, domains)
-    yield from permissions.problems(missing_permits(request, target, domains))
+    lacking = missing_permits(request, target, domains, configuration.custom_properties)
+    yield from permissions.problems(lacking)
 
 
 def _vm_problems(request: RestoreRequest, target: Target) -> Iterator[str]:
@@ -462,9 +463,15 @@ def _space_problems(
 
 
 def missing_permits(
-    request: RestoreRequest, target: Target, domains: Mapping[str, Domain | None]
+    request: RestoreRequest,
+    target: Target,
+    domains: Mapping[str, Domain | None],
+    custom_properties: bool = False,
 ) -> tuple[permissions.Missing, ...]:
-    """Permits that this restore needs and the user lacks."""
+    """Permits that this restore needs and the user lacks.
+
+    :param custom_properties: Whether the VM has some.
+    """
     if target.grants is None or target.state == FINISHED:
         return ()
     places = [
@@ -476,6 +483,8 @@ def missing_permits(
     if request.what == VM:
         cluster = chosen_cluster(request, target.clusters) or _NO_CLUSTER
         places += [permissions.cluster_place(cluster), permissions.THE_SYSTEM]
+        if custom_properties:
+            places.append(permissions.cluster_place(cluster, permissions.PROPERTIES))
     elif target.receiver is not None:
         places.append(permissions.vm_place(permissions.RECEIVER, target.receiver, target.place))
     return permissions.missing(permissions.RESTORE_NEEDS, target.grants, places)

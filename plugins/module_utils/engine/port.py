@@ -144,10 +144,10 @@ class EnginePort(Protocol):
         """Attach a disk itself, not a snapshot of it; ``mark`` is the correlation id."""
 
     def import_vm(self, new: NewVm, correlation_id: str) -> None:
-        """Make a VM of a configuration."""
+        """Make a VM of a configuration. It is not protected from deletion."""
 
-    def comment_vm(self, vm_id: VmId, comment: str) -> None:
-        """Change a VM's comment."""
+    def comment_vm(self, vm_id: VmId, comment: str, *, delete_protected: bool) -> None:
+        """Change a VM's comment, and whether it can be deleted, at once."""
 
     def remove_vm(self, vm_id: VmId, correlation_id: str) -> None:
         """Remove a VM. Its disks are detached, never removed with it."""

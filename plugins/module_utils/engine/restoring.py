@@ -553,6 +553,7 @@ class RestoredVm(Restoring):
             made=made,
             vm=None if state == restores.TAKEN else vm,
             half_made=half_made,
+            tried=vm is not None and vm.comment == request.half_made_text(),
         )
         if request.state == restore_steps.ABSENT:
             return restore_steps.plan_absent(now)
@@ -563,6 +564,8 @@ class RestoredVm(Restoring):
                 hint="Choose another name.",
                 details={"problems": ["name taken"], "vm_id": vm.id if vm else None},
             )
+        if request.state == restore_steps.PREPARED:
+            return restore_steps.plan_prepared_vm(now)
         test = request.state == restore_steps.TESTED
         return restore_steps.plan_vm(now, start=request.start, test=test)
 
@@ -573,36 +576,42 @@ class RestoredVm(Restoring):
         if request.state == restore_steps.ABSENT:
             self._clean(appliance, plan)
             return {}
-        deadline = self.deadline()
         found = plan.result["vm"]
         vm = engine.vm(VmId(found["id"])) if found else None
         for step in plan.steps:
+            deadline = self.deadline()
             if isinstance(step, restore_steps.ImportStep):
                 vm = self._import(deadline)
             elif vm is None:
                 raise EngineNotFound(f"VM {request.name!r} is gone.")
-            elif isinstance(step, restore_steps.MoveStep):
-                self._only_own(vm, plan)
-                self._move(step, appliance, vm, deadline)
-            elif isinstance(step, restore_steps.FinishDiskStep):
-                text = self._mark.done_text(step.order.disk_id)
-                self._describe(step.disk_id, text, vm, deadline)
-            elif isinstance(step, restore_steps.FinishVmStep):
-                self._only_own(vm, plan)
-                self._finish_vm(vm, deadline)
             else:
-                self._start(vm, deadline)
+                self._step(step, appliance, vm, plan, deadline)
         last = engine.vm(vm.id) if vm else None
         return {"vm": restore_steps.vm_facts(last)}
+
+    def _step(self, step: Any, appliance: Vm, vm: Vm, plan: Plan, deadline: Deadline) -> None:  # noqa: ANN401
+        """Carry out a step on the VM that is there."""
+        if isinstance(step, restore_steps.TryStep):
+            self._try(vm, deadline)
+        elif isinstance(step, restore_steps.MoveStep):
+            self._only_own(vm, plan)
+            self._move(step, appliance, vm, deadline)
+        elif isinstance(step, restore_steps.FinishDiskStep):
+            text = self._mark.done_text(step.order.disk_id)
+            self._describe(step.disk_id, text, vm, deadline)
+        elif isinstance(step, restore_steps.FinishVmStep):
+            self._only_own(vm, plan)
+            self._finish_vm(vm, deadline)
+        else:
+            self._start(vm, deadline)
 
     def _import(self, deadline: Deadline) -> Vm:
         """Make the VM, without disks, with the mark in its comment."""
         request = self._request
         prepared = ovf.for_import(request.ovf, dict(request.connections))
-        test = request.state == restore_steps.TESTED
         new = NewVm(
             request.name,
-            self._mark.test_text() if test else self._mark.vm_text(),
+            self._mark.begun_text(),
             request.cluster_id,
             prepared,
             not request.keep_identity,
@@ -643,15 +652,34 @@ class RestoredVm(Restoring):
                 details={"problems": foreign, "vm_id": vm.id},
             )
 
+    def _try(self, vm: Vm, deadline: Deadline) -> None:
+        text = self._request.half_made_text()
+
+        def done() -> bool:
+            found = self._engine.vm(vm.id)
+            return found is not None and found.comment == text
+
+        with in_our_words():
+            persist(
+                lambda: self._engine.comment_vm(vm.id, text, delete_protected=False), done, deadline
+            )
+
     def _finish_vm(self, vm: Vm, deadline: Deadline) -> None:
-        comment = ovf.read(self._request.ovf).comment
+        """Give the VM what only a finished one has: its comment, and its protection from deletion."""
+        was = ovf.read(self._request.ovf)
 
         def finished() -> bool:
             found = self._engine.vm(vm.id)
             return found is not None and not is_half_made(found, self._mark)
 
         with in_our_words():
-            persist(lambda: self._engine.comment_vm(vm.id, comment), finished, deadline)
+            persist(
+                lambda: self._engine.comment_vm(
+                    vm.id, was.comment, delete_protected=was.delete_protected
+                ),
+                finished,
+                deadline,
+            )
         if not finished():
             raise OperationFailed(f"VM {vm.name!r} did not get its comment back.")
 

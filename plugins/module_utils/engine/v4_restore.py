@@ -103,10 +103,11 @@ class RestoreCalls:
             self._attachments_of(vm_id).add(order, headers=_correlation(mark))
 
     def import_vm(self, new: NewVm, correlation_id: str) -> None:
-        """Make a VM of a configuration."""
+        """Make a VM of a configuration. It is not protected from deletion."""
         order = types.Vm(
             name=new.name,
             comment=new.comment,
+            delete_protected=False,
             cluster=types.Cluster(id=new.cluster_id),
             initialization=types.Initialization(
                 regenerate_ids=new.new_identity,
@@ -116,10 +117,11 @@ class RestoreCalls:
         with translated(f"make VM {new.name!r}"):
             self._system.vms_service().add(order, headers=_correlation(correlation_id))
 
-    def comment_vm(self, vm_id: VmId, comment: str) -> None:
-        """Change a VM's comment."""
-        with translated(f"finish VM {vm_id}"):
-            self._vm_service(vm_id).update(types.Vm(comment=comment))
+    def comment_vm(self, vm_id: VmId, comment: str, *, delete_protected: bool) -> None:
+        """Change a VM's comment, and whether it can be deleted, at once."""
+        change = types.Vm(comment=comment, delete_protected=delete_protected)
+        with translated(f"change VM {vm_id}"):
+            self._vm_service(vm_id).update(change)
 
     def remove_vm(self, vm_id: VmId, correlation_id: str) -> None:
         """Remove a VM and keep its disks."""

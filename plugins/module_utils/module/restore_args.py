@@ -26,6 +26,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.restor
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.restore_steps import (
     ABSENT,
+    PREPARED,
     DisksRequest,
     VmRequest,
     read_orders,
@@ -107,7 +108,11 @@ MADE_DISKS: Spec = {
 MADE_DISKS_REQUIRED_IF = [("state", "prepared", ("disks",)), ("state", "present", ("disks",))]
 
 MADE_VM: Spec = {
-    "state": {"type": "str", "choices": ["present", "tested", "absent"], "default": "present"},
+    "state": {
+        "type": "str",
+        "choices": ["prepared", "present", "tested", "absent"],
+        "default": "present",
+    },
     **_MARK,
     "name": _NEEDED,
     "disks": {"type": "list", "elements": "dict"},
@@ -116,9 +121,12 @@ MADE_VM: Spec = {
     "vnic_profiles": {"type": "dict", "default": {}},
     "keep_identity": {"type": "bool", "default": False},
     "start": {"type": "bool", "default": False},
+    "test": {"type": "bool", "default": False},
 }
 MADE_VM_REQUIRED_IF = [
-    (*("state", state), ("disks", "cluster_id", "ovf")) for state in ("present", "tested")
+    ("state", "prepared", ("cluster_id", "ovf")),
+    ("state", "present", ("disks", "cluster_id", "ovf")),
+    ("state", "tested", ("disks", "cluster_id", "ovf")),
 ]
 
 
@@ -218,7 +226,7 @@ def vm_request(params: Params) -> VmRequest:
     """
     travelled = (*_MARK, "name", "disks", "cluster_id", "vnic_profiles")
     arrival.check_unmasked({key: params[key] for key in travelled})
-    wanted = params["state"] != ABSENT
+    wanted = params["state"] not in (ABSENT, PREPARED)
     return VmRequest(
         state=params["state"],
         mark=_mark(params),
@@ -230,4 +238,5 @@ def vm_request(params: Params) -> VmRequest:
         connections=tuple(_texts(params, "vnic_profiles").items()),
         keep_identity=params["keep_identity"],
         start=params["start"],
+        test=params["test"],
     )

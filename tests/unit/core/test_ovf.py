@@ -68,6 +68,7 @@ def test_what_is_read() -> None:
     found = ovf.read(configuration(comment="mine"))
     assert (found.vm_id, found.name, found.comment) == (VM, "web01", "mine")
     assert found.description == "a server"
+    assert (found.delete_protected, found.custom_properties) == (False, False)
     assert [one.connection for one in found.nics] == ["lan/fast", ""]
     assert found.nics[0].mac == "56:6f:1a:2b:00:01"
     system, data = found.disks
@@ -83,6 +84,13 @@ def test_what_is_read() -> None:
     )
     assert (system.read_only, data.read_only) == (False, True)
     assert (system.pass_discard, data.pass_discard) == (True, False)
+
+
+@pytest.mark.parametrize("name", ["PredefinedProperties", "UserDefinedProperties"])
+def test_protection_and_custom_properties(name: str) -> None:
+    more = f"<DeleteProtected>true</DeleteProtected><{name}>a=1</{name}></Content>"
+    found = ovf.read(configuration().replace("</Content>", more))
+    assert (found.delete_protected, found.custom_properties) == (True, True)
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])))

@@ -289,6 +289,7 @@ def test_the_same_restore_has_the_same_name_and_no_other_has() -> None:
 
 
 def test_marks_are_read_as_they_were_written() -> None:
+    assert restore_marks.parse(MARK.begun_text()) == restore_marks.Read(MARK, True)
     assert restore_marks.parse(MARK.vm_text()) == restore_marks.Read(MARK, True)
     assert restore_marks.parse(MARK.test_text()) == restore_marks.Read(MARK, True, test=True)
     assert restore_marks.parse(MARK.disk_text(DISK_ID)) == restore_marks.Read(MARK, True, DISK_ID)
@@ -344,10 +345,42 @@ def test_a_test_is_started_and_never_finished() -> None:
     kinds = [
         type(step) for step in restore_steps.plan_vm(situation(held), start=False, test=True).steps
     ]
-    assert kinds == [restore_steps.ImportStep, restore_steps.MoveStep, restore_steps.StartStep]
+    assert kinds == [
+        *(restore_steps.ImportStep, restore_steps.TryStep),
+        *(restore_steps.MoveStep, restore_steps.StartStep),
+    ]
     kept = situation(made(1, half_made=False), vm=APPLIANCE, half_made=False)
     with pytest.raises(Refused, match="restored to stay"):
         restore_steps.plan_vm(kept, start=False, test=True)
+
+
+def test_a_vm_is_made_and_tried_before_there_is_a_disk() -> None:
+    there = situation(vm=SOURCE)
+    for now, kinds in (
+        (situation(), [restore_steps.ImportStep, restore_steps.TryStep]),
+        (there, [restore_steps.TryStep]),
+        (replace(there, tried=True), []),
+        (situation(vm=SOURCE, half_made=False), []),
+    ):
+        plan = restore_steps.plan_prepared_vm(now)
+        assert [type(step) for step in plan.steps] == kinds
+        assert plan.result["disks"] == []
+
+
+@pytest.mark.parametrize(
+    ("state", "test", "text"),
+    [
+        (restore_steps.PREPARED, False, MARK.vm_text()),
+        (restore_steps.PREPARED, True, MARK.test_text()),
+        (restore_steps.PRESENT, False, MARK.vm_text()),
+        (restore_steps.TESTED, False, MARK.test_text()),
+    ],
+)
+def test_only_what_is_made_for_a_test_says_that_it_is_one(
+    state: str, test: bool, text: str
+) -> None:
+    request = restore_steps.VmRequest(state, MARK, "backup01", "web02", test=test)
+    assert request.half_made_text() == text
 
 
 def test_of_two_disks_the_one_in_use_stays() -> None:

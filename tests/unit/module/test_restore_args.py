@@ -75,5 +75,7 @@ def test_a_vm() -> None:
     found = restore_args.vm_request({**values, "cluster_id": "c", "ovf": OVF})
     assert found.state == "present"
     assert found.connections == (("nic1", "a/b"),)
+    first = restore_args.vm_request({**values, "state": "prepared", "disks": None, "test": True})
+    assert (first.state, first.orders, first.test) == ("prepared", (), True)
     gone = restore_args.vm_request({**values, "state": "absent", "disks": None})
     assert (gone.state, gone.orders, gone.ovf) == ("absent", (), "")

@@ -18,6 +18,7 @@ from lab.engine.core import Call
 from lab.engine.events import record
 from lab.engine.http import Answer
 from lab.engine.locks import Want
+from lab.engine.settings import OWN, PREDEFINED
 from lab.engine.texts import Said, refuse
 from lab.model import SYSTEM, Cluster, Grant, Snapshot, Vm, World, new_id
 
@@ -59,7 +60,7 @@ def import_vm(call: Call, wanted: Wanted) -> Vm:
     vm = _vm(wanted, found)
     with command(engine, IMPORT):
         with world.lock:
-            cluster = _permitted(call, wanted)
+            cluster = _permitted(call, wanted, vm)
         refuse_name(vm.name)
         used = Said("NAME_USED", {})
         wants = [Want("vm_name", vm.name, used), Want("vm", vm.id)]
@@ -102,15 +103,18 @@ def _vm(wanted: Wanted, found: ovf_reader.Read) -> Vm:
     )
 
 
-def _permitted(call: Call, wanted: Wanted) -> Cluster:
+def _permitted(call: Call, wanted: Wanted, vm: Vm) -> Cluster:
     """CREATE_VM on the cluster, and IMPORT_EXPORT_VM on the source domain, which there is none of.
 
-    What is asked of no object at all, only the system can grant.
+    What is asked of no object at all, only the system can grant. Custom properties have a permit of their own, on the
+    cluster (ImportVmCommand.getPermissionCheckSubjects).
     """
     cluster = call.world.clusters.get(wanted.cluster_id)
     scopes = {SYSTEM} if cluster is None else may.cluster_scopes(call.world, cluster)
     may.require(call, may.CREATE_VM, scopes)
     may.require(call, may.EXPORT_VM, {SYSTEM})
+    if vm.settings.get(PREDEFINED) or vm.settings.get(OWN):
+        may.require(call, may.CUSTOM_PROPERTIES, scopes)
     if cluster is None:
         raise refuse("CLUSTER_EMPTY")
     return cluster
