@@ -52,6 +52,17 @@ options:
       - warn
       - allow
     default: refuse
+  unplugged:
+    description:
+      - What to do about a disk of a VM that runs and that is not plugged. A snapshot of all disks would include it, and the
+        engine removes no such snapshot while the VM runs.
+      - V(refuse) makes it a problem of the VM. V(leave_out) leaves the disk out of the snapshot and of the set.
+      - Of a VM that is down such a disk is backed up as any other.
+    type: str
+    choices:
+      - refuse
+      - leave_out
+    default: refuse
   check_permissions:
     description:
       - Whether to look what the user of O(auth) may do. A permit that a backup needs and the user lacks is then a problem of
@@ -142,8 +153,16 @@ plans:
       type: list
       elements: dict
       returned: success
+    snapshot_disks:
+      description:
+        - Ids of the disks to name when the snapshot is made, so that it does not include one that is left out. Empty where the
+          snapshot is to have all disks that it can.
+      type: list
+      elements: str
+      returned: success
+      sample: []
     left_out:
-      description: Disks that no snapshot can include, each with the reason.
+      description: Disks that the set would not hold, each with the reason.
       type: list
       elements: dict
       returned: success
@@ -158,6 +177,13 @@ plans:
       elements: str
       returned: success
       sample: []
+    hands_off:
+      description:
+        - Whether what earlier runs left of this VM is to stay, too. Its disks have checkpoints that a detach would clear, and
+          O(checkpoints=refuse).
+      type: bool
+      returned: success
+      sample: false
     warnings:
       description: What a person should know although it stops nothing.
       type: list

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import pytest
 from contract.bench import OURS, Bench
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import stamp
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     InvalidRequest,
     OperationFailed,
@@ -216,12 +217,123 @@ def unplugged(bench: Bench, control: Control) -> str:
     return found.alias
 
 
-def overview(bench: Bench) -> Plan:
+def overview(bench: Bench, unplugged: str = "refuse") -> Plan:
     request = OverviewRequest(
         sources=(bench.source.name,),
         appliance=bench.appliance.name,
         owner="contract",
         run_id="run-1",
         started=datetime.now(UTC),
+        unplugged=unplugged,
     )
     return BackupPlan(bench.engine, SystemClock(), Patience(), request).plan()
+
+
+@pytest.mark.behind("an unplugged disk")
+def test_an_unplugged_disk_is_left_out_where_that_is_asked_for(
+    bench: Bench, control: Control
+) -> None:
+    """The snapshot names the others, so it is removed while the VM runs (contract section 15)."""
+    alias = unplugged(bench, control)
+    [found] = overview(bench, unplugged="leave_out").result["plans"]
+    assert found["problems"] == []
+    assert [one["alias"] for one in found["left_out"]] == [alias]
+    kept = [one["disk_id"] for one in found["disks"]]
+    assert found["snapshot_disks"] == kept != []
+    made = operation(bench, MINE, present=True, disks=tuple(found["snapshot_disks"]))
+    assert [one["disk_id"] for one in made.execute(made.plan())["disks"]] == kept
+    removal = operation(bench, MINE, present=False)
+    removal.foresee(removal.plan())
+    removal.execute(removal.plan())
+    assert bench.ours() == []
+
+
+@pytest.mark.behind("an unplugged disk")
+def test_the_plan_tells_of_an_old_snapshot_that_cannot_be_removed_now(
+    bench: Bench, control: Control
+) -> None:
+    made = bench.engine.create_snapshot(
+        bench.source.id,
+        stamp.make("contract", "run-0", datetime.now(UTC)).text(),
+        None,
+        False,
+        "earlier",
+    )
+    bench.await_snapshot(made.id, "ok")
+    alias = unplugged(bench, control)
+    plan = overview(bench, unplugged="leave_out").result
+    assert [one["run_id"] for one in plan["leftovers"]] == ["run-0"]
+    [problem] = plan["plans"][0]["problems"]
+    assert "run run-0" in problem
+    assert repr(alias) in problem
+    control.status(bench.source.name, "down")
+    assert overview(bench, unplugged="leave_out").result["plans"][0]["problems"] == []
+
+
+@pytest.mark.behind("a disk of managed block storage")
+def test_a_snapshot_leaves_managed_block_storage_out(bench: Bench, control: Control) -> None:
+    """A snapshot that names no disks has it, so the plan names the others; attach refuses what has it."""
+    disk_id = bench.engine.attachments(bench.source.id)[-1].disk_id
+    control.patch("disks", disk_id, storage_type="managed_block_storage")
+    assert disk_id in [one.disk_id for one in bench.disks(bench.snapshot())]
+    [found] = overview(bench).result["plans"]
+    assert [one["disk_id"] for one in found["left_out"]] == [disk_id]
+    assert "managed_block_storage" in found["left_out"][0]["reason"]
+    made = operation(bench, MINE, present=True, disks=tuple(found["snapshot_disks"]))
+    held = [one["disk_id"] for one in made.execute(made.plan())["disks"]]
+    assert held == [one["disk_id"] for one in found["disks"]] != []
+    assert disk_id not in held
+
+
+@pytest.mark.behind("a state that the engine refuses")
+@pytest.mark.parametrize(
+    ("state", "said", "fault"),
+    [
+        ("suspended", "is suspended", "the VM is in Suspended status"),
+        ("in preview", "is previewing snapshot", "VM is previewing a Snapshot"),
+        ("illegal", "is illegal", "disks are in ILLEGAL status"),
+    ],
+)
+def test_what_the_engine_would_refuse_is_told_in_the_plan(
+    bench: Bench, control: Control, state: str, said: str, fault: str
+) -> None:
+    """Before anything is made: the texts are those of the recorded scenes snapshot-states and snapshot-failures."""
+    source = bench.source
+    bench.snapshot()
+    if state == "suspended":
+        control.status(source.name, "suspended")
+    elif state == "in preview":
+        control.status(source.name, "down")
+        control.patch("snapshots", bench.ours()[0].id, status="in_preview")
+        control.patch("vms", source.id, in_preview=True)
+    else:
+        disk = bench.engine.attachments(source.id)[0].disk_id
+        volume = control.world()["disks"]
+        [active] = [one["active_volume_id"] for one in volume if one["id"] == disk]
+        control.patch("volumes", active, status="illegal")
+    [found] = overview(bench).result["plans"]
+    assert [said in one for one in found["problems"]] == [True]
+    refused = bench.refused(bench.engine.create_snapshot, source.id, MINE, None, False, "state")
+    assert fault in refused.message
+    wanted = operation(bench, MINE, present=True)
+    with pytest.raises(Refused, match=r"source-ready|disk-healthy"):
+        wanted.foresee(wanted.plan())
+
+
+@pytest.mark.behind("an unplugged disk")
+@pytest.mark.parametrize("why", ["attached", "unplugged"])
+def test_a_removal_that_is_refused_is_refused_in_check_mode(
+    bench: Bench, control: Control, why: str
+) -> None:
+    snapshot_id = bench.snapshot()
+    removal = operation(bench, snapshot_id, present=False)
+    removal.foresee(removal.plan())
+    if why == "attached":
+        bench.attach(bench.disks(snapshot_id)[0].disk_id, snapshot_id)
+    else:
+        unplugged(bench, control)
+    rule = {"attached": "source-frozen", "unplugged": "disks-plugged"}[why]
+    with pytest.raises(Refused, match=rule):
+        removal.foresee(removal.plan())
+    with pytest.raises(Refused, match=rule):
+        removal.execute(removal.plan())

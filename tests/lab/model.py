@@ -139,7 +139,8 @@ class Lun:
 class Disk:
     """An image group; ``active_volume_id`` is the layer that its owner writes to.
 
-    ``storage_type`` is ``image`` or ``lun``: a direct LUN, which has no snapshots and no domain, and one
+    ``storage_type`` is ``image``, ``managed_block_storage`` (in every snapshot that names no disks, as an image is)
+    or ``lun``: a direct LUN, which has no snapshots and no domain, and one
     volume here only because a guest needs something to read. ``bitmaps`` are those of its checkpoints.
     """
 

@@ -150,6 +150,7 @@ def _general_violations(now: AttachSituation) -> list[rules.Violation]:
         *rules.not_in_preview(now.appliance, now.appliance_snapshots),
         *rules.snapshot_usable(now.snapshot),
         *rules.disks_healthy(now.disks),
+        *rules.images_only(now.disks),
         *rules.interface_fits(now.settings, now.appliance),
         *rules.bootable_alone(now.settings, now.disks, now.held),
     ]

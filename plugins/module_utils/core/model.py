@@ -72,7 +72,7 @@ class Snapshot:
 class SnapshotDisk:
     """One disk as frozen in one snapshot.
 
-    ``virtual_size`` is exact when ``exact`` is true; otherwise the engine told only whole GiB
+    ``storage_type`` is empty where the engine does not tell it. ``virtual_size`` is exact when ``exact`` is true; otherwise the engine told only whole GiB
     (contract section 2.1).
     """
 
@@ -88,6 +88,7 @@ class SnapshotDisk:
     bootable: bool = False
     parent_image_id: ImageId | None = None
     exact: bool = True
+    storage_type: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,18 +21,26 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
         Attachment,
         Disk,
+        Snapshot,
         Vm,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.takeover import (
+        Leftover,
     )
 
 
 @dataclass(frozen=True)
 class SourceOverview:
-    """One source VM: what of it would be in the set, what not and why."""
+    """One source VM: what of it would be in the set, what not and why.
+
+    :param unplugged: Disks that are not plugged although the VM runs, and that nobody asked to leave out.
+    :param unwanted: Ids of such disks that are left out.
+    """
 
     word: str
     vm: Vm | None = None
@@ -41,6 +49,26 @@ class SourceOverview:
     location: Location = NOWHERE
     checkpointed: Checkpointed = NO_CHECKPOINTS
     unplugged: tuple[rules.NamedDisk, ...] = ()
+    unwanted: tuple[str, ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()
+
+    @property
+    def wanted(self) -> list[tuple[Attachment, Disk]]:
+        """Disks that the set would hold."""
+        return [(held, disk) for held, disk in self.disks if self.reason(disk) is None]
+
+    @property
+    def snapshot_disks(self) -> list[str]:
+        """Disks to name when the snapshot is made; empty where it is to have all that it can."""
+        surplus = [
+            disk for _held, disk in self.disks if self.reason(disk) and snapshots.taken_along(disk)
+        ]
+        return [disk.id for _held, disk in self.wanted] if surplus else []
+
+    def reason(self, disk: Disk) -> str | None:
+        """Why the set would not hold a disk; None if it would."""
+        loose = snapshots.NOT_PLUGGED if disk.id in self.unwanted else None
+        return snapshots.left_out(disk) or loose
 
 
 @dataclass(frozen=True)
@@ -69,16 +97,23 @@ def once(sources: Iterable[SourceOverview]) -> list[SourceOverview]:
 
 def source_facts(source: SourceOverview, appliance: ApplianceOverview) -> dict[str, Any]:
     """The plan for one source VM, with everything that stands against it."""
-    disks = [_disk_facts(a, d) for a, d in source.disks if snapshots.left_out(d) is None]
+    disks = [_disk_facts(held, disk) for held, disk in source.wanted]
     return {
         "name": source.vm.name if source.vm else source.word,
         "vm": _vm_facts(source.vm, source.location) if source.vm else None,
         "disks": disks,
-        "left_out": left_out(source.disks),
+        "snapshot_disks": source.snapshot_disks,
+        "left_out": left_out(source),
         "required_bytes": sum(disk["total_size"] for disk in disks),
         "problems": [*source.problems, *problems(source, appliance, len(disks))],
         "warnings": warnings(source, appliance),
+        "hands_off": bool(_cleared(source, appliance)),
     }
+
+
+def _cleared(source: SourceOverview, appliance: ApplianceOverview) -> list[rules.Violation]:
+    """Disks whose checkpoints a detach would clear, also one of what an earlier run left."""
+    return rules.checkpoints_kept(appliance.engine_version, _named(source), source.checkpointed)
 
 
 def problems(source: SourceOverview, appliance: ApplianceOverview, disk_count: int) -> list[str]:
@@ -90,8 +125,10 @@ def problems(source: SourceOverview, appliance: ApplianceOverview, disk_count: i
         *rules.not_its_own(appliance.vm, source.vm),
         *rules.appliance_ready(appliance.vm),
         *rules.same_data_center(appliance.vm, source.vm, places),
+        *rules.source_ready(source.vm, source.snapshots),
+        *rules.images_legal(source.vm, [disk for _held, disk in source.wanted]),
         *rules.disks_plugged(source.vm, source.unplugged),
-        *rules.checkpoints_kept(appliance.engine_version, _named(source), source.checkpointed),
+        *_cleared(source, appliance),
     )
     found = [f"{violation.message} {violation.rule.remedy}" for violation in broken]
     if not disk_count:
@@ -99,13 +136,29 @@ def problems(source: SourceOverview, appliance: ApplianceOverview, disk_count: i
     found.extend(permissions.problems(missing_permits(source, appliance)))
     found.extend(
         f"The appliance holds disk {disk.alias!r} of {source.vm.name!r} already."
-        for _attachment, disk in source.disks
+        for _attachment, disk in source.wanted
         if disk.id in appliance.held_disk_ids
         and disk.id not in appliance.dead_disk_ids
         and appliance.vm.id != source.vm.id
-        and snapshots.left_out(disk) is None
     )
     return found
+
+
+def stuck(
+    vm: Vm, left: Iterable[Leftover], layers: Iterable[tuple[rules.NamedDisk, Iterable[str]]]
+) -> list[str]:
+    """Tell of snapshots of earlier runs that the engine does not remove now.
+
+    :param layers: Disks that are not plugged although the VM runs, each with the snapshots that have it.
+    """
+    loose = [(disk, set(ids)) for disk, ids in layers]
+    return [
+        f"The snapshot of run {one.run_id} of {vm.name!r} has disk {disk.alias!r}, which is not plugged. The engine"
+        " removes it only when the disk is plugged or the VM is down; the next run after that does it."
+        for one in left
+        for disk, ids in loose
+        if one.snapshot_id in ids
+    ]
 
 
 def missing_permits(
@@ -121,14 +174,13 @@ def missing_permits(
     ]
     places += [
         permissions.disk_place(disk, source.vm, source.location)
-        for _attachment, disk in source.disks
-        if snapshots.left_out(disk) is None
+        for _attachment, disk in source.wanted
     ]
     return permissions.missing(permissions.NEEDS, appliance.grants, places)
 
 
 def _named(source: SourceOverview) -> list[rules.NamedDisk]:
-    return [rules.NamedDisk(disk.id, disk.alias) for _attachment, disk in source.disks]
+    return [rules.NamedDisk(disk.id, disk.alias) for _attachment, disk in source.wanted]
 
 
 def warnings(source: SourceOverview, appliance: ApplianceOverview) -> list[str]:
@@ -137,7 +189,7 @@ def warnings(source: SourceOverview, appliance: ApplianceOverview) -> list[str]:
         return []
     found = [
         f"Disk {entry['alias']!r} of {source.vm.name!r} will not be in the set: {entry['reason']}."
-        for entry in left_out(source.disks)
+        for entry in left_out(source)
     ]
     found.extend(permissions.warnings(missing_permits(source, appliance)))
     found.extend(
@@ -147,9 +199,9 @@ def warnings(source: SourceOverview, appliance: ApplianceOverview) -> list[str]:
     return found
 
 
-def left_out(disks: Sequence[tuple[Attachment, Disk]]) -> list[dict[str, str]]:
-    """Disks that a snapshot cannot include, each with the reason."""
-    reasons = [(disk, snapshots.left_out(disk)) for _attachment, disk in disks]
+def left_out(source: SourceOverview) -> list[dict[str, str]]:
+    """Disks that the set would not hold, each with the reason."""
+    reasons = [(disk, source.reason(disk)) for _attachment, disk in source.disks]
     return [
         {"disk_id": disk.id, "alias": disk.alias, "reason": reason}
         for disk, reason in reasons

@@ -93,6 +93,7 @@ class OverviewRequest:
     started: datetime
     lease_hours: float = 24.0
     checkpoints: str = "refuse"
+    unplugged: str = "refuse"
     check_permissions: bool = True
 
 

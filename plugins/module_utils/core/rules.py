@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
         AttachSettings,
         Checkpointed,
+        Disk,
         Location,
         Snapshot,
         SnapshotDisk,
@@ -164,7 +165,19 @@ DISKS_PLUGGED = Rule(
     "A VM that runs is backed up with all of its disks plugged.",
     "A snapshot includes an unplugged disk too; but while the VM runs, the engine removes no snapshot that"
     " has one.",
-    "Plug the disk, detach it, or back the VM up while it is down.",
+    "Plug the disk, detach it, back the VM up while it is down, or leave the disk out (unplugged: leave_out).",
+)
+SOURCE_READY = Rule(
+    "source-ready",
+    "No snapshot of a VM is made or removed while the VM is suspended or in preview.",
+    "The engine refuses both, and neither state ends by itself.",
+    "Start a suspended VM, or shut it down; commit a preview, or undo it.",
+)
+IMAGE_DISKS = Rule(
+    "image-disks",
+    "Only a disk that is an image is attached.",
+    "A host makes overlays over images alone; a disk of managed block storage, or of Cinder, is none.",
+    "Name the disks to attach; vm_backup leaves such disks out by itself.",
 )
 SAME_DATA_CENTER = Rule(
     "same-data-center",
@@ -227,6 +240,50 @@ def disks_healthy(disks: Iterable[SnapshotDisk]) -> list[Violation]:
         for disk in disks
         if disk.status == "illegal"
     ]
+
+
+def images_only(disks: Iterable[SnapshotDisk]) -> list[Violation]:
+    """Refuse disks that no host can put an overlay over."""
+    return [
+        Violation(
+            IMAGE_DISKS,
+            f"Disk {disk.alias!r} of the snapshot is a {disk.storage_type} disk.",
+            {"disk_id": disk.disk_id, "storage_type": disk.storage_type},
+        )
+        for disk in disks
+        if disk.storage_type not in ("", "image")
+    ]
+
+
+def images_legal(source: Vm, disks: Iterable[Disk]) -> list[Violation]:
+    """Refuse a source VM of which the engine makes no snapshot, for an image of it is illegal."""
+    return [
+        Violation(
+            DISK_HEALTHY,
+            f"Disk {disk.alias!r} of {source.name!r} is illegal.",
+            {"disk_id": disk.id, "status": disk.status},
+        )
+        for disk in disks
+        if disk.status == "illegal"
+    ]
+
+
+def source_ready(source: Vm, snapshots: Iterable[Snapshot]) -> list[Violation]:
+    """Refuse states of a source VM in which no snapshot is made or removed, and that do not pass by themselves."""
+    found = []
+    if source.status == "suspended":
+        message = f"{source.name!r} is suspended."
+        found.append(Violation(SOURCE_READY, message, {"status": source.status}))
+    found += [
+        Violation(
+            SOURCE_READY,
+            f"{source.name!r} is previewing snapshot {one.description!r}.",
+            {"snapshot_id": one.id, "status": one.status},
+        )
+        for one in snapshots
+        if one.status == "in_preview"
+    ]
+    return found
 
 
 def not_its_own(appliance: Vm, source: Vm) -> list[Violation]:

@@ -81,7 +81,7 @@ def plan_snapshot(now: SnapshotSituation) -> Plan:
     """Decide whether to make or to remove a snapshot.
 
     :raises errors.Ambiguous: two snapshots have this description.
-    :raises errors.Refused: the snapshot to remove is not a regular one.
+    :raises errors.Refused: the snapshot to remove is not a regular one; the VM is suspended or in preview.
     """
     found = find_snapshot(now.snapshots, now.snapshot)
     before = {"snapshot": found.description if found else None}
@@ -90,6 +90,7 @@ def plan_snapshot(now: SnapshotSituation) -> Plan:
     if found is None:
         return Plan(result=_result(now.vm, None), before=before, after=before)
     rules.enforce(rules.snapshot_usable(found))
+    rules.enforce(rules.source_ready(now.vm, now.snapshots))
     return Plan(
         steps=(RemoveStep(now.vm, found),),
         result=_result(now.vm, found),
@@ -109,6 +110,7 @@ def _plan_present(now: SnapshotSituation, found: Snapshot | None, before: dict[s
             details={"vm_id": now.vm.id, "snapshot": now.snapshot},
         )
     check_description(now.snapshot)
+    rules.enforce(rules.source_ready(now.vm, now.snapshots))
     wanted = Snapshot(SnapshotId(""), now.snapshot, "absent", "regular", memory=now.memory)
     return Plan(
         steps=(CreateStep(now.vm, now.snapshot, now.disk_ids, now.memory),),
@@ -261,10 +263,21 @@ def unseen_events(vm: Vm) -> str:
     )
 
 
+NOT_PLUGGED = "it is not plugged, and while the VM runs the engine removes no snapshot that has it"
+"""Why a disk is left out of the snapshot of a VM that runs, where that is asked for."""
+
+
+def taken_along(disk: Disk) -> bool:
+    """Whether a snapshot that names no disks includes this one, of any kind."""
+    return disk.storage_type != "lun" and not disk.shareable
+
+
 def left_out(disk: Disk) -> str | None:
-    """Why a snapshot of the VM does not include this disk; None if it does."""
+    """Why a backup of the VM does not include this disk; None if it does."""
+    if disk.storage_type == "lun":
+        return "it is a lun disk, which snapshots do not include"
     if disk.storage_type != "image":
-        return f"it is a {disk.storage_type} disk, which snapshots do not include"
+        return f"it is a {disk.storage_type} disk, whose snapshots no host attaches to another VM"
     if disk.shareable:
         return "it is shareable, which snapshots do not include"
     if disk.content_type != "data":

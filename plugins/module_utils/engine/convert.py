@@ -164,6 +164,7 @@ def snapshot_disk(sdk: SdkObject, snapshot_id: SnapshotId) -> SnapshotDisk:
         interface=word(sdk.interface),
         bootable=bool(sdk.bootable),
         exact=False,
+        storage_type=word(sdk.storage_type),
     )
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     NO_CHECKPOINTS,
     AttachSettings,
+    DiskId,
     Snapshot,
     Vm,
 )
@@ -195,6 +197,7 @@ class BackupPlan(Look):
             dead_disk_ids=tuple(disk for one in left for disk in one.attached),
             grants=given,
         )
+        found = [self._with_stuck(source, left) for source in found]
         plans = [overview.source_facts(source, appliance) for source in found]
         return Plan(
             result={
@@ -222,14 +225,29 @@ class BackupPlan(Look):
         """What dead runs of this owner left of a VM."""
         if source.vm is None:
             return ()
-        snapshots = self._engine.snapshots(source.vm.id)
-        return takeover.leftovers(source.vm.id, snapshots, held, mark, self._request.started)
+        return takeover.leftovers(source.vm.id, source.snapshots, held, mark, self._request.started)
+
+    def _with_stuck(
+        self, source: SourceOverview, left: Sequence[takeover.Leftover]
+    ) -> SourceOverview:
+        """A source with what it has of earlier runs that cannot be removed now."""
+        mine = [one for one in left if source.vm and one.vm_id == source.vm.id]
+        if source.vm is None or source.vm.status == "down" or not mine:
+            return source
+        layers = [
+            (disk, [layer.snapshot_id for layer in self._engine.layers(DiskId(disk.disk_id))])
+            for disk in facts.unplugged(self._engine, source.vm)
+        ]
+        problems = overview.stuck(source.vm, mine, layers)
+        return replace(source, problems=(*source.problems, *problems))
 
     def _source(self, word: str, engine_version: str) -> SourceOverview:
         try:
             vm = facts.find_vm(self._engine, word)
         except (NotFound, Ambiguous, InvalidRequest) as exc:
             return SourceOverview(word, problems=(f"{exc.message} {exc.hint}".strip(),))
+        loose = () if vm.status == "down" else facts.unplugged(self._engine, vm)
+        leave = self._request.unplugged == "leave_out"
         asked = self._request.checkpoints == "refuse" and rules.clears_checkpoints(engine_version)
         return SourceOverview(
             word,
@@ -237,5 +255,7 @@ class BackupPlan(Look):
             tuple(facts.vm_disks(self._engine, vm)),
             checkpointed=facts.checkpointed(self._engine, vm) if asked else NO_CHECKPOINTS,
             location=self._engine.location(vm),
-            unplugged=() if vm.status == "down" else facts.unplugged(self._engine, vm),
+            unplugged=() if leave else loose,
+            unwanted=tuple(one.disk_id for one in loose) if leave else (),
+            snapshots=tuple(self._engine.snapshots(vm.id)),
         )

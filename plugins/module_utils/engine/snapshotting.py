@@ -8,7 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules, snapshots
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    guard,
+    rules,
+    snapshots,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.attach import device_facts
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     OperationFailed,
@@ -16,6 +20,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.lookup import the_one
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     AttachSettings,
+    Disk,
     DiskId,
     Event,
     Snapshot,
@@ -26,7 +31,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.snapsh
     RemoveStep,
     SnapshotSituation,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import facts
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import facts, guarding
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.base import (
     EngineOperation,
 )
@@ -90,6 +95,36 @@ class VmSnapshot(EngineOperation):
                 chosen = [d for d in loose if step.disk_ids is None or d.disk_id in step.disk_ids]
                 found += rules.disks_plugged(step.vm, chosen)
         return tuple(f"{one.message} {one.rule.reason} {one.rule.remedy}" for one in found)
+
+    def foresee(self, plan: Plan) -> None:
+        """Find what the engine would refuse, for check mode.
+
+        :raises errors.Refused: it would.
+        """
+        for step in plan.steps:
+            if isinstance(step, RemoveStep):
+                rules.enforce(self._against_removal(step))
+            else:
+                rules.enforce(rules.images_legal(step.vm, self._to_freeze(step)))
+
+    def _to_freeze(self, step: CreateStep) -> list[Disk]:
+        """Disks that a snapshot would have."""
+        disks = [disk for _attachment, disk in facts.vm_disks(self._engine, step.vm)]
+        if step.disk_ids is not None:
+            return [disk for disk in disks if disk.id in step.disk_ids]
+        return [disk for disk in disks if snapshots.taken_along(disk)]
+
+    def _against_removal(self, step: RemoveStep) -> list[rules.Violation]:
+        """What stands against the merge (contract section 6.5)."""
+        lent = guarding.standing(self._engine, step.vm)
+        loose = facts.unplugged(self._engine, step.vm)
+        held = [
+            disk
+            for disk in loose
+            if step.snapshot.id
+            in {one.snapshot_id for one in self._engine.layers(DiskId(disk.disk_id))}
+        ]
+        return [*guard.check(("remove_snapshot",), lent), *rules.disks_plugged(step.vm, held)]
 
     def execute(self, plan: Plan) -> Mapping[str, Any]:
         """Do it and wait for the end of it."""

@@ -80,12 +80,17 @@ def _leave_failed(module: AnsibleModule, told: Mapping[str, Any]) -> NoReturn:
 def perform(operation: Operation, *, check_mode: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Plan, and execute unless in check mode. Returns the result and the warnings.
 
+    An operation may have ``foresee(plan)``, for check mode alone: it raises what the engine would refuse. A
+    real run asks the engine instead, which knows.
+
     A deed that was planned elsewhere, in a job of its own, says itself what it changed, how long it
     took, and of what to warn.
     """
     began = time.monotonic()
     try:
         plan = operation.plan()
+        if check_mode and plan.changed:
+            getattr(operation, "foresee", lambda _plan: None)(plan)
         result = {
             **plan.result,
             "changed": plan.changed,

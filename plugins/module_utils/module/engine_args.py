@@ -247,6 +247,7 @@ PLAN: Spec = {
     "run_id": {"type": "str"},
     "lease_hours": {"type": "float", "default": 24.0},
     "checkpoints": {"type": "str", "choices": ["refuse", "warn", "allow"], "default": "refuse"},
+    "unplugged": {"type": "str", "choices": ["refuse", "leave_out"], "default": "refuse"},
     "check_permissions": {"type": "bool", "default": True},
 }
 
@@ -268,5 +269,6 @@ def plan_request(params: Params) -> OverviewRequest:
         started=datetime.now(timezone.utc).replace(microsecond=0),
         lease_hours=params["lease_hours"],
         checkpoints=params["checkpoints"],
+        unplugged=params["unplugged"],
         check_permissions=params["check_permissions"],
     )

@@ -37,7 +37,7 @@ WORDS: Mapping[tuple[type[Any], str], frozenset[str]] = {
     (Domain, "storage"): _words(types.StorageType),
     (Disk, "content_type"): _words(types.DiskContentType),
     (Disk, "backup"): _words(types.DiskBackup),
-    (Disk, "storage_type"): frozenset({"image", "lun"}),
+    (Disk, "storage_type"): frozenset({"image", "lun", "managed_block_storage"}),
     (Disk, "fmt"): _FORMATS,
     (Volume, "fmt"): _FORMATS,
     (Volume, "status"): _words(types.DiskStatus),

@@ -120,7 +120,7 @@ def own_disks(
     found = []
     for attachment in world.attachments_of(vm.id):
         disk = world.disks[attachment.disk_id]
-        if attachment.snapshot_id is None and disk.storage_type == "image":
+        if attachment.snapshot_id is None and disk.storage_type != "lun":
             chain = world.chain(disk.id)[::-1]
             shown = chain if layers else chain[:1]
             found += [OvfDisk(disk, attachment, one, size_of(one)) for one in shown]
@@ -185,7 +185,7 @@ def _references(root: ET.Element, world: World, disks: Sequence[OvfDisk]) -> Non
             "id": item.volume.id,
             "size": str(item.actual_size),
             "description": snapshot.description if snapshot else "",
-            "disk_storage_type": "IMAGE",
+            "disk_storage_type": item.disk.storage_type.upper(),
             "cinder_volume_type": "",
         }
         ET.SubElement(references, "File", {_q(OVF, k): v for k, v in attributes.items()})

@@ -290,7 +290,7 @@ def disk(call: Call, row: Disk, vms: bool = False) -> Entity:
         shareable=row.shareable,
         sparse=row.sparse,
         content_type=types.DiskContentType(row.content_type),
-        storage_type=types.DiskStorageType.IMAGE,
+        storage_type=types.DiskStorageType(row.storage_type),
         backup=types.DiskBackup(row.backup),
         propagate_errors=False,
         wipe_after_delete=row.wipe_after_delete,
@@ -433,6 +433,7 @@ def _in_snapshot(row: Snapshot, disk_id: str, alias: str) -> types.Disk:
 def _of_disk(value: types.Disk, row: Disk) -> None:
     """What a snapshot's disk shows of the disk as it is now."""
     value.description = row.description
+    value.storage_type = types.DiskStorageType(row.storage_type)
     value.backup = types.DiskBackup(row.backup)
     value.sparse = row.sparse
     value.storage_domains = [types.StorageDomain(id=row.domain_id)]
@@ -452,7 +453,7 @@ def disk_snapshot(call: Call, row: Disk, volume: Volume, path: str) -> Entity:
         format=FORMATS[volume.fmt],
         status=types.DiskStatus(volume.status),
         content_type=types.DiskContentType(row.content_type),
-        storage_type=types.DiskStorageType.IMAGE,
+        storage_type=types.DiskStorageType(row.storage_type),
         shareable=row.shareable,
         propagate_errors=False,
         wipe_after_delete=False,

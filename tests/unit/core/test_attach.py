@@ -230,7 +230,10 @@ def test_every_rule_that_stands_against_it_is_named() -> None:
         holding(DISKS[1], SNAPSHOTS[2]),
         appliance=replace(SOURCE, status="paused"),
         snapshot=snapshot(kind="active"),
-        disks=(snapshot_disk(DISKS[0], status="illegal"), WANTED[1]),
+        disks=(
+            snapshot_disk(DISKS[0], status="illegal"),
+            replace(WANTED[1], storage_type="managed_block_storage"),
+        ),
         settings=AttachSettings(interface="ide", bootable=True),
     )
     assert refusals(now) == [
@@ -238,6 +241,7 @@ def test_every_rule_that_stands_against_it_is_named() -> None:
         "appliance-ready",
         "snapshot-regular",
         "disk-healthy",
+        "image-disks",
         "interface",
         "interface",
         "boot",

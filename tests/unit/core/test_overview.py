@@ -9,18 +9,21 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from unit.samples import APPLIANCE, DISKS, SOURCE, attachment, disk
+from unit.samples import APPLIANCE, DISKS, SNAPSHOTS, SOURCE, attachment, disk, snapshot
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import overview
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import overview, rules
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     Attachment,
+    Checkpointed,
     Disk,
+    DiskId,
     Location,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.overview import (
     ApplianceOverview,
     SourceOverview,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.takeover import Leftover
 
 HERE = Location("Default", "dc-1")
 SYSTEM = disk(DISKS[0], "system")
@@ -134,3 +137,80 @@ def test_appliance_facts() -> None:
         overview.appliance_facts(replace(APART, vm=replace(APPLIANCE, host_id="")))["host_id"]
         is None
     )
+
+
+MANAGED = disk(DISKS[2], "managed", storage_type="managed_block_storage")
+
+
+@pytest.mark.parametrize(
+    ("disks", "unwanted", "named"),
+    [
+        ((SYSTEM, DATA), (), []),
+        ((SYSTEM, SHARED), (), []),
+        ((SYSTEM, disk(DISKS[2], "lun", storage_type="lun")), (), []),
+        ((SYSTEM, MANAGED), (), [SYSTEM.id]),
+        ((SYSTEM, DATA), (DATA.id,), [SYSTEM.id]),
+        ((SYSTEM,), (SYSTEM.id,), []),
+    ],
+)
+def test_a_snapshot_names_disks_only_to_leave_one_out(
+    disks: tuple[Disk, ...], unwanted: tuple[str, ...], named: list[str]
+) -> None:
+    facts = overview.source_facts(replace(WEB, disks=pairs(*disks), unwanted=unwanted), APART)
+    assert facts["snapshot_disks"] == named
+
+
+def test_a_disk_that_is_not_plugged_is_left_out_where_that_is_asked_for() -> None:
+    facts = overview.source_facts(replace(WEB, unwanted=(DATA.id,)), APART)
+    assert [one["alias"] for one in facts["disks"]] == ["system"]
+    [left] = facts["left_out"]
+    assert left["alias"] == "data"
+    assert left["reason"].startswith("it is not plugged")
+    assert facts["problems"] == []
+    assert facts["required_bytes"] == SYSTEM.total_size
+
+
+def test_what_is_left_out_stands_against_nothing() -> None:
+    broken = replace(MANAGED, status="illegal")
+    held = replace(APART, held_disk_ids=(broken.id,))
+    assert overview.source_facts(replace(WEB, disks=pairs(SYSTEM, broken)), held)["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"vm": replace(SOURCE, status="suspended")}, "'web01' is suspended"),
+        ({"snapshots": (snapshot(status="in_preview"),)}, "is previewing snapshot"),
+        (
+            {"disks": pairs(SYSTEM, replace(DATA, status="illegal"))},
+            "Disk 'data' of 'web01' is illegal",
+        ),
+        (
+            {"unplugged": (rules.NamedDisk(DATA.id, "data"),)},
+            "Disk 'data' of 'web01' is not plugged",
+        ),
+    ],
+)
+def test_states_that_the_engine_would_refuse(changes: dict[str, Any], problem: str) -> None:
+    [found] = overview.source_facts(replace(WEB, **changes), APART)["problems"]
+    assert problem in found
+
+
+def test_a_snapshot_of_an_earlier_run_that_cannot_be_removed_now() -> None:
+    loose = rules.NamedDisk(DATA.id, "data")
+    left = Leftover(SOURCE.id, "run-1", SNAPSHOTS[0], "d", "ok")
+    layers = [(loose, [SNAPSHOTS[0], SNAPSHOTS[1]])]
+    [told] = overview.stuck(SOURCE, [left, replace(left, snapshot_id="another")], layers)
+    assert "The snapshot of run run-1 of 'web01' has disk 'data'" in told
+    assert overview.stuck(SOURCE, [left], [(loose, [])]) == []
+
+
+@pytest.mark.parametrize(("version", "hands_off"), [("4.5.8", True), ("4.5.7", False)])
+def test_nothing_is_touched_whose_checkpoints_a_detach_would_clear(
+    version: str, hands_off: bool
+) -> None:
+    source = replace(WEB, checkpointed=Checkpointed((DiskId(DATA.id),)))
+    facts = overview.source_facts(source, replace(APART, engine_version=version))
+    assert facts["hands_off"] is hands_off
+    assert bool(facts["problems"]) is hands_off
+    assert overview.source_facts(WEB, replace(APART, engine_version=version))["hands_off"] is False

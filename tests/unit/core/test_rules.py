@@ -14,6 +14,7 @@ from unit.samples import (
     DISKS,
     SNAPSHOTS,
     SOURCE,
+    disk,
     holding,
     snapshot,
     snapshot_disk,
@@ -325,3 +326,41 @@ def test_every_final_refusal_of_the_engine_has_a_rule_or_a_sentence_why_not() ->
     assert not set(rules.BY_REASON) & set(rules.NO_RULE)
     assert set(rules.BY_REASON) | set(rules.NO_RULE) <= final | passing
     assert all(why.endswith(".") for why in rules.NO_RULE.values())
+
+
+@pytest.mark.parametrize("kind", ["image", "", "managed_block_storage", "cinder"])
+def test_images_only(kind: str) -> None:
+    found = rules.images_only([replace(snapshot_disk(DISKS[1]), storage_type=kind)])
+    other = kind not in ("image", "")
+    assert [one.rule for one in found] == [rules.IMAGE_DISKS] * other
+    assert all(kind in one.message for one in found)
+
+
+def test_images_legal() -> None:
+    disks = [disk(DISKS[0], "fine"), disk(DISKS[1], "broken", status="illegal")]
+    [found] = rules.images_legal(SOURCE, disks)
+    assert found.rule is rules.DISK_HEALTHY
+    assert found.message == f"Disk 'broken' of {SOURCE.name!r} is illegal."
+
+
+@pytest.mark.parametrize(
+    ("status", "snapshot_status", "said"),
+    [
+        ("up", "ok", []),
+        ("down", "locked", []),
+        ("paused", "ok", []),
+        ("saving_state", "ok", []),
+        ("suspended", "ok", ["is suspended"]),
+        ("down", "in_preview", ["is previewing snapshot 'nightly'"]),
+        ("suspended", "in_preview", ["is suspended", "is previewing"]),
+    ],
+)
+def test_states_in_which_nothing_is_frozen(
+    status: str, snapshot_status: str, said: list[str]
+) -> None:
+    source = replace(SOURCE, status=status)
+    known = [snapshot(kind="active"), snapshot(status=snapshot_status)]
+    found = rules.source_ready(source, known)
+    assert [word in one.message for word, one in zip(said, found, strict=True)] == [True] * len(
+        said
+    )

@@ -284,3 +284,31 @@ def test_left_out(properties: dict[str, Any], reason: str | None) -> None:
     else:
         assert found is not None
         assert found.startswith(reason)
+
+
+@pytest.mark.parametrize("present", [True, False])
+@pytest.mark.parametrize("state", ["suspended", "in preview"])
+def test_nothing_is_planned_for_a_vm_of_which_the_engine_makes_no_snapshot(
+    present: bool, state: str
+) -> None:
+    vm = replace(SOURCE, status="suspended") if state == "suspended" else SOURCE
+    weekly = replace(WEEKLY, status="in_preview") if state == "in preview" else WEEKLY
+    known = (ACTIVE, weekly) if present else (ACTIVE, NIGHTLY, weekly)
+    with pytest.raises(Refused, match="source-ready"):
+        plan_snapshot(SnapshotSituation(vm, known, "nightly", present))
+    # What is there already is found in any state.
+    if present:
+        assert not plan_snapshot(SnapshotSituation(vm, (*known, NIGHTLY), "nightly", True)).changed
+
+
+@pytest.mark.parametrize(
+    ("properties", "taken"),
+    [
+        ({}, True),
+        ({"storage_type": "managed_block_storage"}, True),
+        ({"storage_type": "lun"}, False),
+        ({"shareable": True}, False),
+    ],
+)
+def test_what_a_snapshot_takes_along_unasked(properties: dict[str, Any], taken: bool) -> None:
+    assert snapshots.taken_along(disk(**properties)) is taken

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     BackupError,
     EngineConflict,
+    Refused,
     WaitTimeout,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
@@ -242,3 +243,34 @@ def test_the_plan_itself_is_not_changed_and_results_are_plain() -> None:
     module = performed(operation)
     assert CHANGE.result == {"attached": ["disk"], "seen": "before"}
     json.dumps(module.result)
+
+
+@dataclass
+class Foreseeing(Operation):
+    """Knows, before it is done, what the engine would refuse."""
+
+    refusal: BackupError | None = None
+
+    def foresee(self, plan: Plan, /) -> None:
+        self.log.append("foresee")
+        assert plan is self.decision
+        if self.refusal:
+            raise self.refusal
+
+
+def test_check_mode_asks_what_the_engine_would_refuse_and_a_real_run_asks_the_engine() -> None:
+    checked, real, idle = Foreseeing(), Foreseeing(), Foreseeing(NOTHING)
+    assert performed(checked, check_mode=True).result["changed"] is True
+    assert checked.log == ["plan", "foresee", "close"]
+    performed(real)
+    assert real.log == ["plan", "execute", "close"]
+    performed(idle, check_mode=True)
+    assert idle.log == ["plan", "close"]
+
+
+def test_a_refusal_that_is_foreseen_fails_the_check() -> None:
+    operation = Foreseeing(refusal=Refused("Not now.", hint="Later."))
+    module = performed(operation, check_mode=True)
+    assert module.failed
+    assert module.result["error_code"] == "refused"
+    assert operation.log == ["plan", "foresee", "close"]

@@ -164,7 +164,7 @@ def _selected(world: World, vm: Vm, ids: Sequence[str] | None) -> list[Disk]:
 def _own(world: World, vm: Vm) -> list[Disk]:
     rows = world.attachments_of(vm.id)
     disks = [world.disks[a.disk_id] for a in rows if a.snapshot_id is None]
-    return [d for d in disks if not d.shareable and d.storage_type == "image"]
+    return [d for d in disks if not d.shareable and d.storage_type != "lun"]
 
 
 def _vm_can_be_frozen(world: World, vm: Vm) -> None:
