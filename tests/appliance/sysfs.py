@@ -59,6 +59,17 @@ class Sysfs:
             (directory / "device/delete").write_text("")
         return directory
 
+    def virtual(self, name: str, number: str) -> Path:
+        """A disk of virtio with a node that nobody opens."""
+        self.node(name, number)
+        return self._device(name, number, 8)
+
+    def node(self, name: str, number: str) -> str:
+        """A node that leads to no device; its path."""
+        path = self.root / "dev" / name
+        os.mknod(path, stat.S_IFBLK | 0o600, os.makedev(*map(int, number.split(":"))))
+        return str(path)
+
     def partition(self, disk: str, name: str, number: str) -> Path:
         """A partition of a disk."""
         directory = self.root / "block" / disk / name

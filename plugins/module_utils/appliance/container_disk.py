@@ -22,7 +22,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.devices import (
     BlockDevice,
     Mount,
-    parse_mount,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     DeviceError,
@@ -93,7 +92,9 @@ class ContainerDisk:
     def _place(self) -> container_disk.PlaceFacts:
         path = self._request.path
         mount = self._mount_above(path)
-        facts = container_disk.PlaceFacts(mount.point, mount.number, mount.source, mount.filesystem)
+        facts = container_disk.PlaceFacts(
+            mount.point, mount.devices, mount.source, mount.filesystem
+        )
         try:
             status = os.lstat(path)
         except OSError:
@@ -108,8 +109,7 @@ class ContainerDisk:
     def _mount_above(self, path: str) -> Mount:
         """The file system that a path is on, or would be on: the last one mounted there."""
         best = Mount("", "", "", "")
-        text = programs.text(self._host.paths.mountinfo) or ""
-        for mount in filter(None, map(parse_mount, text.splitlines())):
+        for mount in filter(lambda one: one.point, scan.mounts(self._host.paths)):
             above = path == mount.point or path.startswith(mount.point.rstrip("/") + "/")
             if above and len(mount.point) >= len(best.point):
                 best = mount

@@ -205,7 +205,7 @@ def _uses(host: Host, device: BlockDevice) -> tuple[str, ...]:
     """What holds the device as far as it shows at once; a claim shows the rest."""
     known = stack.layers(host.paths) if device.holders else {}
     return (
-        *mount_uses(scan.text(host.paths.mountinfo), device),
+        *mount_uses(scan.mounts(host.paths), device),
         *swap_uses(scan.text(host.paths.swaps), device),
         *(f"held by {holder}" for holder in stack.names_of(known, device.holders)),
     )

@@ -19,6 +19,7 @@ class Paths:
 
     by_id: str = "/dev/disk/by-id"
     sys_block: str = "/sys/block"
+    btrfs: str = "/sys/fs/btrfs"
     udev: str = "/run/udev/data"
     dev: str = "/dev"
     mountinfo: str = "/proc/self/mountinfo"

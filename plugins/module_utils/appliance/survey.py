@@ -18,6 +18,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance i
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import isolation
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.devices import (
     BlockDevice,
+    Mount,
     choose,
     mount_uses,
     not_found,
@@ -83,8 +84,9 @@ def disks(
 
     :param named: Numbers of devices that are own by request.
     """
+    mounts = scan.mounts(host.paths)
     return tuple(
-        _disk(host, devices, device, named)
+        _disk(host, devices, device, named, mounts)
         for device in devices
         if re.match(host.disk_names, device.name)
     )
@@ -124,7 +126,7 @@ def properties(host: System, number: str) -> dict[str, str]:
 def uses(host: System, device: BlockDevice) -> tuple[str, ...]:
     """What uses a device, or is built on it."""
     return (
-        *mount_uses(programs.text(host.paths.mountinfo) or "", device),
+        *mount_uses(scan.mounts(host.paths), device),
         *swap_uses(programs.text(host.paths.swaps) or "", device),
         *(f"held by {holder}" for holder in device.holders),
     )
@@ -138,14 +140,17 @@ def _tag_link(host: System, name: str) -> str:
 
 
 def _disk(
-    host: System, devices: Sequence[BlockDevice], device: BlockDevice, named: set[str]
+    host: System,
+    devices: Sequence[BlockDevice],
+    device: BlockDevice,
+    named: set[str],
+    mounts: Sequence[Mount],
 ) -> isolation.Disk:
-    mountinfo = programs.text(host.paths.mountinfo) or ""
     swaps = programs.text(host.paths.swaps) or ""
     known = properties(host, device.number)
     above = isolation.stack(devices, device)
     numbers = {number for layer in (device, *above) for _path, number in layer.nodes}
-    reasons = isolation.uses(devices, device, mountinfo, swaps)
+    reasons = isolation.uses(devices, device, mounts, swaps)
     return isolation.Disk(
         device=device,
         serial=known.get("ID_SERIAL", ""),

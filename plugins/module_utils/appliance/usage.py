@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import scan
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.devices import (
-    parse_mount,
+    parse_mounts,
     unescape_mount,
 )
 
@@ -69,13 +69,15 @@ def _mounts(
 ) -> Iterator[tuple[str, str]]:
     """Mounts of every mount namespace that a process is in, each namespace read once."""
     told: set[tuple[str, str]] = set()
+    groups = scan.btrfs_groups(paths)
     for whose, table in _mount_tables(paths):
-        for mount in filter(None, map(parse_mount, table.splitlines())):
-            # btrfs shows a number of its own, and only the source tells.
-            place = by_number.get(mount.number) or by_path.get(mount.source)
-            if place and (place.owner, mount.point) not in told:
-                told.add((place.owner, mount.point))
-                yield place.owner, f"mounted on {mount.point}{whose}"
+        for mount in scan.located(paths, parse_mounts(table), groups):
+            named = {by_path[mount.source].owner} if mount.source in by_path else set()
+            owners = {by_number[one].owner for one in mount.devices if one in by_number} | named
+            for owner in sorted(owners):
+                if (owner, mount.point) not in told:
+                    told.add((owner, mount.point))
+                    yield owner, f"mounted on {mount.point}{whose}"
 
 
 def _mount_tables(paths: Paths) -> Iterator[tuple[str, str]]:

@@ -78,13 +78,13 @@ class PlaceFacts:
     """The directory.
 
     :param mount_point: Where the file system that it is on is mounted, empty if there is none.
-    :param number: ``major:minor`` of that file system's device.
+    :param numbers: ``major:minor`` of the devices that that file system lies on.
     :param source: What is mounted there.
     :param mode: Its permissions, None if it does not exist.
     """
 
     mount_point: str
-    number: str
+    numbers: frozenset[str]
     source: str
     filesystem: str
     is_directory: bool = False
@@ -191,7 +191,7 @@ def _check_place(request: RepositoryRequest, place: PlaceFacts) -> None:
 
 
 def _check_mounted(request: RepositoryRequest, place: PlaceFacts, device: DeviceFacts) -> None:
-    if place.number != device.number and place.source != device.path:
+    if device.number not in place.numbers and place.source != device.path:
         raise Refused(
             f"On {request.path} {place.source} is mounted, not {device.path}.",
             hint="Unmount it, or name another path.",

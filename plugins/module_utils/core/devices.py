@@ -271,12 +271,18 @@ def check_size(device: BlockDevice, serial: str, actual: int, expected: int) -> 
 
 @dataclass(frozen=True)
 class Mount:
-    """One line of mountinfo (proc(5))."""
+    """One line of mountinfo (proc(5)).
+
+    :param number: ``major:minor`` as mountinfo has it; of no device where the file system makes
+        one up, as btrfs does.
+    :param devices: ``major:minor`` of every device that the file system is known to lie on.
+    """
 
     number: str
     point: str
     filesystem: str
     source: str
+    devices: frozenset[str] = frozenset()
 
 
 _MOUNT = re.compile(r"^\S+ \S+ (\S+) \S+ (\S+) .*?- (\S+) (\S+)")
@@ -288,21 +294,29 @@ def parse_mount(line: str) -> Mount | None:
     if not match:
         return None
     number, point, filesystem, source = match.groups()
-    return Mount(number, unescape_mount(point), filesystem, unescape_mount(source))
+    point, source = unescape_mount(point), unescape_mount(source)
+    return Mount(number, point, filesystem, source, frozenset({number}))
 
 
-def mount_uses(mountinfo: str, device: BlockDevice) -> tuple[str, ...]:
-    """Where the disk or a partition of it is mounted (``/proc/self/mountinfo``).
+def parse_mounts(mountinfo: str) -> tuple[Mount, ...]:
+    """``/proc/self/mountinfo``."""
+    return tuple(filter(None, map(parse_mount, mountinfo.splitlines())))
 
-    The source is compared as well as the number: btrfs shows a number of its own.
-    """
+
+def is_made_up(number: str) -> bool:
+    """Whether a file system made up the number that it shows in mountinfo: no device has major 0."""
+    return number.startswith("0:")
+
+
+def mount_uses(mounts: Iterable[Mount], device: BlockDevice) -> tuple[str, ...]:
+    """Where the disk or a partition of it is mounted."""
     paths = {path for path, _number in device.nodes}
     numbers = {number for _path, number in device.nodes}
-    uses = []
-    for line in mountinfo.splitlines():
-        mount = parse_mount(line)
-        if mount and (mount.number in numbers or mount.source in paths):
-            uses.append(f"mounted on {mount.point}")
+    uses = [
+        f"mounted on {mount.point}" if mount.point else f"in a mounted {mount.filesystem}"
+        for mount in mounts
+        if not numbers.isdisjoint(mount.devices) or mount.source in paths
+    ]
     return tuple(dict.fromkeys(uses))
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.devices import (
     BlockDevice,
+    Mount,
     fstab_fields,
     mount_uses,
     swap_uses,
@@ -215,12 +216,12 @@ def stack(devices: Sequence[BlockDevice], device: BlockDevice) -> tuple[BlockDev
 
 
 def uses(
-    devices: Sequence[BlockDevice], device: BlockDevice, mountinfo: str, swaps: str
+    devices: Sequence[BlockDevice], device: BlockDevice, mounts: Sequence[Mount], swaps: str
 ) -> tuple[str, ...]:
     """What the appliance does with a disk, or with what is built on it."""
     layers = (device, *stack(devices, device))
     return tuple(
-        use for layer in layers for use in (*mount_uses(mountinfo, layer), *swap_uses(swaps, layer))
+        use for layer in layers for use in (*mount_uses(mounts, layer), *swap_uses(swaps, layer))
     )
 
 

@@ -28,9 +28,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
 )
 
 PATH = "/srv/backup"
-ROOT = PlaceFacts("/", "8:1", "/dev/sda1", "ext4")
+ROOT = PlaceFacts("/", frozenset({"8:1"}), "/dev/sda1", "ext4")
 EMPTY = replace(ROOT, is_directory=True, mode=0o755)
-MOUNTED = PlaceFacts(PATH, "8:16", "/dev/sdb", "xfs", is_directory=True, mode=0o700)
+MOUNTED = PlaceFacts(PATH, frozenset({"8:16"}), "/dev/sdb", "xfs", is_directory=True, mode=0o700)
 BLANK = DeviceFacts("/dev/sdb", "8:16", "", "", "new", blank=True)
 MADE = DeviceFacts("/dev/sdb", "8:16", "xfs", "filesystem", "old", blank=None)
 ASKED = RepositoryRequest(PATH, "disk")

@@ -23,12 +23,14 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.device
     check_unused,
     choose,
     ignored,
+    is_made_up,
     link_serial,
     match_length,
     missing,
     mount_uses,
     near,
     not_found,
+    parse_mounts,
     read_fault,
     state_fault,
     swap_uses,
@@ -288,7 +290,20 @@ def test_mount_uses(
     name: str, number: str, partitions: tuple[tuple[str, str], ...], uses: tuple[str, ...]
 ) -> None:
     found = BlockDevice(name, f"/dev/{name}", number, partitions=partitions)
-    assert mount_uses(MOUNTINFO, found) == uses
+    assert mount_uses(parse_mounts(MOUNTINFO), found) == uses
+
+
+def test_devices_below_a_mount_count_though_it_shows_a_number_of_its_own() -> None:
+    [shown] = parse_mounts("43 27 0:39 / / rw - btrfs /dev/mapper/system-root rw\n")
+    below = device("dm-0", number="253:0")
+    assert is_made_up(shown.number)
+    assert mount_uses([shown], below) == ()
+    found = replace(shown, devices=shown.devices | {"253:0"})
+    assert mount_uses([found, replace(found, point="")], below) == (
+        "mounted on /",
+        "in a mounted btrfs",
+    )
+    assert not is_made_up("8:1")
 
 
 def test_swap_uses() -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import isolation
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.devices import (
     BlockDevice,
+    parse_mounts,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import Refused
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.isolation import (
@@ -122,7 +123,7 @@ def test_uses_reach_through_what_is_built_on_a_disk() -> None:
     sdb = BlockDevice("sdb", "/dev/sdb", "8:16")
     devices = (sda, md0, dm0, dm1, sdb)
     assert {one.name for one in isolation.stack(devices, sda)} == {"md0", "dm-0", "dm-1"}
-    mounts = "30 1 253:1 / /srv rw - xfs /dev/mapper/vg-lv rw\n"
+    mounts = parse_mounts("30 1 253:1 / /srv rw - xfs /dev/mapper/vg-lv rw\n")
     swaps = "Filename Type Size Used Priority\n/dev/dm-0 partition 1 0 -2\n"
     assert sorted(isolation.uses(devices, sda, mounts, swaps)) == [
         "mounted on /srv",
