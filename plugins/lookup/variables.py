@@ -1,0 +1,97 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with the variables that a role or a playbook was given."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: variables
+short_description: Name the variables that a role or a playbook of this collection does not have
+version_added: 0.1.0
+description:
+  - Ansible ignores a variable that nothing reads, so that a misspelt one leaves the default in force without a word. The roles and
+    playbooks of this collection refuse to run with one. This finds them, with the name that is likely meant.
+  - Looked at are variables that begin as those of the role or the playbook do. Where a site may have variables with the same
+    beginning, such as C(backup_) or C(export_), only names that are nearly one of this collection's are found.
+  - For a playbook, variables that must be set and are not are named as well.
+author:
+  - ovirt_community.backup contributors (@ovirt-community)
+options:
+  _terms:
+    description:
+      - Name of one role or playbook of this collection, without the name of the collection.
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: See whether the variables of a backup are spelt right
+  ansible.builtin.debug:
+    msg: "{{ query('ovirt_community.backup.variables', 'vm_backup') }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: A sentence for each variable. Empty if there is none.
+  type: list
+  elements: str
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.module_utils.common.yaml import yaml_load
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import variables as names
+
+COLLECTION = Path(__file__).resolve().parents[2]
+READ = ("roles/*/tasks/*.yml", "roles/*/vars/*.yml", "playbooks/*.yml", "playbooks/tasks/*.yml")
+
+
+@cache
+def specifications() -> dict[str, dict[str, Any]]:
+    """Options of each role and each playbook, by its name."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in COLLECTION.glob("roles/*/meta/argument_specs.yml"):
+        found[path.parents[1].name] = _load(path)["main"]["options"]
+    playbooks = _load(COLLECTION / "playbooks/meta/argument_specs.yml")
+    return {**found, **{name: spec["options"] for name, spec in playbooks.items()}}
+
+
+def _load(path: Path) -> dict[str, Any]:
+    specs: dict[str, Any] = yaml_load(path.read_text(encoding="utf-8"))["argument_specs"]
+    return specs
+
+
+@cache
+def internal() -> frozenset[str]:
+    """Names that roles and playbooks give to what they keep: they may be set when one runs after another."""
+    files = [path for pattern in READ for path in COLLECTION.glob(pattern)]
+    return frozenset(one for path in files for one in names.words(path.read_text(encoding="utf-8")))
+
+
+class LookupModule(LookupBase):
+    """What Ansible asks for the lookup."""
+
+    def run(
+        self, terms: list[Any], variables: dict[str, Any] | None = None, **_kwargs: object
+    ) -> list[str]:
+        """Look at the variables.
+
+        :raises AnsibleError: The collection has no such role or playbook.
+        """
+        specs, given = specifications(), variables or {}
+        [name] = terms
+        if name not in specs:
+            raise AnsibleError(f"{name!r} is neither a role nor a playbook of this collection.")
+        options = {option for spec in specs.values() for option in spec}
+        required = [key for key, option in specs[name].items() if option.get("required")]
+        return [
+            *names.unknown(given, specs[name], options, internal()),
+            *names.missing(required, [key for key in required if given.get(key)]),
+        ]

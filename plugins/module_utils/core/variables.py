@@ -1,0 +1,84 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Variables of roles and playbooks: which names are known, and which is meant by one that is not.
+
+Ansible ignores a variable that nobody reads, so a misspelt one leaves the default in force without a word.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+OWN = (
+    "vm_backup_",
+    "vm_restore_",
+    "backup_appliance_",
+    "backup_prune_",
+    "backup_report_",
+    "backup_verify_",
+)
+"""Prefixes of this collection alone: an unknown name with one of them is a mistake."""
+
+SHARED = ("backup_", "restore_", "export_", "template_", "maintenance_")
+"""Prefixes that a site may use for variables of its own: only a name that is nearly one of ours is a mistake."""
+
+_ALIKE = 0.8
+_WORD = re.compile(rf"\b(?:{'|'.join((*OWN, *SHARED))})\w+")
+
+
+def words(text: str) -> set[str]:
+    """Every name with one of the prefixes in a text, such as a file of tasks."""
+    return set(_WORD.findall(text))
+
+
+def prefixes(options: Iterable[str]) -> tuple[str, ...]:
+    """The prefixes that a role's or a playbook's options have."""
+    names = tuple(options)
+    return tuple(one for one in (*OWN, *SHARED) if any(name.startswith(one) for name in names))
+
+
+def unknown(
+    names: Iterable[str],
+    asked: Collection[str],
+    options: Collection[str],
+    internal: Collection[str],
+) -> list[str]:
+    """A sentence for each variable that nothing reads.
+
+    :param names: The variables of a host.
+    :param asked: Options of the role or the playbook that runs. Only names with their prefixes are looked at.
+    :param options: Options of all roles and playbooks of the collection.
+    :param internal: What these set themselves.
+    """
+    looked_at = prefixes(asked)
+    left = sorted(set(names) - set(options) - set(internal))
+    found = (_sentence(name, looked_at, sorted(options)) for name in left)
+    return [one for one in found if one]
+
+
+def _sentence(name: str, looked_at: Collection[str], options: list[str]) -> str:
+    if any(name.startswith(one) for one in OWN if one in looked_at):
+        near = get_close_matches(name, options, 1, _ALIKE)
+        meant = f" Is {near[0]} meant?" if near else ""
+        return f"There is no variable {name}.{meant}"
+    for prefix in SHARED:
+        if prefix in looked_at and name.startswith(prefix):
+            stems = [one.removeprefix(prefix) for one in options if one.startswith(prefix)]
+            near = get_close_matches(name.removeprefix(prefix), stems, 1, _ALIKE)
+            if near:
+                return (
+                    f"There is no variable {name}. Is {prefix}{near[0]} meant? If {name} is one of your"
+                    " own, give it a name that is less alike."
+                )
+    return ""
+
+
+def missing(required: Iterable[str], given: Collection[str]) -> list[str]:
+    """A sentence for each variable that must be set and is not."""
+    return [f"The variable {name} must be set." for name in required if name not in given]
