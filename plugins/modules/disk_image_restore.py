@@ -62,6 +62,12 @@ options:
             V(false) for them. Never say so of a disk that was not made for this restore.
         type: bool
         default: true
+      same_id:
+        description:
+          - Whether the new disk has the id of the original, which is gone. M(ovirt_community.backup.restored_disks) returns it for disks that it
+            made. Without it, a disk with the id of the original is taken for the original, and refused.
+        type: bool
+        default: false
   timeout:
     description:
       - Seconds to wait for all devices to appear. The writing itself has no limit.

@@ -79,6 +79,11 @@ options:
       - Whether the new VM gets the id and the MAC addresses of the original, which must be gone.
     type: bool
     default: false
+  keep_disk_ids:
+    description:
+      - Whether a new disk gets the id of the original where that is gone. The guest then finds it by the same serial number.
+    type: bool
+    default: true
   test:
     description:
       - Whether the VM is made to be tested and removed again. It is then called C(-test-) instead of C(-restored-), and cards that
@@ -282,6 +287,11 @@ disks:
       returned: success
       type: bool
       sample: false
+    keep_id:
+      description: Whether the new disk is to have the id of the original, which is gone.
+      returned: success
+      type: bool
+      sample: true
 losses:
   description: What does not come back as it was. Nothing of it stands against the restore.
   returned: success
@@ -294,7 +304,7 @@ losses:
       type: str
       sample: allocation
     subject:
-      description: Whose it is, V(VM) or the name of a disk or a network card.
+      description: Whose it is, V(VM), V(disks), or the name of a disk or a network card.
       returned: success
       type: str
       sample: web01_system

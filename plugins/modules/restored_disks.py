@@ -142,6 +142,7 @@ images:
     - disk_id: b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10
       serial: 2f8c5f7a-1d02-4a1c-9b53-0f6f7f0e5d5c
       blank: true
+      same_id: false
 removed:
   description: Ids of the disks that were removed.
   returned: success

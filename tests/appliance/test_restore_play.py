@@ -16,6 +16,7 @@ from appliance.loops import MIB
 from appliance.site import Play, Site, until
 from support.restored import compare
 
+from lab.engine.client import ApiClient
 from lab.lab import Lab
 from lab.model import Settings
 from lab.world import DiskSpec, VmSpec
@@ -207,3 +208,18 @@ def test_what_is_refused_after_the_writing_throws_nothing_away(
     facts = {"storage": str(site.lab.root / "storage"), "witness": str(site.lab.root / "witness")}
     compare(world, facts, given, name)
     assert {row["id"] for row in world["disks"]} - before == made, "nothing was made twice"
+
+
+def test_disks_have_their_ids_again_when_the_originals_are_gone(site: Site) -> None:
+    lab = site.lab
+    shop = lab.vm("shop01")
+    ids = [row.disk_id for row in lab.world.attachments_of(shop.id)]
+    auth = lab.auth()
+    with ApiClient(lab.url, auth["ca_file"], auth["username"], auth["password"]) as api:
+        assert api.delete(f"vms/{shop.id}").status == 200
+        until(lambda: not set(ids) & set(lab.world.disks))
+    restored = site.restore(vm_restore_vm="shop01", vm_restore_name="shop-again")
+    assert restored.ends() == 0, restored.text
+    held = lab.world.attachments_of(lab.vm("shop-again").id)
+    assert [row.disk_id for row in held] == ids
+    assert f"same id {ids[0]}" in restored.text

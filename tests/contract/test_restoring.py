@@ -9,6 +9,7 @@ Always in the lab: its world tells what an engine would hide.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -192,9 +193,69 @@ def test_the_originals_are_not_taken_even_where_they_are_free(scene: Scene) -> N
     assert (new.id, new.nics[0].mac) == (old.id, old.nics[0].mac)
     held = {row.disk_id for row in scene.lab.world.attachments_of(new.id)}
     assert held & originals == set()
+    assert [one["keep_id"] for one in plan["orders"]] == [False] * 3
     assert originals <= set(scene.lab.world.disks)
     assert plan["name"] == "shop01"
     assert scene.plan(keep_identity=True)["state"] == "finished"
+
+
+def lose_disks(scene: Scene) -> list[str]:
+    """The original and its disks are gone; the ids of these."""
+    ids = [row.disk_id for row in _rows(scene, "shop01")]
+    remove(scene, "shop01")
+    for disk_id in ids:
+        scene.engine.remove_disk(DiskId(disk_id), "x")
+    until_gone(scene, ids)
+    return ids
+
+
+def until_gone(scene: Scene, ids: list[str]) -> None:
+    deadline = time.monotonic() + 20
+    while set(ids) & set(scene.lab.world.disks):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_disks_keep_their_ids_where_the_originals_are_gone(scene: Scene) -> None:
+    ids = lose_disks(scene)
+    plan = scene.restore(storage_domain="data1")
+    assert [row.disk_id for row in _rows(scene, plan["name"])] == ids
+    assert [one["keep_id"] for one in plan["orders"]] == [True] * 3
+    assert "disk_ids" not in {one["kind"] for one in plan["losses"]}
+    assert scene.plan(storage_domain="data1")["state"] == "finished"
+    second = scene.restore(name="shop02", storage_domain="data1")
+    assert not {row.disk_id for row in _rows(scene, "shop02")} & set(ids), "they are alive now"
+    [lost] = [one for one in second["losses"] if one["kind"] == "disk_ids"]
+    assert "shop01_system, shop01_data, shop01_idle" in lost["lost"]
+
+
+def test_disks_that_were_made_with_their_ids_are_taken_up(scene: Scene) -> None:
+    ids = lose_disks(scene)
+    plan = scene.plan()
+    assert scene.disks(plan, "prepared")["images"][0]["same_id"]
+    again = scene.plan()
+    assert (again["state"], [one["keep_id"] for one in again["disks"]]) == ("half_made", [True] * 3)
+    found = scene.disks(again, "prepared")
+    assert (found["changed"], [one["serial"] for one in found["images"]]) == (False, ids)
+    assert [one["same_id"] for one in found["images"]] == [True] * 3
+    scene.disks(again, "absent")
+    assert scene.made() == []
+
+
+def test_ids_are_new_when_that_is_asked_for(scene: Scene) -> None:
+    ids = lose_disks(scene)
+    plan = scene.restore(keep_disk_ids=False)
+    assert not {row.disk_id for row in _rows(scene, plan["name"])} & set(ids)
+
+
+def test_an_id_that_is_taken_unseen_is_left_alone(scene: Scene) -> None:
+    plan = scene.plan()
+    wished = {**plan, "disks": [{**one, "keep_id": True} for one in plan["disks"]]}
+    before = {row.disk_id for row in _rows(scene, "shop01")}
+    images = scene.disks(wished, "prepared")["images"]
+    assert not {one["serial"] for one in images} & before
+    assert [one["same_id"] for one in images] == [False] * 3
+    assert len(scene.made()) == 3
 
 
 def remove(scene: Scene, name: str) -> None:

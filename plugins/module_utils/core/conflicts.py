@@ -154,6 +154,7 @@ TABLE: tuple[Meaning, ...] = (
         False,
         "Use an appliance in the data centre of the source VM.",
     ),
+    _entry("disk_id_taken", "The selected disk ID: .* is already used", False),
     _entry("domain_status", "Storage Domain's status is", False),
     _entry("domain_space", "Low disk space on Storage Domain", False),
     _entry("hosted_engine_disk", "disk contains the hosted engine", False),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.ovf import OvfDisk
 
@@ -78,3 +78,16 @@ def _allocation(was: OvfDisk, order: Mapping[str, Any]) -> Loss:
         "it was preallocated and becomes thin: the engine makes preallocated qcow2 only with incremental backup",
         "Watch the free space of its storage domain.",
     )
+
+
+def of_ids(orders: Sequence[Mapping[str, Any]]) -> Iterator[Loss]:
+    """The ids of disks, and with them the serial numbers that the guest sees."""
+    new = [str(order["alias"]) for order in orders if not order["keep_id"]]
+    if new:
+        yield Loss(
+            "disk_ids",
+            "disks",
+            f"new ids, and so new serial numbers: {', '.join(new)}. Ids are kept only where the originals are gone",
+            "A Linux guest that knows its disks by serial number or in an LVM devices file (EL 9 and later) needs a"
+            " hand before it starts; the guide of the restore says how.",
+        )

@@ -163,7 +163,10 @@ class Domain:
 
 @dataclass(frozen=True)
 class NewDisk:
-    """A disk to be made; ``size`` in bytes, ``format`` qcow2 or raw."""
+    """A disk to be made; ``size`` in bytes, ``format`` qcow2 or raw.
+
+    :param id: What the disk is to be called by; empty leaves it to the engine.
+    """
 
     alias: str
     description: str
@@ -173,6 +176,7 @@ class NewDisk:
     domain_id: str
     wipe_after_delete: bool = False
     incremental: bool = False
+    id: str = ""
 
 
 @dataclass(frozen=True)

@@ -96,11 +96,13 @@ class Target:
     :param serial: The new disk's id.
     :param blank: Whether the device must be blank. A raw disk on block storage holds what was there
         before it was made.
+    :param same_id: Whether the new disk has the id of the original, which is gone.
     """
 
     disk_id: str
     serial: str
     blank: bool = True
+    same_id: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,11 @@ def check_write(request: WriteRequest) -> None:
         twice = sorted({value for value in values if values.count(value) > 1})
         if twice:
             raise InvalidRequest(f"The same {what} is named twice: {', '.join(twice)}.")
-    same = [target.serial for target in request.targets if target.serial == target.disk_id]
+    same = [
+        target.serial
+        for target in request.targets
+        if target.serial == target.disk_id and not target.same_id
+    ]
     if same:
         raise InvalidRequest(
             f"{', '.join(same)} is the original disk. A restore writes to new disks alone."

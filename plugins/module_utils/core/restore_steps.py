@@ -56,6 +56,7 @@ class DiskOrder:
 
     :param disk_id: That of the original.
     :param blank: Whether the storage makes it blank; else it may hold what was there before.
+    :param keep_id: Whether the new disk is to have the id of the original, which is gone.
     """
 
     disk_id: str
@@ -68,6 +69,7 @@ class DiskOrder:
     blank: bool = True
     wipe_after_delete: bool = False
     incremental: bool = False
+    keep_id: bool = False
 
 
 def read_orders(disks: Sequence[Mapping[str, Any]]) -> tuple[DiskOrder, ...]:
@@ -103,6 +105,7 @@ def _order(index: int, disk: Mapping[str, Any]) -> DiskOrder:
         blank=disk.get("blank") is not False,
         wipe_after_delete=disk.get("wipe_after_delete") is True,
         incremental=disk.get("incremental") is True,
+        keep_id=disk.get("keep_id") is True,
     )
 
 
@@ -358,7 +361,7 @@ def _prepare(now: Situation, order: DiskOrder, held: Sequence[Made]) -> Iterator
         text = now.mark.disk_text(order.disk_id)
         new = NewDisk(
             *(order.alias, text, order.size, order.format, order.sparse, order.storage_domain),
-            *(order.wipe_after_delete, order.incremental),
+            *(order.wipe_after_delete, order.incremental, order.disk_id if order.keep_id else ""),
         )
         yield CreateStep(order, new, now.others(order))
         yield PlugStep(order)
@@ -419,7 +422,13 @@ def _disk_facts(now: Situation, order: DiskOrder, made: Made | None) -> dict[str
 def images(disks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The option ``images`` of ``disk_image_restore``: a VM's disks were written before it got them."""
     return [
-        {"disk_id": one["disk_id"], "serial": one["new_disk_id"], "blank": one["blank"]}
+        {
+            "disk_id": one["disk_id"],
+            "serial": one["new_disk_id"],
+            "blank": one["blank"],
+            # The disk was found by the mark of this restore, so it is no original.
+            "same_id": one["new_disk_id"] == one["disk_id"],
+        }
         for one in disks
         if not one["on_vm"] and not one["finished"]
     ]

@@ -66,6 +66,7 @@ class Wishes:
     :param vnic_profiles: ``network/profile`` by name of a card or by its ``network/profile``; an
         empty text disconnects.
     :param keep_identity: Same id and MAC addresses as the original, which must be gone.
+    :param keep_disk_ids: A new disk gets the id of the original where that is gone.
     :param test: It is a test restore: another default name, and cards that are not in the map are
         not connected.
     """
@@ -77,6 +78,7 @@ class Wishes:
     vnic_profiles: Mapping[str, str] = field(default_factory=dict)
     keep_identity: bool = False
     test: bool = False
+    keep_disk_ids: bool = True
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ class Target:
     :param state: Of this very restore: :data:`ABSENT`, :data:`HALF_MADE`, :data:`FINISHED`; or
         :data:`TAKEN` if another VM has the name.
     :param homes: Storage domain ids of the original disks, as far as they are there.
+    :param free_ids: Ids of original disks that are gone, as far as this user sees, or were made again by this restore.
     :param grants: What the user may do, None where nobody looked.
     :param receiver: The VM that disks alone are for.
     :param receiver_place: Where that VM is.
@@ -157,6 +160,7 @@ class Target:
     namesake: Vm | None = None
     state: str = ABSENT
     homes: Mapping[str, str] = field(default_factory=dict)
+    free_ids: frozenset[str] = frozenset()
     grants: tuple[permissions.Grant, ...] | None = None
     receiver: Vm | None = None
     receiver_place: Location | None = None
@@ -239,7 +243,7 @@ def result(
             }
             for nic in configuration.nics
         ],
-        "disks": [order(pair.disk, pair.device, domains[pair.disk.id]) for pair in pairs],
+        "disks": list(_orders(request, target, domains, pairs)),
         "required_bytes": sum(_needed(pair) for pair in pairs),
         "left_out": _left_out(request.manifest, configuration),
         "unfinished": [asdict(one) for one in target.unfinished],
@@ -249,9 +253,22 @@ def result(
     return found, tuple(_warnings(request, configuration, target, found))
 
 
+def _orders(
+    request: RestoreRequest,
+    target: Target,
+    domains: Mapping[str, Domain | None],
+    pairs: Iterable[_Pair],
+) -> Iterator[dict[str, Any]]:
+    free = target.free_ids if request.wishes.keep_disk_ids else frozenset()
+    for pair in pairs:
+        wanted = order(pair.disk, pair.device, domains[pair.disk.id])
+        yield {**wanted, "keep_id": pair.disk.id in free}
+
+
 def _losses(pairs: Sequence[_Pair], orders: Sequence[Mapping[str, Any]]) -> Iterator[losses.Loss]:
     for pair, made in zip(pairs, orders):
         yield from losses.of_disk(pair.device, made)
+    yield from losses.of_ids(orders)
 
 
 def _vm_facts(target: Target) -> dict[str, Any] | None:

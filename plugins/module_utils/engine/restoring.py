@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
     lookup,
@@ -17,6 +17,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     BackupError,
+    EngineFault,
     EngineNotFound,
     NotFound,
     OperationFailed,
@@ -24,6 +25,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     DiskId,
+    NewDisk,
     NewVm,
     Plugging,
     Vm,
@@ -89,6 +91,7 @@ class RestorePlan(Look):
             one for one in engine.clusters() if one.data_center_id == place.data_center_id
         )
         cluster = restores.chosen_cluster(request, clusters)
+        originals = {disk.id: engine.disk(DiskId(disk.id)) for disk in request.manifest.disks}
         target = restores.Target(
             appliance=appliance,
             place=place,
@@ -96,7 +99,10 @@ class RestorePlan(Look):
             domains=tuple(engine.domains(place.data_center_id)),
             profiles=frozenset(engine.vnic_profiles(cluster) if cluster else ()),
             original=engine.vm(VmId(request.manifest.vm.id)),
-            homes=self._homes(),
+            homes={one: disk.storage_domain_id for one, disk in originals.items() if disk},
+            free_ids=frozenset(
+                one for one, disk in originals.items() if disk is None or _is_of(disk, mark)
+            ),
             grants=given,
             unfinished=self._unfinished(mark),
         )
@@ -104,10 +110,6 @@ class RestorePlan(Look):
         result, warnings = restores.result(request, configuration, target)
         result["engine_version"] = engine.version()
         return Plan(result=result, warnings=(*unread, *warnings))
-
-    def _homes(self) -> dict[str, str]:
-        found = [self._engine.disk(DiskId(disk.id)) for disk in self._request.manifest.disks]
-        return {disk.id: disk.storage_domain_id for disk in found if disk}
 
     def _unfinished(self, mark: restore_marks.Mark) -> tuple[restores.Unfinished, ...]:
         originals = {disk.id for disk in self._request.manifest.disks}
@@ -150,6 +152,12 @@ def _begun(found: tuple[restore_steps.Made, ...], *known: Vm | None) -> dict[str
         for one in found
         if one.half_made and one.holders is not None and one.holders <= ours
     }
+
+
+def _is_of(disk: Disk, mark: restore_marks.Mark) -> bool:
+    """Whether a disk says that this restore made it."""
+    read = restore_marks.parse(disk.description)
+    return read is not None and read.mark == mark
 
 
 def _receiver(engine: EnginePort, word: str) -> Vm | None:
@@ -258,12 +266,7 @@ class Restoring(EngineOperation):
             )
             return sorted(fitting, key=lambda one: one.id)
 
-        with in_our_words():
-            persist(
-                lambda: self._engine.add_disk(step.disk, self._mark.restore_id),
-                lambda: bool(made()),
-                deadline,
-            )
+        self._order(step.disk, lambda: bool(made()), deadline)
         disk, *surplus = deadline.wait_for(
             made, bool, what=f"disk {step.order.alias!r}", describe=lambda _none: "not there"
         )
@@ -274,6 +277,20 @@ class Restoring(EngineOperation):
         found = self._engine.disk(disk.id)
         restore_steps.check_size(step.order, found or disk)
         return disk.id
+
+    def _order(self, new: NewDisk, done: Callable[[], bool], deadline: Deadline) -> None:
+        """Order a disk; with an id of the engine's choice if the wanted one is taken by a disk that this user does not see."""
+        try:
+            with in_our_words():
+                persist(
+                    lambda: self._engine.add_disk(new, self._mark.restore_id),
+                    done,
+                    deadline,
+                )
+        except EngineFault as exc:
+            if not new.id or exc.reason != "disk_id_taken":
+                raise
+            self._order(replace(new, id=""), done, deadline)
 
     def _settled(self, disk_id: DiskId, alias: str, deadline: Deadline) -> None:
         def settled(disk: Disk | None) -> bool:

@@ -61,6 +61,7 @@ class RestoreCalls:
     def add_disk(self, new: NewDisk, correlation_id: str) -> None:
         """Order a disk."""
         order = types.Disk(
+            id=new.id or None,
             alias=new.alias,
             description=new.description,
             provisioned_size=new.size,

@@ -64,6 +64,7 @@ WRITE: Spec = {
             "disk_id": _NEEDED,
             "serial": _NEEDED,
             "blank": {"type": "bool", "default": True},
+            "same_id": {"type": "bool", "default": False},
         },
     },
     "timeout": {"type": "float", "default": 60.0},
@@ -86,6 +87,7 @@ PLAN: Spec = {
     "storage_domains": {"type": "dict", "default": {}},
     "vnic_profiles": {"type": "dict", "default": {}},
     "keep_identity": {"type": "bool", "default": False},
+    "keep_disk_ids": {"type": "bool", "default": True},
     "test": {"type": "bool", "default": False},
     "owner": {"type": "str", "default": "default"},
     "check_permissions": {"type": "bool", "default": True},
@@ -188,6 +190,7 @@ def plan_request(params: Params) -> RestoreRequest:
             vnic_profiles=_texts(params, "vnic_profiles"),
             keep_identity=params["keep_identity"],
             test=params["test"],
+            keep_disk_ids=params["keep_disk_ids"],
         ),
         check_permissions=params["check_permissions"],
     )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import conflicts
 
+ADD = "Cannot add Virtual Disk"
 ATTACH = "Cannot attach Virtual Disk"
 DETACH = "Cannot detach Virtual Disk"
 CREATE = "Cannot create Snapshot"
@@ -186,6 +187,10 @@ STAYS = [
         "disk_illegal",
     ),
     (f"{CREATE}. Low disk space on Storage Domain data.", "domain_space"),
+    (
+        f"{ADD}. The selected disk ID: 2f8c is already used by the following existing disk: a.",
+        "disk_id_taken",
+    ),
     ("query execution failed due to insufficient permissions.", "insufficient_query"),
     (f"{CREATE}. The following disk(s) ID(s) does not exist: 1, 2.", "unknown"),
     (f"{CREATE}. VM's Image might be corrupted.", "unknown"),

@@ -56,3 +56,11 @@ def test_each_difference_of_a_disk_is_named_and_nothing_else(
     # A raw disk that becomes qcow2 keeps incremental backup where it had it.
     assert named == {kind for kind, changed in differs.items() if changed}
     assert all(one.do and one.lost for one in losses.of_disk(was, order))
+
+
+def test_new_ids_are_named_once_for_all_disks() -> None:
+    orders = [{"alias": "a", "keep_id": False}, {"alias": "b", "keep_id": True}]
+    [loss] = losses.of_ids([*orders, {"alias": "c", "keep_id": False}])
+    assert (loss.kind, loss.subject) == ("disk_ids", "disks")
+    assert "new serial numbers: a, c." in loss.lost
+    assert list(losses.of_ids(orders[1:])) == []

@@ -383,6 +383,31 @@ def test_only_what_is_made_for_a_test_says_that_it_is_one(
     assert request.half_made_text() == text
 
 
+def test_a_disk_is_made_with_the_id_of_an_original_that_is_gone() -> None:
+    for target, kept in ((TARGET, False), (replace(TARGET, free_ids=frozenset([DISK_ID])), True)):
+        [wanted] = result(REQUEST, target)[0]["disks"]
+        assert wanted["keep_id"] is kept
+        now = replace(situation(), orders=restore_steps.read_orders([wanted]))
+        made_ = restore_steps.plan_prepared(now).steps[0]
+        assert made_.disk.id == (DISK_ID if kept else "")
+    never = replace(REQUEST, wishes=restores.Wishes(keep_disk_ids=False))
+    assert not result(never, target)[0]["disks"][0]["keep_id"]
+
+
+def test_only_what_a_restore_made_with_the_originals_id_is_written() -> None:
+    original = restore_images.Target(DISK_ID, DISK_ID)
+    request = restore_images.WriteRequest("/srv/x", "0123456789ab", (original,))
+    with pytest.raises(InvalidRequest, match="is the original disk"):
+        restore_images.check_write(request)
+    restore_images.check_write(replace(request, targets=(replace(original, same_id=True),)))
+    disk = replace(made(1).disk, id=DiskId(DISK_ID))
+    kept = situation(replace(made(1, holders=frozenset({APPLIANCE.id})), disk=disk))
+    [image] = restore_steps.plan_prepared(kept).result["images"]
+    assert image["same_id"]
+    [other] = restore_steps.plan_prepared(situation(made(1))).result["images"]
+    assert not other["same_id"]
+
+
 def test_of_two_disks_the_one_in_use_stays() -> None:
     plan = restore_steps.plan_prepared(
         situation(made(1), made(2, holders=frozenset({APPLIANCE.id})))
