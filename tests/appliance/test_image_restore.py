@@ -26,8 +26,12 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.r
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.restore_source import (
     RestoreSource,
+    check_hash,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import restore_images
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    manifest,
+    restore_images,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     BackupError,
     DeviceMismatch,
@@ -308,6 +312,18 @@ def test_a_damaged_set_is_refused_and_nothing_is_written(
     with pytest.raises(BackupError):
         scene.restore()
     assert scene.content() == bytes(SIZE)
+
+
+def test_an_image_that_cannot_be_read_is_not_called_damaged(scene: Scene) -> None:
+    """An image on a failing medium: the memory of a process, at an address that it does not use, is one."""
+    disk = manifest.loads((scene.path / "manifest.json").read_bytes()).disks[0]
+    with (
+        open("/proc/self/mem", "rb") as unread,
+        pytest.raises(ImageError, match=r"mem could not be read: Input/output error") as told,
+    ):
+        check_hash("/proc/self", replace(disk, file="mem"), unread.fileno())
+    assert not isinstance(told.value, ImageMismatch)
+    assert "kernel's log" in str(told.value.hint)
 
 
 def bombed(text: str) -> str:

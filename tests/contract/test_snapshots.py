@@ -21,6 +21,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     Snapshot,
     SnapshotId,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.permissions import SYSTEM
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import (
     OverviewRequest,
@@ -36,6 +37,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.snap
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.module.clock import SystemClock
 from lab.control import Control
+from lab.lab import Lab
+from lab.world import BACKUP
 
 MINE = OURS + "of this run"
 OTHERS = OURS + "of another"
@@ -337,3 +340,21 @@ def test_a_removal_that_is_refused_is_refused_in_check_mode(
         removal.foresee(removal.plan())
     with pytest.raises(Refused, match=rule):
         removal.execute(removal.plan())
+
+
+@pytest.mark.behind("accounts and their grants")
+@pytest.mark.parametrize("hidden", [True, False])
+def test_a_snapshot_whose_events_are_hidden_is_told(
+    bench: Bench, lab: Lab, request: pytest.FixtureRequest, hidden: bool
+) -> None:
+    """The events say how consistent it is; a role on the system shows none (section 15, Snapshots)."""
+    user = lab.world.users[BACKUP[0]]
+    before = list(user.grants)
+    request.addfinalizer(lambda: user.grants.__setitem__(slice(None), before))
+    if hidden:
+        user.grants[:] = [grant for grant in before if grant.object_id == SYSTEM]
+    making = operation(bench, MINE, present=True)
+    result = making.execute(making.plan())
+    said = [repr(bench.source.name) in text for text in result["warnings"] if "shown" in text]
+    assert said == [True] * hidden
+    assert bool(result["events"]) is not hidden
