@@ -70,7 +70,7 @@ options:
     default: virtio_scsi
   timeout:
     description:
-      - Seconds for everything.
+      - Seconds for each step. The making of a preallocated disk has more, by its size, since some storage is zeroed by the host.
     type: int
     default: 600
 extends_documentation_fragment:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
@@ -20,6 +20,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.restor
     VmRequest,
     read_orders,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.waiting import Clock
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.restoring import (
     RestoredDisks,
@@ -40,6 +41,7 @@ class Restore:
     found: manifest.Manifest
     appliance: str = "backup01"
     patience: Patience = Patience(timeout=5.0, poll_interval=0.02)  # noqa: RUF009  (frozen)
+    clock: Clock = field(default_factory=SystemClock)
 
     def request(self, **changes: Any) -> restores.RestoreRequest:  # noqa: ANN401
         wishes = {k: changes.pop(k) for k in list(changes) if hasattr(restores.Wishes(), k)}
@@ -48,7 +50,7 @@ class Restore:
 
     def plan(self, engine: EnginePort | None = None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
         operation = RestorePlan(
-            engine or self.engine, SystemClock(), self.patience, self.request(**changes)
+            engine or self.engine, self.clock, self.patience, self.request(**changes)
         )
         return dict(operation.plan().result)
 
@@ -60,7 +62,7 @@ class Restore:
         engine = how.pop("engine", self.engine)
         vm = how.pop("vm", plan["name"] or "")
         request = DisksRequest(state, self.mark(plan), self.appliance, orders, vm)
-        return self._run(RestoredDisks(engine, SystemClock(), self.patience, request), **how)
+        return self._run(RestoredDisks(engine, self.clock, self.patience, request), **how)
 
     def vm(self, plan: Json, state: str = "present", **how: Any) -> dict[str, Any]:  # noqa: ANN401
         engine, start = how.pop("engine", self.engine), how.pop("start", False)
@@ -78,7 +80,7 @@ class Restore:
             start,
             test,
         )
-        return self._run(RestoredVm(engine, SystemClock(), self.patience, request), **how)
+        return self._run(RestoredVm(engine, self.clock, self.patience, request), **how)
 
     def _run(
         self,

@@ -32,6 +32,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     NotFound,
     OperationFailed,
     Refused,
+    WaitTimeout,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     DiskId,
@@ -564,6 +565,66 @@ def test_a_half_made_disk_elsewhere_is_told(scene: Scene) -> None:
     scene.vm(scene.plan(), "absent")
     scene.restore(storage_domain="fast")
     assert len(scene.made()) == 3
+
+
+class Rush:
+    """A clock of its own: what would be slept is over at once."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def now(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._now += seconds
+
+
+@pytest.mark.parametrize(
+    ("polls", "size", "sparse"),
+    [
+        pytest.param(100, 1 << 20, True, id="three disks, each within the time of one"),
+        pytest.param(300, 30 << 30, False, id="one that the host fills with zeros"),
+    ],
+)
+def test_each_disk_has_its_own_time_to_be_made(
+    scene: Scene, polls: int, size: int, sparse: bool
+) -> None:
+    """Each poll takes five seconds: 500 of 600 for a thin disk, 1500 of 600 for 30 GiB of zeros."""
+    domain = next(iter(scene.lab.world.domains.values()))
+    scene.lab.control().patch("domains", domain.id, available=1 << 40)
+    scene.lab.control().settings(disk_polls=polls)
+    plan = scene.plan()
+    wanted = [{**one, "size": size, "format": "raw", "sparse": sparse} for one in plan["disks"]]
+    scene.clock, scene.patience = Rush(), Patience(timeout=600, poll_interval=5)
+    done = scene.disks({**plan, "disks": wanted}, "prepared")
+    assert len(done["images"]) == 3
+    assert scene.clock.now() > 600
+
+
+def test_a_disk_that_is_never_made_is_waited_for_as_long_as_it_may_take(scene: Scene) -> None:
+    scene.lab.control().settings(disk_polls=1_000_000)
+    scene.clock, scene.patience = Rush(), Patience(timeout=600, poll_interval=60)
+    with pytest.raises(WaitTimeout):
+        scene.disks(scene.plan(), "prepared")
+    assert 600 <= scene.clock.now() < 700
+
+
+@pytest.mark.parametrize("how", ["detached", "described otherwise"])
+def test_a_vm_that_lost_a_disk_is_not_said_to_be_there(scene: Scene, how: str) -> None:
+    plan = scene.restore()
+    row = _rows(scene, plan["name"])[1]
+    if how == "detached":
+        vm = scene.engine.vms_named(plan["name"])[0]
+        scene.engine.detach(vm.id, DiskId(row.disk_id))
+    else:
+        scene.lab.world.disks[row.disk_id].description = "mine"
+    again = scene.plan()
+    [problem] = again["problems"]
+    assert "no disk that it has says that it is 'shop01_data' of the set" in problem
+    with pytest.raises(Refused, match="was restored from this set before"):
+        scene.vm(again)
+    assert len(_rows(scene, plan["name"])) == (2 if how == "detached" else 3)
 
 
 def test_a_size_that_the_engine_rounds_is_noticed(scene: Scene) -> None:

@@ -50,6 +50,10 @@ KEYS = (
 """What the modules hand on of each disk."""
 
 
+SLOWEST = 20 * 1024 * 1024
+"""Bytes a second that a host writes at least when it makes a preallocated disk (slow NFS)."""
+
+
 @dataclass(frozen=True)
 class DiskOrder:
     """A disk that is wanted.
@@ -107,6 +111,16 @@ def _order(index: int, disk: Mapping[str, Any]) -> DiskOrder:
         incremental=disk.get("incremental") is True,
         keep_id=disk.get("keep_id") is True,
     )
+
+
+def making_seconds(order: DiskOrder, timeout: float) -> float:
+    """How long the making of one disk may take.
+
+    On NFS below 4.2 and other storage without ``fallocate`` the host writes each zero of a preallocated disk.
+
+    :param timeout: Seconds for a disk that takes no writing.
+    """
+    return timeout if order.sparse else timeout + order.size / SLOWEST
 
 
 @dataclass(frozen=True)
@@ -487,9 +501,27 @@ def plan_vm(now: Situation, *, start: bool, test: bool = False) -> Plan:
     )
 
 
+def lacking(vm: str, disks: Sequence[str]) -> str:
+    """What to say of a finished VM that has not all of its disks any more."""
+    return (
+        f"VM {vm!r} was restored from this set before, but no disk that it has says that it is"
+        f" {', '.join(repr(one) for one in disks)} of the set: detached, removed, or described otherwise"
+        " since. Restore these disks alone and attach them to it, or choose another name for a new VM."
+    )
+
+
 def _finished(now: Situation, *, start: bool) -> Plan:
-    """The VM is there: nothing to do, or to start it."""
+    """The VM is there: nothing to do, or to start it.
+
+    :raises Refused: It has not all of its disks.
+    """
     found = [(order, now.finished(order)) for order in now.orders]
+    missing = [order for order, one in found if one is None]
+    if missing and now.vm:
+        raise Refused(
+            lacking(now.vm.name, [order.alias for order in missing]),
+            details={"problems": [order.disk_id for order in missing], "vm_id": now.vm.id},
+        )
     status = now.vm.status if now.vm else ""
     return Plan(
         steps=(StartStep(),) if start and status == "down" else (),

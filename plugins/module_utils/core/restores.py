@@ -13,6 +13,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
     permissions,
     restore_images,
     restore_marks,
+    restore_steps,
     rules,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
@@ -148,6 +149,7 @@ class Target:
     :param receiver: The VM that disks alone are for.
     :param receiver_place: Where that VM is.
     :param begun: Bytes that disks take which an earlier run of this restore made, by ids of their originals.
+    :param lacking: Names of disks that a finished VM has no more.
     :param unfinished: Other restores of the same disks that did not come to their end.
     """
 
@@ -165,6 +167,7 @@ class Target:
     receiver: Vm | None = None
     receiver_place: Location | None = None
     begun: Mapping[str, int] = field(default_factory=dict)
+    lacking: tuple[str, ...] = ()
     unfinished: tuple[Unfinished, ...] = ()
 
 
@@ -374,6 +377,8 @@ def _vm_problems(request: RestoreRequest, target: Target) -> Iterator[str]:
             f"There is a VM {name!r} already, and this restore did not make it. No VM is ever"
             " overwritten. Choose another name."
         )
+    if target.lacking:
+        yield restore_steps.lacking(name, target.lacking)
     if len(name) > NAME_LIMIT:
         yield f"The name {name!r} is longer than {NAME_LIMIT} characters."
     same = target.namesake is not None and target.namesake.id == request.manifest.vm.id

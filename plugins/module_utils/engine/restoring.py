@@ -124,7 +124,8 @@ class RestorePlan(Look):
             found = find_made(engine, mark, (target.appliance, namesake))
             state = _state(namesake, mark, found)
             begun = _begun(found, target.appliance, namesake)
-            return replace(target, namesake=namesake, state=state, begun=begun)
+            lacking = self._lacking(namesake, found) if state == restores.FINISHED else ()
+            return replace(target, namesake=namesake, state=state, begun=begun, lacking=lacking)
         receiver = _receiver(engine, request.vm)
         found = find_made(engine, mark, (target.appliance, receiver))
         wanted = set(request.disks) or {disk.id for disk in request.manifest.disks}
@@ -142,6 +143,15 @@ class RestorePlan(Look):
         place = engine.location(receiver) if receiver else None
         begun = _begun(found, target.appliance, receiver)
         return replace(target, receiver=receiver, receiver_place=place, state=state, begun=begun)
+
+    def _lacking(self, vm: Vm | None, found: tuple[restore_steps.Made, ...]) -> tuple[str, ...]:
+        """Names of disks of the set of which a finished VM has none."""
+        there = {
+            one.source_id
+            for one in found
+            if vm and not one.half_made and one.holders is not None and vm.id in one.holders
+        }
+        return tuple(disk.alias for disk in self._request.manifest.disks if disk.id not in there)
 
 
 def _begun(found: tuple[restore_steps.Made, ...], *known: Vm | None) -> dict[str, int]:
@@ -251,6 +261,10 @@ class Restoring(EngineOperation):
     ) -> None:
         super().__init__(engine, clock, patience)
         self._mark = mark
+
+    def _making(self, order: restore_steps.DiskOrder) -> Deadline:
+        """Begin to count the time in which one disk has to be made."""
+        return self.deadline(restore_steps.making_seconds(order, self._patience.timeout))
 
     def _create(self, step: restore_steps.CreateStep, deadline: Deadline) -> DiskId:
         """Make a disk, wait until it is usable, and be sure that there is one alone.
@@ -514,15 +528,16 @@ class RestoredDisks(Restoring):
         if self._request.state == "absent":
             self._clean(appliance, plan)
             return {}
-        deadline = self.deadline()
         made: dict[str, DiskId] = {}
         for step in plan.steps:
+            deadline = self.deadline()
             if isinstance(step, restore_steps.CreateStep):
-                made[step.order.disk_id] = self._create(step, deadline)
+                made[step.order.disk_id] = self._create(step, self._making(step.order))
             elif isinstance(step, restore_steps.PlugStep):
                 disk_id = step.disk_id or made[step.order.disk_id]
-                self._settled(disk_id, step.order.alias, deadline)
-                self._plug(appliance, disk_id, Plugging(self._request.interface), deadline)
+                self._settled(disk_id, step.order.alias, self._making(step.order))
+                plugging = Plugging(self._request.interface)
+                self._plug(appliance, disk_id, plugging, self.deadline())
             elif isinstance(step, restore_steps.MoveStep):
                 self._move(step, appliance, self._vm, deadline)
             elif isinstance(step, restore_steps.FinishDiskStep):

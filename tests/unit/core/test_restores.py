@@ -408,6 +408,25 @@ def test_only_what_a_restore_made_with_the_originals_id_is_written() -> None:
     assert not other["same_id"]
 
 
+def test_the_time_to_make_a_disk_grows_with_what_the_host_has_to_write() -> None:
+    thin = restore_steps.read_orders([{**ORDER, "size": 30 << 30}])[0]
+    assert restore_steps.making_seconds(thin, 600) == 600
+    assert restore_steps.making_seconds(replace(thin, sparse=False), 600) == 600 + 1536
+
+
+def test_a_finished_vm_without_one_of_its_disks_is_not_finished() -> None:
+    there = situation(
+        made(1, half_made=False, holders=frozenset({SOURCE.id})), vm=SOURCE, half_made=False
+    )
+    assert restore_steps.plan_vm(there, start=False).steps == ()
+    with pytest.raises(Refused, match="'web01_system' of the set: detached, removed"):
+        restore_steps.plan_vm(situation(vm=SOURCE, half_made=False), start=False)
+    target = replace(TARGET, namesake=SOURCE, state=restores.FINISHED, lacking=("web01_system",))
+    [problem] = result(REQUEST, target)[0]["problems"]
+    assert "Restore these disks alone" in problem
+    assert result(REQUEST, replace(target, lacking=()))[0]["problems"] == []
+
+
 def test_of_two_disks_the_one_in_use_stays() -> None:
     plan = restore_steps.plan_prepared(
         situation(made(1), made(2, holders=frozenset({APPLIANCE.id})))
