@@ -56,7 +56,8 @@ options:
     default: true
   wait:
     description:
-      - Wait until nothing stands against it.
+      - Wait until nothing stands against it. A line tells at once, and then every five minutes, which backup is waited for, since when it
+        is attached, and how long the wait may still be.
     type: bool
     default: false
   timeout:
@@ -69,6 +70,11 @@ options:
       - Longest pause, in seconds, between two looks at the engine.
     type: int
     default: 10
+  waited:
+    description:
+      - Seconds that earlier calls of the same wait took. A task that waits sets it by itself.
+    type: float
+    default: 0.0
 extends_documentation_fragment:
   - ovirt_community.backup.attributes.info_module
   - ovirt_community.backup.attributes.action_group
@@ -140,7 +146,9 @@ violations:
       type: str
       returned: success
     evidence:
-      description: Operation, part, disk, snapshot, holder, source VM, whether it is plugged, and since when.
+      description:
+        - Operation, part, disk, snapshot, holder, source VM, whether it is plugged, and since when.
+        - RV(ignore:owner) and RV(ignore:run_id) of the backup, where the snapshot is one of this collection.
       type: dict
       returned: success
 holds:

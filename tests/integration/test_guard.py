@@ -98,6 +98,8 @@ def test_a_violation_has_evidence_and_remedy(scene: Scene) -> None:
         "source_vm_name": "web01",
         "plugged": True,
         "since": found["evidence"]["since"],
+        "owner": None,
+        "run_id": None,
     }
     assert found["evidence"]["since"][:19] == str(event["time"]).replace(" ", "T")[:19]
 
@@ -245,6 +247,29 @@ def test_the_wait_ends_with_the_backup(scene: Scene, user: str) -> None:
     assert (result["holds"], result["lent"]) == ([], [])
     assert [one.method for one in result.writes] == ["DELETE"], "the backup's own detach"
     assert 0 < result["waited_seconds"] < 10
+
+
+STAMP = (
+    "Backup by ovirt_community.backup [owner=site run=4f0c2a91d7be expires=2036-01-01T00:00:00Z]"
+)
+
+
+def test_a_wait_tells_for_whom_since_when_and_how_long(scene: Scene) -> None:
+    disk = scene.attach("web01_data", scene.snapshot(description=STAMP))
+    options = {"operations": ["migrate"], "wait": True, "timeout": 30, "poll_interval": 1}
+    step = ask(scene, "backup01", BACKUP, **options, fail=True)
+    with meanwhile(scene, lambda: scene.engine.detach(scene.vm_id("backup01"), disk), looks=2):
+        run = scene.run(step)
+    assert not run.results[0].failed, run.text
+    told = re.findall(r"^backup01: waiting .*$", run.text, re.MULTILINE)
+    assert len(told) == 1, run.text
+    assert re.fullmatch(
+        r"backup01: waiting until the backup of web01 on backup01 is over \(run 4f0c2a91d7be of owner site,"
+        r" since \d{4}-\d\d-\d\dT[\d:.+]+\); (30|29|28) s left at the most",
+        told[0],
+    ), told
+    now = scene.run(ask(scene, "backup01", BACKUP, operations=["migrate"], wait=True)).text
+    assert "waiting" not in now
 
 
 def test_a_wait_that_times_out_says_what_still_stands(scene: Scene) -> None:

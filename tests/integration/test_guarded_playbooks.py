@@ -154,3 +154,26 @@ def test_a_host_is_serviced_when_the_backup_is_over(
     assert "Service it" in [result.task for result in run.results]
     assert host.status == "up"
     assert appliance.host_id not in (None, host.id)
+
+
+@pytest.mark.parametrize(
+    ("name", "variables", "said"),
+    [
+        ("template_vm", {"template_vm": "backup01"}, "The variable template_name must be set."),
+        ("export_vm", {"export_vm": "backup01"}, "The variable export_host must be set"),
+        ("host_maintenance", {"maintenance_host": "", "maintenance_wait": 1}, "maintenance_host"),
+        (
+            "host_maintenance",
+            {"maintenance_host": "host1a", "maintenance_tasks": "/nowhere/tasks.yml"},
+            "/nowhere/tasks.yml",
+        ),
+    ],
+)
+def test_nothing_is_waited_for_with_a_variable_that_is_missing(
+    scene: Scene, held: DiskId, name: str, variables: Mapping[str, Json], said: str
+) -> None:
+    assert held
+    run = play(scene, name, variables)
+    assert run.status != 0
+    assert said in run.text
+    assert [one for result in run.results for one in result.requests] == []

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Vm,
         VmId,
     )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.stamp import Stamp
 
 HOLDER = "holder"
 SOURCE = "source"
@@ -34,7 +35,7 @@ SOURCE = "source"
 class Loan:
     """One disk snapshot, attached to a VM that is not its owner.
 
-    ``since`` and the names are None where nothing tells.
+    ``since``, the names, and ``stamp`` (whose backup it is) are None where nothing tells.
     """
 
     disk_id: DiskId
@@ -47,6 +48,7 @@ class Loan:
     source_name: str | None
     plugged: bool
     since: datetime | None = None
+    stamp: Stamp | None = None
 
     def facts(self) -> dict[str, Any]:
         """As a module returns it."""
@@ -61,6 +63,8 @@ class Loan:
             "source_vm_name": self.source_name,
             "plugged": self.plugged,
             "since": self.since.isoformat() if self.since else None,
+            "owner": self.stamp.owner if self.stamp else None,
+            "run_id": self.stamp.run_id if self.stamp else None,
         }
 
 
@@ -140,6 +144,7 @@ def _against(guard: Guard, standing: Standing) -> Sequence[Loan]:
 def _message(operation: str, guard: Guard, vm: Vm, loan: Loan) -> str:
     plugged = "plugged" if loan.plugged else "not plugged"
     since = f", since {loan.since.isoformat()}" if loan.since else ""
+    since += f", for {_run(loan.facts())}" if loan.stamp else ""
     snapshot = f"snapshot {loan.snapshot_id}" if loan.snapshot_id else "an unknown snapshot"
     if guard.part == HOLDER:
         owner = loan.source_name or loan.source_id or "another VM"
@@ -151,3 +156,25 @@ def _message(operation: str, guard: Guard, vm: Vm, loan: Loan) -> str:
         f"{operation} of {vm.name!r}: its disk {loan.alias!r} as in {snapshot} is attached to"
         f" {loan.holder_name!r} ({plugged}{since})."
     )
+
+
+def _run(facts: Mapping[str, Any]) -> str:
+    return f"run {facts['run_id']} of owner {facts['owner']}"
+
+
+def wait_line(vm: str, violations: Sequence[Mapping[str, Any]], left: float) -> str:
+    """What a wait is for, in a line.
+
+    :param vm: Name of the VM that something is to be done to.
+    :param violations: As the module returns them.
+    :param left: Seconds until the wait ends at the latest.
+    """
+    causes = dict.fromkeys(_cause(one["evidence"]) for one in violations)
+    return f"{vm}: waiting until {' and '.join(causes)}; {left:.0f} s left at the most"
+
+
+def _cause(facts: Mapping[str, Any]) -> str:
+    source = facts["source_vm_name"] or facts["source_vm_id"] or "another VM"
+    run = _run(facts) if facts["run_id"] else "no known run"
+    since = f", since {facts['since']}" if facts["since"] else ""
+    return f"the backup of {source} on {facts['holder_name']} is over ({run}{since})"

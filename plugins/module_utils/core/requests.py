@@ -99,8 +99,12 @@ class OverviewRequest:
 
 @dataclass(frozen=True)
 class GuardRequest:
-    """May these operations be done to a VM now?"""
+    """May these operations be done to a VM now?
+
+    ``waited``: seconds that earlier calls of the same wait took.
+    """
 
     vm: str
     operations: tuple[str, ...]
     fail: bool = True
+    waited: float = 0.0

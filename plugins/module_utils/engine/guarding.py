@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import evidence, guard
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    evidence,
+    guard,
+    stamp,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     Refused,
     WaitTimeout,
@@ -20,6 +24,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     Attachment,
     DiskId,
     Event,
+    Snapshot,
     SnapshotId,
     Vm,
     VmId,
@@ -116,7 +121,8 @@ def _loan(engine: EnginePort, holder: Vm, attachment: Attachment) -> Loan | None
     held = facts.holding(engine, holder, attachment, events)
     if not held.is_disk_snapshot:
         return None
-    source_id, source_name = _source(engine, holder, held)
+    snapshot, source_name = _source(engine, holder, held)
+    known = snapshot is not None and snapshot.id == held.snapshot_id
     standing_events = evidence.attach_events(events, attachment.vm_id, held.names)
     return Loan(
         disk_id=held.disk_id,
@@ -125,10 +131,11 @@ def _loan(engine: EnginePort, holder: Vm, attachment: Attachment) -> Loan | None
         evidence=held.evidence,
         holder_id=holder.id,
         holder_name=holder.name,
-        source_id=source_id,
+        source_id=snapshot.vm_id if snapshot else None,
         source_name=source_name,
         plugged=attachment.active,
         since=_since(standing_events, held.snapshot_id),
+        stamp=stamp.parse(snapshot.description) if snapshot and known else None,
     )
 
 
@@ -139,13 +146,17 @@ def _since(events: list[Event], snapshot_id: SnapshotId | None) -> datetime | No
 
 def _source(
     engine: EnginePort, holder: Vm, held: evidence.Holding
-) -> tuple[VmId | None, str | None]:
-    """The owner, through any snapshot of the disk: all of a disk's snapshots are one VM's."""
-    for snapshot_id in held.candidates:
+) -> tuple[Snapshot | None, str | None]:
+    """A snapshot of the owner and their name, through any of the disk: all of a disk's are one VM's.
+
+    It is the one that is attached, where that is known and still there.
+    """
+    first = [held.snapshot_id] if held.snapshot_id else []
+    for snapshot_id in dict.fromkeys([*first, *held.candidates]):
         found = engine.snapshot(holder.id, snapshot_id)
         if found is not None and found.vm_id is not None:
             source = engine.vm(found.vm_id)
-            return found.vm_id, source.name if source is not None else None
+            return found, source.name if source is not None else None
     return None, None
 
 
@@ -184,7 +195,7 @@ class VmGuard(Look):
             "holds": [loan.facts() for loan in now.holds],
             "lent": [loan.facts() for loan in now.lent],
             "unseen": list(now.unseen),
-            "waited_seconds": round(waited, 1),
+            "waited_seconds": round(self._request.waited + waited, 1),
         }
 
     def _error(self, violations: list[Violation], result: dict[str, Any]) -> Refused | WaitTimeout:

@@ -219,6 +219,7 @@ GUARD: Spec = {
     "wait": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 3600},
     "poll_interval": {"type": "int", "default": 10},
+    "waited": {"type": "float", "default": 0.0},
 }
 
 
@@ -226,7 +227,8 @@ def guard_request(params: Params) -> GuardRequest:
     """Read the options of ``vm_guard``."""
     if not params["operations"]:
         raise InvalidRequest("The list of operations is empty.")
-    return GuardRequest(params["vm"], tuple(dict.fromkeys(params["operations"])), params["fail"])
+    operations = tuple(dict.fromkeys(params["operations"]))
+    return GuardRequest(params["vm"], operations, params["fail"], params["waited"])
 
 
 OVF: Spec = {

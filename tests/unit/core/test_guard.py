@@ -17,7 +17,7 @@ from support.guarded import SOURCE as SOURCE_PART
 from support.guarded import UNPLUGGED as UNPLUGGED_WORD
 from unit.samples import APPLIANCE, DISKS, SNAPSHOTS, SOURCE
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import guard, rules
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import guard, rules, stamp
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.guard import (
     Loan,
     Standing,
@@ -72,6 +72,8 @@ def test_each_loan_is_named() -> None:
         "source_vm_name": "web01",
         "plugged": True,
         "since": "2026-11-23T01:02:03+00:00",
+        "owner": None,
+        "run_id": None,
     }
     assert second.evidence["since"] is None
 
@@ -104,3 +106,30 @@ def test_operations_are_judged_one_by_one(
     assert {one.evidence["operation"] for one in together} <= set(operations)
     if not holds and not lent:
         assert together == []
+
+
+STAMP = stamp.make("site", "4f0c2a91d7be", datetime(2026, 11, 24, tzinfo=UTC))
+
+
+def test_whose_backup_it_is() -> None:
+    since = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
+    ours = replace(PLUGGED, since=since, stamp=STAMP)
+    found = guard.check(["export"], Standing(APPLIANCE, holds=(ours, replace(ours, alias="data"))))
+    assert (
+        "(plugged, since 2026-11-23T01:02:03+00:00, for run 4f0c2a91d7be of owner site)"
+        in found[0].message
+    )
+    assert guard.wait_line("appliance", [one.facts() for one in found], 7199.6) == (
+        "appliance: waiting until the backup of web01 on appliance is over (run 4f0c2a91d7be of owner site,"
+        " since 2026-11-23T01:02:03+00:00); 7200 s left at the most"
+    )
+
+
+def test_a_wait_for_what_nobody_knows() -> None:
+    strange = replace(PLUGGED, source_name=None)
+    unknown = replace(strange, source_id=None, holder_name="other")
+    found = guard.check(["remove"], Standing(SOURCE, lent=(strange, unknown)))
+    assert guard.wait_line("web01", [one.facts() for one in found], 1) == (
+        f"web01: waiting until the backup of {SOURCE.id} on appliance is over (no known run) and the backup of"
+        " another VM on other is over (no known run); 1 s left at the most"
+    )
