@@ -72,6 +72,22 @@ options:
       - warn
       - refuse
     default: warn
+  vm_id:
+    description:
+      - Id that the engine has for the appliance. It must be the UUID that the firmware of this machine shows. So an inventory whose
+        host leads to another machine is noticed before a disk is attached. Not compared if empty.
+    type: str
+    default: ""
+  identity:
+    description:
+      - How the machine is compared with O(vm_id). V(compare) fails if it is another, and warns if it shows no UUID. V(require)
+        fails in both cases. V(ignore) does not compare.
+    type: str
+    choices:
+      - compare
+      - require
+      - ignore
+    default: compare
 extends_documentation_fragment:
   - ovirt_community.backup.attributes.info_module
 seealso:
@@ -169,6 +185,11 @@ kernel:
   returned: success
   type: str
   sample: 5.14.0-503.el9.x86_64
+machine_id:
+  description: UUID that the firmware of this machine shows. Empty if it shows none.
+  returned: success
+  type: str
+  sample: 0c9b2c32-6c6e-44f3-8f0e-35a0d5a3f001
 root:
   description: Whether the task runs as root.
   returned: success

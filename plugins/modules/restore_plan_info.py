@@ -100,6 +100,21 @@ options:
       - Whether to look what the user of O(auth) may do. A permit that is missing is a problem.
     type: bool
     default: true
+  machine_id:
+    description:
+      - UUID that the firmware of the appliance's host shows, as RV(ovirt_community.backup.restore_source_info#module:machine_id). It must be
+        the id of O(appliance), else the inventory's host is another machine. Not compared if it is not given.
+    type: str
+  identity:
+    description:
+      - How the two are compared. V(compare) makes another machine a problem, and warns if it shows no UUID. V(require) makes
+        both a problem. V(ignore) does not compare.
+    type: str
+    choices:
+      - compare
+      - require
+      - ignore
+    default: compare
 extends_documentation_fragment:
   - ovirt_community.backup.attributes.info_module
   - ovirt_community.backup.attributes.action_group

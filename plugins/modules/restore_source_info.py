@@ -114,6 +114,11 @@ notes:
   type: list
   elements: str
   sample: []
+machine_id:
+  description: UUID that the firmware of this machine shows. Empty if it shows none.
+  returned: success
+  type: str
+  sample: 0c9b2c32-6c6e-44f3-8f0e-35a0d5a3f001
 seconds:
   description: Seconds that the task took on the appliance.
   returned: success

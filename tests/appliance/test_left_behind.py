@@ -84,3 +84,17 @@ def test_a_disk_of_managed_block_storage_is_never_attached(site: Site) -> None:
     assert asked
     assert [path for path in asked if row["id"] in path] == []
     site.check_nothing_left()
+
+
+def test_a_host_that_is_not_the_appliance_gets_no_disk(site: Site) -> None:
+    """The inventory's host is one machine, and the VM that the engine is asked to attach to another."""
+    site.control.add_vm("backup02", status="up")
+    for play in (
+        site.back_up(vm_backup_unplugged="leave_out", vm_backup_appliance="backup02"),
+        site.back_up("--check", vm_backup_unplugged="leave_out", vm_backup_appliance="backup02"),
+    ):
+        assert play.ends() != 0
+        assert "This machine is not the appliance: the UUID of its system is" in play.text
+    assert [one.path for one in site.control.writes()] == []
+    assert site.sets() == []
+    site.check_nothing_left()

@@ -17,6 +17,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance i
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.preflight import (
     Preflight,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.system import System
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import preflight
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import Refused
 
@@ -109,3 +110,33 @@ def test_an_old_python() -> None:
     wanted = preflight.PreflightRequest("/r")
     assert [problem.check for problem in preflight.problems(wanted, facts)] == ["python"]
     assert preflight.problems(wanted, replace(facts, python="3.10.0rc1")) == ()
+
+
+@pytest.mark.parametrize("place", ["sys/class/dmi/id/product_uuid", "proc/device-tree/vm,uuid"])
+def test_the_machine_must_be_the_appliance(mounted: Path, tmp_path: Path, place: str) -> None:
+    """A host of the inventory that leads elsewhere is noticed before anything is attached."""
+    machine, other = (str(uuid.UUID(int=number)) for number in (7, 8))
+    file = tmp_path / place
+    file.parent.mkdir(parents=True)
+    file.write_bytes(machine.upper().encode() + (b"\0" if place.startswith("proc") else b"\n"))
+    system = System()
+    paths = replace(system.paths, proc=str(tmp_path / "proc"))
+    host = replace(system, sys=str(tmp_path / "sys"), paths=paths)
+    plan = Preflight(replace(request(mounted), vm_id=machine), host).plan()
+    assert plan.result["machine_id"] == machine
+    assert [text for text in plan.warnings if "appliance, VM" in text] == []
+    with pytest.raises(Refused, match="This machine is not the appliance") as caught:
+        Preflight(replace(request(mounted), vm_id=other), host).plan()
+    assert [one["check"] for one in caught.value.details["problems"]] == ["identity"]
+
+
+def test_a_machine_that_shows_no_uuid_is_told(mounted: Path, tmp_path: Path) -> None:
+    system = System()
+    paths = replace(system.paths, proc=str(tmp_path / "proc"))
+    host = replace(system, sys=str(tmp_path / "sys"), paths=paths)
+    asked = replace(request(mounted), vm_id=str(uuid.UUID(int=8)))
+    plan = Preflight(asked, host).plan()
+    assert plan.result["machine_id"] == ""
+    assert [text for text in plan.warnings if text.startswith("Nothing tells")] != []
+    with pytest.raises(Refused, match="Nothing tells whether this machine is the appliance"):
+        Preflight(replace(asked, identity="require"), host).plan()

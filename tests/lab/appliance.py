@@ -80,6 +80,26 @@ mount -n -t ext4 -o noatime "$SYSTEM" run/lab/system
 mount -n -t tmpfs -o mode=755,size=1m srv srv
 mkdir srv/backup
 if [ -n "$DISK" ]; then mount -n -t ext4 -o noatime "$DISK" srv/backup; fi
+# The firmware of a VM shows its id. A machine without that file gets one: its classes, and one more.
+if [ -n "$IDENTITY" ] && [ -e /sys/class/dmi/id/product_uuid ]; then
+  echo "$IDENTITY" > run/lab/product_uuid
+  mount -n --bind run/lab/product_uuid /sys/class/dmi/id/product_uuid
+elif [ -n "$IDENTITY" ]; then
+  mkdir own class
+  mount -n --bind /sys/class own
+  mount -n -t tmpfs -o mode=755,size=1m class class
+  for found in own/*; do
+    if [ "$found" = own/dmi ]; then continue; fi
+    mkdir "class/${found#own/}"
+    mount -n --bind "$found" "class/${found#own/}"
+  done
+  mkdir -p class/dmi/id
+  echo "$IDENTITY" > class/dmi/id/product_uuid
+  chmod 400 class/dmi/id/product_uuid
+  mount -n -o remount,ro class
+  mount -n --move class /sys/class
+  umount -n -l own
+fi
 for place in run srv dev; do mount -n --move "$place" "/$place"; done
 umount -n -l "$STAGE"
 # Below /run, since the stage itself may lie in one of these directories.
@@ -128,11 +148,14 @@ Subsystem sftp internal-sftp
 class Appliance:
     """One guest; `start` boots it, `stop` powers it off, its disks stay until `discard`."""
 
-    def __init__(self, root: Path, name: str, repository_size: int | None = None) -> None:
+    def __init__(
+        self, root: Path, name: str, repository_size: int | None = None, identity: str = ""
+    ) -> None:
         """Keep everything below root/<name>.
 
         repository_size: bytes of the container disk; None: no container disk, so that
         /srv/backup is an ordinary directory.
+        identity: what its firmware shows as the UUID of the system; empty: what this machine's does.
         """
         self.root = root.resolve()
         self.name = name
@@ -141,6 +164,7 @@ class Appliance:
         self.system = self.directory / "system.img"
         self.pid = 0
         self.port = 0
+        self.identity = identity
         self._repository_size = repository_size
         self._lock = threading.RLock()
         self._registry: Registry | None = None
@@ -312,6 +336,7 @@ class Appliance:
             "COPIED": " ".join(COPIED),
             "SYSTEM": disks[self.system],
             "DISK": disks.get(self.image, ""),
+            "IDENTITY": self.identity,
         }
         words = ["--mount", "--pid", "--uts", "--fork", "--kill-child", "--propagation", "private"]
         self._process = self._registry.spawn(

@@ -147,7 +147,7 @@ class Lab:
     def _register(self, vm: Vm, spec: VmSpec) -> None:
         """Give the VM something to run, as the tier has it."""
         if isinstance(self._hypervisor, LocalHypervisor) and spec.appliance:
-            appliance = Appliance(self.root / "appliances", vm.name, spec.repository_size)
+            appliance = Appliance(self.root / "appliances", vm.name, spec.repository_size, vm.id)
             appliance.discard()  # a new VM has nothing of an earlier one with its name
             self.appliances[vm.id] = appliance
             self._hypervisor.register_appliance(vm.id, appliance)
@@ -166,7 +166,7 @@ class Lab:
             raise HostFailure("only on tier guest do VMs run something")
         if vm.id not in self.guests:
             directory = self.root / "appliances" / vm.name
-            self.guests[vm.id] = Linux(vm.name, self._hypervisor.image, directory)
+            self.guests[vm.id] = Linux(vm.name, self._hypervisor.image, directory, vm.id)
             self._hypervisor.register_guest(vm.id, self.guests[vm.id])
         return self.guests[vm.id]
 

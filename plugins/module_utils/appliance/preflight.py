@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+    identity,
     prepared,
     qemu,
 )
@@ -81,6 +82,7 @@ class Preflight:
             root=os.geteuid() == 0,
             leftovers=_leftovers(path),
             isolation=prepared.isolation_facts(self._host),
+            machine_id=identity.machine(self._host),
         )
 
 

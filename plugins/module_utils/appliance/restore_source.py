@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
     digest,
+    identity,
     qemu,
     repository,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.system import System
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
     catalogue,
     images,
@@ -41,9 +43,13 @@ if TYPE_CHECKING:
 class RestoreSource:
     """Choose a set, and prove that it can be restored."""
 
-    def __init__(self, request: restore_images.SourceRequest) -> None:
-        """Keep the request."""
+    def __init__(self, request: restore_images.SourceRequest, host: System | None = None) -> None:
+        """Keep the request.
+
+        :param host: The appliance; this machine by default.
+        """
         self._request = request
+        self._host = host or System()
 
     def plan(self) -> Plan:
         """Look; there is nothing to do.
@@ -65,6 +71,7 @@ class RestoreSource:
                 "disks": [disk.id for disk in chosen],
                 "verified": self._request.verify,
                 "notes": list(warnings),
+                "machine_id": identity.machine(self._host),
             },
             warnings=warnings,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import identity
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import Refused
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class PreflightRequest:
     :param require_zstd: Whether images are going to be compressed.
     :param isolation: What to do if attached disks are not isolated for sure: ``ignore``, ``warn``
         or ``refuse``.
+    :param vm_id: Id that the engine has for the appliance; empty: not compared.
+    :param identity: How the machine is compared with it, see :mod:`identity`.
     """
 
     repository: str
@@ -36,6 +39,8 @@ class PreflightRequest:
     reserve_bytes: int = 0
     require_zstd: bool = True
     isolation: str = "warn"
+    vm_id: str = ""
+    identity: str = identity.COMPARE
 
     @property
     def needed_bytes(self) -> int:
@@ -110,6 +115,7 @@ class ApplianceFacts:
     root: bool
     leftovers: Leftovers
     isolation: IsolationFacts = IsolationFacts()
+    machine_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,7 @@ def facts_dict(facts: ApplianceFacts) -> dict[str, Any]:
 def problems(request: PreflightRequest, facts: ApplianceFacts) -> tuple[Problem, ...]:
     """Every problem, so that one run tells them all."""
     return (
+        *_identity(request, facts, fatal=True),
         *_repository(request, facts.repository),
         *_qemu_img(request, facts.qemu_img),
         *_system(facts),
@@ -142,7 +149,10 @@ def problems(request: PreflightRequest, facts: ApplianceFacts) -> tuple[Problem,
 
 def warnings(request: PreflightRequest, facts: ApplianceFacts) -> tuple[str, ...]:
     """What a backup can do in spite of."""
-    found = doubts(facts.isolation) if request.isolation == "warn" else ()
+    found = [
+        *_identity(request, facts, fatal=False),
+        *(doubts(facts.isolation) if request.isolation == "warn" else ()),
+    ]
     return tuple(f"{problem.message} {problem.remedy}" for problem in found)
 
 
@@ -183,6 +193,15 @@ def check(request: PreflightRequest, facts: ApplianceFacts) -> None:
             "facts": facts_dict(facts),
         },
     )
+
+
+def _identity(
+    request: PreflightRequest, facts: ApplianceFacts, *, fatal: bool
+) -> tuple[Problem, ...]:
+    found = identity.doubt(facts.machine_id, request.vm_id, request.identity)
+    if found is None or found.fatal is not fatal:
+        return ()
+    return (Problem("identity", found.message, found.remedy),)
 
 
 def _repository(request: PreflightRequest, facts: RepositoryFacts) -> Iterator[Problem]:

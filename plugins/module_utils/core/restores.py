@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    identity,
     losses,
     permissions,
     restore_images,
@@ -89,6 +90,7 @@ class RestoreRequest:
     :param what: :data:`VM`, or :data:`DISKS` for disks alone.
     :param disks: Ids of the disks that are wanted; none means all.
     :param vm: Where disks alone are to be attached; may be empty.
+    :param machine_id: What the firmware of the appliance's host shows, see :mod:`identity`; None: not compared.
     """
 
     appliance: str
@@ -100,6 +102,8 @@ class RestoreRequest:
     vm: str = ""
     wishes: Wishes = field(default_factory=Wishes)
     check_permissions: bool = True
+    machine_id: str | None = None
+    identity: str = identity.COMPARE
 
 
 @dataclass(frozen=True)
@@ -358,6 +362,7 @@ def _problems(
 ) -> Iterator[str]:
     for violation in rules.appliance_ready(target.appliance):
         yield f"{violation.message} {violation.rule.remedy}"
+    yield from _identity(request, target, fatal=True)
     if request.what == VM:
         yield from _vm_problems(request, target)
         yield from _network_problems(request, configuration, target)
@@ -368,6 +373,15 @@ def _problems(
         yield from _space_problems(_pairs(request, configuration), target.begun, domains)
     lacking = missing_permits(request, target, domains, configuration.custom_properties)
     yield from permissions.problems(lacking)
+
+
+def _identity(request: RestoreRequest, target: Target, *, fatal: bool) -> Iterator[str]:
+    """Whether the host of the inventory is the appliance."""
+    if request.machine_id is None:
+        return
+    found = identity.doubt(request.machine_id, target.appliance.id, request.identity)
+    if found is not None and found.fatal is fatal:
+        yield f"{found.message} {found.remedy}"
 
 
 def _vm_problems(request: RestoreRequest, target: Target) -> Iterator[str]:
@@ -518,6 +532,7 @@ def _warnings(
     target: Target,
     found: Mapping[str, Any],
 ) -> Iterator[str]:
+    yield from _identity(request, target, fatal=False)
     for disk in found["left_out"]:
         yield f"Disk {disk['alias']!r} will not be restored: {disk['reason']}."
     if request.manifest.consistency.level in ("inconsistent", "crash"):

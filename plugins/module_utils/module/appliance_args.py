@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
     arrival,
+    identity,
     takeover,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
@@ -68,6 +69,8 @@ PREFLIGHT: Spec = {
     "format": {"type": "str", "default": "qcow2", "choices": list(FORMATS)},
     "compression": {"type": "str", "default": "none", "choices": list(COMPRESSIONS)},
     "isolation": {"type": "str", "default": "warn", "choices": list(ISOLATION)},
+    "vm_id": {"type": "str", "default": ""},
+    "identity": {"type": "str", "default": identity.COMPARE, "choices": list(identity.MODES)},
 }
 
 RELEASE: Spec = {

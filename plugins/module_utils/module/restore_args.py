@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
     arrival,
+    identity,
     restore_marks,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
@@ -91,6 +92,8 @@ PLAN: Spec = {
     "test": {"type": "bool", "default": False},
     "owner": {"type": "str", "default": "default"},
     "check_permissions": {"type": "bool", "default": True},
+    "machine_id": {"type": "str"},
+    "identity": {"type": "str", "default": identity.COMPARE, "choices": list(identity.MODES)},
 }
 
 _MARK: Spec = {
@@ -193,6 +196,8 @@ def plan_request(params: Params) -> RestoreRequest:
             keep_disk_ids=params["keep_disk_ids"],
         ),
         check_permissions=params["check_permissions"],
+        machine_id=params["machine_id"],
+        identity=params["identity"],
     )
 
 

@@ -38,9 +38,13 @@ while True:
 class Linux:
     """One guest's Linux. Its QEMU may come and go; `port` is where the running one listens."""
 
-    def __init__(self, name: str, image: Image, directory: Path) -> None:
-        """Keep how it is reached; known hosts and the like go to `directory`."""
+    def __init__(self, name: str, image: Image, directory: Path, identity: str = "") -> None:
+        """Keep how it is reached; known hosts and the like go to `directory`.
+
+        identity: the UUID of the system that its firmware would show, had it been made for this VM alone.
+        """
         self.name = name
+        self._identity = identity
         self.port = 0
         self.repository = False
         """Whether to mount what has the label of a repository, at every start."""
@@ -59,9 +63,18 @@ class Linux:
         # A resumed guest believes in the time of the saved state, and has its random numbers.
         script = (
             f"date -s @{time.time():.3f} >/dev/null; hostname {shlex.quote(self.name)}; "
+            f"{self._show_identity()}"
             "cat > /dev/urandom"
         )
         self._ssh([script], stdin=Path("/proc/sys/kernel/random/uuid").read_bytes() * 4)
+
+    def _show_identity(self) -> str:
+        """All guests are resumed from the state of one machine, so the file of the firmware is covered."""
+        if not self._identity:
+            return ""
+        shown, own = "/sys/class/dmi/id/product_uuid", "/run/product_uuid"
+        cover = f"echo {shlex.quote(self._identity)} > {own} && mount --bind {own} {shown}"
+        return f"if [ -e {shown} ] && [ ! -e {own} ]; then {cover}; fi; "
 
     def answers(self) -> bool:
         """Whether its SSH server says something."""

@@ -66,3 +66,24 @@ def test_facts_are_json() -> None:
     facts = preflight.facts_dict(replace(FIT, isolation=replace(SURE, loose=("/dev/sdc",))))
     assert facts["isolation"]["loose"] == ["/dev/sdc"]
     assert facts["isolation"]["altered"] == []
+
+
+@pytest.mark.parametrize(
+    ("machine", "mode", "problems", "warnings"),
+    [
+        ("vm-1", "compare", 0, 0),
+        ("vm-2", "compare", 1, 0),
+        ("", "compare", 0, 1),
+        ("", "require", 1, 0),
+        ("vm-2", "ignore", 0, 0),
+    ],
+)
+def test_the_machine_is_compared_with_the_appliance(
+    machine: str, mode: str, problems: int, warnings: int
+) -> None:
+    asked = PreflightRequest("/r", vm_id="vm-1", identity=mode)
+    facts = replace(FIT, machine_id=machine)
+    assert [one.check for one in preflight.problems(asked, facts)] == ["identity"] * problems
+    assert len(preflight.warnings(asked, facts)) == warnings
+    assert preflight.facts_dict(facts)["machine_id"] == machine
+    assert preflight.problems(PreflightRequest("/r"), facts) == ()

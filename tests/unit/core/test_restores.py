@@ -598,3 +598,22 @@ def test_sets_that_build_on_others_are_refused() -> None:
 def test_a_source_that_names_no_set(request_: restore_images.SourceRequest) -> None:
     with pytest.raises(InvalidRequest):
         restore_images.check_source(request_)
+
+
+@pytest.mark.parametrize(
+    ("machine", "mode", "problems", "warnings"),
+    [
+        (None, "require", 0, 0),
+        (APPLIANCE.id, "compare", 0, 0),
+        (SOURCE.id, "compare", 1, 0),
+        (SOURCE.id, "ignore", 0, 0),
+        ("", "compare", 0, 1),
+        ("", "require", 1, 0),
+    ],
+)
+def test_the_machine_that_writes_is_the_appliance(
+    machine: str | None, mode: str, problems: int, warnings: int
+) -> None:
+    found, said = result(replace(REQUEST, machine_id=machine, identity=mode), TARGET)
+    assert len(found["problems"]) == problems
+    assert len([one for one in said if one.startswith("Nothing tells whether")]) == warnings
