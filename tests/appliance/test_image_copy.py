@@ -668,6 +668,38 @@ def test_an_image_that_differs_gets_no_name(
         os.close(fd)
 
 
+@pytest.mark.parametrize("fmt", ["qcow2", "raw"])
+def test_the_proof_reads_the_disk_and_not_the_memory_of_what_was_written(
+    appliance: LoopAppliance, repository: Path, disk_id: str, fmt: str
+) -> None:
+    content = os.urandom(2 * MIB)
+    appliance.plug(content, 2 * MIB, disk_id)
+    container = appliance.file(b"", 64 * MIB)
+    run("mke2fs", "-q", "-F", "-t", "ext4", container)
+    appliance.mount(appliance.attach(container), repository)
+    image = repository / "image"
+    source = appliance.file(content, 2 * MIB)
+    run("qemu-img", "convert", "-f", "raw", "-O", fmt, source, image)
+    with (
+        device.claimed(appliance.host, ImageRequest(disk_id, 2 * MIB, str(image))) as claim,
+        image.open("r+b") as file,
+    ):
+        os.fsync(file.fileno())
+        stored = qemu.Stored(str(image), file.fileno(), fmt, image.stat().st_size)
+        qemu.prove(qemu.locate(), claim, stored)
+        # One bit goes bad on the disk, below the file system; the page cache is as it was.
+        where = container.read_bytes().index(content[MIB : MIB + 4096])
+        with container.open("r+b") as disk:
+            disk.seek(where)
+            disk.write(bytes([content[MIB] ^ 1]))
+            os.fsync(disk.fileno())
+        before = image.read_bytes()
+        assert content[MIB : MIB + 4096] in before
+        with pytest.raises(ImageMismatch):
+            qemu.prove(qemu.locate(), claim, stored)
+        assert image.read_bytes() != before
+
+
 def test_without_qemu_img(
     appliance: LoopAppliance,
     repository: Path,

@@ -132,6 +132,15 @@ def sync_directory(path: str) -> None:
         os.close(fd)
 
 
+def forget(*descriptors: int) -> None:
+    """Drop from the page cache what is there of files, so that the next reader asks the storage.
+
+    What was not yet written to the storage stays: flush it before.
+    """
+    for fd in descriptors:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def free_bytes(path: str) -> int:
     """Bytes that may still be written to the file system of an existing path."""
     status = os.statvfs(path)

@@ -158,7 +158,7 @@ class ImageCopy:
             self._meter.passed(image.size)
             files.publish(part)
             verified = clock.monotonic()
-            _forget(claim.fd, part.fd)
+            files.forget(claim.fd, part.fd)  # a backup passes once
             seconds = {
                 "copying": _rounded(copied - start),
                 "verifying": _rounded(verified - copied),
@@ -208,12 +208,6 @@ def _sync(part: files.Part, size: int) -> None:
         os.fsync(part.fd)
     except OSError as exc:
         raise files.write_fault(part.dest, size, exc) from exc
-
-
-def _forget(*descriptors: int) -> None:
-    """A backup passes once: leave the page cache to others."""
-    for fd in descriptors:
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _rounded(seconds: float) -> float:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import digest
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.files import (
     Part,
+    forget,
     space_for,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.process import (
@@ -107,13 +108,15 @@ def prove(qemu_img: str, claim: Claim, stored: Stored, tell: Tell | None = None)
     """Prove an image equal to its device, and hash both, in one pass over each.
 
     The comparison and the hash of the device read the same pages at about the same time, so the
-    storage delivers them once. A raw image's hash is itself the comparison.
+    storage delivers them once. A raw image's hash is itself the comparison. What the page cache has
+    of the image is dropped before: it may be what was written, and not what is on the disk.
 
     :param tell: Is told how many bytes of the device are done.
     :raises ImageMismatch: They differ.
     :raises DeviceLost: The device could not be read to its end.
     """
     stop = Event()
+    forget(stored.fd)
     # Before the threads: see Process.
     compare = _compare(qemu_img, claim, stored)
 

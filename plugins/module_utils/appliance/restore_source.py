@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
     digest,
+    files,
     identity,
     qemu,
     repository,
@@ -217,6 +218,7 @@ def check_hash(path: str, disk: manifest.Disk, fd: int) -> None:
     :raises ImageError: They could not be read.
     """
     target = f"{path}/{disk.file}"
+    files.forget(fd)
     try:
         found = digest.sha256(fd, disk.file_size, Event())
     except digest.ShortReadError as exc:

@@ -335,6 +335,7 @@ def _read(found: Sequence[_Image], request: verify.VerifyRequest, stack: ExitSta
     Programs are started before threads: see :class:`process.Process`.
     """
     qemu_img = qemu.locate()
+    files.forget(*(image.fd for image in found))  # the disk is asked, not the memory
     for image in found:
         _check(qemu_img, image)
     for image in found:
@@ -390,7 +391,7 @@ def _conclude(image: _Image, file: Future[str], content: Future[str] | None) -> 
         findings.undecided.append(f"{disk.file} cannot be read: {why}")
         return
     verify.content(disk, outcome, said, seen, findings)
-    os.posix_fadvise(image.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    files.forget(image.fd)
 
 
 def _write(work: _Work, record: verification.Record) -> None:
