@@ -163,7 +163,7 @@ class ContainerDisk:
         programs.must(self._host, ["udevadm", "settle"])
 
     def _directory(self, step: container_disk.MakeDirectory) -> None:
-        os.makedirs(os.path.dirname(step.path), 0o755, exist_ok=True)
+        files.make_directories(os.path.dirname(step.path), 0o755)
         files.make_directory(step.path)
 
     def _add_line(self, step: container_disk.AddLine) -> None:

@@ -9,7 +9,7 @@ import errno
 import fcntl
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -80,15 +80,20 @@ def publish(found: Part) -> None:
 def write_whole(path: str, data: bytes, mode: int) -> None:
     """Write a small file atomically and durably, replacing what is there.
 
+    A file that is replaced keeps its mode and its owner. A new one gets exactly this mode, whatever
+    the umask is that the login came with: ``/etc/fstab`` has to stay readable to everybody.
+
     :raises NoSpace: The file system is full.
     :raises ImageError: It cannot be written.
     """
     temporary = f"{path}.tmp"
     try:
-        fd = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode
-        )
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)  # of a run that died: neither its content nor its owner is ours
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(temporary, flags, 0o600)
         with os.fdopen(fd, "wb") as file:
+            _dress(fd, path, mode)
             file.write(data)
             file.flush()
             os.fsync(fd)
@@ -98,6 +103,34 @@ def write_whole(path: str, data: bytes, mode: int) -> None:
         if os.path.lexists(temporary):
             os.unlink(temporary)
         raise write_fault(path, len(data), exc) from exc
+
+
+def _dress(fd: int, path: str, mode: int) -> None:
+    """Give a new file the mode and owner of the one that it replaces, or this mode if there is none."""
+    try:
+        old = os.lstat(path)
+    except FileNotFoundError:
+        old = None
+    if old and stat.S_ISREG(old.st_mode):
+        new = os.fstat(fd)
+        if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):  # NFS may refuse even to repeat it
+            os.fchown(fd, old.st_uid, old.st_gid)
+        mode = stat.S_IMODE(old.st_mode)
+    os.fchmod(fd, mode)
+
+
+def make_directories(path: str, mode: int) -> None:
+    """Make a directory and those above it, each with exactly this mode; those that exist stay.
+
+    :raises OSError: One cannot be made.
+    """
+    missing = []
+    while path and not os.path.lexists(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for one in reversed(missing):
+        os.mkdir(one, 0o700)
+        os.chmod(one, mode)
 
 
 def make_directory(path: str) -> None:

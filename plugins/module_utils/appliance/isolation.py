@@ -193,7 +193,7 @@ class Isolation:
 
     def _write(self, step: Write) -> None:
         path = self._path(step.path)
-        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+        files.make_directories(os.path.dirname(path), 0o755)
         files.write_whole(path, step.text.encode("utf-8", "surrogateescape"), _MODE)
 
     def _list(self, step: ListVolumes) -> None:
