@@ -170,6 +170,14 @@ left:
   type: list
   elements: dict
   sample: []
+losses:
+  description:
+    - What the engine's import did not bring, and the engine refused to put right afterwards. The form is that of
+      RV(ovirt_community.backup.restore_plan_info#module:losses).
+  returned: success
+  type: list
+  elements: dict
+  sample: []
 seconds:
   description: Seconds that the task took.
   returned: success

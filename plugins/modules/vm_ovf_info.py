@@ -94,7 +94,9 @@ snapshot:
 ovf:
   description:
     - The OVF document. It has whole GiB for the sizes of disks, and no storage domains.
-    - It may hold secrets, such as a password for the guest. C(no_log) keeps it out of the log.
+    - It is followed by one processing instruction, which readers of XML pass over, with what the configuration lacks or
+      garbles. That is what cloud-init gets, the shares of the CPU, and whether a guest agent has answered.
+    - It may hold secrets, such as scripts and keys for the guest, and what its TPM holds. C(no_log) keeps it out of the log.
   returned: success
   type: str
   sample: <?xml version="1.0" encoding="UTF-8"?><ovf:Envelope ...

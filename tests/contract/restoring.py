@@ -102,4 +102,6 @@ class Restore:
         if plan["state"] != "finished":
             self.vm(plan, "prepared", engine=used)
             self.disks(plan, "prepared", engine=used)
-        return {**plan, "orders": plan["disks"], **self.vm(plan, engine=used)}
+        made = self.vm(plan, engine=used)
+        lost = [*plan["losses"], *made["losses"]]
+        return {**plan, "orders": plan["disks"], **made, "losses": lost}

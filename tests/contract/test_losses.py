@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from contract.restoring import Restore
@@ -17,6 +19,13 @@ from support.restorable import facts_of
 from support.scene import engine_of
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import manifest
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    EnginePermission,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import OvfRequest
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.waiting import Deadline
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.looking import VmOvf
+from ansible_collections.ovirt_community.backup.plugins.module_utils.module.clock import SystemClock
 from lab.lab import Lab
 from lab.model import Disk, Settings, Vm
 from lab.world import DiskSpec, VmSpec
@@ -50,8 +59,18 @@ class Scene(Restore):
         return {disk.alias: disk for disk in found}
 
     def read(self) -> None:
-        """Take the set anew."""
-        self.ovf = self.engine.ovf(self.engine.vms_named("shop01")[0].id, None) or ""
+        """Take the set anew, as the module does."""
+        vm_id = self.engine.vms_named("shop01")[0].id
+        made = self.engine.create_snapshot(vm_id, f"set {uuid4()}", None, False, "c")
+        Deadline(SystemClock(), 5.0, 0.02).wait_for(
+            lambda: self.engine.snapshot(vm_id, made.id),
+            lambda one: one is not None and one.status == "ok",
+            what="snapshot",
+            describe=str,
+        )
+        request = OvfRequest("shop01", made.id)
+        read = VmOvf(self.engine, SystemClock(), self.patience, request).plan()
+        self.ovf = read.result["ovf"]
         self.found = manifest.from_dict(facts_of(self.lab, "shop01", self.ovf))
 
 
@@ -133,3 +152,104 @@ def test_discards_are_passed_on_where_the_storage_takes_them(
     [made, *_rest] = scene.lab.world.attachments_of(scene.lab.vm(str(plan["name"])).id)
     assert made.pass_discard is kept
     assert ("pass_discard" in kinds(plan, "shop01_system")) is not kept
+
+
+# ----- the VM -------------------------------------------------------------------------------------
+
+SCRIPT = "#cloud-config\nruncmd:\n  - printf 'a\\nb'\n\t- \"x & y ?>\"\n<!DOCTYPE x>\n"
+ALWAYS = ["engine"]
+CLOUD_INIT = {
+    "host_name": "shop",
+    "user_name": "root",
+    "authorized_ssh_keys": "ssh-rsa AAA one\nssh-rsa BBB two",
+    "custom_script": SCRIPT,
+    "cloud_init_network_protocol": "openstack_metadata",
+    "regenerate_ssh_keys": "true",
+}
+
+
+def test_what_the_engine_garbles_is_put_right_after_the_import(scene: Scene) -> None:
+    scene.shop.initialization = dict(CLOUD_INIT)
+    scene.shop.cpu_shares = 512
+    scene.read()
+    assert "&amp;#10;" in scene.ovf, "as the engine writes it"
+    plan = scene.restore()
+    new = scene.lab.vm(str(plan["name"]))
+    assert new.initialization == CLOUD_INIT
+    assert new.cpu_shares == 512
+    assert kinds(plan, "VM") == ALWAYS
+    assert not scene.vm(scene.plan())["changed"]
+
+
+def test_a_set_that_has_only_the_engines_text_says_so(scene: Scene) -> None:
+    scene.shop.initialization = dict(CLOUD_INIT)
+    scene.shop.cpu_shares = 512
+    scene.read()
+    scene.ovf = scene.ovf.partition("<?ovirt_community.backup")[0]
+    plan = scene.plan()
+    assert {"cloud_init", "cpu_shares"} <= set(kinds(plan, "VM"))
+
+
+def test_a_password_is_named_and_never_sent_back(scene: Scene) -> None:
+    scene.shop.initialization = {**CLOUD_INIT, "root_password": "secret"}
+    scene.read()
+    assert "secret" not in scene.ovf
+    plan = scene.plan()
+    assert any("root_password" in one["lost"] for one in plan["losses"])
+    made = scene.restore()
+    assert "root_password" not in scene.lab.vm(str(made["name"])).initialization
+
+
+def test_an_unplugged_card_comes_back_unplugged(scene: Scene) -> None:
+    scene.shop.nics[0].plugged = False
+    scene.read()
+    plan = scene.restore()
+    assert not scene.lab.vm(str(plan["name"])).nics[0].plugged
+    assert kinds(plan, "VM") == ALWAYS
+    assert kinds(plan, "card nic1") == []
+
+
+def test_it_is_put_right_before_a_test_is_started(scene: Scene) -> None:
+    scene.shop.nics[0].plugged = False
+    scene.read()
+    plan = scene.plan(test=True)
+    scene.disks(plan, "prepared")
+    assert scene.vm(plan, "tested")["vm"]["status"] == "up"
+    assert not scene.lab.vm(plan["name"]).nics[0].plugged
+    assert not scene.vm(plan, "tested")["changed"]
+    scene.vm(plan, "absent")
+
+
+def test_what_the_engine_refuses_to_put_right_is_named_and_ends_nothing(scene: Scene) -> None:
+    scene.shop.nics[0].plugged = False
+    scene.shop.cpu_shares = 512
+    scene.read()
+    plan = scene.plan()
+    scene.disks(plan, "prepared")
+
+    class Strict:
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+            if name in ("unplug_card", "change_vm"):
+                return self.refuse
+            return getattr(scene.engine, name)
+
+        def refuse(self, *_args: object) -> None:
+            raise EnginePermission("The user may not.", details={"status": 403})
+
+    engine: Any = Strict()
+    result = scene.vm(plan, engine=engine)
+    assert [one["kind"] for one in result["losses"]] == ["unplugged", "cpu_shares"]
+    assert all("The user may not" in one["lost"] for one in result["losses"])
+    assert scene.plan()["state"] == "finished"
+
+
+def test_what_no_import_takes_over_is_named_before_it(scene: Scene) -> None:
+    scene.shop.external = {"tpm": "dHBt", "nvram": "bnZyYW0="}
+    scene.read()
+    plan = scene.plan()
+    found = {one["kind"]: one for one in plan["losses"]}
+    assert {"tpm", "nvram", "engine", "disk_ids"} <= set(found)
+    assert "BitLocker" in found["tpm"]["do"]
+    assert "shop01_system, shop01_data" in found["disk_ids"]["lost"]
+    alone = scene.plan(what="disks", disks=(scene.found.disks[0].id,))
+    assert [one["kind"] for one in alone["losses"]] == ["disk_ids"]

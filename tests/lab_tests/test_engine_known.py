@@ -248,8 +248,8 @@ def test_paths_and_methods_are_those_of_a_real_engine() -> None:
             "disks",
             "<disk><name>n</name><provisioned_size>1048576</provisioned_size><format>raw</format>"
             "<storage_domains><storage_domain><name>data1</name></storage_domain></storage_domains>"
-            "<wipe_after_delete>true</wipe_after_delete></disk>",
-            "POST /disks with wipe_after_delete",
+            "<propagate_errors>true</propagate_errors></disk>",
+            "POST /disks with propagate_errors",
         ),
         (
             "PUT",

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.ovf import OvfDisk
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.ovf import (
+        Configuration,
+        OvfDisk,
+    )
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,83 @@ class Loss:
     subject: str
     lost: str
     do: str
+
+
+def refused(kind: str, subject: str, message: str) -> Loss:
+    """What was to be put right after the import, and was not."""
+    return Loss(
+        kind,
+        subject,
+        f"{_REFUSED[kind]}: {message.rstrip('.')}",
+        "Put it right in the web interface before the VM is started.",
+    )
+
+
+_REFUSED = {
+    "unplugged": "it was unplugged and is plugged",
+    "cloud_init": "what cloud-init gets was not put right",
+    "cpu_shares": "the shares of the CPU were not put right",
+}
+
+
+def of_vm(was: Configuration) -> Iterator[Loss]:
+    """What a VM does not get back, by what its configuration has."""
+    for kind in dict.fromkeys(was.external):
+        if kind in _EXTERNAL:
+            yield Loss(kind, "VM", *_EXTERNAL[kind])
+    yield from _initialization(was)
+    if was.beside is None:
+        yield Loss(
+            "cpu_shares",
+            "VM",
+            "the shares of its CPU become 0: the set does not have them",
+            "Set them in the web interface if they were changed.",
+        )
+    if was.addressed:
+        yield Loss(
+            "addresses",
+            "VM",
+            "its devices may get other PCI and drive addresses",
+            "Look at names in the guest that follow from them, such as those of network cards.",
+        )
+    yield Loss(
+        "engine",
+        "VM",
+        "tags, permissions, affinity groups and labels, quota, NUMA nodes, CPU profile and icon are not in a set",
+        "Give it those that it had in the web interface.",
+    )
+
+
+_EXTERNAL = {
+    "tpm": (
+        "what its TPM holds is lost: the engine does not take it over",
+        "Have the recovery key of an encrypted disk (BitLocker, LUKS with systemd-cryptenroll) ready before"
+        " it is started, and enrol the TPM again.",
+    ),
+    "nvram": (
+        "its UEFI variables are lost, such as boot entries and own keys of Secure Boot: the engine does"
+        " not take them over",
+        "If it does not boot, choose the boot loader in the UEFI menu, and make the entry again.",
+    ),
+}
+
+
+def _initialization(was: Configuration) -> Iterator[Loss]:
+    beside = was.beside
+    if beside is None and was.initialized:
+        yield Loss(
+            "cloud_init",
+            "VM",
+            "what cloud-init gets is garbled: the engine's configuration has each newline as the text &#10;",
+            "Put it right in the web interface before the VM is started.",
+        )
+    for name in beside.unreadable if beside else ():
+        yield Loss(
+            "cloud_init",
+            "VM",
+            f"{name} of cloud-init or sysprep: the engine does not tell it",
+            "Set it in the web interface before the VM is started, if the guest still needs it.",
+        )
 
 
 def of_disk(was: OvfDisk, order: Mapping[str, Any]) -> Iterator[Loss]:
@@ -80,14 +160,24 @@ def _allocation(was: OvfDisk, order: Mapping[str, Any]) -> Loss:
     )
 
 
-def of_ids(orders: Sequence[Mapping[str, Any]]) -> Iterator[Loss]:
-    """The ids of disks, and with them the serial numbers that the guest sees."""
+def of_ids(orders: Sequence[Mapping[str, Any]], guest: str) -> Iterator[Loss]:
+    """The ids of disks, and with them the serial numbers that the guest sees.
+
+    :param guest: The engine's word for the operating system.
+    """
     new = [str(order["alias"]) for order in orders if not order["keep_id"]]
-    if new:
-        yield Loss(
-            "disk_ids",
-            "disks",
-            f"new ids, and so new serial numbers: {', '.join(new)}. Ids are kept only where the originals are gone",
-            "A Linux guest that knows its disks by serial number or in an LVM devices file (EL 9 and later) needs a"
-            " hand before it starts; the guide of the restore says how.",
+    if not new:
+        return
+    if guest.startswith("windows"):
+        do = "Look whether Windows holds a disk offline."
+    else:
+        do = (
+            "A Linux guest that knows its disks by serial number or in an LVM devices file (EL 9 and later) needs"
+            " vgimportdevices, or a hand at its first start; the guide of the restore says how."
         )
+    yield Loss(
+        "disk_ids",
+        "disks",
+        f"new ids, and so new serial numbers: {', '.join(new)}. Ids are kept only where the originals are gone",
+        do,
+    )

@@ -202,6 +202,15 @@ class Plugging:
 
 
 @dataclass(frozen=True)
+class Card:
+    """A network card of a VM."""
+
+    id: str
+    name: str
+    plugged: bool
+
+
+@dataclass(frozen=True)
 class Attachment:
     """A disk held by a VM. The engine does not say whether it is a disk snapshot."""
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 from xml.dom.minidom import Document, Element, Node, parseString
 from xml.parsers.expat import ExpatError
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import extras
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import OvfInvalid
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Nic:
     mac: str
     network: str
     profile: str
+    plugged: bool = True
 
     @property
     def connection(self) -> str:
@@ -89,7 +91,14 @@ class OvfDisk:
 
 @dataclass(frozen=True)
 class Configuration:
-    """What a restore needs to know of a VM."""
+    """What a restore needs to know of a VM.
+
+    :param os: The engine's word for its operating system.
+    :param external: Kinds of what the host keeps for it: ``tpm``, ``nvram``.
+    :param initialized: Whether cloud-init or sysprep gets something.
+    :param addressed: Whether its devices have addresses, as those of a VM that has run.
+    :param beside: What follows the configuration; None in sets of earlier releases.
+    """
 
     vm_id: str
     name: str
@@ -99,6 +108,11 @@ class Configuration:
     custom_properties: bool
     nics: tuple[Nic, ...]
     disks: tuple[OvfDisk, ...]
+    os: str = ""
+    external: tuple[str, ...] = ()
+    initialized: bool = False
+    addressed: bool = False
+    beside: extras.Extras | None = None
 
 
 def read(text: str) -> Configuration:
@@ -118,11 +132,27 @@ def read(text: str) -> Configuration:
         custom_properties=any(_text(content, name) for name in _PROPERTIES),
         nics=tuple(_nic(item) for item in _items(document, _NIC_ITEM)),
         disks=tuple(_disks(document)),
+        os=_text(system, "Description"),
+        external=tuple(_attribute(one, "kind") for one in _named(document, "VmExternalDataItem")),
+        initialized=any(_named(content, "VmInit")),
+        addressed=any(_text(one, "Address") for one in _named(document, "Item")),
+        beside=_beside(document),
     )
 
 
+def _beside(document: Document) -> extras.Extras | None:
+    """What an instruction outside of the root says."""
+    for node in document.childNodes:
+        if node.nodeType == Node.PROCESSING_INSTRUCTION_NODE and node.target == extras.TARGET:
+            try:
+                return extras.parse(node.data)
+            except ValueError as exc:
+                raise _invalid(f"is followed by what is not ours: {exc}") from exc
+    return None
+
+
 def for_import(text: str, connections: Mapping[str, str]) -> str:
-    """The configuration without disks and snapshots, its network cards connected anew.
+    """The configuration without disks, snapshots and what follows it, its network cards connected anew.
 
     :param connections: By the name of a card, ``network/profile``, ``network`` or nothing; cards
         that are not named stay as they are.
@@ -260,6 +290,7 @@ def _nic(item: Element) -> Nic:
         mac=_text(item, "MACAddress"),
         network=_text(item, "Connection"),
         profile=_text(item, "OtherResourceType"),
+        plugged=_text(item, "IsPlugged") != "false",
     )
 
 

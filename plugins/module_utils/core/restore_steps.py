@@ -289,6 +289,11 @@ class FinishDiskStep:
 
 
 @dataclass(frozen=True)
+class SettleVmStep:
+    """Put right what the engine's import garbles or leaves out."""
+
+
+@dataclass(frozen=True)
 class FinishVmStep:
     """Give the VM its own comment back: it is finished."""
 
@@ -487,8 +492,9 @@ def plan_vm(now: Situation, *, start: bool, test: bool = False) -> Plan:
             steps.append(MoveStep(order, one.disk.id, held))
     if test:
         if now.vm is None or steps or now.vm.status != "up":
-            steps.append(StartStep())
+            steps.extend([SettleVmStep(), StartStep()])
     else:
+        steps.append(SettleVmStep())
         steps.extend(FinishDiskStep(order, one.disk.id) for order, one in moved if one.half_made)
         steps.append(FinishVmStep())
         if start:
@@ -576,7 +582,7 @@ def _moved(order: DiskOrder, made: Made) -> dict[str, Any]:
 
 
 def _vm_result(vm: Vm | None, disks: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"vm": vm_facts(vm), "disks": disks, "removed": [], "left": []}
+    return {"vm": vm_facts(vm), "disks": disks, "removed": [], "left": [], "losses": []}
 
 
 def vm_facts(vm: Vm | None) -> dict[str, Any] | None:
@@ -613,6 +619,7 @@ def plan_absent(now: Situation) -> Plan:
             "disks": [],
             "removed": [one.disk.id for one in mine],
             "left": left,
+            "losses": [],
         },
         before={"vm": vm.id if vm else None, "disks": [one.disk.id for one in [*half, *early]]},
         after={"vm": None, "disks": [str(one["disk_id"]) for one in left]},

@@ -255,7 +255,7 @@ def result(
         "left_out": _left_out(request.manifest, configuration),
         "unfinished": [asdict(one) for one in target.unfinished],
     }
-    found["losses"] = [asdict(one) for one in _losses(pairs, found["disks"])]
+    found["losses"] = [asdict(one) for one in _losses(request, configuration, found["disks"])]
     found["problems"] = list(_problems(request, configuration, target, domains))
     return found, tuple(_warnings(request, configuration, target, found))
 
@@ -272,10 +272,15 @@ def _orders(
         yield {**wanted, "keep_id": pair.disk.id in free}
 
 
-def _losses(pairs: Sequence[_Pair], orders: Sequence[Mapping[str, Any]]) -> Iterator[losses.Loss]:
-    for pair, made in zip(pairs, orders):
-        yield from losses.of_disk(pair.device, made)
-    yield from losses.of_ids(orders)
+def _losses(
+    request: RestoreRequest, configuration: Configuration, orders: Sequence[Mapping[str, Any]]
+) -> Iterator[losses.Loss]:
+    devices = {one.disk_id: one for one in configuration.disks}
+    if request.what == VM:
+        yield from losses.of_vm(configuration)
+    yield from losses.of_ids(orders, configuration.os)
+    for one in orders:
+        yield from losses.of_disk(devices[one["disk_id"]], one)
 
 
 def _vm_facts(target: Target) -> dict[str, Any] | None:

@@ -5,10 +5,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.extras import (
+    FLAG,
+    HIDDEN,
+    NETWORKS,
+    PROTOCOL,
+    TEXTS,
+    Extras,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     Attachment,
+    Card,
     Cluster,
     Disk,
     DiskId,
@@ -26,8 +35,11 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.permis
     SYSTEM,
     Permission,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.sdk import types
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.sdk import SdkObject
 
 _OBJECTS = (
@@ -67,6 +79,35 @@ def vm(sdk: SdkObject) -> Vm:
         host_id=id_of(sdk.host),
         comment=sdk.comment or "",
     )
+
+
+def extras(sdk: SdkObject) -> Extras:
+    """What a ``types.Vm`` says beside its configuration. A password is shown as asterisks."""
+    told = sdk.initialization
+    texts = {name: word(getattr(told, name, None)) for name in TEXTS if name != FLAG}
+    texts[FLAG] = "true" if getattr(told, FLAG, None) else ""
+    hidden = [name for name in (*HIDDEN, NETWORKS) if getattr(told, name, None)]
+    return Extras(
+        initialization={name: text for name, text in texts.items() if text},
+        unreadable=tuple(hidden),
+        cpu_shares=int(sdk.cpu_shares or 0),
+        answered=bool(sdk.fqdn) or sdk.guest_operating_system is not None,
+    )
+
+
+def initialization(texts: Mapping[str, str]) -> SdkObject:
+    """A ``types.Initialization`` of texts."""
+    values: dict[str, Any] = dict(texts)
+    if PROTOCOL in texts:
+        values[PROTOCOL] = types.CloudInitNetworkProtocol(texts[PROTOCOL])
+    if FLAG in texts:
+        values[FLAG] = True
+    return types.Initialization(**values)
+
+
+def card(sdk: SdkObject) -> Card:
+    """Convert a ``types.Nic``."""
+    return Card(str(sdk.id), sdk.name or "", sdk.plugged is not False)
 
 
 def attachment(sdk: SdkObject, vm_id: VmId) -> Attachment:

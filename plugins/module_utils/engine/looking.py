@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
     arrival,
+    extras,
     overview,
     rules,
     stamp,
@@ -157,6 +158,9 @@ class VmOvf(Look):
                 hint="It has none while an image or the VM is locked, and none of a snapshot"
                 " whose configuration it lost. Try again later.",
             )
+        beside = self._engine.extras(vm.id)
+        if beside is not None:
+            ovf = extras.appended(ovf, beside)
         return Plan(
             result={
                 "vm": {"id": vm.id, "name": vm.name},

@@ -12,11 +12,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.extras import Extras
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
         Attachment,
         AttachSettings,
+        Card,
         Cluster,
         Disk,
         DiskId,
@@ -148,6 +150,18 @@ class EnginePort(Protocol):
 
     def comment_vm(self, vm_id: VmId, comment: str, *, delete_protected: bool) -> None:
         """Change a VM's comment, and whether it can be deleted, at once."""
+
+    def extras(self, vm_id: VmId) -> Extras | None:
+        """What of a VM is not in its configuration, as it is now; None if there is no such VM."""
+
+    def change_vm(self, vm_id: VmId, shares: int | None, texts: Mapping[str, str]) -> None:
+        """Change the weight of a VM's CPU, where it is given, and texts of cloud-init, where there are some."""
+
+    def cards(self, vm_id: VmId) -> list[Card]:
+        """The network cards of a VM."""
+
+    def unplug_card(self, vm_id: VmId, card_id: str) -> None:
+        """Take a network card out of a VM; it stays the VM's."""
 
     def remove_vm(self, vm_id: VmId, correlation_id: str) -> None:
         """Remove a VM. Its disks are detached, never removed with it."""

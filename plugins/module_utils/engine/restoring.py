@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Callable
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
     lookup,
+    losses,
     ovf,
     restore_marks,
     restore_steps,
@@ -32,7 +33,11 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     VmId,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import facts, granting
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import (
+    facts,
+    granting,
+    settling,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.base import (
     EngineOperation,
 )
@@ -519,7 +524,9 @@ class RestoredDisks(Restoring):
         if request.state == "present":
             return restore_steps.plan_handover(now)
         gone = restore_steps.plan_absent(replace(now, half_made=False))
-        facts_of_disks = {key: value for key, value in gone.result.items() if key != "vm"}
+        facts_of_disks = {
+            key: value for key, value in gone.result.items() if key not in ("vm", "losses")
+        }
         return replace(gone, result={**facts_of_disks, "images": []})
 
     def execute(self, plan: Plan) -> Mapping[str, Any]:
@@ -565,6 +572,7 @@ class RestoredVm(Restoring):
         self._request = request
         self._appliance: Vm | None = None
         self._place: Location | None = None
+        self._lost: list[losses.Loss] = []
 
     def plan(self) -> Plan:
         """Look at what there is, and decide.
@@ -619,7 +627,7 @@ class RestoredVm(Restoring):
             else:
                 self._step(step, appliance, vm, plan, deadline)
         last = engine.vm(vm.id) if vm else None
-        return {"vm": restore_steps.vm_facts(last)}
+        return {"vm": restore_steps.vm_facts(last), "losses": [asdict(one) for one in self._lost]}
 
     def _step(self, step: Any, appliance: Vm, vm: Vm, plan: Plan, deadline: Deadline) -> None:  # noqa: ANN401
         """Carry out a step on the VM that is there."""
@@ -628,6 +636,9 @@ class RestoredVm(Restoring):
         elif isinstance(step, restore_steps.MoveStep):
             self._only_own(vm, plan)
             self._move(step, appliance, vm, deadline)
+        elif isinstance(step, restore_steps.SettleVmStep):
+            was = ovf.read(self._request.ovf)
+            self._lost.extend(settling.settle(self._engine, vm, was, deadline))
         elif isinstance(step, restore_steps.FinishDiskStep):
             text = self._mark.done_text(step.order.disk_id)
             self._describe(step.disk_id, text, vm, deadline)

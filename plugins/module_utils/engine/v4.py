@@ -34,10 +34,11 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.sdk 
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.v4_restore import (
     RestoreCalls,
+    or_none,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
         Attachment,
@@ -104,7 +105,7 @@ class V4Engine(RestoreCalls):
     def vm(self, vm_id: VmId) -> Vm | None:
         """One VM, or None."""
         with translated(f"read VM {vm_id}"):
-            found = _or_none(self._vms.vm_service(vm_id).get)
+            found = or_none(self._vms.vm_service(vm_id).get)
         return None if found is None else convert.vm(found)
 
     def location(self, vm: Vm) -> Location:
@@ -122,20 +123,20 @@ class V4Engine(RestoreCalls):
     def attachment(self, vm_id: VmId, disk_id: DiskId) -> Attachment | None:
         """One disk of a VM, or None."""
         with translated(f"read disk {disk_id} of VM {vm_id}"):
-            found = _or_none(self._attachments(vm_id).attachment_service(disk_id).get)
+            found = or_none(self._attachments(vm_id).attachment_service(disk_id).get)
         return None if found is None else convert.attachment(found, vm_id)
 
     def disk(self, disk_id: DiskId) -> Disk | None:
         """A disk, or None."""
         with translated(f"read disk {disk_id}"):
-            found = _or_none(self._disks.disk_service(disk_id).get)
+            found = or_none(self._disks.disk_service(disk_id).get)
         return None if found is None else convert.disk(found)
 
     def layers(self, disk_id: DiskId) -> list[Layer]:
         """Frozen volumes of a disk; none if the disk is not there."""
         with translated(f"list the snapshots of disk {disk_id}"):
             service = self._disks.disk_service(disk_id).disk_snapshots_service()
-            found = _or_none(service.list) or []
+            found = or_none(service.list) or []
         layers = [convert.layer(one, disk_id) for one in found]
         return [one for one in layers if one.snapshot_id]
 
@@ -148,7 +149,7 @@ class V4Engine(RestoreCalls):
     def snapshot(self, vm_id: VmId, snapshot_id: SnapshotId) -> Snapshot | None:
         """One snapshot, or None."""
         with translated(f"read snapshot {snapshot_id}"):
-            found = _or_none(self._snapshots(vm_id).snapshot_service(snapshot_id).get)
+            found = or_none(self._snapshots(vm_id).snapshot_service(snapshot_id).get)
         return None if found is None else convert.snapshot(found)
 
     def snapshot_disks(self, vm_id: VmId, snapshot_id: SnapshotId) -> list[SnapshotDisk]:
@@ -215,7 +216,7 @@ class V4Engine(RestoreCalls):
         if snapshot_id is not None:
             service = service.snapshots_service().snapshot_service(snapshot_id)
         with translated(f"read the configuration of VM {vm_id}"):
-            found = _or_none(lambda: service.get(query=_CONTENT))
+            found = or_none(lambda: service.get(query=_CONTENT))
         initialization = None if found is None else found.initialization
         configuration = None if initialization is None else initialization.configuration
         return None if configuration is None else configuration.data
@@ -223,7 +224,7 @@ class V4Engine(RestoreCalls):
     def holders(self, disk_id: DiskId) -> list[VmId] | None:
         """VMs that have the disk. The engine tells administrators only (contract section 2.1)."""
         with translated(f"read who has disk {disk_id}"):
-            found = _or_none(lambda: self._disks.disk_service(disk_id).get(query=_CONTENT))
+            found = or_none(lambda: self._disks.disk_service(disk_id).get(query=_CONTENT))
         if found is None or found.vms is None:
             return None
         return [VmId(one.id) for one in found.vms]
@@ -249,7 +250,7 @@ class V4Engine(RestoreCalls):
         disks: list[DiskId] = []
         try:
             with translated(f"list the checkpoints of VM {vm_id}"):
-                for one in _or_none(service.list) or []:
+                for one in or_none(service.list) or []:
                     held = service.checkpoint_service(one.id).disks_service().list()
                     disks.extend(DiskId(disk.id) for disk in held)
         except EnginePermission:
@@ -294,13 +295,6 @@ class V4Engine(RestoreCalls):
 
     def _snapshots(self, vm_id: VmId) -> SdkObject:
         return self._vms.vm_service(vm_id).snapshots_service()
-
-
-def _or_none(call: Callable[[], SdkObject]) -> SdkObject:
-    try:
-        return call()
-    except ovirtsdk4.NotFoundError:
-        return None
 
 
 def _correlation(text: str) -> dict[str, str]:

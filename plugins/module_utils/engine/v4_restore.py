@@ -11,10 +11,17 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.engine impo
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.faults import (
     translated,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.sdk import types
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.sdk import (
+    ovirtsdk4,
+    types,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.extras import Extras
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+        Card,
         Cluster,
         Disk,
         DiskId,
@@ -124,6 +131,31 @@ class RestoreCalls:
         with translated(f"change VM {vm_id}"):
             self._vm_service(vm_id).update(change)
 
+    def extras(self, vm_id: VmId) -> Extras | None:
+        """What of a VM is not in its configuration; None if there is no such VM."""
+        with translated(f"read VM {vm_id}"):
+            found = or_none(self._vm_service(vm_id).get)
+        return None if found is None else convert.extras(found)
+
+    def change_vm(self, vm_id: VmId, shares: int | None, texts: Mapping[str, str]) -> None:
+        """Change what an import did not bring."""
+        order = types.Vm(cpu_shares=shares)
+        if texts:
+            order.initialization = convert.initialization(texts)
+        with translated(f"change VM {vm_id}"):
+            self._vm_service(vm_id).update(order)
+
+    def cards(self, vm_id: VmId) -> list[Card]:
+        """The network cards of a VM."""
+        with translated(f"list the network cards of VM {vm_id}"):
+            found = self._vm_service(vm_id).nics_service().list()
+        return [convert.card(one) for one in found]
+
+    def unplug_card(self, vm_id: VmId, card_id: str) -> None:
+        """Take a network card out of a VM."""
+        with translated(f"unplug a network card of VM {vm_id}"):
+            self._vm_service(vm_id).nics_service().nic_service(card_id).deactivate()
+
     def remove_vm(self, vm_id: VmId, correlation_id: str) -> None:
         """Remove a VM and keep its disks."""
         with translated(f"remove VM {vm_id}"):
@@ -147,6 +179,14 @@ class RestoreCalls:
 
     def _attachments_of(self, vm_id: VmId) -> SdkObject:
         return self._vm_service(vm_id).disk_attachments_service()
+
+
+def or_none(call: Callable[[], SdkObject]) -> SdkObject:
+    """What a read returns, None for what is not there."""
+    try:
+        return call()
+    except ovirtsdk4.NotFoundError:
+        return None
 
 
 def _correlation(text: str) -> dict[str, str]:

@@ -186,7 +186,11 @@ def _initialization(row: Vm) -> types.Initialization:
     again = given.pop("regenerate_ssh_keys", "false") == "true"
     if "root_password" in given:
         given["root_password"] = "******"
-    return types.Initialization(regenerate_ssh_keys=again, nic_configurations=[], **given)
+    protocol = given.pop("cloud_init_network_protocol", None)
+    value = types.Initialization(regenerate_ssh_keys=again, nic_configurations=[], **given)
+    if protocol is not None:
+        value.cloud_init_network_protocol = types.CloudInitNetworkProtocol(protocol)
+    return value
 
 
 def _own_volumes(call: Call, row: Vm) -> list[Volume]:

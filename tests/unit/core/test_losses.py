@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from unit.core.test_restores import DOMAIN, OVF, SET
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    extras,
     losses,
     ovf,
     restores,
@@ -60,7 +61,28 @@ def test_each_difference_of_a_disk_is_named_and_nothing_else(
 
 def test_new_ids_are_named_once_for_all_disks() -> None:
     orders = [{"alias": "a", "keep_id": False}, {"alias": "b", "keep_id": True}]
-    [loss] = losses.of_ids([*orders, {"alias": "c", "keep_id": False}])
+    [loss] = losses.of_ids([*orders, {"alias": "c", "keep_id": False}], "rhel_9x64")
     assert (loss.kind, loss.subject) == ("disk_ids", "disks")
     assert "new serial numbers: a, c." in loss.lost
-    assert list(losses.of_ids(orders[1:])) == []
+    assert "LVM devices file" in loss.do
+    assert list(losses.of_ids(orders[1:], "")) == []
+    [loss] = losses.of_ids(orders, "windows_2022")
+    assert "Windows" in loss.do
+
+
+def test_what_a_vm_loses_follows_its_configuration() -> None:
+    was = ovf.read(OVF)
+    assert [one.kind for one in losses.of_vm(was)] == ["cpu_shares", "engine"]
+    much = replace(was, external=("tpm", "new"), initialized=True, addressed=True)
+    assert [one.kind for one in losses.of_vm(much)] == [
+        *("tpm", "cloud_init", "cpu_shares", "addresses", "engine"),
+    ]
+    known = extras.Extras({}, ("root_password",), 0, False)
+    assert [one.kind for one in losses.of_vm(replace(much, beside=known))] == [
+        *("tpm", "cloud_init", "addresses", "engine"),
+    ]
+
+
+def test_what_was_refused() -> None:
+    found = losses.refused("cpu_shares", "VM", "You may not.")
+    assert found.lost == "the shares of the CPU were not put right: You may not"

@@ -346,8 +346,8 @@ def test_a_test_is_started_and_never_finished() -> None:
         type(step) for step in restore_steps.plan_vm(situation(held), start=False, test=True).steps
     ]
     assert kinds == [
-        *(restore_steps.ImportStep, restore_steps.TryStep),
-        *(restore_steps.MoveStep, restore_steps.StartStep),
+        *(restore_steps.ImportStep, restore_steps.TryStep, restore_steps.MoveStep),
+        *(restore_steps.SettleVmStep, restore_steps.StartStep),
     ]
     kept = situation(made(1, half_made=False), vm=APPLIANCE, half_made=False)
     with pytest.raises(Refused, match="restored to stay"):

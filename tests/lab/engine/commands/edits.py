@@ -22,6 +22,7 @@ from lab.model import Nic, Snapshot, Vm, new_id
 
 ADD = Wording("add", "VM")
 UPDATE = Wording("edit", "VM")
+UNPLUG_NIC = Wording("hot-unplug", "Interface")
 ADD_NIC = Wording("add", "Interface")
 
 
@@ -93,3 +94,11 @@ def add_nic(call: Call, vm: Vm, nic: Nic) -> None:
             raise refuse("NO_MACS")
         nic.mac = networks.next_mac(world)
         vm.nics.append(nic)
+
+
+def unplug_nic(call: Call, vm: Vm, nic: Nic) -> None:
+    """Take a network card out of a VM."""
+    world = call.world
+    with command(call.engine, UNPLUG_NIC), world.lock:
+        may.require(call, may.VM_NETWORK, may.vm_scopes(world, vm))
+        nic.plugged = False

@@ -168,7 +168,7 @@ def _initialization(given: types.Initialization | None) -> dict[str, str] | None
         return None
     told = {name: getattr(given, name) for name in INITIALIZATION}
     return {
-        name: str(value).lower() if isinstance(value, bool) else str(value)
+        name: str(value).lower() if isinstance(value, bool) else str(getattr(value, "value", value))
         for name, value in told.items()
         if value is not None
     }

@@ -79,6 +79,18 @@ def add_nic(call: Call, vm_id: str) -> Response:
         return created(call, _nic(call, vm, row))
 
 
+def deactivate(call: Call, vm_id: str, nic_id: str) -> Response:
+    """POST /vms/{id}/nics/{id}/deactivate: out of the VM, and still the VM's."""
+    carried_out(call, codec.read(call.request.body or b"<action/>", types.Action))
+    with call.world.lock:
+        vm = see_vm(call, vm_id)
+        row = next((one for one in vm.nics if one.id == nic_id), None)
+        if row is None:
+            raise not_found()
+    edits.unplug_nic(call, vm, row)
+    return codec.complete_action()
+
+
 def _profile(row: VnicProfile) -> Entity:
     value = types.VnicProfile(
         id=row.id,
@@ -122,6 +134,7 @@ ROUTES = (
     Route("GET", "vms/{}/nics", list_nics),
     Route("POST", "vms/{}/nics", add_nic),
     Route("GET", "vms/{}/nics/{}", get_nic),
+    Route("POST", "vms/{}/nics/{}/deactivate", deactivate),
     Route("GET", "vnicprofiles", list_profiles),
     Route("GET", "clusters/{}/networks", list_cluster_networks),
 )
