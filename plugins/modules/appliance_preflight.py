@@ -196,7 +196,9 @@ root:
   type: bool
   sample: true
 leftovers:
-  description: What runs that died left in the repository, at most 1000 of each. Nothing is removed.
+  description:
+    - What is not finished in the repository, at most 1000 of each. Nothing is removed.
+    - It may be of a run that is at work; M(ovirt_community.backup.backup_set_info) tells whose an unfinished set is.
   returned: success
   type: dict
   contains:

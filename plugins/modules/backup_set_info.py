@@ -213,6 +213,15 @@ sets:
         depth: files
         faults: []
         notes: []
+    unfinished:
+      description:
+        - Of an unfinished set, RV(ignore:owner) is who runs the backup that began it, as O(ovirt_community.backup.backup_plan_info#module:owner),
+          null if nothing tells. RV(ignore:quiet_seconds) is for how long nothing of it has changed, null if it changed in the future.
+          A run that is at work changes something every few seconds, unless it is attaching the disks or has lost its connection.
+        - Null for all other sets.
+      returned: success
+      type: dict
+      sample:
     manifest:
       description: The manifest, see C(docs/schema/manifest-1.schema.json). Null if there is none that can be read.
       returned: success and O(manifests=true)

@@ -66,6 +66,12 @@ def test_a_connection_that_is_lost_loses_nothing(site: Site) -> None:
     site.check_nothing_left()
 
 
+def unfinished(backup: Play) -> list[str]:
+    """The lines of the summary about unfinished sets."""
+    _before, found, after = backup.text.partition("Unfinished in the repository, so no backup:")
+    return re.findall(r"/srv/backup/\S+ \([^)]*\)", after.partition("TASK")[0]) if found else []
+
+
 def test_a_restart_of_the_appliance_begins_the_copy_anew(site: Site) -> None:
     backup = site.back_up()
     backup.until("db01: .* % of")
@@ -85,6 +91,7 @@ def test_an_appliance_that_stays_away_ends_the_wait(site: Site) -> None:
     site.control.status("backup01", "down")
     assert backup.ends() == 2
     assert re.search(r"cannot be reached any more: .*No answer from backup01 for \d", backup.text)
+    assert "Nothing tells which sets of the repository are unfinished: " in backup.text
     site.control.status("backup01", "up")
     site.check_nothing_left()
     assert site.sets() == []
@@ -101,6 +108,8 @@ def test_a_killed_copy_is_red_and_leaves_no_image(site: Site, name: str) -> None
     assert backup.ends() == 2
     expected = "signal 9" if name == "qemu-img" else "ended without a result"
     assert expected in backup.text
+    [said] = unfinished(backup)
+    assert re.search(r"/db01\..*Z\.\w+ \(this run, since 20", said)
     site.check_nothing_left()
     assert site.inside("find", "/srv/backup", "-name", "*.qcow2") == []
 
@@ -143,12 +152,19 @@ def test_a_copy_that_has_ended_meanwhile_is_taken_over(site: Site) -> None:
     run_id = killed(site)
     site.control.harm("backup01", slow=0)
     until(lambda: not site.inside("pgrep", "qemu-img"))
+    [directory] = site.inside("find", "/srv/backup", "-name", "unfinished.json", "-printf", "%h")
+    dead = directory.replace("/2", "/1").replace(run_id, "b0b")
+    site.inside("mkdir", dead)
+    site.inside("touch", "-d", "yesterday", dead)
     checked = site.back_up("--check", vm_backup_takeover_seconds=1)
     assert checked.ends() == 0, checked.text
+    assert any(f"(run {run_id} of owner default, since 20" in one for one in unfinished(checked))
     assert f"Run {run_id} was killed; its set would be finished." in checked.text
     backup = site.back_up(vm_backup_takeover_seconds=1)
     assert backup.ends() == 0, backup.text
     assert f"took over run {run_id}" in backup.text
+    [said] = unfinished(backup)
+    assert said.startswith(f"{dead} (run b0b of owner unknown, since 1"), "and not what is finished"
     [directory] = site.sets()
     site.check_whole(directory)
     site.check_nothing_left()
@@ -207,6 +223,7 @@ def test_a_run_that_lives_is_left_alone(site: Site) -> None:
     second = site.back_up(vm_backup_takeover_seconds=20)
     assert second.ends() == 2
     assert re.search(r"Run \w+ is at work on this VM\.", second.text)
+    assert unfinished(second) == [], "what it writes"
     site.control.harm("backup01", slow=0)
     assert first.ends() == 0, first.text
     [directory] = site.sets()

@@ -67,6 +67,7 @@ def test_sets_are_listed_by_vm_and_time(repository: Path) -> None:
         "parents": [],
         "protected": False,
         "verified": None,
+        "unfinished": None,
     }
     assert result["totals"] == {
         "vms": 2,

@@ -22,7 +22,14 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance i
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.backup_set import (
     PrepareSet,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import sets, takeover
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.repository import (
+    BackupSetInfo,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    catalogue,
+    sets,
+    takeover,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     BackupError,
     ImageError,
@@ -33,6 +40,7 @@ VM = str(uuid.uuid4())
 DISK = str(uuid.uuid4())
 WANTED = takeover.Wanted(datetime(2026, 11, 23, 2, tzinfo=UTC), {DISK: "a"}, ("unknown",))
 LEFT = takeover.Leftover(VM, "r1", "s1", "d", "ok", (DISK,)).facts()
+STAMP = "Backup by ovirt_community.backup [owner=anna run=r1 expires=2026-11-24T01:00:00Z]"
 
 
 @pytest.fixture
@@ -44,7 +52,7 @@ def place(repository: Path) -> Path:
         "started": "2026-11-23T01:00:00Z",
         "correlation_id": "r1",
         "vm": {"id": VM, "name": "web01"},
-        "snapshot": {"id": "s1"},
+        "snapshot": {"id": "s1", "description": STAMP},
         "consistency": "unknown",
         "evidence": [],
         "versions": {},
@@ -176,3 +184,27 @@ def test_no_record(repository: Path, place: Path) -> None:
     assert warnings == ()
     found, warnings = look(repository / "missing")
     assert found["take_over"] is None
+
+
+def listed(repository: Path) -> dict[str, Any]:
+    """The only set, as backup_set_info lists it."""
+    operation = BackupSetInfo(str(repository), catalogue.Filter(), manifests=False)
+    [found] = perform(operation, check_mode=False)[0]["sets"]
+    return dict(found["unfinished"])
+
+
+def test_who_left_a_set_and_for_how_long_nothing_changed(repository: Path, place: Path) -> None:
+    found = listed(repository)
+    assert found["owner"] == "anna"
+    assert 0 <= found["quiet_seconds"] < 60
+    for path in (place / unfinished.NAME, place):
+        os.utime(path, (time.time() - 3600,) * 2)
+    assert 3600 <= listed(repository)["quiet_seconds"] < 3660
+    (place / f"{DISK}.raw.part").touch()
+    assert listed(repository)["quiet_seconds"] < 60
+    os.utime(place / f"{DISK}.raw.part", (time.time() + 3600,) * 2)
+    assert listed(repository)["quiet_seconds"] is None
+    (place / unfinished.NAME).write_text("[]")
+    assert listed(repository)["owner"] is None
+    (place / unfinished.NAME).unlink()
+    assert listed(repository)["owner"] is None

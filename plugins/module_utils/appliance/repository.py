@@ -20,6 +20,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import unfinished
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Clock
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.pauses import looks
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
@@ -80,9 +81,10 @@ class BackupSetInfo:
 
         :raises InvalidRequest: There is no such repository.
         """
-        found = read(self._repository)
+        now = time.time()
+        found = read(self._repository, now)
         chosen = catalogue.choose_all(found.entries, self._wanted)
-        listed = [catalogue.facts(entry) for entry in chosen]
+        listed = [{**catalogue.facts(entry), "unfinished": _left(entry, now)} for entry in chosen]
         if self._manifests:
             for entry, facts in zip(chosen, listed):
                 facts["manifest"] = manifest.facts(entry.manifest) if entry.manifest else None
@@ -98,6 +100,12 @@ class BackupSetInfo:
     def execute(self, _plan: Plan) -> Mapping[str, Any]:
         """Nothing: a plan of this operation has no steps."""
         return {}
+
+
+def _left(entry: catalogue.Entry, now: float) -> dict[str, Any] | None:
+    if entry.state != catalogue.UNFINISHED:
+        return None
+    return unfinished.facts(entry.path, entry.seen.modified, now)
 
 
 def unread(found: catalogue.Catalogue) -> tuple[str, ...]:

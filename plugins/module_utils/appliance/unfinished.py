@@ -57,6 +57,22 @@ def read(path: str) -> tuple[takeover.Record, str]:
     return takeover.load(path, data)
 
 
+def facts(path: str, changed: float, now: float) -> dict[str, Any]:
+    """Who left a set unfinished, and for how long nothing of it has changed, as a module returns it.
+
+    A run that lives touches its record, or its images grow. A change in the future says nothing.
+
+    Args:
+        path: The set's directory.
+        changed: When anything of it changed last, seconds since 1970.
+        now: The time, in the same way.
+    """
+    owner = None
+    with suppress(BackupError, OSError):
+        owner = read(path)[0].owner
+    return {"owner": owner, "quiet_seconds": int(now - changed) if changed <= now else None}
+
+
 def touch(directories: Iterable[str]) -> None:
     """Show who watches that the runs of these sets live."""
     for directory in directories:

@@ -139,6 +139,12 @@ class Record:
         """The snapshot that it copies."""
         return str(self.facts["snapshot"]["id"])
 
+    @property
+    def owner(self) -> str | None:
+        """Who runs the backup that began it, by the stamp of its snapshot; None if there is no stamp."""
+        mark = stamp.parse(str(self.facts["snapshot"].get("description")))
+        return mark.owner if mark else None
+
     def request(self) -> sets.PrepareRequest:
         """What the set was prepared with."""
         vm = self.facts["vm"]

@@ -69,6 +69,12 @@ def record(run: str = "old") -> Record:
 WANTED = takeover.Wanted(NOW, dict.fromkeys(DISKS[:2], "a"), ("filesystem", "unknown"))
 
 
+def test_the_owner_is_that_of_the_snapshot() -> None:
+    assert record().owner is None
+    snapshot = {"id": "s", "description": stamp.make("awx", "old", NOW).text()}
+    assert replace(record(), facts={**facts(), "snapshot": snapshot}).owner == "awx"
+
+
 def test_only_other_runs_of_the_owner_are_leftovers() -> None:
     late = stamp.make("awx", "late", NOW + timedelta(hours=1))
     early = stamp.make("awx", "early", NOW)
