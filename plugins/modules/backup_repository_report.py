@@ -12,6 +12,8 @@ version_added: 0.1.0
 description:
   - Writes one HTML page that shows the VMs of a repository, their sets over time, sizes, verifications, and what needs a look,
     worst first.
+  - A VM that M(ovirt_community.backup.backup_vm) has recorded, and that has no set, is red. One that is retired is not overdue. Without any
+    record the page is not green.
   - Runs on the appliance, as root (C(become)).
   - The page needs no server, loads nothing and runs nothing. It is light or dark as the browser is. Names are shown as text,
     whatever they hold.
@@ -34,7 +36,7 @@ options:
     type: str
   overdue_hours:
     description:
-      - A VM is overdue if the data of its newest good set are older than this.
+      - A VM is overdue if the data of its newest good set are older than this, and it is not retired.
     type: float
     default: 26.0
   verify_days:
@@ -50,6 +52,7 @@ attributes:
     details:
       - The page says when it was made, so that one sees if nobody renews it. Each run writes it anew.
 seealso:
+  - module: ovirt_community.backup.backup_vm
   - module: ovirt_community.backup.backup_set_info
   - module: ovirt_community.backup.backup_set_verify
 """

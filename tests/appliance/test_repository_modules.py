@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = "web01.5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11/20261123T010000Z.4f0c2a91d7be"
 CONTENT = os.urandom(4096)
 MODULES = (
+    "backup_vm",
     "backup_set_info",
     "backup_set_verify",
     "backup_set_protection",
@@ -166,9 +167,14 @@ def test_playbooks(repository: Path, history: list[Path], tmp_path: Path) -> Non
     refused = play("prune", repository, home)
     assert refused.returncode != 0
     fetched = tmp_path / "backups.html"
+    names = {"backup_retire_vms": "new\n, wéb <01>", "backup_retire_reason": "sold"}
+    retired = play("retire", repository, home, "-e", json.dumps(names))
+    assert retired.returncode == 0, retired.stdout + retired.stderr
+    assert len(list(repository.glob("vms/*.json"))) == 2
     drawn = play("report", repository, home, "-e", f"backup_report_dest={fetched}")
     assert drawn.returncode == 0, drawn.stdout + drawn.stderr
     assert "<title>Backups on localhost</title>" in fetched.read_text(encoding="utf-8")
+    assert fetched.read_text(encoding="utf-8").count(": sold</li>") == 2
     (history[3] / "vm.ovf").unlink()
     red = play("verify", repository, home)
     assert red.returncode != 0

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
     files,
     repository,
+    sources,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
     catalogue,
@@ -66,7 +67,8 @@ class WriteReport:
         dest = _dest(self._request.dest)
         found = repository.read(self._request.repository, self._time())
         now = datetime.fromtimestamp(self._time(), timezone.utc).replace(microsecond=0)
-        drawn = picture.picture(found, self._request, now)
+        recorded = sources.read(self._request.repository)
+        drawn = picture.picture(found, self._request, now, recorded)
         data = page.render(drawn).encode("utf-8")
         problems = [naming.show_text(line) for line in drawn.problems()]
         known = {"path": dest, "problems": problems}

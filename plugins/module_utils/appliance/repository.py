@@ -28,6 +28,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
     manifest,
     naming,
     sets,
+    sources,
     verification,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
@@ -45,7 +46,7 @@ NAMES_LIMIT = 8192
 
 _LOOK_SECONDS = 1.0
 
-_OURS = (catalogue.PAGE, "lost+found")
+_OURS = (catalogue.PAGE, sources.DIRECTORY, "lost+found")
 
 _DECIDED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR})
 """Errors of an open that tell what is there: nothing, or something else than was asked for. All others only tell

@@ -22,6 +22,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.picture import (
     BAD,
     GOOD,
+    IDLE,
+    NOT_RECORDED,
     WARN,
     Picture,
     Vm,
@@ -39,7 +41,12 @@ _SETS_LIMIT = 400
 
 _STRANGERS_LIMIT = 200
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-_LEVELS = {BAD: ("✕", "Needs help"), WARN: ("!", "Have a look"), GOOD: ("✓", "Fine")}
+_LEVELS = {
+    BAD: ("✕", "Needs help"),
+    WARN: ("!", "Have a look"),
+    GOOD: ("✓", "Fine"),
+    IDLE: ("-", "Retired"),
+}
 _STATES = {
     catalogue.COMPLETE: (GOOD, "complete"),
     catalogue.UNFINISHED: ("idle", "unfinished"),
@@ -112,28 +119,44 @@ def _chip(kind: str, sign: str, words: str) -> str:
 
 
 def _header(found: Picture, title: str) -> Iterable[str]:
-    bad, warn = found.count(BAD), found.count(WARN)
-    if found.unread:
-        level, said = (
-            BAD,
-            f"{_many(len(found.unread), 'directory')} of sets could not be looked at.",
-        )
-    elif not found.vms:
-        level, said = WARN, "There is no backup set here."
-    elif bad:
-        level, said = BAD, f"{bad} of {_many(len(found.vms), 'VM')} without a recent good set."
-    elif warn:
-        level, said = (
-            WARN,
-            f"Every VM has a recent good set, but {_many(warn, 'VM')} should be looked at.",
-        )
-    else:
-        level, said = GOOD, "Every VM has a good, recent, verified set."
+    level, said = _sentence(found)
     yield "<header>"
     yield f"<h1>{title}</h1>"
     yield f"<p>{_text(found.request.repository)}, as of {_when(found.now)} UTC</p>"
     yield f'<p class="banner {level}">{_chip(level, *_LEVELS[level])} {said}</p>'
     yield "</header>"
+
+
+def _sentence(found: Picture) -> tuple[str, str]:
+    """The level of the whole, and what it comes to."""
+    if found.unread:
+        hidden = _many(len(found.unread), "directory")
+        return BAD, f"{hidden} of sets could not be looked at."
+    if found.recorded.faults:
+        return BAD, "Which VMs are to be backed up could not be looked at."
+    if not found.vms:
+        return WARN, "There is no backup set here."
+    return _of_vms(found)
+
+
+def _of_vms(found: Picture) -> tuple[str, str]:
+    """It is good only if all VMs are known that are to be backed up."""
+    bad, warn, idle = (found.count(level) for level in (BAD, WARN, IDLE))
+    if idle == len(found.vms):
+        return WARN, "Every VM here is retired."
+    known = found.recorded.there
+    unknown = "" if known else f" {NOT_RECORDED}"
+    every = "Every VM" if known else "Every VM with sets here"
+    if bad:
+        return (
+            BAD,
+            f"{bad} of {_many(len(found.vms) - idle, 'VM')} without a recent good set.{unknown}",
+        )
+    if warn:
+        looked = _many(warn, "VM")
+        return WARN, f"{every} has a recent good set, but {looked} should be looked at.{unknown}"
+    level = GOOD if known else WARN
+    return level, f"{every} has a good, recent, verified set.{unknown}"
 
 
 def _numbers(found: Picture) -> Iterable[str]:
@@ -171,7 +194,8 @@ def _head(name: str) -> str:
 
 
 def _row(vm: Vm, now: datetime, top: int) -> str:
-    said = "".join(f"<li>{_text(words)}</li>" for words in vm.words)
+    words = [*vm.words, *([vm.retired] if vm.retired else [])]
+    said = "".join(f"<li>{_text(one)}</li>" for one in words)
     share = round(100 * vm.bytes_stored / top) if top else 0
     cells = (
         f'<th scope="row"><a href="#vm-{vm.id}"><bdi>{_text(vm.name) or "(no name)"}</bdi></a></th>',
@@ -277,5 +301,6 @@ def _footer(found: Picture) -> Iterable[str]:
     yield (
         f"<footer><p>Overdue: no good set for more than {request.overdue_hours:g} hours. "
         f"Not verified: none found good for more than {request.verify_days:g} days. "
+        "Retired: not backed up any more on purpose, until a run backs it up again. "
         "Written by ovirt_community.backup; this page is as old as it says.</p></footer>"
     )

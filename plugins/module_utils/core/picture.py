@@ -21,10 +21,19 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.times 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.sources import (
+        Recorded,
+        Source,
+    )
+
 BAD = "bad"
 WARN = "warn"
 GOOD = "good"
-_ORDER = (BAD, WARN, GOOD)
+IDLE = "idle"
+_ORDER = (BAD, WARN, GOOD, IDLE)
+
+
+NOT_RECORDED = "Nothing is recorded here of which VMs are to be backed up; a backup records it."
 
 
 @dataclass(frozen=True)
@@ -47,11 +56,12 @@ class ReportRequest:
 class Vm:
     """One VM on the page.
 
-    :param entries: Its sets, oldest first.
+    :param entries: Its sets, oldest first; none if it is to be backed up, and never was.
     :param newest: Its newest good set of a certain time.
     :param verified: When one of its sets was last found good.
-    :param level: The worst that there is to say.
+    :param level: The worst that there is to say; ``IDLE`` if it is retired, and nothing is wrong with its sets.
     :param words: What there is to say, the worst first.
+    :param source: What is recorded of it; None if nothing is.
     """
 
     id: str
@@ -61,6 +71,15 @@ class Vm:
     verified: datetime | None = None
     level: str = GOOD
     words: list[str] = field(default_factory=list)
+    source: Source | None = None
+
+    @property
+    def retired(self) -> str:
+        """When and why it was retired; empty if it is not."""
+        if self.source is None or not self.source.retired:
+            return ""
+        why = f": {self.source.reason}" if self.source.reason else ""
+        return f"retired {self.source.retired}{why}"
 
     @property
     def bytes_stored(self) -> int:
@@ -75,18 +94,24 @@ class Vm:
 
 @dataclass(frozen=True)
 class Picture:
-    """Everything on the page."""
+    """Everything on the page.
+
+    :param recorded: Which VMs are to be backed up.
+    """
 
     request: ReportRequest
     now: datetime
     vms: tuple[Vm, ...]
     strangers: tuple[catalogue.Stranger, ...]
-    unread: tuple[catalogue.Stranger, ...] = ()
+    unread: tuple[catalogue.Stranger, ...]
+    recorded: Recorded
 
     def problems(self) -> list[str]:
         """What needs a look, a line each."""
         hidden = [f"{one.path} {one.reason}" for one in self.unread]
-        return hidden + [f"{vm.name}: {words}" for vm in self.vms for words in vm.words]
+        unknown = [] if self.recorded.there else [NOT_RECORDED]
+        said = [f"{vm.name}: {words}" for vm in self.vms for words in vm.words]
+        return [*hidden, *self.recorded.faults, *said, *unknown]
 
     def count(self, level: str) -> int:
         """How many VMs are on this level."""
@@ -102,23 +127,50 @@ def check_request(request: ReportRequest) -> None:
         raise InvalidRequest("overdue_hours and verify_days must be more than 0.")
 
 
-def picture(found: catalogue.Catalogue, request: ReportRequest, now: datetime) -> Picture:
-    """Look at a repository as a person would: what is wrong comes first."""
+def picture(
+    found: catalogue.Catalogue, request: ReportRequest, now: datetime, recorded: Recorded
+) -> Picture:
+    """Look at a repository as a person would: what is wrong comes first.
+
+    A VM that is retired, and has no set any more, is left out.
+    """
     by_id: dict[str, list[catalogue.Entry]] = {}
     for entry in found.entries:
         by_id.setdefault(entry.vm_id, []).append(entry)
-    vms = [_vm(vm_id, entries, request, now) for vm_id, entries in by_id.items()]
+    sources = {one.id: one for one in recorded.vms}
+    vms = [
+        _vm(vm_id, entries, sources.get(vm_id), request, now) for vm_id, entries in by_id.items()
+    ]
+    vms += [
+        _without_set(one, found) for one in recorded.vms if one.id not in by_id and not one.retired
+    ]
     vms.sort(key=lambda one: (_ORDER.index(one.level), one.name, one.id))
-    return Picture(request, now, tuple(vms), found.strangers, tuple(found.unread()))
+    return Picture(request, now, tuple(vms), found.strangers, tuple(found.unread()), recorded)
+
+
+def _without_set(source: Source, found: catalogue.Catalogue) -> Vm:
+    """A VM that is to be backed up, and of which no set is seen."""
+    vm = Vm(source.id, source.name, [], source=source)
+    if found.unread(source.id):
+        vm.say(BAD, "its sets could not be looked at")
+    else:
+        vm.say(BAD, f"no set, though it is to be backed up since {source.since}")
+    return vm
 
 
 def _vm(
-    vm_id: str, entries: Sequence[catalogue.Entry], request: ReportRequest, now: datetime
+    vm_id: str,
+    entries: Sequence[catalogue.Entry],
+    source: Source | None,
+    request: ReportRequest,
+    now: datetime,
 ) -> Vm:
     ordered = sorted(entries, key=lambda one: (one.time, one.run_id))
     good = [entry for entry in ordered if entry.is_good]
     counting = [entry for entry in good if entry.counts]
-    vm = Vm(vm_id, ordered[-1].title, ordered, counting[-1] if counting else None)
+    vm = Vm(vm_id, ordered[-1].title, ordered, counting[-1] if counting else None, source=source)
+    if vm.retired:
+        vm.level = IDLE
     records = [entry.verified for entry in good if entry.verified]
     # What is recorded for a time to come says nothing of how long ago it was.
     moments = [
@@ -140,7 +192,7 @@ def _judge_set(vm: Vm, entry: catalogue.Entry) -> None:
 def _judge(vm: Vm, request: ReportRequest, now: datetime) -> None:
     if vm.newest is None:
         vm.say(BAD, "no good set")
-    elif now - vm.newest.time > timedelta(hours=request.overdue_hours):
+    elif not vm.retired and now - vm.newest.time > timedelta(hours=request.overdue_hours):
         vm.say(BAD, f"overdue, the newest good set is {age(now - vm.newest.time)} old")
     for entry in vm.entries:
         _judge_set(vm, entry)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-TYPED = ("vms", "disks", "own_disks", "accept_consistency", "consistency")
+TYPED = ("vms", "disks", "own_disks", "accept_consistency", "consistency", "retired")
 """Options that hold names from a person, where they are lists of text. No such name has a line break."""
 
 _BETWEEN = re.compile(r"[,\r\n]")

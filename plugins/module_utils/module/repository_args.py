@@ -80,6 +80,13 @@ PROTECTION: Spec = {
     "reason": {"type": "str", "default": ""},
 }
 
+VM: Spec = {
+    "repository": _REPOSITORY,
+    "wanted": {"type": "list", "elements": "dict", "default": []},
+    "retired": {"type": "list", "elements": "str", "default": []},
+    "reason": {"type": "str", "default": ""},
+}
+
 REPORT: Spec = {
     "repository": _REPOSITORY,
     "dest": {"type": "path"},

@@ -28,13 +28,24 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.pictur
     check_request,
     picture,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.sources import (
+    Recorded,
+    Source,
+)
 
 NOW = datetime(2026, 11, 24, 1, tzinfo=UTC)
 REQUEST = ReportRequest("/srv/backup", "/srv/backup/index.html", "Backups")
 
 
-def build(*entries: catalogue.Entry, **more: Any) -> Picture:  # noqa: ANN401
-    return picture(catalogue.Catalogue("/srv/backup", entries, **more), REQUEST, NOW)
+THERE = Recorded(there=True)
+
+
+def build(
+    *entries: catalogue.Entry,
+    recorded: Recorded = THERE,
+    **more: Any,  # noqa: ANN401
+) -> Picture:
+    return picture(catalogue.Catalogue("/srv/backup", entries, **more), REQUEST, NOW, recorded)
 
 
 def entry(vm: int = 1, hours: int = 0, **changes: Any) -> catalogue.Entry:  # noqa: ANN401
@@ -114,7 +125,7 @@ def test_what_is_wrong_comes_first() -> None:
         "stale: last verified 54 days ago",
     ]
     request = replace(REQUEST, overdue_hours=20)
-    [vm] = picture(catalogue.Catalogue("/r", (fine,)), request, NOW).vms
+    [vm] = picture(catalogue.Catalogue("/r", (fine,)), request, NOW, THERE).vms
     assert vm.words == ["overdue, the newest good set is 23 hours old"]
 
 
@@ -123,7 +134,7 @@ def test_a_set_from_the_future_hides_no_overdue_vm_and_is_named() -> None:
     when = datetime(2026, 11, 20, 1, tzinfo=UTC)
     far = seen(1, 24 * 3650)
     found = catalogue.build("/srv/backup", [seen(1, -72), far], now=NOW)
-    drawn = picture(found, REQUEST, NOW)
+    drawn = picture(found, REQUEST, NOW, THERE)
     assert drawn.vms[0].newest
     assert drawn.vms[0].newest.time == when
     assert drawn.problems()[0] == "web01: overdue, the newest good set is 4 days old"
@@ -162,6 +173,68 @@ def test_what_could_not_be_looked_at_is_a_problem() -> None:
 )
 def test_the_first_sentence(entries: tuple[catalogue.Entry, ...], said: str) -> None:
     assert said in read(build(*entries)).text("p")
+
+
+DB = Source(uuid(2), "db01", "2026-11-20T01:00:00Z")
+GONE = Source(uuid(1), "web01", "2026-11-01T00:00:00Z", "2026-11-22T01:00:00Z", "<b>replaced</b>")
+
+
+def test_a_vm_without_a_set_is_red() -> None:
+    """Every VM has a recent good set, it was said, though this one had none."""
+    found = build(entry(verified=VERIFIED), recorded=replace(THERE, vms=(DB,)))
+    assert [(vm.name, vm.level) for vm in found.vms] == [("db01", "bad"), ("web01", "good")]
+    assert found.problems() == [
+        "db01: no set, though it is to be backed up since 2026-11-20T01:00:00Z"
+    ]
+    reader = read(found)
+    assert "1 of 2 VMs without a recent good set." in reader.text("p")
+    assert "db01" in reader.text("bdi")
+    found = build(entry(2, vm_name="db01", verified=VERIFIED), recorded=replace(THERE, vms=(DB,)))
+    assert found.problems() == []
+
+
+def test_sets_that_could_not_be_looked_at_are_not_missing() -> None:
+    dead = catalogue.Stranger(f"/srv/backup/db01.{DB.id}", "cannot be read: EIO", unread=True)
+    found = build(recorded=replace(THERE, vms=(DB,)), strangers=(dead,))
+    assert found.problems()[1:] == ["db01: its sets could not be looked at"]
+
+
+def test_a_retired_vm_is_not_overdue() -> None:
+    """It was red for ever."""
+    recorded = replace(THERE, vms=(GONE, replace(DB, retired="2026-11-22T01:00:00Z")))
+    old = entry(hours=-24 * 60, verified=VERIFIED)
+    found = build(old, entry(3, vm_name="app", verified=VERIFIED), recorded=recorded)
+    assert [(vm.name, vm.level) for vm in found.vms] == [("app", "good"), ("web01", "idle")]
+    assert found.problems() == []
+    reader = read(found)
+    assert "retired 2026-11-22T01:00:00Z: <b>replaced</b>" in reader.text("li")
+    assert "- Retired" in reader.text("span")
+    assert "Every VM has a good, recent, verified set." in reader.text("p")
+    found = build(old, recorded=replace(THERE, vms=(replace(GONE, reason=""),)))
+    assert "Every VM here is retired." in read(found).text("p")
+    assert read(found).text("li") == "retired 2026-11-22T01:00:00Z"
+
+
+def test_the_sets_of_a_retired_vm_are_looked_at_all_the_same() -> None:
+    lost = entry(hours=1, state="unreadable", reason="EIO.")
+    found = build(entry(state="corrupt", reason="x"), lost, recorded=replace(THERE, vms=(GONE,)))
+    assert found.vms[0].level == "bad"
+    assert found.vms[0].words[0] == "no good set"
+
+
+def test_who_is_to_be_backed_up_is_not_known() -> None:
+    """Then the page is never green."""
+    found = build(entry(verified=VERIFIED), recorded=Recorded())
+    said = "Nothing is recorded here of which VMs are to be backed up; a backup records it."
+    assert found.problems() == [said]
+    text = read(found).text("p")
+    assert f"Every VM with sets here has a good, recent, verified set. {said}" in text
+    assert "Have a look" in read(found).text("span")
+    found = build(entry(state="corrupt"), recorded=Recorded())
+    assert f"1 of 1 VM without a recent good set. {said}" in read(found).text("p")
+    found = build(entry(verified=VERIFIED), recorded=replace(THERE, faults=("/r/vms: EIO",)))
+    assert found.problems() == ["/r/vms: EIO"]
+    assert "Which VMs are to be backed up could not be looked at." in read(found).text("p")
 
 
 def test_everything_is_shown() -> None:
