@@ -26,6 +26,14 @@ from lab.lab import Lab
 from lab.world import BACKUP
 
 
+def statistics(output: str) -> dict[str, Any]:
+    """What a job would show, out of Ansible's output, which has it with ANSIBLE_SHOW_CUSTOM_STATS."""
+    _before, found, after = output.partition("\tRUN: ")
+    assert found, output
+    shown, _end = json.JSONDecoder().raw_decode(after)
+    return dict(shown)
+
+
 @dataclass
 class Play:
     """ansible-playbook at work."""
@@ -70,6 +78,8 @@ class Site:
     def __init__(self, lab: Lab, root: Path) -> None:
         self.lab = lab
         self.control = lab.control()
+        self.hosts = ["backup01"]
+        """Names in the inventory, all of them for the one appliance."""
         self._root = root
         self._runs: list[Play] = []
         found = lab.appliances[lab.vm("backup01").id]
@@ -91,7 +101,7 @@ class Site:
 
     def play(self, name: str, *args: str, **variables: object) -> Play:
         """Start a playbook of the collection."""
-        hosts = {"appliance": {"hosts": {"backup01": self.appliance.ssh_vars()}}}
+        hosts = {"appliance": {"hosts": {one: self.appliance.ssh_vars() for one in self.hosts}}}
         inventory = self._root / "inventory.json"
         inventory.write_text(json.dumps({"all": {"children": hosts}}), encoding="utf-8")
         output = self._root / f"run{len(self._runs)}.txt"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from appliance.loops import MIB
-from appliance.site import Play, Site, until
+from appliance.site import Play, Site, statistics, until
 
 from lab.lab import Lab
 from lab.model import Settings
@@ -116,11 +116,45 @@ def test_a_killed_copy_is_red_and_leaves_no_image(site: Site, name: str) -> None
 
 def test_a_quick_copy_shows_no_progress(site: Site) -> None:
     site.control.harm("backup01", slow=0)
-    backup = site.back_up("-v")
+    backup = site.back_up("-v", vm_backup_report=True)
     assert backup.ends() == 0, backup.text
     assert "% of" not in backup.text
+    recorded = site.inside("find", "/srv/backup/vms", "-type", "f", "-printf", "%f ")
+    assert recorded == [f"{site.lab.vm('db01').id}.json"], "the page knows whom to expect"
+    assert "does not know" not in backup.text
     assert "content_sha256" in backup.text, "results are shown"
     assert "Envelope" not in backup.text, "but no configuration"
+
+
+def test_statistics_have_every_host_and_say_what_was_a_check(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANSIBLE_SHOW_CUSTOM_STATS", "1")
+    site.control.harm("backup01", slow=0)
+    site.hosts = ["backup01", "backup02"]
+    checked = site.back_up("--check", vm_backup_appliance="backup01")
+    assert checked.ends() == 0, checked.text
+    found = statistics(checked.text)["vm_backup"]
+    assert sorted(found) == site.hosts
+    for said in found.values():
+        assert (said["ok"], said["check_mode"], said["failures"]) == (True, True, [])
+        assert [(one["vm"], one["check_mode"], one["path"]) for one in said["vms"]] == [
+            ("db01", True, "")
+        ]
+    site.hosts = ["backup01"]
+    done = site.back_up()
+    assert done.ends() == 0, done.text
+    [said] = statistics(done.text)["vm_backup"].values()
+    assert (said["ok"], said["check_mode"], said["vms"][0]["check_mode"]) == (True, False, False)
+    assert said["vms"][0]["path"].startswith(said["repository"])
+
+    site.control.status("backup01", "down")
+    lost = site.back_up()
+    assert lost.ends() == 2, lost.text
+    [said] = statistics(lost.text)["vm_backup"].values()
+    assert (said["ok"], said["vms"]) == (False, [])
+    assert said["failures"][0].startswith("The appliance cannot be reached: ")
+    site.control.status("backup01", "up")
 
 
 def killed(site: Site, slow: int = SLOW, **variables: object) -> str:
