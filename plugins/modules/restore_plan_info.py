@@ -221,6 +221,11 @@ nics:
     - name: nic1
       was: production/production
       will_be: isolated/isolated
+receiver:
+  description: The VM that disks alone are for, C(id) and C(name). Null if they are for none, or for a new VM.
+  returned: success
+  type: dict
+  sample:
 disks:
   description: The disks that are to be made, for M(ovirt_community.backup.restored_disks) and M(ovirt_community.backup.restored_vm).
   returned: success
@@ -233,7 +238,12 @@ disks:
       type: str
       sample: b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10
     alias:
-      description: Name of the disk.
+      description: Name of the new disk. That of the original, with C(what=disks) that and the time of the set.
+      returned: success
+      type: str
+      sample: web01_system-restored-20261123T010000Z
+    source_alias:
+      description: Name of the original.
       returned: success
       type: str
       sample: web01_system

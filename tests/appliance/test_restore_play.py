@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from appliance.loops import MIB
-from appliance.site import Play, Site, until
+from appliance.site import Play, Site, statistics, until
 from support.restored import compare
 
 from lab.engine.client import ApiClient
@@ -140,6 +140,33 @@ def test_check_mode_shows_the_whole_plan_and_what_is_missing(site: Site) -> None
         assert re.search(f"because   .*{said}", wanting.text), wanting.text
     after = site.world()
     assert rows(after) == rows(before)
+
+
+def test_a_disk_alone_is_named_with_who_has_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody was told which disk was made, and its name was that of the original beside it."""
+    monkeypatch.setenv("ANSIBLE_SHOW_CUSTOM_STATS", "1")
+    wanted = {
+        "vm_restore_vm": "shop01",
+        "vm_restore_disks": ["shop01_files"],
+        "vm_restore_attach_to": "shop01",
+        "vm_restore_auth": site.lab.auth(),
+    }
+    vm = site.lab.vm("shop01").id
+    before = {row["id"] for row in site.world()["disks"]}
+    for again in (False, True):
+        done = site.play("restore_disk", **wanted)
+        assert done.ends() == 0, done.text
+        [made] = [row for row in site.world()["disks"] if row["id"] not in before]
+        assert re.fullmatch(r"shop01_files-restored-\d+T\d+Z", made["alias"])
+        assert f"disk      {made['alias']}, of shop01_files: " in done.text
+        assert f"in data1, new id {made['id']}" in done.text
+        assert f"attached  to shop01 ({vm})" in done.text
+        assert ("OK, it was there already" in done.text) == again
+        [said] = statistics(done.text)["vm_restore"].values()
+        assert (said["ok"], said["check_mode"], said["was_there"]) == (True, False, again)
+        assert said["attached_to"] == {"id": vm, "name": "shop01"}
+        [disk] = said["disks"]
+        assert (disk["new_disk_id"], disk["alias"]) == (made["id"], made["alias"])
 
 
 def test_a_test_comes_up_and_goes_again(site: Site) -> None:

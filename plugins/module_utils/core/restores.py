@@ -53,6 +53,9 @@ EXTENT = 128 * 1024 * 1024
 NAME_LIMIT = 64
 """Characters of a VM's name that every engine takes."""
 
+ALIAS_LIMIT = 255
+"""Characters of a disk's name that every engine takes: its column ``disk_alias`` has no more."""
+
 _NO_CLUSTER = Cluster("", "", "")
 _NO_DOMAIN = Domain("", "", "", "")
 
@@ -182,9 +185,18 @@ def wanted_name(request: RestoreRequest) -> str:
     original = request.manifest.vm.name
     if request.wishes.keep_identity:
         return original
+    return _other_name(original, request, NAME_LIMIT)
+
+
+def disk_name(disk: Disk, request: RestoreRequest) -> str:
+    """The name of a new disk. One that is restored alone may meet its original, and has another name than that."""
+    return _other_name(disk.alias, request, ALIAS_LIMIT) if request.what == DISKS else disk.alias
+
+
+def _other_name(original: str, request: RestoreRequest, limit: int) -> str:
     when = request.manifest.started[:19].replace("-", "").replace(":", "")
     suffix = f"-{'test' if request.wishes.test else 'restored'}-{when}Z"
-    return original[: NAME_LIMIT - len(suffix)] + suffix
+    return original[: limit - len(suffix)] + suffix
 
 
 def restore_id(request: RestoreRequest) -> str:
@@ -251,6 +263,7 @@ def result(
             for nic in configuration.nics
         ],
         "disks": list(_orders(request, target, domains, pairs)),
+        "receiver": _receiver_facts(request, target),
         "required_bytes": sum(_needed(pair) for pair in pairs),
         "left_out": _left_out(request.manifest, configuration),
         "unfinished": [asdict(one) for one in target.unfinished],
@@ -269,7 +282,8 @@ def _orders(
     free = target.free_ids if request.wishes.keep_disk_ids else frozenset()
     for pair in pairs:
         wanted = order(pair.disk, pair.device, domains[pair.disk.id])
-        yield {**wanted, "keep_id": pair.disk.id in free}
+        names = {"alias": disk_name(pair.disk, request), "source_alias": pair.disk.alias}
+        yield {**wanted, **names, "keep_id": pair.disk.id in free}
 
 
 def _losses(
@@ -287,6 +301,12 @@ def _vm_facts(target: Target) -> dict[str, Any] | None:
     if target.namesake is None or target.state == TAKEN:
         return None
     return {"id": target.namesake.id, "name": target.namesake.name}
+
+
+def _receiver_facts(request: RestoreRequest, target: Target) -> dict[str, Any] | None:
+    if request.what != DISKS or target.receiver is None:
+        return None
+    return {"id": target.receiver.id, "name": target.receiver.name}
 
 
 def order(disk: Disk, device: OvfDisk, domain: Domain | None) -> dict[str, Any]:

@@ -268,6 +268,19 @@ def test_a_name_that_was_made_up_is_never_too_long(name: str) -> None:
     assert len(restores.wanted_name(request)) <= restores.NAME_LIMIT
 
 
+def test_a_disk_that_is_restored_alone_has_another_name_than_its_original() -> None:
+    alone = replace(REQUEST, what=restores.DISKS, vm="x")
+    found = result(alone, replace(TARGET, receiver=SOURCE))[0]
+    assert found["disks"][0]["alias"] == "web01_system-restored-20261123T010000Z"
+    assert found["disks"][0]["source_alias"] == "web01_system"
+    assert found["receiver"] == {"id": SOURCE.id, "name": SOURCE.name}
+    assert result(replace(alone, vm=""), TARGET)[0]["receiver"] is None
+    found = result(REQUEST, replace(TARGET, receiver=SOURCE))[0]
+    assert (found["disks"][0]["alias"], found["receiver"]) == ("web01_system", None)
+    disk = replace(SET.disks[0], alias="x" * 300)
+    assert len(restores.disk_name(disk, alone)) == restores.ALIAS_LIMIT
+
+
 def test_the_same_restore_has_the_same_name_and_no_other_has() -> None:
     others = [
         replace(REQUEST, owner="other"),
