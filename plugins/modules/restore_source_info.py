@@ -29,6 +29,7 @@ options:
   vm:
     description:
       - Name or id of the VM of which the newest good set is taken. With O(disks), a set is good if these disks are.
+      - A former name will do. All sets of the VM count, whatever it was called then, and RV(notes) says so.
       - A set whose time is not certain, such as one from the future, is never taken. Give its O(path).
     type: str
   before:
@@ -109,7 +110,7 @@ verified:
   type: bool
   sample: true
 notes:
-  description: Newer sets that were not taken, with the reasons, and what could not be looked at.
+  description: Newer sets that were not taken, with the reasons, what could not be looked at, and whether the VM had another name.
   returned: success
   type: list
   elements: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.r
     RestoreSource,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    extras,
     naming,
     ovf,
 )
@@ -207,3 +209,37 @@ def test_every_reader_has_the_same_limit(copied: Copied, character: str) -> None
 
 def test_the_configuration_that_is_too_large_is_larger_than_that() -> None:
     assert len(large("<Content>")) > ovf.SIZE_LIMIT
+
+
+def test_what_follows_the_configuration_is_stored_with_it(copied: Copied) -> None:
+    kept = extras.Extras({"custom_script": "a\n\tb ?> é"}, (), 512, answered=True)
+    copied.ovf = extras.appended(copied.ovf, kept)
+    perform(copied.finish(), check_mode=False)
+    source = SourceRequest(path=str(copied.path), verify=True)
+    assert ovf.read(RestoreSource(source).plan().result["ovf"]).beside == kept
+
+
+def test_what_holds_secrets_is_for_root_alone(copied: Copied) -> None:
+    """A configuration has keys of the guest and the contents of its TPM, and so has the record of an unfinished set."""
+    before = os.umask(0)
+    try:
+        prepared, _warnings = perform(copied.prepare(copied.ovf), check_mode=False)
+        perform(copied.finish(), check_mode=False)
+    finally:
+        os.umask(before)
+    directory = Path(prepared["path"])
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert (directory / "unfinished.json").stat().st_mode & 0o777 == 0o600
+    written = [one for one in copied.path.iterdir() if one.name != copied.image["file"]]
+    assert {one.name for one in written} >= {"vm.ovf", "README", "manifest.json"}
+    assert {one.stat().st_mode & 0o777 for one in written} == {0o600}
+
+
+def test_a_former_name_finds_the_newest_set_of_the_vm(repository: Path) -> None:
+    sets = stored.Repository(repository)
+    sets.add(name="old", run="r0")
+    newest = sets.add(when=stored.START + timedelta(days=1), name="new", run="r1")
+    source = SourceRequest(repository=str(repository), vm="old", verify=False)
+    found = RestoreSource(source).plan().result
+    assert found["set"]["path"] == str(newest)
+    assert any("is called 'new' in this set, not 'old'" in one for one in found["notes"])

@@ -95,7 +95,8 @@ class RestoreSource:
                 raise catalogue.unread_error(hidden[0]) from None
             raise
         passed = catalogue.passed_over(found.entries, entry, request.before)
-        return entry, (*(f"{one.path} {one.reason}." for one in hidden), *passed)
+        other = catalogue.other_name(entry, request.vm)
+        return entry, (*other, *(f"{one.path} {one.reason}." for one in hidden), *passed)
 
 
 def read_set(entry: catalogue.Entry, words: Sequence[str] = ()) -> tuple[manifest.Manifest, str]:

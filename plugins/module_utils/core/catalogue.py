@@ -445,6 +445,9 @@ def choose(
 ) -> Entry:
     """The set from which a VM would be restored: its newest good one of a certain time.
 
+    A name, also a former one, only says which VM is meant. All sets of that VM count, whatever it was called
+    then; :func:`other_name` tells.
+
     :param vm: Name or id.
     :param before: Only sets whose data are older than this.
     :param disks: Names or ids of the disks that are wanted, if not all: then a set is good if they are.
@@ -466,6 +469,7 @@ def choose(
             hint="Give the id.",
             details={"matches": ids},
         )
+    of_vm = [entry for entry in entries if entry.vm_id == ids[0]]
     usable = [one for one in of_vm if not one.doubt and has_good_disks(one, disks)]
     good = choose_all(usable, Filter(before=before, select=NEWEST))
     if not good:
@@ -479,6 +483,16 @@ def has_good_disks(entry: Entry, words: Sequence[str]) -> bool:
         return entry.is_good
     named = [disk for disk in entry.manifest.disks if {disk.id, disk.alias} & set(words)]
     return bool(named) and entry.has_good(disk.file for disk in named)
+
+
+def other_name(chosen: Entry, vm: str) -> list[str]:
+    """What a person should know where the name that was asked for is not the one in the set."""
+    if vm in (chosen.vm_id, chosen.vm_name):
+        return []
+    return [
+        f"The VM {chosen.vm_id} is called {chosen.title!r} in this set, not {vm!r}: it was renamed. All of its"
+        " sets were looked at. To restore an older one, give its path, or a time with before."
+    ]
 
 
 def passed_over(

@@ -126,7 +126,14 @@ def test_a_name_of_two_vms_is_refused() -> None:
 def test_a_vm_that_was_renamed_keeps_its_history() -> None:
     found = entries(seen(1, 0, "old"), seen(1, 1, "new"))
     assert catalogue.choose(found, "new").run_id == "r1"
-    assert catalogue.choose(found, "old").run_id == "r0"
+    former = catalogue.choose(found, "old")
+    assert former.run_id == "r1", "the newest of the VM, not of the name"
+    [note] = catalogue.other_name(former, "old")
+    assert f"The VM {uuid(1)} is called 'new' in this set, not 'old'" in note
+    assert catalogue.other_name(former, "new") == catalogue.other_name(former, uuid(1)) == []
+    earlier = catalogue.choose(found, "new", START + timedelta(hours=1))
+    assert earlier.run_id == "r0"
+    assert "is called 'old'" in catalogue.other_name(earlier, "new")[0]
     assert catalogue.choose(found, uuid(1)).run_id == "r1"
     newest = catalogue.choose_all(found, catalogue.Filter(select=catalogue.NEWEST))
     assert [one.vm_name for one in newest] == ["new"]
