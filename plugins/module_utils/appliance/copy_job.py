@@ -4,7 +4,7 @@
 """Work that outlives who asked for it: the operation behind ``disk_image_copy``, and its like.
 
 The copy is a process of its own. Below :attr:`Paths.jobs`, where root alone can write and which a
-restart empties, it has a directory with
+restart empties and each job that begins tidies, it has a directory with
 
 - ``alive``, which the process keeps locked: so nobody need believe a number that another process
   may have got since, and a death is seen at once;
@@ -17,15 +17,18 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import stat
+import time
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
     files,
     process,
+    scan,
     unfinished,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Host
@@ -49,6 +52,9 @@ _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 _TOUCH = 5.0
 """Seconds after which a follower shows again that its run lives."""
+
+_NAME = re.compile(r"[0-9a-f]{32}")
+"""How a job's directory is called."""
 
 _NOTHING: dict[str, Any] = {"images": []}
 
@@ -182,6 +188,7 @@ class Job(ABC):
 
     def _start(self) -> None:
         """Begin the job; it is alive when this returns."""
+        _tidy(self._host.paths.jobs)
         lock = self._note.renew()
         try:
             process.detach(self._work, self._note.path("log"), lock)
@@ -313,6 +320,19 @@ class Note:
         finally:
             os.close(fd)
 
+    def changed(self) -> float:
+        """When something was noted last: seconds since 1970, 0 if there is nothing."""
+        try:
+            return os.stat(self._directory).st_mtime
+        except OSError:
+            return 0.0
+
+    def remove(self) -> None:
+        """Forget the job. Whoever looks meanwhile finds none, and not half of one."""
+        with suppress(OSError):
+            os.unlink(self.path("follower"))
+        shutil.rmtree(self._directory, ignore_errors=True)
+
     def renew(self) -> int:
         """Forget an earlier job; returns the lock, held, that the new one lives by."""
         shutil.rmtree(self._directory, ignore_errors=True)
@@ -350,6 +370,19 @@ class Note:
                 return file.read()
         except OSError:
             return ""
+
+
+def _tidy(directory: str) -> None:
+    """Remove what jobs left that are over; nobody else decides meanwhile.
+
+    The place is in memory, and a name is used once: a night's jobs would stay until a restart.
+    """
+    now = time.time()
+    for name in filter(_NAME.fullmatch, scan.names(directory)):
+        note = Note(f"{directory}/{name}")
+        found = note.look() or jobs.Found(note.is_running())
+        if jobs.is_over(found, now - note.changed()):
+            note.remove()
 
 
 def _length(path: str) -> int | None:

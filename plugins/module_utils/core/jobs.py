@@ -31,6 +31,13 @@ COLLECT = "collect"
 DIED = "died"
 
 
+KEEP_COLLECTED = 3600.0
+"""Seconds for which a result that was given to somebody is kept, in case the answer was lost."""
+
+KEEP_UNCOLLECTED = 7 * 86400.0
+"""Seconds for which a result that nobody took is kept, and word of a job that died."""
+
+
 @dataclass(frozen=True)
 class Following:
     """How a call follows the job.
@@ -95,6 +102,21 @@ def decide(found: Found | None, follower: str, *, bound: bool) -> str:
     if found.collected is not None:
         return COLLECT if follower != "" and follower == found.collected else START
     return COLLECT if own or (bound and "failure" not in found.outcome) else START
+
+
+def is_over(found: Found, idle: float) -> bool:
+    """Whether nobody will ask for a job any more, so that its notes can go.
+
+    A job that lives stays, whatever the clock says. So does a result that may be asked for again:
+    the answer of a call may have been lost on its way.
+
+    Args:
+        found: The job.
+        idle: Seconds between now and the last note about it; a clock that was set may make them
+            negative.
+    """
+    kept = KEEP_UNCOLLECTED if found.collected is None else KEEP_COLLECTED
+    return not found.running and abs(idle) > kept
 
 
 def outcome_of(failure: errors.BackupError) -> dict[str, Any]:

@@ -49,6 +49,24 @@ def test_steps(found: Found | None, follower: str, unbound: str, bound: str) -> 
     assert jobs.decide(found, follower, bound=True) == bound
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("found", "kept"),
+    [
+        (Found(True, "me"), None),
+        (Found(True, "me", outcome=DONE, collected="me"), None),
+        (Found(False, "me", outcome=DONE, collected="me"), jobs.KEEP_COLLECTED),
+        (Found(False, outcome=FAILED, collected=""), jobs.KEEP_COLLECTED),
+        (Found(False, "me", outcome=DONE), jobs.KEEP_UNCOLLECTED),
+        (Found(False, "me"), jobs.KEEP_UNCOLLECTED),
+    ],
+)
+def test_notes_go_when_nobody_will_ask(found: Found, kept: float | None, sign: int) -> None:
+    ages = [0.0, jobs.KEEP_COLLECTED + 1, jobs.KEEP_UNCOLLECTED + 1, 1e10]
+    over = [jobs.is_over(found, sign * age) for age in ages]
+    assert over == [kept is not None and age > kept for age in ages]
+
+
 def test_a_job_is_known_by_its_images_alone() -> None:
     assert jobs.key(REQUEST) == jobs.key(replace(REQUEST, timeout=1.0))
     others = [
