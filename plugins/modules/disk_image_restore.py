@@ -68,6 +68,11 @@ options:
             made. Without it, a disk with the id of the original is taken for the original, and refused.
         type: bool
         default: false
+      storage:
+        description:
+          - Name of the storage domain that the disk is in, for the message that it is full.
+        type: str
+        default: ''
   timeout:
     description:
       - Seconds to wait for all devices to appear. The writing itself has no limit.

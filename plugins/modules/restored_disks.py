@@ -143,6 +143,7 @@ images:
       serial: 2f8c5f7a-1d02-4a1c-9b53-0f6f7f0e5d5c
       blank: true
       same_id: false
+      storage: data1
 removed:
   description: Ids of the disks that were removed.
   returned: success

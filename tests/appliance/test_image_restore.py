@@ -39,6 +39,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     ImageMismatch,
     InvalidRequest,
     ManifestInvalid,
+    NoSpace,
     NotFound,
     OvfInvalid,
     Refused,
@@ -240,6 +241,25 @@ def test_a_set_that_is_being_removed_is_not_restored(scene: Scene) -> None:
     finally:
         os.close(fd)
     assert scene.content() == bytes(SIZE)
+
+
+def test_a_storage_that_is_full_is_named(scene: Scene) -> None:
+    """A disk that grows as it is written, on a file system that has no room for it."""
+    small = scene.appliance.mount(
+        "none", scene.repository.parent / "small", "-t", "tmpfs", "-o", "size=512k"
+    )
+    file = small / "disk"
+    file.touch()
+    os.truncate(file, SIZE)
+    device = run("losetup", "-f", "--show", file)
+    scene.appliance.loops.append(device)
+    serial = str(uuid.uuid4())
+    scene.appliance.name(device, serial)
+    target = restore_images.Target(scene.disk.id, serial, storage="data1")
+    with pytest.raises(NoSpace, match="storage domain 'data1' is full") as told:
+        scene.restore(targets=(target,))
+    assert "restore to another one" in told.value.hint
+    assert "snapshot" not in told.value.message + told.value.hint
 
 
 def test_a_device_of_another_size_is_refused(scene: Scene) -> None:

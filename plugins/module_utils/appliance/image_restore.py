@@ -203,9 +203,9 @@ class ImageRestore:
                 if mode != restore_images.DONE:
                     self._note(wanted)
                     blank = mode == restore_images.WRITE
-                    _convert(qemu_img, disk, (f"{path}/{disk.file}", path_now), blank=blank)
+                    _convert(qemu_img, step, (f"{path}/{disk.file}", path_now), blank=blank)
                 self._passed(disk, 1)
-            _settle(claim)
+            _settle(claim, step)
             if self._read(claim).sha256 != disk.content_sha256:
                 raise _mismatch(path_now, disk)
             self._forget(wanted)
@@ -287,31 +287,32 @@ def _read(
         while offset < claim.size:
             count = os.preadv(claim.fd, [buffer[: min(_CHUNK, claim.size - offset)]], offset)
             if count == 0:
-                raise images.device_lost(claim.device.path, f"ends after {offset} bytes")
+                raise restore_images.device_lost(claim.device.path, f"ends after {offset} bytes")
             found.update(buffer[:count])
             blank = blank and buffer[:count] == _ZEROS[:count]
             offset += count
             if tell:
                 tell(offset)
     except OSError as exc:
-        raise images.device_lost(claim.device.path, str(exc.strerror)) from exc
+        raise restore_images.device_lost(claim.device.path, str(exc.strerror)) from exc
     return restore_images.DeviceContent(found.hexdigest(), blank)
 
 
-def _convert(qemu_img: str, disk: manifest.Disk, paths: tuple[str, str], *, blank: bool) -> None:
+def _convert(qemu_img: str, step: WriteStep, paths: tuple[str, str], *, blank: bool) -> None:
     image, target = paths
-    outcome = run(restore_images.write_argv(qemu_img, disk, image, target, blank=blank))
+    outcome = run(restore_images.write_argv(qemu_img, step.disk, image, target, blank=blank))
     if outcome.code != 0:
-        raise restore_images.write_fault(outcome, target)
+        raise restore_images.write_fault(outcome, target, step.disk, step.target)
 
 
-def _settle(claim: device.Claim) -> None:
+def _settle(claim: device.Claim, step: WriteStep) -> None:
     """Have everything on the storage, and nothing of it in the page cache, so that the proof reads it."""
     try:
         os.fsync(claim.fd)
         os.posix_fadvise(claim.fd, 0, 0, os.POSIX_FADV_DONTNEED)
     except OSError as exc:
-        raise images.device_lost(claim.device.path, str(exc.strerror)) from exc
+        said = str(exc.strerror)
+        raise restore_images.not_written(claim.device.path, step.disk, step.target, said) from exc
 
 
 def _mismatch(path: str, disk: manifest.Disk) -> ImageMismatch:

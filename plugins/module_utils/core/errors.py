@@ -236,7 +236,7 @@ class ImageError(BackupError):
 
 
 class NoSpace(ImageError):
-    """The repository's file system is full."""
+    """The repository's file system, or the storage of a new disk, is full."""
 
     code = "no_space"
 

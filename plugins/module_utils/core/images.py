@@ -221,7 +221,7 @@ def convert_fault(
     :param space: ``free`` and ``size`` in bytes, for the message.
     """
     text = outcome.stderr.lower()
-    if any(phrase in text for phrase in _NO_SPACE):
+    if is_no_space(text):
         return no_space(dest, space, outcome.stderr.strip())
     if "compression" in text and "does not accept value" in text:
         return no_zstd(outcome.stderr.strip())
@@ -236,6 +236,11 @@ def compare_fault(outcome: Outcome, device: str) -> BackupError:
     if f"of {device}:" in text or f"Could not open '{device}'" in text:
         return device_lost(device, text.strip())
     return tool_failed("qemu-img compare", outcome)
+
+
+def is_no_space(text: str) -> bool:
+    """Whether a message, in lower case, says that there is no room."""
+    return any(phrase in text for phrase in _NO_SPACE)
 
 
 def no_space(dest: str, space: Mapping[str, int], said: str) -> NoSpace:

@@ -25,10 +25,12 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.catalo
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     BackupError,
+    DeviceLost,
     ImageError,
     ImageMismatch,
     InvalidRequest,
     ManifestInvalid,
+    NoSpace,
     NotFound,
     OvfInvalid,
     Refused,
@@ -97,12 +99,14 @@ class Target:
     :param blank: Whether the device must be blank. A raw disk on block storage holds what was there
         before it was made.
     :param same_id: Whether the new disk has the id of the original, which is gone.
+    :param storage: Name of the storage domain that the new disk is in; empty if nobody said.
     """
 
     disk_id: str
     serial: str
     blank: bool = True
     same_id: bool = False
+    storage: str = ""
 
 
 @dataclass(frozen=True)
@@ -336,12 +340,46 @@ def write_argv(qemu_img: str, disk: Disk, image: str, device: str, *, blank: boo
     return [*argv, image, device]
 
 
-def write_fault(outcome: images.Outcome, device: str) -> BackupError:
+def write_fault(outcome: images.Outcome, device: str, disk: Disk, target: Target) -> BackupError:
     """The error that a failed ``qemu-img convert`` to a device means."""
-    text = outcome.stderr.lower()
-    if "error while writing" in text or f"could not open '{device.lower()}'" in text:
-        return images.device_lost(device, outcome.stderr.strip())
+    said, text = outcome.stderr.strip(), outcome.stderr.lower()
+    if "error while writing" in text or images.is_no_space(text):
+        return not_written(device, disk, target, said)
+    if f"could not open '{device.lower()}'" in text:
+        return device_lost(device, said)
     return images.tool_failed("qemu-img convert", outcome)
+
+
+def device_lost(device: str, said: str) -> DeviceLost:
+    """The error for a new disk that went away, or cannot be read."""
+    return DeviceLost(
+        f"{device} is lost: {said}.",
+        hint="Was the new disk detached while it was written? The engine's events and the appliance's kernel log tell.",
+        details={"device": device, "said": said},
+    )
+
+
+def not_written(device: str, disk: Disk, target: Target, said: str) -> BackupError:
+    """The error for a new disk that took no more bytes.
+
+    The host passes "no space" on only by some interfaces; by others it is an I/O error, or it pauses the appliance.
+    """
+    where = f"storage domain {target.storage!r}" if target.storage else "its storage domain"
+    details = {"device": device, "said": said, "storage": target.storage}
+    if images.is_no_space(said.lower()):
+        return NoSpace(
+            f"Disk {disk.alias!r} was not written to its end: {where} is full ({said}).",
+            hint="Free space in the storage domain, or enlarge it, or restore to another one with storage_domain"
+            " (vm_restore_storage_domain); then run the restore again.",
+            details=details,
+        )
+    return DeviceLost(
+        f"Disk {disk.alias!r} ({device}) was not written to its end: {said}.",
+        hint=f"If {where} is full, free space in it, enlarge it, or restore to another one with storage_domain"
+        " (vm_restore_storage_domain). Otherwise the engine's events and the appliance's kernel log tell what"
+        " became of the disk.",
+        details=details,
+    )
 
 
 def blank_result(disk: Disk, target: Target, device: str) -> dict[str, Any]:

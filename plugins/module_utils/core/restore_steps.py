@@ -61,6 +61,7 @@ class DiskOrder:
     :param disk_id: That of the original.
     :param blank: Whether the storage makes it blank; else it may hold what was there before.
     :param keep_id: Whether the new disk is to have the id of the original, which is gone.
+    :param storage: Name of the storage domain, for people; may be empty.
     """
 
     disk_id: str
@@ -74,6 +75,7 @@ class DiskOrder:
     wipe_after_delete: bool = False
     incremental: bool = False
     keep_id: bool = False
+    storage: str = ""
 
 
 def read_orders(disks: Sequence[Mapping[str, Any]]) -> tuple[DiskOrder, ...]:
@@ -110,6 +112,7 @@ def _order(index: int, disk: Mapping[str, Any]) -> DiskOrder:
         wipe_after_delete=disk.get("wipe_after_delete") is True,
         incremental=disk.get("incremental") is True,
         keep_id=disk.get("keep_id") is True,
+        storage=str(disk.get("storage_domain_name") or ""),
     )
 
 
@@ -431,6 +434,7 @@ def _disk_facts(now: Situation, order: DiskOrder, made: Made | None) -> dict[str
         "alias": order.alias,
         "size": order.size,
         "blank": order.blank,
+        "storage": order.storage,
         "new_disk_id": made.disk.id if made else None,
         "on_appliance": bool(made and made.holders and now.appliance.id in made.holders),
         "on_vm": bool(made and made.holders and receiver in made.holders),
@@ -447,6 +451,7 @@ def images(disks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "blank": one["blank"],
             # The disk was found by the mark of this restore, so it is no original.
             "same_id": one["new_disk_id"] == one["disk_id"],
+            "storage": one["storage"],
         }
         for one in disks
         if not one["on_vm"] and not one["finished"]

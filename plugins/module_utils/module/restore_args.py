@@ -66,6 +66,7 @@ WRITE: Spec = {
             "serial": _NEEDED,
             "blank": {"type": "bool", "default": True},
             "same_id": {"type": "bool", "default": False},
+            "storage": {"type": "str", "default": ""},
         },
     },
     "timeout": {"type": "float", "default": 60.0},

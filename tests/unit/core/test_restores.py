@@ -27,7 +27,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     InvalidRequest,
     Refused,
-    ToolFailed,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
     Cluster,
@@ -574,10 +573,40 @@ def test_zeros_are_left_out_on_blank_devices_alone() -> None:
         "qemu-img", disk, "a", "b", blank=False
     )
     assert blank[-2:] == ["a", "b"]
-    fault = restore_images.write_fault(images.Outcome(1, "something else"), "b")
-    assert isinstance(fault, ToolFailed)
-    lost = restore_images.write_fault(images.Outcome(1, "error while writing at byte 0"), "/dev/b")
-    assert lost.code == "device_lost"
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "message", "hint"),
+    [
+        ("something else", "tool_failed", "failed (1): something else", ""),
+        (
+            "qemu-img: error while writing at byte 0: No space left on device",
+            *(
+                "no_space",
+                "'web01_system' was not written to its end: storage domain 'data1' is full",
+            ),
+            "Free space in the storage domain",
+        ),
+        (
+            "qemu-img: error while writing at byte 0: Input/output error",
+            *("device_lost", "'web01_system' (/dev/sdb) was not written to its end: qemu-img"),
+            "If storage domain 'data1' is full, free space",
+        ),
+        (
+            "qemu-img: Could not open '/dev/sdb': No such device",
+            *("device_lost", "/dev/sdb is lost: qemu-img: Could not open", "detached while"),
+        ),
+    ],
+)
+def test_what_a_failed_write_means(said: str, code: str, message: str, hint: str) -> None:
+    target = restore_images.Target(DISK_ID, uuid(1), storage="data1")
+    outcome = images.Outcome(1, said)
+    fault = restore_images.write_fault(outcome, "/dev/sdb", SET.disks[0], target)
+    assert fault.code == code
+    assert message in fault.message
+    assert hint in fault.hint
+    unnamed = restore_images.not_written("/dev/sdb", SET.disks[0], replace(target, storage=""), "x")
+    assert "If its storage domain is full" in unnamed.hint
 
 
 def test_images_that_need_others_or_are_none() -> None:
