@@ -222,6 +222,8 @@ sets:
       returned: success
       type: dict
       sample:
+        owner: default
+        quiet_seconds: 32400
     manifest:
       description: The manifest, see C(docs/schema/manifest-1.schema.json). Null if there is none that can be read.
       returned: success and O(manifests=true)

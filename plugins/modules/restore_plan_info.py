@@ -226,6 +226,8 @@ receiver:
   returned: success
   type: dict
   sample:
+    id: 5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11
+    name: web01
 disks:
   description: The disks that are to be made, for M(ovirt_community.backup.restored_disks) and M(ovirt_community.backup.restored_vm).
   returned: success
