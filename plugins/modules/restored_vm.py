@@ -178,6 +178,13 @@ losses:
   type: list
   elements: dict
   sample: []
+guest:
+  description:
+    - Whether a guest agent told the engine of the guest that was started, V(answered) or V(silent). Empty if nothing was started.
+    - With O(state=tested), a VM whose guest agent answered when it was backed up has to answer within O(timeout).
+  returned: success
+  type: str
+  sample: answered
 seconds:
   description: Seconds that the task took.
   returned: success

@@ -21,8 +21,13 @@ from support.scene import engine_of
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import manifest
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     EnginePermission,
+    OperationFailed,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import OvfRequest
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import VmId
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import (
+    OvfRequest,
+    Patience,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.waiting import Deadline
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.looking import VmOvf
 from ansible_collections.ovirt_community.backup.plugins.module_utils.module.clock import SystemClock
@@ -253,3 +258,52 @@ def test_what_no_import_takes_over_is_named_before_it(scene: Scene) -> None:
     assert "shop01_system, shop01_data" in found["disk_ids"]["lost"]
     alone = scene.plan(what="disks", disks=(scene.found.disks[0].id,))
     assert [one["kind"] for one in alone["losses"]] == ["disk_ids"]
+
+
+# ----- the guest ----------------------------------------------------------------------------------
+
+
+class Switched:
+    """An engine behind which a guest is what its VM's disks make of it, once it is started."""
+
+    def __init__(self, scene: Scene, fqdn: str | None) -> None:
+        self._scene, self._fqdn = scene, fqdn
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._scene.engine, name)
+
+    def start_vm(self, vm_id: VmId) -> None:
+        self._scene.engine.start_vm(vm_id)
+        self._scene.lab.world.vms[vm_id].fqdn = self._fqdn
+
+
+def test_a_guest_that_answered_has_to_answer_in_a_test(scene: Scene) -> None:
+    scene.shop.fqdn = "shop01.example.org"
+    scene.lab.control().status("shop01", "up")
+    scene.read()
+    scene.patience = Patience(timeout=0.5, poll_interval=0.02)
+    plan = scene.plan(test=True)
+    scene.disks(plan, "prepared")
+    engine: Any = Switched(scene, None)
+    with pytest.raises(OperationFailed, match="may have ended in emergency mode"):
+        scene.vm(plan, "tested", engine=engine)
+    assert scene.lab.vm(plan["name"]).status == "up"
+    # It is asked again by the run after one that was killed here, and not believed.
+    with pytest.raises(OperationFailed, match="has not answered"):
+        scene.vm(plan, "tested")
+    scene.lab.vm(plan["name"]).fqdn = "shop01.example.org"
+    again = scene.vm(plan, "tested")
+    assert (again["changed"], again["guest"]) == (False, "answered")
+    scene.vm(plan, "absent")
+
+
+@pytest.mark.parametrize(("fqdn", "word"), [(None, "silent"), ("shop01", "answered")])
+def test_that_nobody_answers_is_said_where_nobody_did(
+    scene: Scene, fqdn: str | None, word: str
+) -> None:
+    scene.read()
+    engine: Any = Switched(scene, fqdn)
+    for state in ("tested", "present"):
+        plan = scene.plan(test=state == "tested")
+        scene.disks(plan, "prepared")
+        assert scene.vm(plan, state, engine=engine, start=True)["guest"] == word

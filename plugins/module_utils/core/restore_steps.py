@@ -43,6 +43,10 @@ PRESENT = "present"
 TESTED = "tested"
 ABSENT = "absent"
 
+ANSWERED = "answered"
+SILENT = "silent"
+"""Whether a guest answered in a VM that was started."""
+
 KEYS = (
     *("disk_id", "alias", "size", "format", "sparse", "storage_domain"),
     *("interface", "bootable", "read_only", "pass_discard", "active"),
@@ -191,6 +195,8 @@ class Situation:
     :param half_made: Whether that VM says that it is not finished.
     :param tried: Whether it took a change since it was imported, and says for what it was made.
     :param for_nobody: Whether the disks are for no VM at all.
+    :param expected: Whether a guest agent answered when it was backed up.
+    :param answered: Whether one answers now; None if nobody asked.
     """
 
     mark: Mark
@@ -201,6 +207,8 @@ class Situation:
     half_made: bool = False
     tried: bool = False
     for_nobody: bool = False
+    expected: bool = False
+    answered: bool | None = None
 
     def own(self, order: DiskOrder) -> list[Made]:
         """Half-made disks for one order that nobody holds but us, the ones in use first."""
@@ -304,6 +312,11 @@ class FinishVmStep:
 @dataclass(frozen=True)
 class StartStep:
     """Start the VM."""
+
+
+@dataclass(frozen=True)
+class AskStep:
+    """See whether a guest answers in the VM that was started."""
 
 
 @dataclass(frozen=True)
@@ -496,20 +509,36 @@ def plan_vm(now: Situation, *, start: bool, test: bool = False) -> Plan:
             held = bool(one.holders and now.appliance.id in one.holders)
             steps.append(MoveStep(order, one.disk.id, held))
     if test:
-        if now.vm is None or steps or now.vm.status != "up":
-            steps.extend([SettleVmStep(), StartStep()])
+        steps.extend(_test(now, begun=not steps))
     else:
         steps.append(SettleVmStep())
         steps.extend(FinishDiskStep(order, one.disk.id) for order, one in moved if one.half_made)
         steps.append(FinishVmStep())
         if start:
-            steps.append(StartStep())
+            steps.extend([StartStep(), AskStep()])
     return Plan(
         steps=tuple(steps),
-        result=_vm_result(now.vm, [_moved(order, one) for order, one in moved]),
+        result={
+            **_vm_result(now.vm, [_moved(order, one) for order, one in moved]),
+            "guest": _GUEST[now.answered],
+        },
         before={"vm": now.vm.id if now.vm else None},
         after={"vm": now.vm.id if now.vm else "new"},
     )
+
+
+_GUEST = {True: ANSWERED, False: SILENT, None: ""}
+
+
+def _test(now: Situation, *, begun: bool) -> Iterator[Any]:
+    """Have the VM up, and its guest answering if it did when it was backed up.
+
+    :param begun: Whether the VM has its disks.
+    """
+    if not (begun and now.vm and now.vm.status == "up"):
+        yield from (SettleVmStep(), StartStep(), AskStep())
+    elif now.expected and not now.answered:
+        yield AskStep()
 
 
 def lacking(vm: str, disks: Sequence[str]) -> str:
@@ -535,7 +564,7 @@ def _finished(now: Situation, *, start: bool) -> Plan:
         )
     status = now.vm.status if now.vm else ""
     return Plan(
-        steps=(StartStep(),) if start and status == "down" else (),
+        steps=(StartStep(), AskStep()) if start and status == "down" else (),
         result=_vm_result(now.vm, [_moved(order, one) for order, one in found if one]),
         before={"vm": now.vm.id if now.vm else None},
         after={"vm": now.vm.id if now.vm else None},
@@ -587,7 +616,8 @@ def _moved(order: DiskOrder, made: Made) -> dict[str, Any]:
 
 
 def _vm_result(vm: Vm | None, disks: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"vm": vm_facts(vm), "disks": disks, "removed": [], "left": [], "losses": []}
+    empty: dict[str, Any] = {"removed": [], "left": [], "losses": [], "guest": ""}
+    return {"vm": vm_facts(vm), "disks": disks, **empty}
 
 
 def vm_facts(vm: Vm | None) -> dict[str, Any] | None:
@@ -625,6 +655,7 @@ def plan_absent(now: Situation) -> Plan:
             "removed": [one.disk.id for one in mine],
             "left": left,
             "losses": [],
+            "guest": "",
         },
         before={"vm": vm.id if vm else None, "disks": [one.disk.id for one in [*half, *early]]},
         after={"vm": None, "disks": [str(one["disk_id"]) for one in left]},

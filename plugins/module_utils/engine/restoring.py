@@ -573,6 +573,7 @@ class RestoredVm(Restoring):
         self._appliance: Vm | None = None
         self._place: Location | None = None
         self._lost: list[losses.Loss] = []
+        self._guest = ""
 
     def plan(self) -> Plan:
         """Look at what there is, and decide.
@@ -607,7 +608,15 @@ class RestoredVm(Restoring):
         if request.state == restore_steps.PREPARED:
             return restore_steps.plan_prepared_vm(now)
         test = request.state == restore_steps.TESTED
+        if test and half_made and vm is not None and vm.status == "up":
+            expected, answered = self._expected(), settling.answers(engine, vm)
+            now = replace(now, expected=expected, answered=answered)
         return restore_steps.plan_vm(now, start=request.start, test=test)
+
+    def _expected(self) -> bool:
+        """Whether a guest agent answered when the VM was backed up."""
+        was = ovf.read(self._request.ovf).beside
+        return was is not None and was.answered
 
     def execute(self, plan: Plan) -> Mapping[str, Any]:
         """Carry out the steps."""
@@ -627,7 +636,11 @@ class RestoredVm(Restoring):
             else:
                 self._step(step, appliance, vm, plan, deadline)
         last = engine.vm(vm.id) if vm else None
-        return {"vm": restore_steps.vm_facts(last), "losses": [asdict(one) for one in self._lost]}
+        return {
+            "vm": restore_steps.vm_facts(last),
+            "losses": [asdict(one) for one in self._lost],
+            "guest": self._guest,
+        }
 
     def _step(self, step: Any, appliance: Vm, vm: Vm, plan: Plan, deadline: Deadline) -> None:  # noqa: ANN401
         """Carry out a step on the VM that is there."""
@@ -645,8 +658,17 @@ class RestoredVm(Restoring):
         elif isinstance(step, restore_steps.FinishVmStep):
             self._only_own(vm, plan)
             self._finish_vm(vm, deadline)
-        else:
+        elif isinstance(step, restore_steps.StartStep):
             self._start(vm, deadline)
+        elif self._patience.wait:
+            self._ask(vm, deadline)
+
+    def _ask(self, vm: Vm, deadline: Deadline) -> None:
+        """See whether a guest answers; in a test of a VM whose guest did, it has to."""
+        if self._request.state == restore_steps.TESTED and self._expected():
+            settling.await_answer(self._engine, vm, deadline)
+        answers = settling.answers(self._engine, vm)
+        self._guest = restore_steps.ANSWERED if answers else restore_steps.SILENT
 
     def _import(self, deadline: Deadline) -> Vm:
         """Make the VM, without disks, with the mark in its comment."""

@@ -11,7 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import extras, losses
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import BackupError
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    BackupError,
+    OperationFailed,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.persist import (
     in_our_words,
     persist,
@@ -92,3 +95,26 @@ def _tried(work: Callable[[], None], done: Callable[[], bool], deadline: Deadlin
     except BackupError as exc:
         return exc.message
     return ""
+
+
+def answers(engine: EnginePort, vm: Vm) -> bool:
+    """Whether a guest agent has told the engine of the guest that runs now."""
+    found = engine.extras(vm.id)
+    return found is not None and found.answered
+
+
+def await_answer(engine: EnginePort, vm: Vm, deadline: Deadline) -> None:
+    """Wait for the guest agent: the engine calls a VM up without it, also one in emergency mode.
+
+    :raises OperationFailed: It does not answer in time.
+    """
+    for _waited in deadline.ticks():
+        if answers(engine, vm):
+            return
+    raise OperationFailed(
+        f"VM {vm.name!r} is up, but its guest agent, which answered when the VM was backed up, has not"
+        f" answered in {deadline.waited:.0f} s: its system may have ended in emergency mode.",
+        hint="Look at its console: keep half-made VMs and test it again. If it does not find its volumes, the"
+        " guide of the restore says what to do about ids of disks.",
+        details={"vm_id": vm.id, "waited_seconds": round(deadline.waited, 1)},
+    )

@@ -359,11 +359,32 @@ def test_a_test_is_started_and_never_finished() -> None:
     ]
     assert kinds == [
         *(restore_steps.ImportStep, restore_steps.TryStep, restore_steps.MoveStep),
-        *(restore_steps.SettleVmStep, restore_steps.StartStep),
+        *(restore_steps.SettleVmStep, restore_steps.StartStep, restore_steps.AskStep),
     ]
     kept = situation(made(1, half_made=False), vm=APPLIANCE, half_made=False)
     with pytest.raises(Refused, match="restored to stay"):
         restore_steps.plan_vm(kept, start=False, test=True)
+
+
+@pytest.mark.parametrize(
+    ("expected", "answered", "steps", "guest"),
+    [
+        (True, False, [restore_steps.AskStep], "silent"),
+        (True, True, [], "answered"),
+        (False, False, [], "silent"),
+        (False, True, [], "answered"),
+        (True, None, [restore_steps.AskStep], ""),
+    ],
+)
+def test_a_test_that_is_up_is_not_over_until_its_guest_answers(
+    *, expected: bool, answered: bool | None, steps: list[type], guest: str
+) -> None:
+    up = replace(SOURCE, status="up")
+    held = situation(made(1, holders=frozenset({up.id})), vm=up)
+    now = replace(held, tried=True, expected=expected, answered=answered)
+    plan = restore_steps.plan_vm(now, start=False, test=True)
+    assert [type(step) for step in plan.steps] == steps
+    assert plan.result["guest"] == guest
 
 
 def test_a_vm_is_made_and_tried_before_there_is_a_disk() -> None:

@@ -66,6 +66,9 @@ def import_vm(call: Call, wanted: Wanted) -> Vm:
         wants = [Want("vm_name", vm.name, used), Want("vm", vm.id)]
         with engine.locks.holding(wants), world.lock:
             _validate(world, vm, found, wanted)
+            # The agent is on the disks, which this VM is to get; while the original is there, it tells.
+            original = world.vms.get(found.id)
+            vm.fqdn = original.fqdn if original else None
             _settle(world, vm, found, wanted, cluster)
             _insert(call, vm, cluster)
             _tell(call, vm, found)
