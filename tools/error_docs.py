@@ -27,6 +27,9 @@ SPDX-License-Identifier: GPL-3.0-or-later
 
 Written by `tools/error_docs.py` from `plugins/module_utils/core/errors.py`; change it there.
 
+A message names options of the module that speaks. Where a role or a playbook sets an option from a variable, that stands behind it:
+`Set format: true (variable backup_appliance_format: true)`. The table is `plugins/module_utils/core/options.py`.
+
 A module that fails returns `msg`, `error_code`, `hint` (may be empty) and `details`. The codes are stable, playbooks may test
 them. What to do about the common ones: [troubleshooting](first-backup.md#troubleshooting).
 

@@ -12,7 +12,11 @@ import pathlib
 import sys
 from collections.abc import Iterable, Sequence
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import guard, rules
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    guard,
+    options,
+    rules,
+)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs/limits.md"
@@ -33,7 +37,9 @@ def all_rules() -> list[rules.Rule]:
 
 def rule_table() -> str:
     """What must hold, why, and what to do."""
-    rows = [(f"`{one.id}`", one.sentence, one.reason, one.remedy) for one in all_rules()]
+    rows = [
+        (f"`{one.id}`", one.sentence, one.reason, options.told(one.remedy)) for one in all_rules()
+    ]
     return table(("rule", "says", "because", "instead"), rows)
 
 

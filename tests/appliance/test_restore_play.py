@@ -136,7 +136,12 @@ def test_check_mode_shows_the_whole_plan_and_what_is_missing(site: Site) -> None
         vm_restore_vnic_profiles={"nic1": "dmz/slow"},
     )
     assert wanting.ends() == 2
-    for said in ("longer than 64", "no cluster 'Nowhere'", "where disk 'shop01_data' is to be"):
+    for said in (
+        "longer than 64",
+        "no cluster 'Nowhere'",
+        r"Choose one with cluster \(variable vm_restore_cluster\)",
+        "no storage domain 'nowhere' .* disk 'shop01_data' is to be. Active data domains: data1",
+    ):
         assert re.search(f"because   .*{said}", wanting.text), wanting.text
     after = site.world()
     assert rows(after) == rows(before)

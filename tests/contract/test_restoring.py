@@ -430,7 +430,11 @@ def test_what_was_not_prepared_cannot_be_handed_over(scene: Scene) -> None:
         (None, {"name": "backup01"}, "There is a VM 'backup01' already"),
         (None, {"cluster": "Nowhere"}, "There is no cluster 'Nowhere'"),
         (None, {"cluster": "Second"}, "There is no cluster 'Second'"),
-        (None, {"storage_domain": "nowhere"}, "Nothing tells where disk 'shop01_system' is to be"),
+        (
+            None,
+            {"storage_domain": "nowhere"},
+            "There is no storage domain 'nowhere' in the appliance's data centre, in which disk 'shop01_system' is to be. Active data domains: data1",
+        ),
         (None, {"storage_domains": {"nothing": "data1"}}, "is no disk of the set"),
         (None, {"vnic_profiles": {"nic1": "dmz/slow"}}, "There is no vNIC profile 'dmz/slow'"),
         (None, {"keep_identity": True, "name": "shop02"}, "The original is there"),

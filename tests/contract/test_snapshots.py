@@ -11,9 +11,13 @@ from datetime import UTC, datetime
 import pytest
 from contract.bench import OURS, Bench
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import stamp
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    options,
+    stamp,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     InvalidRequest,
+    NotFound,
     OperationFailed,
     Refused,
 )
@@ -220,16 +224,26 @@ def unplugged(bench: Bench, control: Control) -> str:
     return found.alias
 
 
-def overview(bench: Bench, unplugged: str = "refuse") -> Plan:
+def overview(bench: Bench, unplugged: str = "refuse", appliance: str = "") -> Plan:
     request = OverviewRequest(
         sources=(bench.source.name,),
-        appliance=bench.appliance.name,
+        appliance=appliance or bench.appliance.name,
         owner="contract",
         run_id="run-1",
         started=datetime.now(UTC),
         unplugged=unplugged,
     )
     return BackupPlan(bench.engine, SystemClock(), Patience(), request).plan()
+
+
+def test_an_appliance_that_the_engine_does_not_know_is_told_as_such(bench: Bench) -> None:
+    """An inventory may have another name for it than the engine."""
+    with pytest.raises(NotFound, match="no VM 'nobody-1', which is to be the appliance") as caught:
+        overview(bench, appliance="nobody-1")
+    said = options.told(caught.value.hint, "backup_plan_info")
+    assert said.startswith(
+        "Set appliance (variable vm_backup_appliance) to the name or id that the engine has"
+    )
 
 
 @pytest.mark.behind("an unplugged disk")

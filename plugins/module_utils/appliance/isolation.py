@@ -25,6 +25,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     IsolationFailed,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.version import (
     VERSION,
@@ -188,7 +189,7 @@ class Isolation:
             return ()
         return (
             "The isolation is not proven. Plug a new, empty disk of at least 16 MiB and name it in "
-            "probe_serial; or have the kernel module scsi_debug installed.",
+            f"{option('probe_serial')}; or have the kernel module scsi_debug installed.",
         )
 
     def _write(self, step: Write) -> None:

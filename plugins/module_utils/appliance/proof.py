@@ -38,6 +38,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     DeviceError,
     Refused,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,7 +89,7 @@ def choose(host: System, serial: str, disks: Sequence[isolation.Disk]) -> str:
             raise Refused(
                 f"{found.path} is the appliance's own ({', '.join(disk.reasons)}); a proof writes "
                 "over it.",
-                hint="Name another disk in probe_serial.",
+                hint=f"Name another disk in {option('probe_serial')}.",
             )
         return "disk"
     loaded = os.path.exists(f"{host.sys}/module/{_MODULE}")

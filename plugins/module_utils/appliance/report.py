@@ -27,6 +27,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     InvalidRequest,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
 
 if TYPE_CHECKING:
@@ -99,8 +100,10 @@ def _dest(path: str) -> str:
     if not stat.S_ISDIR(status.st_mode) or not ours:
         raise InvalidRequest(
             f"{above} is no directory in which we alone can write.",
-            hint="Leave dest out, so that the page is in the repository, or name another directory.",
+            hint=f"Leave {option('dest')} out, so that the page is in the repository, or name another directory.",
         )
     if files.is_directory(dest):
-        raise InvalidRequest(f"{dest} is a directory.", hint="dest names the page itself.")
+        raise InvalidRequest(
+            f"{dest} is a directory.", hint=f"{option('dest')} names the page itself."
+        )
     return dest

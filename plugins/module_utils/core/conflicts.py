@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from re import Pattern
 from typing import TYPE_CHECKING
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -129,7 +131,9 @@ TABLE: tuple[Meaning, ...] = (
         False,
         "Bring the VM into a state that allows it (Up or Down).",
     ),
-    _entry("boot_in_use", "is already marked as boot", False, "Leave bootable at false."),
+    _entry(
+        "boot_in_use", "is already marked as boot", False, f"Leave {option('bootable')} at false."
+    ),
     _entry(
         "no_free_slot",
         "Maximum (?:PCI|IDE|SATA|VirtIO SCSI|sPAPR VSCSI) devices",
@@ -140,7 +144,7 @@ TABLE: tuple[Meaning, ...] = (
         "virtio_scsi_disabled",
         "VirtIO-SCSI is disabled for the VM",
         False,
-        "Enable VirtIO-SCSI for the appliance, or attach with interface virtio.",
+        f"Enable VirtIO-SCSI for the appliance, or attach with {option('interface', ': virtio')}.",
     ),
     _entry("interface_unsupported", "disk interface is not supported by the VM OS", False),
     _entry("interface_no_hotplug", "Hot plugging a disk to an? .* interface is not supp", False),

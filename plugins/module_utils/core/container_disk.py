@@ -16,6 +16,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     InvalidRequest,
     Refused,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -141,7 +142,7 @@ def check_request(request: RepositoryRequest) -> None:
             hint="Give an absolute path without spaces, commas, backslashes, . or ..",
         )
     if not re.match(r"^[^\s#]+$", request.options):
-        raise InvalidRequest("mount_options must be one word, separated by commas.")
+        raise InvalidRequest(f"{option('mount_options')} must be one word, separated by commas.")
 
 
 def steps(
@@ -186,7 +187,7 @@ def _check_place(request: RepositoryRequest, place: PlaceFacts) -> None:
     if request.require_mount and place.mount_point in ("", "/"):
         raise Refused(
             f"The repository {request.path} lies on the appliance's root file system.",
-            hint="Name the container disk in device, or mount it, or set require_mount: false.",
+            hint=f"Name the container disk in {option('device')}, or mount it, or set {option('require_mount', ': false')}.",
         )
 
 
@@ -237,7 +238,7 @@ def _check_blank(request: RepositoryRequest, device: DeviceFacts) -> None:
     if not request.format:
         raise Refused(
             f"{device.path} is blank.",
-            hint="Set format: true to have a file system made on it.",
+            hint=f"Set {option('format', ': true')} to have a file system made on it.",
         )
 
 

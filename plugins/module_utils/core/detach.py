@@ -16,6 +16,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.lookup import the_one
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import is_uuid
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.serial import (
     is_short_serial,
@@ -85,7 +86,7 @@ def _check_keep(now: DetachSituation) -> None:
     for word in now.keep:
         if word not in names and not is_uuid(word) and not is_short_serial(word):
             raise InvalidRequest(
-                f"keep names {word!r}, and no disk of {now.appliance.name!r} is called so.",
+                f"{option('keep')} names {word!r}, and no disk of {now.appliance.name!r} is called so.",
                 hint="Give ids, serial numbers, or the names of disks that are attached.",
             )
 
@@ -127,7 +128,7 @@ def _of_snapshot(held: Sequence[Holding], snapshot_id: SnapshotId) -> list[Holdi
         names = ", ".join(repr(one.alias) for one in unclear)
         raise Refused(
             f"Nothing tells whether {names} is attached with this snapshot or with another.",
-            hint="Name the disks to detach with disks.",
+            hint=f"Name the disks to detach with {option('disks')}.",
             details={"disks": [one.facts() for one in unclear]},
         )
     return [one for one in held if one.is_disk_snapshot and one.snapshot_id == snapshot_id]

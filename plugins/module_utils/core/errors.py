@@ -39,6 +39,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import told
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -46,8 +48,8 @@ if TYPE_CHECKING:
 class BackupError(Exception):
     """Something that the user should read.
 
-    :param message: One sentence saying what happened.
-    :param hint: What to do about it, may be empty.
+    :param message: One sentence saying what happened. Options are marked in it, see core/options.py.
+    :param hint: What to do about it, may be empty. Options are marked as well.
     :param details: Facts for machines (JSON types only).
     """
 
@@ -56,7 +58,7 @@ class BackupError(Exception):
     def __init__(
         self, message: str, *, hint: str = "", details: Mapping[str, Any] | None = None
     ) -> None:
-        super().__init__(message)
+        super().__init__(told(message))
         self.message = message
         self.hint = hint
         self.details: dict[str, Any] = dict(details or {})

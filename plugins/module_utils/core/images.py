@@ -20,6 +20,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     NoSpace,
     ToolFailed,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +77,9 @@ def check_form(image_format: str, compression: str) -> None:
     :raises InvalidRequest: A raw image is to be compressed.
     """
     if image_format == "raw" and compression != "none":
-        raise InvalidRequest("A raw image cannot be compressed.", hint="Use compression: none.")
+        raise InvalidRequest(
+            "A raw image cannot be compressed.", hint=f"Use {option('compression', ': none')}."
+        )
 
 
 def check_request(request: CopyRequest) -> None:
@@ -267,7 +270,7 @@ def no_zstd(said: str) -> MissingDependency:
     """The error for a qemu-img that was built without zstd."""
     return MissingDependency(
         f"qemu-img cannot compress with zstd ({said}).",
-        hint="Install QEMU 5.1 or newer with zstd support, or use compression: none.",
+        hint=f"Install QEMU 5.1 or newer with zstd support, or use {option('compression', ': none')}.",
         details={"program": "qemu-img", "feature": "zstd"},
     )
 

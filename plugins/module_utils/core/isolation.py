@@ -27,6 +27,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     IsolationFailed,
     Refused,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.serial import (
     VIRTIO_SERIAL_LENGTH,
 )
@@ -258,20 +259,20 @@ def check_disks(disks: Sequence[Disk], unmounted: Iterable[Unmounted], programs:
     others = [disk for disk in disks if not disk.own]
     problems = [
         f"{disk.device.path} is not used, but {', '.join(disk.stacked)} is built on it: take that "
-        "away (vgchange -an, mdadm --stop, multipath -f), or list the disk in own_disks."
+        f"away (vgchange -an, mdadm --stop, multipath -f), or list the disk in {option('own_disks')}."
         for disk in others
         if disk.stacked
     ]
     foreign = {number: disk for disk in others for number in _numbers(disk)}
     problems += [
         f"fstab names {line.spec} ({line.point}), which is not in use: mount it, list "
-        f"{foreign[line.number].device.path} in own_disks, or take the line away."
+        f"{foreign[line.number].device.path} in {option('own_disks')}, or take the line away."
         for line in unmounted
         if line.number in foreign
     ]
     problems += [
         f"LVM's devices file lists {node.path}, which is on a disk that is not used: list the disk "
-        f"in own_disks, or take it out (lvm lvmdevices --deldev {node.path})."
+        f"in {option('own_disks')}, or take it out (lvm lvmdevices --deldev {node.path})."
         for node in programs.devices_listed or ()
         if node.number in foreign
     ]

@@ -14,6 +14,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     Refused,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.isolation import PROPERTY
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,7 +112,7 @@ def check_blank(path: str, start: bytes, end: bytes) -> bool:
     if start.strip(b"\0") or end.strip(b"\0"):
         raise Refused(
             f"{path} is not blank: a proof writes over its first {TRAP_BYTES} bytes.",
-            hint="Name a new, empty disk in probe_serial.",
+            hint=f"Name a new, empty disk in {option('probe_serial')}.",
         )
     return False
 

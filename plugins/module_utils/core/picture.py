@@ -16,6 +16,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     InvalidRequest,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.times import age
 
 if TYPE_CHECKING:
@@ -124,7 +125,9 @@ def check_request(request: ReportRequest) -> None:
     :raises InvalidRequest: With the fault.
     """
     if request.overdue_hours <= 0 or request.verify_days <= 0:
-        raise InvalidRequest("overdue_hours and verify_days must be more than 0.")
+        raise InvalidRequest(
+            f"{option('overdue_hours')} and {option('verify_days')} must be more than 0."
+        )
 
 
 def picture(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import identity
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import Refused
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -216,7 +217,7 @@ def _repository(request: PreflightRequest, facts: RepositoryFacts) -> Iterator[P
         yield Problem(
             "mount",
             f"The repository {facts.path} lies on the appliance's root file system.",
-            "Mount the container disk there, or set require_mount: false.",
+            f"Mount the container disk there, or set {option('require_mount', ': false')}.",
         )
     if not facts.writable:
         yield Problem(
@@ -244,7 +245,7 @@ def _qemu_img(request: PreflightRequest, facts: QemuImgFacts) -> Iterator[Proble
         yield Problem(
             "zstd",
             f"qemu-img {facts.version} cannot compress with zstd.",
-            "Install QEMU 5.1 or newer with zstd support, or use compression: none.",
+            f"Install QEMU 5.1 or newer with zstd support, or use {option('compression', ': none')}.",
         )
 
 

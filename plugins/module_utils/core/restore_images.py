@@ -35,6 +35,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     OvfInvalid,
     Refused,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +85,9 @@ def check_source(request: SourceRequest) -> None:
     :raises InvalidRequest: See there.
     """
     if bool(request.path) == bool(request.vm):
-        raise InvalidRequest("Say which set to restore with exactly one of path and vm.")
+        raise InvalidRequest(
+            f"Say which set to restore with exactly one of {option('path')} and {option('vm')}."
+        )
     if request.vm and not request.repository:
         raise InvalidRequest("To choose a set of a VM, the repository is needed.")
     if request.path and request.before:
@@ -369,14 +372,14 @@ def not_written(device: str, disk: Disk, target: Target, said: str) -> BackupErr
     if images.is_no_space(said.lower()):
         return NoSpace(
             f"Disk {disk.alias!r} was not written to its end: {where} is full ({said}).",
-            hint="Free space in the storage domain, or enlarge it, or restore to another one with storage_domain"
-            " (vm_restore_storage_domain); then run the restore again.",
+            hint="Free space in the storage domain, or enlarge it, or restore to another one with"
+            f" {option('storage_domain', of='restore_plan_info')}; then run the restore again.",
             details=details,
         )
     return DeviceLost(
         f"Disk {disk.alias!r} ({device}) was not written to its end: {said}.",
-        hint=f"If {where} is full, free space in it, enlarge it, or restore to another one with storage_domain"
-        " (vm_restore_storage_domain). Otherwise the engine's events and the appliance's kernel log tell what"
+        hint=f"If {where} is full, free space in it, enlarge it, or restore to another one with"
+        f" {option('storage_domain', of='restore_plan_info')}. Otherwise the engine's events and the appliance's kernel log tell what"
         " became of the disk.",
         details=details,
     )

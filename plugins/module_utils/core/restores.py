@@ -21,6 +21,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     Cluster,
     Domain,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -361,11 +362,15 @@ def connections(request: RestoreRequest, configuration: Configuration) -> dict[s
     return found
 
 
+def _asked_domain(request: RestoreRequest, disk: Disk) -> str:
+    """Name or id of the storage domain that was asked for; empty for none."""
+    maps = request.wishes.storage_domains
+    return maps.get(disk.id) or maps.get(disk.alias) or request.wishes.storage_domain
+
+
 def _domain(request: RestoreRequest, target: Target, disk: Disk) -> Domain | None:
     """The storage domain that was asked for, else that of the original, else the only one."""
-    wishes = request.wishes
-    maps = wishes.storage_domains
-    word = maps.get(disk.id) or maps.get(disk.alias) or wishes.storage_domain
+    word = _asked_domain(request, disk)
     if word:
         return next((one for one in target.domains if word in (one.id, one.name)), None)
     usable = [one for one in target.domains if one.usable]
@@ -424,13 +429,13 @@ def _vm_problems(request: RestoreRequest, target: Target) -> Iterator[str]:
     if request.wishes.keep_identity and target.original and not (same and target.state != TAKEN):
         yield (
             f"The original is there ({target.original.name!r}, {target.original.id}); its identity"
-            " can be kept only when it is gone. Leave keep_identity out."
+            f" can be kept only when it is gone. Leave {option('keep_identity')} out."
         )
     if chosen_cluster(request, target.clusters) is None:
         word = request.wishes.cluster or request.manifest.vm.cluster
         there = ", ".join(one.name for one in target.clusters) or "none that this user may see"
         yield (
-            f"There is no cluster {word!r} in the appliance's data centre. Choose one with cluster;"
+            f"There is no cluster {word!r} in the appliance's data centre. Choose one with {option('cluster')};"
             f" there are: {there}."
         )
 
@@ -471,7 +476,7 @@ def _network_problems(
             there = ", ".join(sorted(target.profiles)) or "none that this user may use"
             yield (
                 f"There is no vNIC profile {connection!r} for the card {nic.name!r}. Map it with"
-                f" vnic_profiles ({nic.name}: network/profile, or nothing to leave it unconnected);"
+                f" {option('vnic_profiles')} ({nic.name}: network/profile, or nothing to leave it unconnected);"
                 f" there are: {there}."
             )
 
@@ -485,23 +490,29 @@ def _has_profile(profiles: frozenset[str], connection: str) -> bool:
 def _domain_problems(
     request: RestoreRequest, target: Target, domains: Mapping[str, Domain | None]
 ) -> Iterator[str]:
-    aliases = {disk.id: disk.alias for disk in request.manifest.disks}
+    disks = {disk.id: disk for disk in request.manifest.disks}
     there = ", ".join(one.name for one in target.domains if one.usable) or "none"
     for disk_id, domain in domains.items():
-        if domain is None:
+        alias, asked = disks[disk_id].alias, _asked_domain(request, disks[disk_id])
+        if domain is None and asked:
             yield (
-                f"Nothing tells where disk {aliases[disk_id]!r} is to be. Choose with storage_domain"
-                f" or storage_domains; active data domains: {there}."
+                f"There is no storage domain {asked!r} in the appliance's data centre, in which disk"
+                f" {alias!r} is to be. Active data domains: {there}."
+            )
+        elif domain is None:
+            yield (
+                f"Nothing tells where disk {alias!r} is to be. Choose with {option('storage_domain')}"
+                f" or {option('storage_domains')}; active data domains: {there}."
             )
         elif not domain.usable:
             yield (
                 f"The storage domain {domain.name!r} is a {domain.type} domain in status"
-                f" {domain.status or 'unknown'}; disk {aliases[disk_id]!r} needs an active data domain."
+                f" {domain.status or 'unknown'}; disk {alias!r} needs an active data domain."
             )
     known = {word for disk in request.manifest.disks for word in (disk.id, disk.alias)}
     for word in request.wishes.storage_domains:
         if word not in known:
-            yield f"storage_domains names {word!r}, which is no disk of the set."
+            yield f"{option('storage_domains')} names {word!r}, which is no disk of the set."
 
 
 def _space_problems(
@@ -582,4 +593,4 @@ def _unused_connections(request: RestoreRequest, configuration: Configuration) -
     known = {word for nic in cards for word in (nic.name, nic.connection, nic.network)}
     for word in request.wishes.vnic_profiles:
         if word not in known:
-            yield f"vnic_profiles names {word!r}, which is no card of the VM and connects none."
+            yield f"{option('vnic_profiles')} names {word!r}, which is no card of the VM and connects none."

@@ -27,6 +27,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     InvalidRequest,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 
 _DURATION = re.compile(r"(?:(\d{1,4})y)?(?:(\d{1,5})m)?(?:(\d{1,6})d)?(?:(\d{1,7})h)?", re.ASCII)
 _FIRST = datetime.min.replace(tzinfo=timezone.utc)
@@ -160,7 +161,7 @@ def check_request(request: PruneRequest) -> None:
             raise InvalidRequest(f"keep.{rule} must not be less than 0.")
     parse_duration(request.policy.within)
     if request.unfinished_days < 0:
-        raise InvalidRequest("unfinished_days must not be less than 0.")
+        raise InvalidRequest(f"{option('unfinished_days')} must not be less than 0.")
 
 
 def decide(
@@ -282,10 +283,10 @@ def _broken(decision: Decision, request: PruneRequest, now: datetime, *, has_goo
         _add(decision, reason, when=young)
         decision.why_removed = f"unfinished for more than {request.unfinished_days:g} days"
     elif not request.remove_corrupt:
-        decision.reasons.append(f"{entry.state}: have a look, then use remove_corrupt")
+        decision.reasons.append(f"{entry.state}: have a look, then use {option('remove_corrupt')}")
     else:
         _add(decision, "there is no good set of this VM", when=not has_good)
-        decision.why_removed = f"{entry.state}, and remove_corrupt is given"
+        decision.why_removed = f"{entry.state}, and {option('remove_corrupt')} is given"
 
 
 def _keep_one_of_the_broken(newest_first: Sequence[Decision], *, has_good: bool) -> None:

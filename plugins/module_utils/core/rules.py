@@ -18,6 +18,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     EngineFault,
     Refused,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -100,7 +101,7 @@ BOOT = Rule(
     "A disk snapshot is bootable only when asked for, one at a time, on an appliance without a"
     " boot disk of its own.",
     "Otherwise the appliance's next start runs the source VM's system.",
-    "Leave bootable at false.",
+    f"Leave {option('bootable')} at false.",
 )
 INTERFACE = Rule(
     "interface",
@@ -157,7 +158,7 @@ CHECKPOINTS = Rule(
     " them.",
     "Engines from 4.5.8 on, and builds that are no release, clear the bitmaps and checkpoints of a disk"
     " at every detach, also that of a snapshot; other backup products lose their chain.",
-    "Set checkpoints to warn or allow if the next incremental backup may be a full one; or use an"
+    f"Set {option('checkpoints')} to warn or allow if the next incremental backup may be a full one; or use an"
     " engine up to 4.5.7.",
 )
 DISKS_PLUGGED = Rule(
@@ -513,6 +514,7 @@ NO_RULE: dict[str, str] = {
     " vanish in between.",
     "snapshot_missing": "Looked up before; it would have to vanish in between.",
     "vm_missing": "Looked up before; it would have to vanish in between.",
+    "disk_id_taken": "A restore asks for the id of the original, and takes another where it is not free.",
     "plug_failed": "Only the host knows whether it can plug a disk.",
     "unplug_failed": "Only the guest knows whether it lets go; asked again until the time is up.",
     "host_unreachable": "Passes for a detach; an attach is not tried again, for the host may still plug the disk.",

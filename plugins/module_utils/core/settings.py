@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     InvalidRequest,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,13 +111,13 @@ def complete_url(found: Mapping[str, Any]) -> str:
     text = str(found.get("url") or found.get("hostname") or "").strip()
     if not text:
         raise InvalidRequest(
-            "No address of the engine: neither auth.url nor OVIRT_URL is set.",
-            hint="Set auth.url to https://ENGINE/ovirt-engine/api, or OVIRT_URL.",
+            f"No address of the engine: neither {option('auth', '.url')} nor OVIRT_URL is set.",
+            hint=f"Set {option('auth', '.url')} to https://ENGINE/ovirt-engine/api, or OVIRT_URL.",
         )
     if "@" in text:
         raise InvalidRequest(
             "The address of the engine has a user in it.",
-            hint="Give user name and password as auth.username and auth.password.",
+            hint=f"Give user name and password as {option('auth', '.username')} and {option('auth', '.password')}.",
         )
     try:
         parts = urlsplit(text if "://" in text else f"https://{text}")
@@ -135,7 +136,7 @@ def _require_privacy(url: str, insecure: bool) -> None:
         return
     raise InvalidRequest(
         f"{url!r} is not encrypted: the password would go over the network in clear.",
-        hint="Use https://. Where nobody can listen, auth.insecure: true (or OVIRT_INSECURE) allows http://.",
+        hint=f"Use https://. Where nobody can listen, {option('auth', '.insecure: true')} (or OVIRT_INSECURE) allows http://.",
     )
 
 
@@ -144,7 +145,9 @@ def _require_credentials(found: Mapping[str, Any]) -> None:
         return
     missing = [key for key in ("username", "password") if not found.get(key)]
     if missing:
-        names = " and ".join(f"auth.{key} (or {_ENVIRONMENT[key]})" for key in missing)
+        names = " and ".join(
+            f"{option('auth', f'.{key}')} (or {_ENVIRONMENT[key]})" for key in missing
+        )
         verb = "is" if len(missing) == 1 else "are"
         raise InvalidRequest(
             f"No credentials for the engine: {names} {verb} not set.",

@@ -25,6 +25,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import (
     parse_qcow2_header,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -109,11 +110,13 @@ def check_request(request: VerifyRequest) -> None:
     :raises InvalidRequest: With the first contradiction found.
     """
     if not 1 <= request.parallel <= PARALLEL_LIMIT:
-        raise InvalidRequest(f"parallel must be 1 to {PARALLEL_LIMIT}, not {request.parallel}.")
+        raise InvalidRequest(
+            f"{option('parallel')} must be 1 to {PARALLEL_LIMIT}, not {request.parallel}."
+        )
     if request.unverified_days < 0:
-        raise InvalidRequest("unverified_days must not be less than 0.")
+        raise InvalidRequest(f"{option('unverified_days')} must not be less than 0.")
     if request.limit is not None and request.limit < 1:
-        raise InvalidRequest("limit must be 1 or more.")
+        raise InvalidRequest(f"{option('limit')} must be 1 or more.")
 
 
 @dataclass(frozen=True)

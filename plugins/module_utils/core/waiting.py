@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable, Protocol, TypeVar
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import WaitTimeout
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,6 +98,6 @@ class Deadline:
         """Make the error that says what did not happen in time."""
         return WaitTimeout(
             f"Waited {self.waited:.0f} s for {what}; last seen: {last}.",
-            hint="Raise timeout if this is only slow.",
+            hint=f"Raise {option('timeout')} if this is only slow.",
             details={"waited_seconds": round(self.waited, 1), "last_state": last},
         )

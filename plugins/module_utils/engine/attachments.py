@@ -43,6 +43,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     Vm,
     is_uuid,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import facts
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.base import (
     EngineOperation,
@@ -128,7 +129,7 @@ class _Attaching:
         raise EngineUnavailable(
             f"The answer was lost, and within {self._deadline.waited:.0f} s nothing told whether the host has plugged it.",
             hint=f"An attachment is certain to stay after {PLUG_SECONDS} s, or once the user sees event 2016 of the"
-            " appliance: raise timeout, or see docs/permissions.md.",
+            f" appliance: raise {option('timeout')}, or see docs/permissions.md.",
         )
 
     def _told(self) -> bool:
@@ -335,7 +336,7 @@ class Detach(EngineOperation):
         if self._request.source is None:
             raise InvalidRequest(
                 f"{word!r} is no id of a snapshot.",
-                hint="Give an id, or source_vm with the snapshot's description.",
+                hint=f"Give an id, or {option('source_vm')} with the snapshot's description.",
             )
         source: Vm = facts.find_vm(self._engine, self._request.source)
         try:

@@ -31,6 +31,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     VmId,
     is_uuid,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import (
     EVENTS_AT_ONCE,
 )
@@ -61,6 +62,23 @@ def find_vm(engine: EnginePort, word: str) -> Vm:
     return lookup.the_one(
         "VM", word, matches, lambda vm: {"id": vm.id, "name": vm.name, "cluster": vm.cluster_id}
     )
+
+
+def find_appliance(engine: EnginePort, word: str) -> Vm:
+    """Find the VM that is to be the appliance. Its name in an inventory may be another.
+
+    :raises errors.NotFound: there is none.
+    :raises errors.Ambiguous: several data centres have one of this name.
+    """
+    try:
+        return find_vm(engine, word)
+    except NotFound as exc:
+        raise NotFound(
+            f"There is no VM {word!r}, which is to be the appliance.",
+            hint=f"Set {option('appliance')} to the name or id that the engine has for it; in the inventory it"
+            " may have another name. A VM on which the user has no role is not there for them.",
+            details=exc.details,
+        ) from exc
 
 
 def find_snapshot(engine: EnginePort, vm: Vm, word: str) -> Snapshot:

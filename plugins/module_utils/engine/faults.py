@@ -20,6 +20,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     EngineUnavailable,
     EngineUntrusted,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import login, pages
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.sdk import ovirtsdk4
 
@@ -138,13 +139,13 @@ def _unreachable(exc: ovirtsdk4.Error, action: str) -> EngineUnavailable:
         return EngineUntrusted(
             f"The engine's certificate is not valid today ({text}).",
             hint="Renew it on the engine's host with engine-setup --offline, or correct the clock of the host"
-            " where this runs. Another auth.ca_file does not help.",
+            f" where this runs. Another {option('auth', '.ca_file')} does not help.",
             details=_details(exc),
         )
     if _CERTIFICATE.search(text):
         return EngineUntrusted(
             f"The engine's certificate could not be verified ({text}).",
-            hint="Set auth.ca_file (or OVIRT_CAFILE) to the CA of this engine; it is served at"
+            hint=f"Set {option('auth', '.ca_file')} (or OVIRT_CAFILE) to the CA of this engine; it is served at"
             " /ovirt-engine/services/pki-resource?resource=ca-certificate&format=X509-PEM-CA.",
             details=_details(exc),
         )

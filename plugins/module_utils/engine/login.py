@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     EngineLoginError,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.sdk import (
     SdkObject,
     ovirtsdk4,
@@ -62,7 +63,7 @@ REFUSALS = (
     _refusal(
         "required to access the system using FQDN|client is not authorized",
         "The engine does not answer to the name in its address",
-        "Put the engine's own name (its FQDN) into auth.url; or have the engine take this name too: add it to"
+        f"Put the engine's own name (its FQDN) into {option('auth', '.url')}; or have the engine take this name too: add it to"
         " SSO_ALTERNATE_ENGINE_FQDNS in a file under /etc/ovirt-engine/engine.conf.d, and restart the service"
         " ovirt-engine. User name and password were not looked at.",
     ),

@@ -186,7 +186,7 @@ class BackupPlan(Look):
         :raises errors.BackupError: for the appliance; without it there is no backup of any VM.
         """
         request = self._request
-        vm = facts.find_vm(self._engine, request.appliance)
+        vm = facts.find_appliance(self._engine, request.appliance)
         held = facts.holdings(self._engine, vm) if self._engine.attachments(vm.id) else ()
         version_now = self._engine.version()
         given, unread = granting.look(self._engine) if request.check_permissions else (None, ())

@@ -17,6 +17,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     EngineUnavailable,
     EngineUntrusted,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,7 @@ def persist(
 def _gave_up(last: EngineError, deadline: Deadline) -> EngineError:
     """Say of the last refusal that it stood for so long."""
     last.message = f"{last.message} Waited {deadline.waited:.0f} s for this to pass."
-    last.hint = last.hint or "Raise timeout if this is only slow."
+    last.hint = last.hint or f"Raise {option('timeout')} if this is only slow."
     last.details["waited_seconds"] = round(deadline.waited, 1)
     return last
 

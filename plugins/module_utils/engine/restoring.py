@@ -86,7 +86,7 @@ class RestorePlan(Look):
         """
         engine, request = self._engine, self._request
         configuration = ovf.read(request.ovf)
-        appliance = facts.find_vm(engine, request.appliance)
+        appliance = facts.find_appliance(engine, request.appliance)
         place = engine.location(appliance)
         given, unread = granting.look(engine) if request.check_permissions else (None, ())
         mark = restore_marks.make(

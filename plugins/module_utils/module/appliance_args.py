@@ -25,6 +25,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images
     check_form,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.naming import TIME
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.preflight import (
     ISOLATION,
     PreflightRequest,
@@ -153,7 +154,9 @@ def preflight_request(params: Params) -> PreflightRequest:
     check_form(params["format"], params["compression"])
     factor = params["space_factor"]
     if not (math.isfinite(factor) and factor >= 0):
-        raise InvalidRequest(f"space_factor must be a number of 0 or more, not {factor}.")
+        raise InvalidRequest(
+            f"{option('space_factor')} must be a number of 0 or more, not {factor}."
+        )
     plain = {
         key: params[key]
         for key in PREFLIGHT

@@ -12,6 +12,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     InvalidRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.jobs import Following
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 from ansible_collections.ovirt_community.backup.plugins.module_utils.module.appliance_args import (
     COPY,
     Params,
@@ -53,10 +54,10 @@ def following(params: Params, *, predict: bool) -> Following:
     :raises InvalidRequest: ``wait`` is less than nothing, or the next call could not be told from a stranger's.
     """
     if params["wait"] is not None and params["wait"] < 0:
-        raise InvalidRequest(f"wait must not be less than 0 seconds: {params['wait']}.")
+        raise InvalidRequest(f"{option('wait')} must not be less than 0 seconds: {params['wait']}.")
     if params["wait"] is not None and not params["follower"]:
         raise InvalidRequest(
-            "wait needs follower.",
+            f"{option('wait')} needs {option('follower')}.",
             hint="Give any word that is the same in all calls that belong together: the result is for them alone.",
         )
     return Following(params["wait"], params["follower"], predict)

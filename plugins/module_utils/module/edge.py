@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Callable, NoReturn, Protocol
 
 from ansible.module_utils.common.parameters import remove_values
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import words
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import options, words
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import BackupError
 
 if TYPE_CHECKING:
@@ -42,13 +42,15 @@ def run(module: AnsibleModule, build: Callable[[Mapping[str, Any]], Operation]) 
 
     This is the only ``except`` that catches everything, and the only ``fail_json``.
     """
+    name = str(module._name).rpartition(".")[2]
     try:
         result, warnings = perform(build(words.tidied(module.params)), check_mode=module.check_mode)
     except Exception as exc:  # noqa: BLE001  (the edge)
         told = failure(exc)
     else:
-        _leave_whole(module, result, warnings)
-    _leave_failed(module, told)
+        said = options.all_told(list(warnings), name)
+        _leave_whole(module, options.all_told(result, name), said)
+    _leave_failed(module, options.all_told(told, name))
 
 
 def _leave_whole(

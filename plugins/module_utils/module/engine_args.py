@@ -21,6 +21,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     INTERFACES,
     AttachSettings,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import (
     AttachRequest,
     DetachRequest,
@@ -93,7 +94,7 @@ def patience(params: Params) -> Patience:
     """How long to wait."""
     for name in ("timeout", "poll_interval"):
         if params.get(name, 1) <= 0:
-            raise InvalidRequest(f"{name} must be more than 0 seconds, not {params[name]}.")
+            raise InvalidRequest(f"{option(name)} must be more than 0 seconds, not {params[name]}.")
     if "wait" not in params:
         return Patience()
     return Patience(params["wait"], params["timeout"], params["poll_interval"])
@@ -148,7 +149,7 @@ def detach_request(params: Params) -> DetachRequest:
     ways = [bool(params["disks"]), bool(params["snapshot"]), params["all"]]
     if sum(ways) != 1:
         raise InvalidRequest(
-            "Say what to detach with exactly one of disks, snapshot and all.",
+            f"Say what to detach with exactly one of {option('disks')}, {option('snapshot')} and {option('all')}.",
             hint="An empty list or text is not taken for all of them.",
         )
     return DetachRequest(
@@ -260,7 +261,7 @@ def plan_request(params: Params) -> OverviewRequest:
         raise InvalidRequest("The list of VMs to back up is empty.")
     if not 0 < params["lease_hours"] <= _LONGEST_LEASE:
         raise InvalidRequest(
-            f"lease_hours must be more than 0 and at most a year, not {params['lease_hours']}.",
+            f"{option('lease_hours')} must be more than 0 and at most a year, not {params['lease_hours']}.",
             hint="A lease that has ended lets the next run remove the snapshots of this one.",
         )
     return OverviewRequest(

@@ -20,6 +20,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.manife
     from_dict,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import INTERFACES
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.restore_images import (
     SourceRequest,
     Target,
@@ -173,11 +174,17 @@ def plan_request(params: Params) -> RestoreRequest:
         key for key in ("name", "cluster", "vnic_profiles", "keep_identity", "test") if params[key]
     ]
     if params["keep_identity"] and params["test"]:
-        raise InvalidRequest("A test restore has an identity of its own: leave keep_identity out.")
+        raise InvalidRequest(
+            f"A test restore has an identity of its own: leave {option('keep_identity')} out."
+        )
     if alone and of_vm:
-        raise InvalidRequest(f"{', '.join(of_vm)} say nothing of disks that are restored alone.")
+        raise InvalidRequest(
+            f"{', '.join(map(option, of_vm))} say nothing of disks that are restored alone."
+        )
     if not alone and params["vm"]:
-        raise InvalidRequest("vm is the VM that gets disks alone; a new VM gets a name.")
+        raise InvalidRequest(
+            f"{option('vm')} is the VM that gets disks alone; a new VM gets a name ({option('name')})."
+        )
     return RestoreRequest(
         appliance=params["appliance"],
         owner=params["owner"],

@@ -24,6 +24,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     Refused,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.evidence import Holding
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 
 FIRST = holding(DISKS[0], SNAPSHOTS[0], alias="first")
 SECOND = holding(DISKS[1], SNAPSHOTS[1], alias="second")
@@ -50,7 +51,7 @@ def test_by_snapshot() -> None:
 def test_by_snapshot_where_nothing_tells_which_one_is_attached() -> None:
     with pytest.raises(Refused, match="'unclear'") as caught:
         detached(*HELD, UNCLEAR, snapshot_id=SNAPSHOTS[1])
-    assert caught.value.hint == "Name the disks to detach with disks."
+    assert caught.value.hint == f"Name the disks to detach with {option('disks')}."
     assert caught.value.details == {"disks": [UNCLEAR.facts()]}
     # It is no candidate for a snapshot that its disk is not in.
     elsewhere = replace(UNCLEAR, candidates=SNAPSHOTS[2:])

@@ -18,6 +18,7 @@ from unit.samples import APPLIANCE, SOURCE, uuid
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
     images,
     manifest,
+    options,
     ovf,
     restore_images,
     restore_marks,
@@ -116,6 +117,23 @@ def test_defaults_need_no_choice_where_there_is_one_of_each() -> None:
     assert found["name"] == "web01-restored-20261123T010000Z"
     assert "The data of the set are crash." in warnings
     assert any("is taken up" in one for one in warnings)
+
+
+def test_a_storage_domain_that_is_not_there_is_named_with_those_that_are() -> None:
+    other = Domain(uuid(0xF), "data2", "data", "active", 10_000)
+    two = replace(TARGET, domains=(DOMAIN, other))
+    wishes = restores.Wishes(storage_domains={"web01_system": "dta1"}, storage_domain="data1")
+    found, _warnings = result(replace(REQUEST, wishes=wishes), two)
+    assert found["problems"] == [
+        "There is no storage domain 'dta1' in the appliance's data centre, in which disk 'web01_system' is to be."
+        " Active data domains: data1, data2."
+    ]
+    [unsaid] = result(REQUEST, two)[0]["problems"]
+    assert options.told(unsaid, "restore_plan_info") == (
+        "Nothing tells where disk 'web01_system' is to be. Choose with storage_domain (variable"
+        " vm_restore_storage_domain) or storage_domains (variable vm_restore_storage_domains); active data"
+        " domains: data1, data2."
+    )
 
 
 def test_thin_raw_disks_are_thick_on_block_storage() -> None:

@@ -23,6 +23,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core import
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     InvalidRequest,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.retention import (
     BUCKETS,
     Duration,
@@ -319,7 +320,7 @@ def test_broken_sets_do_not_count() -> None:
     found = build(*days(0, state="corrupt"), *days(20, state="unfinished"), *days(2, 3))
     reasons = kept(found, Policy(last=1))
     assert reasons == {
-        "0": ["corrupt: have a look, then use remove_corrupt"],
+        "0": [f"corrupt: have a look, then use {option('remove_corrupt')}"],
         "2": ["last", "the newest good set"],
     }
     assert set(kept(found, Policy(last=1), remove_corrupt=True)) == {"2"}

@@ -17,6 +17,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     EngineUnavailable,
     WaitTimeout,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.waiting import (
     FIRST_PAUSE,
     GROWTH,
@@ -93,7 +94,7 @@ def test_what_does_not_come_is_a_timeout_that_names_the_last_state() -> None:
     error = caught.value
     assert error.message == "Waited 10 s for the merge; last seen: OK BUT SLOW."
     assert error.details == {"waited_seconds": 10.0, "last_state": "OK BUT SLOW"}
-    assert error.hint == "Raise timeout if this is only slow."
+    assert error.hint == f"Raise {option('timeout')} if this is only slow."
 
 
 @pytest.mark.parametrize("error", [EngineLoginError("expired"), EngineUnavailable("gone")])

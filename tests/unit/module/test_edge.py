@@ -47,6 +47,7 @@ class Module:
     failed: bool | None = None
     result: dict[str, Any] = field(default_factory=dict)
     no_log_values: set[str] = field(default_factory=set)
+    _name: str = "ovirt_community.backup.vm_snapshot"
 
     def warn(self, text: str) -> None:
         assert self.failed is None

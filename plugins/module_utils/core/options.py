@@ -1,0 +1,147 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a message names an option, and which variable of a role or a playbook sets it.
+
+Who runs a module by itself sets its options; who runs a role or a playbook can set variables alone, and
+often other names. So a message marks an option with :func:`option`, and the edge, which knows which
+module it is, adds the variable from the one table below.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MARK = "\x1a"
+"""No XML, and so no name and no configuration of an engine, may have this character."""
+
+_MARKED = re.compile(rf"{MARK}(?:(\w+)/)?(\w+)([^{MARK}]*){MARK}")
+
+VARIABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "appliance_isolation": {
+        "own_disks": ("backup_appliance_own_disks",),
+        "probe_serial": ("backup_appliance_probe_serial",),
+    },
+    "appliance_preflight": {
+        "require_mount": ("vm_backup_require_mount",),
+        "space_factor": ("vm_backup_space_factor",),
+        "format": ("vm_backup_format",),
+        "compression": ("vm_backup_compression",),
+    },
+    "appliance_repository": {
+        "path": ("backup_appliance_repository",),
+        "device": ("backup_appliance_device",),
+        "format": ("backup_appliance_format",),
+        "mount_options": ("backup_appliance_mount_options",),
+        "require_mount": ("backup_appliance_require_mount",),
+    },
+    "backup_plan_info": {
+        "auth": ("vm_backup_auth",),
+        "appliance": ("vm_backup_appliance",),
+        "lease_hours": ("vm_backup_lease_hours",),
+        "checkpoints": ("vm_backup_checkpoints",),
+    },
+    "backup_repository_report": {
+        "overdue_hours": ("backup_report_overdue_hours",),
+        "verify_days": ("backup_report_verify_days",),
+    },
+    "backup_set": {"format": ("vm_backup_format",), "compression": ("vm_backup_compression",)},
+    "backup_set_prune": {
+        "keep": ("backup_prune_keep",),
+        "unfinished_days": ("backup_prune_unfinished_days",),
+        "remove_corrupt": ("backup_prune_remove_corrupt",),
+    },
+    "backup_set_verify": {
+        "unverified_days": ("backup_verify_unverified_days",),
+        "limit": ("backup_verify_limit",),
+        "parallel": ("backup_verify_parallel",),
+    },
+    "disk_device_release": {"timeout": ("vm_backup_device_timeout", "vm_restore_device_timeout")},
+    "disk_image_copy": {
+        "format": ("vm_backup_format",),
+        "compression": ("vm_backup_compression",),
+        "timeout": ("vm_backup_device_timeout",),
+    },
+    "disk_image_restore": {"timeout": ("vm_restore_device_timeout",)},
+    "disk_snapshot_attach": {
+        "auth": ("vm_backup_auth",),
+        "interface": ("vm_backup_interface",),
+        "checkpoints": ("vm_backup_checkpoints",),
+        "timeout": ("vm_backup_attach_timeout",),
+    },
+    "disk_snapshot_detach": {"auth": ("vm_backup_auth",), "timeout": ("vm_backup_attach_timeout",)},
+    "disk_snapshot_info": {"auth": ("vm_backup_auth",)},
+    "restore_plan_info": {
+        "auth": ("vm_restore_auth",),
+        "appliance": ("vm_restore_appliance",),
+        "vm": ("vm_restore_attach_to",),
+        "name": ("vm_restore_name",),
+        "cluster": ("vm_restore_cluster",),
+        "storage_domain": ("vm_restore_storage_domain",),
+        "storage_domains": ("vm_restore_storage_domains",),
+        "vnic_profiles": ("vm_restore_vnic_profiles",),
+        "keep_identity": ("vm_restore_keep_identity",),
+        "test": ("vm_restore_test",),
+    },
+    "restore_source_info": {
+        "path": ("vm_restore_set",),
+        "vm": ("vm_restore_vm",),
+        "disks": ("vm_restore_disks",),
+    },
+    "restored_disks": {
+        "auth": ("vm_restore_auth",),
+        "vm": ("vm_restore_attach_to",),
+        "timeout": ("vm_restore_engine_timeout",),
+        "interface": ("vm_restore_interface",),
+    },
+    "restored_vm": {
+        "auth": ("vm_restore_auth",),
+        "timeout": ("vm_restore_engine_timeout",),
+        "test": ("vm_restore_test",),
+        "keep_identity": ("vm_restore_keep_identity",),
+    },
+    "vm_guard": {
+        "auth": ("export_auth", "maintenance_auth", "template_auth"),
+        "vm": ("export_vm", "template_vm"),
+        "timeout": ("export_wait", "maintenance_wait", "template_wait"),
+    },
+    "vm_ovf_info": {"auth": ("vm_backup_auth",)},
+    "vm_snapshot": {"auth": ("vm_backup_auth",), "timeout": ("vm_backup_snapshot_timeout",)},
+}
+"""By module and option. A test derives it from the tasks of the roles and playbooks."""
+
+
+def option(name: str, rest: str = "", *, of: str = "") -> str:
+    """Mark an option for the edge.
+
+    :param rest: What follows the name: a value such as ``: true``, or a key of it such as ``.url``.
+    :param of: The module that has the option, where it is not the one that speaks.
+    """
+    return f"{MARK}{of}{'/' if of else ''}{name}{rest}{MARK}"
+
+
+def told(text: str, module: str = "") -> str:
+    """A text as people read it: each option with the variables that set it, where there are any."""
+
+    def name(match: re.Match[str]) -> str:
+        of, option_name, rest = match.groups()
+        variables = VARIABLES.get(of or module, {}).get(option_name, ())
+        said = " or ".join(f"{one}{rest}" for one in variables)
+        return f"{option_name}{rest}" + (f" (variable {said})" if said else "")
+
+    return _MARKED.sub(name, text)
+
+
+def all_told(value: Any, module: str) -> Any:  # noqa: ANN401 - JSON
+    """The same for every text in a result."""
+    if isinstance(value, str):
+        return told(value, module) if MARK in value else value
+    if isinstance(value, dict):
+        return {key: all_told(one, module) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [all_told(one, module) for one in value]
+    return value
