@@ -291,5 +291,5 @@ def _named(need: Need, places: Sequence[Place]) -> str:
 def _remedy(need: Need) -> str:
     grant = f"Grant a role with {need.permit} on {need.grant_on}"
     if need not in NEEDS:
-        return f"{grant}."
+        return f"{grant}; the playbook {PLAYBOOK}, with restore_user, makes roles that suffice and grants them."
     return f"{grant}; the playbook {PLAYBOOK} makes a role that suffices and grants it."
