@@ -85,7 +85,7 @@ def marked() -> set[str]:
         if isinstance(node, ast.Call)
     )
     return {
-        call.args[0].value
+        str(call.args[0].value)
         for call in calls
         if getattr(call.func, "id", "") == "option" and isinstance(call.args[0], ast.Constant)
     }

@@ -163,12 +163,7 @@ def write_request(params: Params) -> WriteRequest:
     )
 
 
-def plan_request(params: Params) -> RestoreRequest:
-    """What ``restore_plan_info`` is asked to look at.
-
-    :raises ManifestInvalid: The manifest is none.
-    :raises InvalidRequest: Options of a VM are given for disks alone, or the other way round.
-    """
+def _check_plan(params: Params) -> None:
     alone = params["what"] == DISKS
     of_vm = [
         key for key in ("name", "cluster", "vnic_profiles", "keep_identity", "test") if params[key]
@@ -185,6 +180,15 @@ def plan_request(params: Params) -> RestoreRequest:
         raise InvalidRequest(
             f"{option('vm')} is the VM that gets disks alone; a new VM gets a name ({option('name')})."
         )
+
+
+def plan_request(params: Params) -> RestoreRequest:
+    """What ``restore_plan_info`` is asked to look at.
+
+    :raises ManifestInvalid: The manifest is none.
+    :raises InvalidRequest: Options of a VM are given for disks alone, or the other way round.
+    """
+    _check_plan(params)
     return RestoreRequest(
         appliance=params["appliance"],
         owner=params["owner"],
