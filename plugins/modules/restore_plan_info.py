@@ -314,6 +314,11 @@ disks:
       returned: success
       type: bool
       sample: false
+    disk_profile:
+      description: Id of the disk profile that it had. Empty if its storage domain does not have it, or the set does not tell.
+      returned: success
+      type: str
+      sample: 58ca604b-017d-0374-0220-00000000014e
     keep_id:
       description: Whether the new disk is to have the id of the original, which is gone.
       returned: success

@@ -95,7 +95,7 @@ ovf:
   description:
     - The OVF document. It has whole GiB for the sizes of disks, and no storage domains.
     - It is followed by one processing instruction, which readers of XML pass over, with what the configuration lacks or
-      garbles. That is what cloud-init gets, the shares of the CPU, and whether a guest agent has answered.
+      garbles. That is what cloud-init gets, the shares of the CPU, the profiles of the disks, and whether a guest agent has answered.
     - It may hold secrets, such as scripts and keys for the guest, and what its TPM holds. C(no_log) keeps it out of the log.
   returned: success
   type: str

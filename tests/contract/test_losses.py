@@ -23,7 +23,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     EnginePermission,
     OperationFailed,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import VmId
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+    NewDisk,
+    VmId,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import (
     OvfRequest,
     Patience,
@@ -159,6 +162,55 @@ def test_discards_are_passed_on_where_the_storage_takes_them(
     assert ("pass_discard" in kinds(plan, "shop01_system")) is not kept
 
 
+GOLD = "90ab0000-0000-4000-8000-00000000601d"
+
+
+def test_a_disk_profile_comes_back_where_its_domain_has_it(scene: Scene) -> None:
+    home, *_others = scene.lab.world.domains.values()
+    home.profiles.append(GOLD)
+    scene.disks_of("shop01")["shop01_system"].profile_id = GOLD
+    scene.read()
+    plan = scene.restore()
+    new = scene.disks_of(str(plan["name"]))
+    assert new["shop01_system"].profile_id == GOLD
+    assert kinds(plan, "shop01_system") == kinds(plan, "shop01_data") == []
+    home.profiles.clear()
+    assert kinds(scene.plan(name="other"), "shop01_system") == ["disk_profile"]
+
+
+def test_disks_alone_get_their_profile_too(scene: Scene) -> None:
+    home, *_others = scene.lab.world.domains.values()
+    home.profiles.append(GOLD)
+    scene.disks_of("shop01")["shop01_system"].profile_id = GOLD
+    scene.read()
+    plan = scene.plan(what="disks")
+    done = scene.disks(plan, "prepared", vm="")
+    [system, _data] = [scene.lab.world.disks[one["new_disk_id"]] for one in done["disks"]]
+    assert system.profile_id == GOLD
+
+
+def test_a_profile_that_the_user_may_not_use_ends_no_restore(scene: Scene) -> None:
+    next(iter(scene.lab.world.domains.values())).profiles.append(GOLD)
+    scene.disks_of("shop01")["shop01_system"].profile_id = GOLD
+    scene.read()
+
+    class Strict:
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+            return getattr(scene.engine, name)
+
+        def add_disk(self, new: NewDisk, mark: str) -> None:
+            if new.profile_id == GOLD:
+                raise EnginePermission("The user may not.", details={"status": 403})
+            scene.engine.add_disk(new, mark)
+
+        def profile_disk(self, *_args: object) -> None:
+            raise EnginePermission("The user may not.", details={"status": 403})
+
+    engine: Any = Strict()
+    plan = scene.restore(engine)
+    assert kinds(plan, "shop01_system") == ["disk_profile"]
+
+
 # ----- the VM -------------------------------------------------------------------------------------
 
 SCRIPT = "#cloud-config\nruncmd:\n  - printf 'a\\nb'\n\t- \"x & y ?>\"\n<!DOCTYPE x>\n"
@@ -228,13 +280,17 @@ def test_it_is_put_right_before_a_test_is_started(scene: Scene) -> None:
 def test_what_the_engine_refuses_to_put_right_is_named_and_ends_nothing(scene: Scene) -> None:
     scene.shop.nics[0].plugged = False
     scene.shop.cpu_shares = 512
+    next(iter(scene.lab.world.domains.values())).profiles.append(GOLD)
+    scene.disks_of("shop01")["shop01_data"].profile_id = GOLD
     scene.read()
     plan = scene.plan()
-    scene.disks(plan, "prepared")
+    scene.disks(
+        {**plan, "disks": [{**one, "disk_profile": ""} for one in plan["disks"]]}, "prepared"
+    )
 
     class Strict:
         def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-            if name in ("unplug_card", "change_vm"):
+            if name in ("unplug_card", "change_vm", "profile_disk"):
                 return self.refuse
             return getattr(scene.engine, name)
 
@@ -243,7 +299,7 @@ def test_what_the_engine_refuses_to_put_right_is_named_and_ends_nothing(scene: S
 
     engine: Any = Strict()
     result = scene.vm(plan, engine=engine)
-    assert [one["kind"] for one in result["losses"]] == ["unplugged", "cpu_shares"]
+    assert [one["kind"] for one in result["losses"]] == ["unplugged", "cpu_shares", "disk_profile"]
     assert all("The user may not" in one["lost"] for one in result["losses"])
     assert scene.plan()["state"] == "finished"
 

@@ -54,7 +54,7 @@ pytestmark = pytest.mark.behind("the rows of the engine, and what goes wrong in 
 WRITES = (
     *("add_disk", "remove_disk", "describe_disk", "plug_disk", "detach"),
     *("import_vm", "comment_vm", "remove_vm", "start_vm", "stop_vm"),
-    *("change_vm", "unplug_card"),
+    *("change_vm", "unplug_card", "profile_disk"),
 )
 SHOP = VmSpec(
     "shop01",

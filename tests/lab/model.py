@@ -98,6 +98,7 @@ class Domain:
     available: int = 100 << 30
     storage: str = "nfs"
     supports_discard: bool = False
+    profiles: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ class Disk:
     description: str = ""
     backup: str = "none"
     wipe_after_delete: bool = False
+    profile_id: str | None = None
     hosted_engine_lun: bool = False
     storage_type: str = "image"
     lun: Lun | None = None

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import is_uuid
 
 TARGET = "ovirt_community.backup"
 """Name of the instruction."""
@@ -45,12 +47,14 @@ class Extras:
     :param unreadable: Names of what cloud-init has and the API does not give in full.
     :param cpu_shares: Weight of the VM's CPU; 0 is the default.
     :param answered: Whether a guest agent has told the engine of the guest, so that it can be expected to.
+    :param disk_profiles: Ids of the profiles of its disks, by ids of the disks.
     """
 
     initialization: Mapping[str, str]
     unreadable: tuple[str, ...]
     cpu_shares: int
     answered: bool
+    disk_profiles: Mapping[str, str] = field(default_factory=dict)
 
 
 def appended(ovf: str, found: Extras) -> str:
@@ -82,8 +86,11 @@ def parse(text: str) -> Extras:
         raise ValueError("cpu_shares is no number of shares")
     if texts.get(PROTOCOL, _PROTOCOLS[0]) not in _PROTOCOLS or texts.get(FLAG, "true") != "true":
         raise ValueError(f"{PROTOCOL} or {FLAG} has an unknown word")
+    profiles = data.get("disk_profiles", {})
+    if not isinstance(profiles, dict) or not all(is_uuid(str(one)) for one in profiles.values()):
+        raise ValueError("disk_profiles is no object of ids")
     known = {name: texts[name] for name in TEXTS if name in texts}
-    return Extras(known, tuple(hidden), shares, answered is True)
+    return Extras(known, tuple(hidden), shares, answered is True, profiles)
 
 
 def changed(was: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:

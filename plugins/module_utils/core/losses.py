@@ -51,6 +51,7 @@ _REFUSED = {
     "unplugged": "it was unplugged and is plugged",
     "cloud_init": "what cloud-init gets was not put right",
     "cpu_shares": "the shares of the CPU were not put right",
+    "disk_profile": "it did not get its disk profile back",
 }
 
 
@@ -142,6 +143,17 @@ def of_disk(was: OvfDisk, order: Mapping[str, Any]) -> Iterator[Loss]:
             "incremental backup is not enabled: the engine allows it for qcow2 only",
             "Convert the disk to qcow2, then enable it.",
         )
+
+
+def of_profile(profile: str, order: Mapping[str, Any]) -> Loss:
+    """A disk does not get the disk profile that it had."""
+    return Loss(
+        "disk_profile",
+        order["alias"],
+        f"its disk profile was {profile}, and it gets the default of the storage domain"
+        f" {order['storage_domain_name']!r}",
+        "Choose its profile in the web interface if there are several.",
+    )
 
 
 def _allocation(was: OvfDisk, order: Mapping[str, Any]) -> Loss:

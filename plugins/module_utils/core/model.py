@@ -128,6 +128,7 @@ class Disk:
     storage_domain_id: str = ""
     incremental: bool = False
     description: str = ""
+    profile_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,7 @@ class NewDisk:
     """A disk to be made; ``size`` in bytes, ``format`` qcow2 or raw.
 
     :param id: What the disk is to be called by; empty leaves it to the engine.
+    :param profile_id: Its disk profile; empty for the default of its storage domain.
     """
 
     alias: str
@@ -177,6 +179,7 @@ class NewDisk:
     wipe_after_delete: bool = False
     incremental: bool = False
     id: str = ""
+    profile_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ class DiskOrder:
     :param disk_id: That of the original.
     :param blank: Whether the storage makes it blank; else it may hold what was there before.
     :param keep_id: Whether the new disk is to have the id of the original, which is gone.
+    :param disk_profile: Id of the profile that it had, where its storage domain has it.
     :param storage: Name of the storage domain, for people; may be empty.
     """
 
@@ -80,6 +81,7 @@ class DiskOrder:
     incremental: bool = False
     keep_id: bool = False
     storage: str = ""
+    disk_profile: str = ""
 
 
 def read_orders(disks: Sequence[Mapping[str, Any]]) -> tuple[DiskOrder, ...]:
@@ -116,6 +118,7 @@ def _order(index: int, disk: Mapping[str, Any]) -> DiskOrder:
         wipe_after_delete=disk.get("wipe_after_delete") is True,
         incremental=disk.get("incremental") is True,
         keep_id=disk.get("keep_id") is True,
+        disk_profile=str(disk.get("disk_profile") or ""),
         storage=str(disk.get("storage_domain_name") or ""),
     )
 
@@ -397,6 +400,7 @@ def _prepare(now: Situation, order: DiskOrder, held: Sequence[Made]) -> Iterator
         new = NewDisk(
             *(order.alias, text, order.size, order.format, order.sparse, order.storage_domain),
             *(order.wipe_after_delete, order.incremental, order.disk_id if order.keep_id else ""),
+            order.disk_profile,
         )
         yield CreateStep(order, new, now.others(order))
         yield PlugStep(order)

@@ -153,6 +153,7 @@ class Target:
         :data:`TAKEN` if another VM has the name.
     :param homes: Storage domain ids of the original disks, as far as they are there.
     :param free_ids: Ids of original disks that are gone, as far as this user sees, or were made again by this restore.
+    :param profiles_at: Storage domain ids of the disk profiles that the original disks had, as far as they are there.
     :param grants: What the user may do, None where nobody looked.
     :param receiver: The VM that disks alone are for.
     :param receiver_place: Where that VM is.
@@ -171,6 +172,7 @@ class Target:
     state: str = ABSENT
     homes: Mapping[str, str] = field(default_factory=dict)
     free_ids: frozenset[str] = frozenset()
+    profiles_at: Mapping[str, str] = field(default_factory=dict)
     grants: tuple[permissions.Grant, ...] | None = None
     receiver: Vm | None = None
     receiver_place: Location | None = None
@@ -263,7 +265,7 @@ def result(
             }
             for nic in configuration.nics
         ],
-        "disks": list(_orders(request, target, domains, pairs)),
+        "disks": list(_orders(request, target, domains, pairs, _profiles(configuration))),
         "receiver": _receiver_facts(request, target),
         "required_bytes": sum(_needed(pair) for pair in pairs),
         "left_out": _left_out(request.manifest, configuration),
@@ -279,23 +281,38 @@ def _orders(
     target: Target,
     domains: Mapping[str, Domain | None],
     pairs: Iterable[_Pair],
+    profiles: Mapping[str, str],
 ) -> Iterator[dict[str, Any]]:
     free = target.free_ids if request.wishes.keep_disk_ids else frozenset()
     for pair in pairs:
         wanted = order(pair.disk, pair.device, domains[pair.disk.id])
         names = {"alias": disk_name(pair.disk, request), "source_alias": pair.disk.alias}
-        yield {**wanted, **names, "keep_id": pair.disk.id in free}
+        profile = profiles.get(pair.disk.id, "")
+        fits = bool(profile) and target.profiles_at.get(profile) == wanted["storage_domain"]
+        more = {"keep_id": pair.disk.id in free, "disk_profile": profile if fits else ""}
+        yield {**wanted, **names, **more}
+
+
+def _profiles(configuration: Configuration) -> Mapping[str, str]:
+    """Ids of the disk profiles that the disks had, by ids of the disks."""
+    return configuration.beside.disk_profiles if configuration.beside else {}
 
 
 def _losses(
-    request: RestoreRequest, configuration: Configuration, orders: Sequence[Mapping[str, Any]]
+    request: RestoreRequest,
+    configuration: Configuration,
+    orders: Sequence[Mapping[str, Any]],
 ) -> Iterator[losses.Loss]:
+    profiles = _profiles(configuration)
     devices = {one.disk_id: one for one in configuration.disks}
     if request.what == VM:
         yield from losses.of_vm(configuration)
     yield from losses.of_ids(orders, configuration.os)
     for one in orders:
         yield from losses.of_disk(devices[one["disk_id"]], one)
+        profile = profiles.get(one["disk_id"], "")
+        if profile != one["disk_profile"]:
+            yield losses.of_profile(profile, one)
 
 
 def _vm_facts(target: Target) -> dict[str, Any] | None:

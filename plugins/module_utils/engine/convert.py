@@ -139,6 +139,7 @@ def disk(sdk: SdkObject) -> Disk:
         storage_domain_id=next((id_of(one) for one in sdk.storage_domains or ()), ""),
         incremental=word(sdk.backup) == "incremental",
         description=sdk.description or "",
+        profile_id=id_of(sdk.disk_profile),
     )
 
 

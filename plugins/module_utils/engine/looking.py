@@ -160,7 +160,9 @@ class VmOvf(Look):
             )
         beside = self._engine.extras(vm.id)
         if beside is not None:
-            ovf = extras.appended(ovf, beside)
+            disks = [disk for _held, disk in facts.vm_disks(self._engine, vm)]
+            profiles = {str(disk.id): disk.profile_id for disk in disks if disk.profile_id}
+            ovf = extras.appended(ovf, replace(beside, disk_profiles=profiles))
         return Plan(
             result={
                 "vm": {"id": vm.id, "name": vm.name},

@@ -157,6 +157,12 @@ class EnginePort(Protocol):
     def change_vm(self, vm_id: VmId, shares: int | None, texts: Mapping[str, str]) -> None:
         """Change the weight of a VM's CPU, where it is given, and texts of cloud-init, where there are some."""
 
+    def profile_domain(self, profile_id: str) -> str | None:
+        """The storage domain of a disk profile; None if there is no such profile, or the user may not see it."""
+
+    def profile_disk(self, vm_id: VmId, disk_id: DiskId, profile_id: str) -> None:
+        """Give a disk that a VM has another profile."""
+
     def cards(self, vm_id: VmId) -> list[Card]:
         """The network cards of a VM."""
 

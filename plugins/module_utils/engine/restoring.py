@@ -20,6 +20,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     BackupError,
     EngineFault,
     EngineNotFound,
+    EnginePermission,
     NotFound,
     OperationFailed,
     Refused,
@@ -108,6 +109,7 @@ class RestorePlan(Look):
             free_ids=frozenset(
                 one for one, disk in originals.items() if disk is None or _is_of(disk, mark)
             ),
+            profiles_at=self._profiles(configuration),
             grants=given,
             unfinished=self._unfinished(mark),
         )
@@ -115,6 +117,13 @@ class RestorePlan(Look):
         result, warnings = restores.result(request, configuration, target)
         result["engine_version"] = engine.version()
         return Plan(result=result, warnings=(*unread, *warnings))
+
+    def _profiles(self, configuration: ovf.Configuration) -> dict[str, str]:
+        """Where the disk profiles are that the disks had."""
+        beside = configuration.beside
+        wanted = set(beside.disk_profiles.values()) if beside else set()
+        found = {one: self._engine.profile_domain(one) for one in wanted}
+        return {one: domain for one, domain in found.items() if domain}
 
     def _unfinished(self, mark: restore_marks.Mark) -> tuple[restores.Unfinished, ...]:
         originals = {disk.id for disk in self._request.manifest.disks}
@@ -298,7 +307,11 @@ class Restoring(EngineOperation):
         return disk.id
 
     def _order(self, new: NewDisk, done: Callable[[], bool], deadline: Deadline) -> None:
-        """Order a disk; with an id of the engine's choice if the wanted one is taken by a disk that this user does not see."""
+        """Order a disk.
+
+        With an id of the engine's choice if the wanted one is taken by a disk that this user does not see, and with
+        the default profile if the user may not use the wanted one; a VM's disk is tried again when it has it.
+        """
         try:
             with in_our_words():
                 persist(
@@ -310,6 +323,10 @@ class Restoring(EngineOperation):
             if not new.id or exc.reason != "disk_id_taken":
                 raise
             self._order(replace(new, id=""), done, deadline)
+        except EnginePermission:
+            if not new.profile_id:
+                raise
+            self._order(replace(new, profile_id=""), done, deadline)
 
     def _settled(self, disk_id: DiskId, alias: str, deadline: Deadline) -> None:
         def settled(disk: Disk | None) -> bool:
@@ -651,7 +668,8 @@ class RestoredVm(Restoring):
             self._move(step, appliance, vm, deadline)
         elif isinstance(step, restore_steps.SettleVmStep):
             was = ovf.read(self._request.ovf)
-            self._lost.extend(settling.settle(self._engine, vm, was, deadline))
+            made = {one["disk_id"]: DiskId(one["new_disk_id"]) for one in plan.result["disks"]}
+            self._lost.extend(settling.settle(self._engine, vm, was, made, deadline))
         elif isinstance(step, restore_steps.FinishDiskStep):
             text = self._mark.done_text(step.order.disk_id)
             self._describe(step.disk_id, text, vm, deadline)

@@ -21,9 +21,12 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.pers
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import Vm
+    from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+        DiskId,
+        Vm,
+    )
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.ovf import (
         Configuration,
     )
@@ -36,14 +39,43 @@ if TYPE_CHECKING:
 
 
 def settle(
-    engine: EnginePort, vm: Vm, was: Configuration, deadline: Deadline
+    engine: EnginePort,
+    vm: Vm,
+    was: Configuration,
+    made: Mapping[str, DiskId],
+    deadline: Deadline,
 ) -> Iterator[losses.Loss]:
-    """Make a VM that is down what it was; the losses are what could not be done."""
+    """Make a VM that is down what it was; the losses are what could not be done.
+
+    :param made: The new disks, by the ids of their originals.
+    """
     unplugged = {nic.name for nic in was.nics if not nic.plugged}
     if unplugged:
         yield from _unplug(engine, vm, unplugged, deadline)
     if was.beside is not None:
         yield from _change(engine, vm, was.beside, deadline)
+        for disk_id, profile in was.beside.disk_profiles.items():
+            if disk_id in made:
+                yield from _profile(engine, vm, made[disk_id], profile, deadline)
+
+
+def _profile(
+    engine: EnginePort, vm: Vm, disk_id: DiskId, profile: str, deadline: Deadline
+) -> Iterator[losses.Loss]:
+    """Give a disk its profile back where its storage domain has it; where not, the plan has said so."""
+    disk = engine.disk(disk_id)
+    if disk is None or disk.profile_id == profile:
+        return
+    if engine.profile_domain(profile) != disk.storage_domain_id:
+        return
+
+    def done() -> bool:
+        found = engine.disk(disk_id)
+        return found is not None and found.profile_id == profile
+
+    failure = _tried(lambda: engine.profile_disk(vm.id, disk_id, profile), done, deadline)
+    if failure:
+        yield losses.refused("disk_profile", disk.alias, failure)
 
 
 def _unplug(

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+    EnginePermission,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import convert
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.faults import (
     translated,
@@ -77,6 +80,7 @@ class RestoreCalls:
             wipe_after_delete=new.wipe_after_delete,
             backup=types.DiskBackup.INCREMENTAL if new.incremental else types.DiskBackup.NONE,
             storage_domains=[types.StorageDomain(id=new.domain_id)],
+            disk_profile=types.DiskProfile(id=new.profile_id) if new.profile_id else None,
         )
         with translated(f"make disk {new.alias!r}"):
             self._disks_service().add(order, headers=_correlation(correlation_id))
@@ -144,6 +148,23 @@ class RestoreCalls:
             order.initialization = convert.initialization(texts)
         with translated(f"change VM {vm_id}"):
             self._vm_service(vm_id).update(order)
+
+    def profile_domain(self, profile_id: str) -> str | None:
+        """The storage domain of a disk profile; None if there is none such that the user may see."""
+        service = self._system.disk_profiles_service().disk_profile_service(profile_id)
+        try:
+            with translated(f"read disk profile {profile_id}"):
+                found = or_none(service.get)
+        except EnginePermission:
+            return None
+        return convert.id_of(found.storage_domain) if found else None
+
+    def profile_disk(self, vm_id: VmId, disk_id: DiskId, profile_id: str) -> None:
+        """Give a disk that a VM has another profile."""
+        change = types.Disk(disk_profile=types.DiskProfile(id=profile_id))
+        with translated(f"change the profile of disk {disk_id}"):
+            service = self._attachments_of(vm_id).attachment_service(disk_id)
+            service.update(types.DiskAttachment(disk=change))
 
     def cards(self, vm_id: VmId) -> list[Card]:
         """The network cards of a VM."""

@@ -314,7 +314,21 @@ def disk(call: Call, row: Disk, vms: bool = False) -> Entity:
 
 
 def _disk_profile(row: Disk) -> types.DiskProfile:
-    return ref(types.DiskProfile, "diskprofiles", shapes.derived("disk profile", row.domain_id))
+    return ref(types.DiskProfile, "diskprofiles", row.profile_id or default_profile(row.domain_id))
+
+
+def default_profile(domain_id: str) -> str:
+    """The id of the disk profile that each storage domain has."""
+    return shapes.derived("disk profile", domain_id)
+
+
+def disk_profile(profile_id: str, row: Domain) -> Entity:
+    """A disk profile."""
+    name = row.name if profile_id == default_profile(row.id) else f"{row.name}_{profile_id[:8]}"
+    value = types.DiskProfile(
+        id=profile_id, name=name, storage_domain=ref(types.StorageDomain, "storagedomains", row.id)
+    )
+    return Entity(_at(value, f"diskprofiles/{profile_id}"), ("permissions",))
 
 
 def _quota(call: Call, row: Disk) -> types.Quota:

@@ -25,6 +25,7 @@ FOUND = st.builds(
     unreadable=st.lists(st.sampled_from(extras.HIDDEN), unique=True).map(tuple),
     cpu_shares=st.integers(0, 2**31 - 1),
     answered=st.booleans(),
+    disk_profiles=st.dictionaries(st.uuids().map(str), st.uuids().map(str)),
 )
 
 
@@ -65,6 +66,8 @@ def fact(**changes: object) -> dict[str, Any]:
         json.dumps(fact(cpu_shares=True)),
         json.dumps(fact(cpu_shares=-1)),
         json.dumps(fact(cpu_shares="1")),
+        json.dumps(fact(disk_profiles=[])),
+        json.dumps(fact(disk_profiles={"d": "../1"})),
     ],
 )
 def test_what_is_not_ours_is_refused(text: str) -> None:

@@ -10,7 +10,8 @@ from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.core.test_restores import DOMAIN, OVF, SET
+from unit.core.test_restores import DOMAIN, OVF, REQUEST, SET, TARGET, result
+from unit.samples import uuid
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
     extras,
@@ -86,3 +87,13 @@ def test_what_a_vm_loses_follows_its_configuration() -> None:
 def test_what_was_refused() -> None:
     found = losses.refused("cpu_shares", "VM", "You may not.")
     assert found.lost == "the shares of the CPU were not put right: You may not"
+
+
+def test_a_disk_profile_that_its_domain_does_not_have() -> None:
+    profile, disk_id = uuid(0xAB), SET.disks[0].id
+    beside = extras.Extras({}, (), 0, False, {disk_id: profile})
+    request = replace(REQUEST, ovf=extras.appended(OVF, beside))
+    for at, named in (({}, True), ({profile: uuid(1)}, True), ({profile: DOMAIN.id}, False)):
+        found, _warnings = result(request, replace(TARGET, profiles_at=at))
+        kinds = [one["kind"] for one in found["losses"]]
+        assert ("disk_profile" in kinds) is named

@@ -107,6 +107,7 @@ class Change:
     provisioned_size: int | None = None
     alias: str | None = None
     description: str | None = None
+    profile_id: str | None = None
 
 
 def update(call: Call, vm_id: str, disk_id: str, change: Change) -> Attachment:
@@ -184,6 +185,8 @@ def _change(row: Attachment, disk: Disk, change: Change) -> None:
     grows = change.provisioned_size not in (None, disk.virtual_size)
     if grows and row.snapshot_id is not None:
         raise refuse("RESIZE_DISK_SNAPSHOT")
+    if change.profile_id is not None:
+        disk.profile_id = change.profile_id
     for name in ("interface", "bootable", "pass_discard"):
         value = getattr(change, name)
         if value is not None:

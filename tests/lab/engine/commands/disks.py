@@ -40,6 +40,7 @@ class Wanted:
     backup: str = "none"
     sparse: bool | None = None
     wipe_after_delete: bool = False
+    profile_id: str | None = None
 
 
 def create(call: Call, wanted: Wanted, *, settled: bool = False) -> Disk:
@@ -125,6 +126,7 @@ def rows(wanted: Wanted) -> tuple[Disk, Volume]:
         description=wanted.description,
         backup=wanted.backup,
         wipe_after_delete=wanted.wipe_after_delete,
+        profile_id=wanted.profile_id,
     )
     return disk, volume
 

@@ -128,6 +128,7 @@ def update_attachment(call: Call, vm_id: str, disk_id: str) -> Response:
     change = detaching.Change(
         *(body.active, _interface(body), body.bootable, body.pass_discard),
         *(disk.provisioned_size, disk.alias or disk.name, disk.description),
+        disk.disk_profile.id if disk.disk_profile else None,
     )
     return ok(present.attachment(detaching.update(call, vm_id, disk_id, change)))
 

@@ -88,6 +88,7 @@ def update_disk(call: Call, disk_id: str) -> Response:
 _CARRIED_OUT = (
     *("id", "image_id", "alias", "name", "description", "provisioned_size", "format", "sparse"),
     *("shareable", "backup", "wipe_after_delete", "storage_domains.id", "storage_domains.name"),
+    "disk_profile.id",
 )
 
 
@@ -111,6 +112,7 @@ def add_disk(call: Call) -> Response:
         body.backup.value if body.backup else "none",
         body.sparse,
         bool(body.wipe_after_delete),
+        body.disk_profile.id if body.disk_profile else None,
     )
     row = commands.create(call, wanted)
     with call.world.lock:
@@ -185,6 +187,15 @@ def list_domain_disks(call: Call, domain_id: str) -> Response:
         return listing("disks", [present.disk(call, row) for row in rows])
 
 
+def get_profile(call: Call, profile_id: str) -> Response:
+    """GET /diskprofiles/{id}."""
+    with call.world.lock:
+        for row in call.world.domains.values():
+            if profile_id in (present.default_profile(row.id), *row.profiles):
+                return ok(present.disk_profile(profile_id, row))
+        raise not_found()
+
+
 def _domain(call: Call, row: Domain) -> Entity:
     return present.domain(call, row, row.data_centre_id)
 
@@ -228,6 +239,7 @@ ROUTES = (
     Route("DELETE", "disks/{}", delete_disk),
     Route("GET", "disks/{}/disksnapshots", list_of_disk),
     Route("GET", "disks/{}/disksnapshots/{}", get_of_disk),
+    Route("GET", "diskprofiles/{}", get_profile),
     Route("GET", "storagedomains", list_domains),
     Route("GET", "storagedomains/{}", get_domain),
     Route("GET", "storagedomains/{}/disks", list_domain_disks),
