@@ -274,7 +274,7 @@ class CopyDied(ImageError):
 
 
 class SetsCorrupt(ImageError):
-    """A verification found faults; ``details["corrupt"]`` names each set and what is wrong."""
+    """A verification found faults, or knows of some; ``details["corrupt"]`` names each set and what is wrong."""
 
     code = "sets_corrupt"
 
