@@ -49,6 +49,22 @@ def test_an_appliance_that_the_engine_does_not_know_is_told_with_the_variable(si
     )
 
 
+def test_an_appliance_that_is_down_is_told_by_the_engine(site: Site) -> None:
+    """SSH alone would say that a port is closed."""
+    site.control.status("backup01", "down")
+    runs = (
+        site.back_up("--check", ansible_port=1),
+        site.restore("--check", vm_restore_vm="db01", ansible_port=1),
+    )
+    for run in runs:
+        assert run.ends() != 0, run.text
+        text = " ".join(run.text.split())
+        assert (
+            "The appliance backup01 is down, says the engine. Start it, then try again. The appliance cannot be"
+            in text
+        )
+
+
 def test_sizes_and_room_are_shown(site: Site) -> None:
     shown = site.back_up("--check", vm_backup_space_factor=1, vm_backup_reserve_bytes=1048576)
     assert shown.ends() == 0, shown.text

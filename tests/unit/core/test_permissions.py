@@ -197,3 +197,15 @@ def test_roles_and_permits_are_joined() -> None:
     joined = permissions.grants(mine, {"r1": ["login", "attach_disk"], "r2": []})
     both = frozenset({"login", "attach_disk"})
     assert joined == (Grant(CENTRE, both), Grant(SYSTEM, frozenset()), Grant(DOMAIN, both))
+
+
+def test_a_restore_is_told_which_playbook_grants_what_is_missing() -> None:
+    needs = [need for need in permissions.RESTORE_NEEDS if need not in NEEDS]
+    places = [permissions.Place(need.kind, WEB.id, "web01", frozenset({WEB.id})) for need in needs]
+    found = permissions.problems(permissions.missing(needs, [], places))
+    assert len(found) == len(needs)
+    for problem in found:
+        assert problem.endswith(
+            "; the playbook ovirt_community.backup.permissions, with restore_user, makes roles that suffice and"
+            " grants them."
+        )
