@@ -27,7 +27,7 @@ CHANGES = {
     "backup_plan_info": [False],
     "restore_plan_info": [False],
     "restored_disks": [True, True, False],
-    "restored_vm": [True, False],
+    "restored_vm": [True, True, False],
 }
 """Whether each example changes something, one after the other."""
 
