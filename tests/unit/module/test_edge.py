@@ -18,6 +18,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     Refused,
     WaitTimeout,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import (
+    MARK,
+    option,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
 from ansible_collections.ovirt_community.backup.plugins.module_utils.module import edge
 
@@ -275,3 +279,22 @@ def test_a_refusal_that_is_foreseen_fails_the_check() -> None:
     assert module.failed
     assert module.result["error_code"] == "refused"
     assert operation.log == ["plan", "foresee", "close"]
+
+
+def test_who_reads_a_result_or_a_failure_can_set_what_it_names() -> None:
+    """The option for who runs the module, the variable for who runs a role (core/options.py)."""
+    marked, told = (
+        f"Raise {option('timeout')}.",
+        "Raise timeout (variable vm_backup_snapshot_timeout).",
+    )
+    plan = Plan(result={"problems": [marked], "size": 7}, warnings=(marked,))
+    module = performed(Operation(plan))
+    assert module.result["problems"] == [told]
+    assert module.result["size"] == 7
+    assert module.warnings == [told]
+    error = Refused("No.", hint=marked, details={"problems": [{"remedy": marked}]})
+    failed = performed(Operation(CHANGE, error))
+    assert failed.result["msg"] == f"No. {told}"
+    assert failed.result["hint"] == told
+    assert failed.result["details"] == {"problems": [{"remedy": told}]}
+    assert repr(MARK)[1:-1] not in repr([module.result, failed.result])
