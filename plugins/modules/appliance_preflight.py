@@ -11,6 +11,8 @@ short_description: Check that an appliance is fit for a backup
 version_added: 0.1.0
 description:
   - Checks the repository, the space in it, qemu-img, Python and the rights of the task, and fails with all problems at once.
+  - The repository, each directory above it and each VM's directory in it must be root's, and nobody else may write to them. Else
+    somebody could have root write elsewhere. A sticky directory such as C(/tmp) may be above it.
   - Runs on the appliance, as root (C(become)). Writes nothing.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
@@ -150,6 +152,14 @@ repository:
       returned: success
       type: int
       sample: 1099511627776
+    exposed:
+      description:
+        - Directories on the way to it, and of its VMs, that others than root could put another in the place of. Always empty where
+          the module succeeds.
+      returned: success
+      type: list
+      elements: str
+      sample: []
 needed_bytes:
   description: Bytes that must be free, O(required_bytes) with O(space_factor) and O(reserve_bytes) together.
   returned: success

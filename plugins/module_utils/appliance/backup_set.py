@@ -13,11 +13,15 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Callable
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+    exposure as ways,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
     files,
     restore_source,
     unfinished,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    exposure,
     manifest,
     ovf,
     restore_images,
@@ -80,6 +84,7 @@ class PrepareSet:
         """Name everything; see which directories are missing.
 
         :raises InvalidRequest: The repository is not there.
+        :raises Refused: Others than root could swap its directories.
         :raises OvfInvalid: A restore would refuse the configuration.
         """
         names = sets.names(self._request)
@@ -94,6 +99,9 @@ class PrepareSet:
                 [disk.id for disk in self._request.disks],
                 ovf.read(self._request.ovf),
             )
+        exposure.check(
+            self._request.repository, ways.of_set(self._request.repository, names.vm_directory)
+        )
         directories = (names.vm_directory, names.path)
         missing = [path for path in directories if not files.is_directory(path)]
         for path in missing:

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+    exposure,
     identity,
     prepared,
     qemu,
@@ -100,6 +101,7 @@ def _repository(path: str, host: System) -> preflight.RepositoryFacts:
         writable=os.access(path, os.W_OK | os.X_OK) and not status.f_flag & os.ST_RDONLY,
         free_bytes=status.f_bavail * status.f_frsize,
         total_bytes=status.f_blocks * status.f_frsize,
+        exposed=exposure.of_repository(path),
     )
 
 

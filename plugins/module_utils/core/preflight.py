@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import identity
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    exposure,
+    identity,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import Refused
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 
@@ -54,6 +57,8 @@ class RepositoryFacts:
     """The repository's directory and its file system; sizes in bytes.
 
     :param mount_point: Empty if the path does not exist.
+    :param exposed: Directories on the way to it, and of its VMs, that others than root could
+        change, with the reason.
     """
 
     path: str
@@ -64,6 +69,7 @@ class RepositoryFacts:
     writable: bool
     free_bytes: int
     total_bytes: int
+    exposed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,7 @@ def facts_dict(facts: ApplianceFacts) -> dict[str, Any]:
     """The facts as JSON types."""
     data = asdict(facts)
     data["leftovers"] = {key: list(value) for key, value in data["leftovers"].items()}
+    data["repository"]["exposed"] = list(data["repository"]["exposed"])
     for key in ("altered", "loose"):
         data["isolation"][key] = list(data["isolation"][key])
     return data
@@ -219,6 +226,8 @@ def _repository(request: PreflightRequest, facts: RepositoryFacts) -> Iterator[P
             f"The repository {facts.path} lies on the appliance's root file system.",
             f"Mount the container disk there, or set {option('require_mount', ': false')}.",
         )
+    if facts.exposed:
+        yield Problem("exposed", exposure.message(facts.path, facts.exposed), exposure.REMEDY)
     if not facts.writable:
         yield Problem(
             "writable",

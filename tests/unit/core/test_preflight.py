@@ -62,6 +62,15 @@ def test_doubts_are_ignored_told_or_refused(isolation: IsolationFacts, checks: l
     assert PreflightRequest("/r").isolation == "warn"
 
 
+def test_a_repository_whose_directories_others_could_swap_is_refused() -> None:
+    facts = replace(FIT, repository=replace(FIT.repository, exposed=("/srv (owner 1000)",)))
+    [problem] = preflight.problems(PreflightRequest("/r"), facts)
+    assert problem.check == "exposed"
+    assert "/srv (owner 1000)" in problem.message
+    assert "chown" in problem.remedy
+    assert preflight.facts_dict(facts)["repository"]["exposed"] == ["/srv (owner 1000)"]
+
+
 def test_facts_are_json() -> None:
     facts = preflight.facts_dict(replace(FIT, isolation=replace(SURE, loose=("/dev/sdc",))))
     assert facts["isolation"]["loose"] == ["/dev/sdc"]
