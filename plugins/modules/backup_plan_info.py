@@ -121,13 +121,19 @@ collection_version:
   type: str
   sample: 0.1.0
 appliance:
-  description: The appliance.
+  description:
+    - The appliance.
+    - Its key C(unreachable) says why nothing can be asked of the machine itself, since the engine knows that it does not run. Empty if
+      it may be connected to.
   returned: success
   type: dict
   sample:
     id: 0c9b2c32-6c6e-44f3-8f0e-35a0d5a3f001
     name: backup01
     status: up
+    cluster: Default
+    host_id: 5f7a0f0e-5c57-4d51-8f3b-0b6e2f7a9c11
+    unreachable: ""
 required_bytes:
   description: Bytes that the disks of all VMs occupy on their storage; without compression a backup needs about as much.
   returned: success

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
         Leftover,
     )
 
+_NOT_RUNNING = {"down": "Start", "paused": "Resume", "suspended": "Start"}
+"""States in which no VM answers, and what to do about each."""
+
 
 @dataclass(frozen=True)
 class SourceOverview:
@@ -210,8 +213,22 @@ def left_out(source: SourceOverview) -> list[dict[str, str]]:
 
 
 def appliance_facts(appliance: ApplianceOverview) -> dict[str, Any]:
-    """The appliance as a module returns it."""
-    return _vm_facts(appliance.vm, appliance.location)
+    """The appliance as a module returns it, with why it cannot be connected to."""
+    facts = _vm_facts(appliance.vm, appliance.location)
+    return {**facts, "unreachable": _unreachable(appliance.vm)}
+
+
+def _unreachable(appliance: Vm) -> str:
+    """Why nothing can be asked of the appliance itself; empty if it may answer.
+
+    In any other state it may: the engine does not know more of a VM whose host does not answer.
+    """
+    if appliance.status not in _NOT_RUNNING:
+        return ""
+    return (
+        f"The appliance, VM {appliance.name!r}, is {appliance.status}, as the engine says, so it was "
+        f"not connected to. {_NOT_RUNNING[appliance.status]} it, and run this again."
+    )
 
 
 def _vm_facts(vm: Vm, location: Location) -> dict[str, Any]:

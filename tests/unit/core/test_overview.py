@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -127,6 +128,26 @@ def test_one_host(source_host: str, appliance_host: str, warned: bool) -> None:
     source = replace(WEB, vm=replace(SOURCE, host_id=source_host))
     appliance = replace(APART, vm=replace(APPLIANCE, host_id=appliance_host))
     assert len(overview.warnings(source, appliance)) == warned
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ("up", ""),
+        ("unknown", ""),
+        ("not_responding", ""),
+        ("powering_up", ""),
+        ("down", "VM 'appliance', is down.*Start it"),
+        ("suspended", "VM 'appliance', is suspended.*Start it"),
+        ("paused", "VM 'appliance', is paused.*Resume it"),
+    ],
+)
+def test_an_appliance_that_does_not_run_is_told_before_it_is_connected_to(
+    status: str, told: str
+) -> None:
+    facts = overview.appliance_facts(replace(APART, vm=replace(APPLIANCE, status=status)))
+    assert re.search(told, facts["unreachable"])
+    assert bool(facts["unreachable"]) == bool(told)
 
 
 def test_appliance_facts() -> None:
