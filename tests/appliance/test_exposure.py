@@ -15,8 +15,14 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance i
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.backup_set import (
     PrepareSet,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.container_disk import (
+    ContainerDisk,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.preflight import (
     Preflight,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.container_disk import (
+    RepositoryRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import Refused
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.preflight import (
@@ -96,6 +102,20 @@ def test_links_are_followed_as_linux_does(tmp_path: Path, place: Path) -> None:
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     assert exposure.of_repository(str(loop)) == ()
+
+
+def test_whoever_prepares_an_appliance_is_warned(place: Path) -> None:
+    wanted = RepositoryRequest(str(place), require_mount=False)
+    assert ContainerDisk(wanted).plan().warnings == ()
+    give_away(place.parent)
+    [warning] = ContainerDisk(wanted).plan().warnings
+    assert f"{place.parent} (owner {_OTHER})" in warning
+    assert "chown" in warning
+    # The directory itself is given to root.
+    os.chown(place.parent, 0, 0)
+    give_away(place)
+    plan = ContainerDisk(wanted).plan()
+    assert (plan.changed, plan.warnings) == (True, ())
 
 
 def test_no_set_is_begun_where_a_stranger_made_the_directory(place: Path) -> None:

@@ -12,13 +12,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Callable
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+    exposure as ways,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
     files,
     programs,
     scan,
     survey,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.system import System
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import container_disk
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    container_disk,
+    exposure,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.devices import (
     BlockDevice,
     Mount,
@@ -66,11 +72,14 @@ class ContainerDisk:
         todo = container_disk.steps(
             self._request, place, device, fstab, lambda spec: survey.leads_to(self._host, spec)
         )
+        path = self._request.path
+        exposed = ways.above(path)
         return Plan(
             steps=todo,
-            result={"path": self._request.path, "device": device.path if device else ""},
+            result={"path": path, "device": device.path if device else ""},
             before=container_disk.describe(place),
             after=container_disk.after(place, todo, device),
+            warnings=(f"{exposure.message(path, exposed)} {exposure.REMEDY}",) if exposed else (),
         )
 
     def execute(self, plan: Plan) -> Mapping[str, Any]:

@@ -33,6 +33,11 @@ def of_repository(path: str) -> tuple[str, ...]:
     return reasons([*_way(path), *(one for one in held if one)])
 
 
+def above(path: str) -> tuple[str, ...]:
+    """What others could change of the way to a path, which need not be there."""
+    return reasons(_way(path))
+
+
 def of_set(repository: str, vm_directory: str) -> tuple[str, ...]:
     """What others could change on the way to the sets of one VM; its directory may be missing."""
     held = (_look(one, holds=True) for one in (os.path.realpath(repository), vm_directory))
