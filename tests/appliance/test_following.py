@@ -153,7 +153,7 @@ def test_statistics_have_every_host_and_say_what_was_a_check(
     assert lost.ends() == 2, lost.text
     [said] = statistics(lost.text)["vm_backup"].values()
     assert (said["ok"], said["vms"]) == (False, [])
-    assert said["failures"][0].startswith("The appliance cannot be reached: ")
+    assert said["failures"][0].startswith("The appliance, VM 'backup01', is down")
     site.control.status("backup01", "up")
 
 
