@@ -363,3 +363,98 @@ def test_that_nobody_answers_is_said_where_nobody_did(
         plan = scene.plan(test=state == "tested")
         scene.disks(plan, "prepared")
         assert scene.vm(plan, state, engine=engine, start=True)["guest"] == word
+
+
+# ----- nothing is lost without a word -------------------------------------------------------------
+
+OTHERS = frozenset({"id", "name", "comment", "created", "stopped", "started", "status", "host_id"})
+"""What is another VM's, or of another moment."""
+NAMED = {
+    **{"tags": "engine", "imported": "engine", "bare": "engine"},
+    **{"external.tpm": "tpm", "external.nvram": "nvram"},
+    "initialization.root_password": "cloud_init",
+}
+"""The loss that names a difference."""
+
+
+def flat(row: object, prefix: str = "") -> dict[str, object]:
+    """The fields of a row; those of a field with names below it, one by one."""
+    found: dict[str, object] = {}
+    for name, value in vars(row).items():
+        if isinstance(value, dict):
+            found |= {f"{prefix}{name}.{key}": one for key, one in value.items()}
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+def differing(old: object, new: object) -> set[str]:
+    was, now = flat(old), flat(new)
+    return {key for key in was.keys() | now.keys() if was.get(key) != now.get(key)}
+
+
+def fill(scene: Scene) -> None:
+    """Make everything of shop01 other than its default."""
+    shop = scene.shop
+    shop.description, shop.comment, shop.memory = "a shop", "mine", 3 << 30
+    shop.sockets, shop.cores, shop.threads, shop.cpu_shares = 2, 3, 2, 1024
+    shop.os, shop.boot, shop.tpm = "rhel_8x64", "network", True
+    shop.delete_protected, shop.tags = True, ["gold"]
+    shop.external = {"tpm": "dHBt", "nvram": "bnZyYW0="}
+    shop.initialization = {**CLOUD_INIT, "root_password": "secret"}
+    shop.settings = {
+        **{"AutoStartup": "true", "Priority": "50", "PredefinedProperties": "sap_agent=true"},
+        **{"MinAllocatedMem": "2048", "MaxMemorySizeMb": "8192"},
+    }
+    shop.nics[0].plugged = shop.nics[0].linked = False
+    home = next(iter(scene.lab.world.domains.values()))
+    home.profiles.append(GOLD)
+    for disk in scene.disks_of("shop01").values():
+        disk.wipe_after_delete, disk.profile_id = True, GOLD
+        disk.backup = "incremental" if disk.fmt == "qcow2" else "none"
+        disk.sparse = False
+    for row in scene.lab.world.attachments_of(shop.id):
+        row.read_only, row.pass_discard = not row.bootable, True
+
+
+def test_each_difference_between_old_and_new_is_named(scene: Scene) -> None:
+    fill(scene)
+    scene.read()
+    plan = scene.restore()
+    said = {one["kind"] for one in plan["losses"]}
+    new, world = scene.lab.vm(str(plan["name"])), scene.lab.world
+    assert new.comment == scene.shop.comment
+    lost = differing(scene.shop, new) - OTHERS - {"nics"}
+    assert {NAMED.get(one, one) for one in lost} <= said
+    [was], [card] = scene.shop.nics, new.nics
+    assert differing(was, card) <= {"id", "mac"}
+    rows = [world.attachments_of(vm.id) for vm in (scene.shop, new)]
+    for old, held in zip(*rows, strict=True):
+        assert differing(old, held) <= {"vm_id", "disk_id"}
+        ours = {"id", "description", "active_volume_id", "created"}
+        assert differing(world.disks[old.disk_id], world.disks[held.disk_id]) <= ours
+    assert said == {"tpm", "nvram", "cloud_init", "engine", "disk_ids"}
+
+
+def test_a_restorer_without_more_permits_gets_all_of_it(scene: Scene) -> None:
+    fill(scene)
+    scene.shop.settings.pop("PredefinedProperties")
+    scene.read()
+    control, centre = scene.lab.control(), next(iter(scene.lab.world.data_centres))
+    control.add_role("Restorer", ["LOGIN", "CONFIGURE_VM_STORAGE", "CREATE_DISK", "CREATE_VM"])
+    control.add_role("Importer", ["IMPORT_EXPORT_VM"])
+    grants = [
+        {"role": "Restorer", "object_id": centre},
+        {"role": "Importer", "object_id": "system"},
+    ]
+    control.add_user("restorer@internal", "secret", grants)
+    user = engine_of(scene.lab, ("restorer@internal", "secret"))
+    try:
+        plan = scene.restore(user)
+    finally:
+        user.close()
+    made = scene.lab.vm(str(plan["name"]))
+    assert (made.cpu_shares, made.nics[0].plugged) == (1024, False)
+    assert made.initialization == CLOUD_INIT
+    kept = {one["kind"] for one in plan["losses"]} & {"cpu_shares", "unplugged", "disk_profile"}
+    assert kept == set()
