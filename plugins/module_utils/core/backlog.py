@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.times import (
     read_time,
     show_time,
@@ -81,10 +82,7 @@ class Backlog:
             f" {self.new:.1f} are made."
         )
         if self.days is None:
-            return (
-                f"{said} At this pace the verification never catches up: raise limit (the playbook's"
-                " backup_verify_limit), or leave it out."
-            )
+            return f"{said} At this pace the verification never catches up: raise {option('limit')}, or leave it out."
         return f"{said} At this pace all of them are verified within {self.days} days."
 
 

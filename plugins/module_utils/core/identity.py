@@ -12,12 +12,14 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
+
 COMPARE, REQUIRE, IGNORE = "compare", "require", "ignore"
 MODES = (COMPARE, REQUIRE, IGNORE)
 
 _ADDRESS = (
-    "Have the inventory's host lead to the appliance (ansible_host), or name the VM that it is as the"
-    " appliance (vm_backup_appliance, vm_restore_appliance)."
+    "Have the inventory's host lead to the appliance (ansible_host), or name the VM that it is in"
+    f" {option('appliance', of='backup_plan_info')}, for a restore in {option('appliance', of='restore_plan_info')}."
 )
 
 

@@ -25,6 +25,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     Plugging,
     VmId,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
 
 if TYPE_CHECKING:
@@ -502,7 +503,7 @@ def plan_vm(now: Situation, *, start: bool, test: bool = False) -> Plan:
         if test:
             raise Refused(
                 f"VM {now.vm.name!r} was restored to stay. It is not tested.",
-                hint="Choose another name for the test.",
+                hint=f"Choose another {option('name', of='restore_plan_info')} for the test.",
                 details={"problems": ["finished"], "vm_id": now.vm.id},
             )
         return _finished(now, start=start)

@@ -436,7 +436,7 @@ def _vm_problems(request: RestoreRequest, target: Target) -> Iterator[str]:
     if target.state == TAKEN:
         yield (
             f"There is a VM {name!r} already, and this restore did not make it. No VM is ever"
-            " overwritten. Choose another name."
+            f" overwritten. Choose another {option('name')}."
         )
     if target.lacking:
         yield restore_steps.lacking(name, target.lacking)

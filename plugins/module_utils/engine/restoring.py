@@ -33,6 +33,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     Vm,
     VmId,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import option
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import (
     facts,
@@ -619,7 +620,7 @@ class RestoredVm(Restoring):
             raise Refused(
                 f"There is a VM {request.name!r} already, and this restore did not make it. No VM is"
                 " ever overwritten.",
-                hint="Choose another name.",
+                hint=f"Choose another {option('name', of='restore_plan_info')}.",
                 details={"problems": ["name taken"], "vm_id": vm.id if vm else None},
             )
         if request.state == restore_steps.PREPARED:
