@@ -384,6 +384,18 @@ def test_a_test_is_started_and_never_finished() -> None:
         restore_steps.plan_vm(kept, start=False, test=True)
 
 
+@pytest.mark.parametrize("start", [True, False])
+def test_a_vm_is_put_right_before_it_is_finished(*, start: bool) -> None:
+    held = made(1, holders=frozenset({APPLIANCE.id}))
+    plan = restore_steps.plan_vm(situation(held), start=start)
+    begun = [restore_steps.StartStep, restore_steps.AskStep] if start else []
+    assert [type(step) for step in plan.steps] == [
+        *(restore_steps.ImportStep, restore_steps.TryStep, restore_steps.MoveStep),
+        *(restore_steps.SettleVmStep, restore_steps.FinishDiskStep, restore_steps.FinishVmStep),
+        *begun,
+    ]
+
+
 @pytest.mark.parametrize(
     ("expected", "answered", "steps", "guest"),
     [
