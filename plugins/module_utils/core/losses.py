@@ -65,8 +65,8 @@ def of_vm(was: Configuration) -> Iterator[Loss]:
         yield Loss(
             "cpu_shares",
             "VM",
-            "the shares of its CPU become 0: the set does not have them",
-            "Set them in the web interface if they were changed.",
+            "the shares of its CPU become 0, and its disks get default profiles: the set has neither",
+            "Set them in the web interface where they were others.",
         )
     if was.addressed:
         yield Loss(

@@ -197,3 +197,36 @@ def test_links_and_words() -> None:
     assert convert.word(types.VmStatus.UP) == "up"
     # The reader gives a word that it does not know as text.
     assert convert.word("brand_new") == "brand_new"
+
+
+def test_what_is_beside_a_configuration() -> None:
+    found = convert.extras(
+        read(
+            f"<vm id='{SOURCE.id}'><cpu_shares>512</cpu_shares><fqdn>web01</fqdn><initialization>"
+            "<host_name>web</host_name><custom_script>a&#10;&#9;b</custom_script>"
+            "<regenerate_ssh_keys>true</regenerate_ssh_keys><root_password>******</root_password>"
+            "<nic_configurations><nic_configuration><name>eth0</name></nic_configuration>"
+            "</nic_configurations></initialization></vm>"
+        )
+    )
+    texts = {"host_name": "web", "custom_script": "a\n\tb", "regenerate_ssh_keys": "true"}
+    assert (found.initialization, found.cpu_shares, found.answered) == (texts, 512, True)
+    assert found.unreadable == ("root_password", "nic_configurations")
+    bare = convert.extras(read(f"<vm id='{SOURCE.id}'/>"))
+    assert (bare.initialization, bare.unreadable, bare.cpu_shares) == ({}, (), 0)
+    assert not bare.answered
+    agent = "<guest_operating_system><family>Linux</family></guest_operating_system>"
+    assert convert.extras(read(f"<vm id='{SOURCE.id}'>{agent}</vm>")).answered
+
+
+def test_texts_of_cloud_init_to_send() -> None:
+    made = convert.initialization(
+        {
+            "custom_script": "a\n",
+            "regenerate_ssh_keys": "true",
+            "cloud_init_network_protocol": "eni",
+        }
+    )
+    assert (made.custom_script, made.regenerate_ssh_keys) == ("a\n", True)
+    assert made.cloud_init_network_protocol.value == "eni"
+    assert made.root_password is None
