@@ -174,6 +174,37 @@ def test_a_disk_alone_is_named_with_who_has_it(site: Site, monkeypatch: pytest.M
         assert (disk["new_disk_id"], disk["alias"]) == (made["id"], made["alias"])
 
 
+def changes(play: Play) -> int:
+    """How many tasks changed something, or would have."""
+    found = re.search(r"^backup01 +: .* changed=(\d+) ", play.text, re.MULTILINE)
+    assert found is not None, play.text
+    return int(found[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "count", "again"),
+    [
+        ("restore", {"vm_restore_name": "shop-checked"}, 4, 0),
+        ("restore", {"vm_restore_test": True}, 5, 5),
+        ("restore_disk", {"vm_restore_disks": ["shop01_data"]}, 3, 0),
+    ],
+)
+def test_check_mode_says_how_much_would_change(
+    site: Site, name: str, wanted: Mapping[str, Any], count: int, again: int
+) -> None:
+    def play(*args: str) -> int:
+        given = {"vm_restore_vm": "shop01", "vm_restore_auth": site.lab.auth(), **wanted}
+        running = site.play(name, *args, **given)
+        assert running.ends() == 0, running.text
+        return changes(running)
+
+    before = site.world()
+    assert play("--check") == count
+    assert rows(site.world()) == rows(before)
+    assert play() == count
+    assert play("--check") == again
+
+
 def test_a_test_comes_up_and_goes_again(site: Site) -> None:
     before = site.world()
     tested = site.restore("-v", "-e", "vm_restore_test=true", vm_restore_vm="shop01")
