@@ -72,6 +72,12 @@ options:
       - Where the engine does not tell the user what they may do, a warning says so.
     type: bool
     default: true
+  settle_timeout:
+    description:
+      - Seconds for which to wait for snapshots in RV(leftovers) that the engine is making or merging, before anything is told. What is
+        still locked then is told as it is.
+    type: float
+    default: 0.0
 extends_documentation_fragment:
   - ovirt_community.backup.attributes.info_module
   - ovirt_community.backup.attributes.action_group

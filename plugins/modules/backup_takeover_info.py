@@ -14,6 +14,8 @@ description:
     and decides for each VM.
   - A run that copies touches the record in its set's directory every few seconds, as long as its controller follows. A record
     that is touched, comes or goes while it is watched belongs to a run that lives.
+  - A run that uses M(ovirt_community.backup.backup_claim) is known by its claim, and named in O(dead). Only runs of which no claim
+    speaks any more are watched, as after a restart of the appliance, and only those that wrote a record.
   - Of the dead runs of a VM, the latest set whose disks are all still attached is to be finished. What is tied to this appliance
     by an attachment or by a record is to be cleaned up. Any other snapshot may belong to a run through another appliance, and is
     left until its lease has ended.
@@ -46,6 +48,13 @@ options:
         record. It counts as one that lives.
     type: float
     default: 180.0
+  dead:
+    description:
+      - RV(ovirt_community.backup.backup_claim#module:dead), runs that are known to be dead. They are not watched, and their snapshots
+        are this appliance's.
+    type: list
+    elements: str
+    default: []
   plans:
     description:
       - RV(ovirt_community.backup.backup_plan_info#module:plans); they tell which disks the VMs have now.
@@ -67,6 +76,7 @@ extends_documentation_fragment:
   - ovirt_community.backup.attributes.info_module
 seealso:
   - module: ovirt_community.backup.backup_plan_info
+  - module: ovirt_community.backup.backup_claim
   - module: ovirt_community.backup.backup_set
 """
 
@@ -147,6 +157,7 @@ def main() -> None:
             params["leftovers"],
             (params["silence"], params["attach_timeout"]),
             copy_args.wanted(params),
+            frozenset(params["dead"]),
         ),
     )
 

@@ -103,7 +103,10 @@ class Site:
         """Start a playbook of the collection."""
         hosts = {"appliance": {"hosts": {one: self.appliance.ssh_vars() for one in self.hosts}}}
         inventory = self._root / "inventory.json"
-        inventory.write_text(json.dumps({"all": {"children": hosts}}), encoding="utf-8")
+        text = json.dumps({"all": {"children": hosts}})
+        # Another run may be reading it.
+        if not inventory.exists() or inventory.read_text(encoding="utf-8") != text:
+            inventory.write_text(text, encoding="utf-8")
         output = self._root / f"run{len(self._runs)}.txt"
         with output.open("wb") as file:
             process = subprocess.Popen(
@@ -182,7 +185,7 @@ class Site:
         """End what still runs."""
         for one in self._runs:
             if one.process.poll() is None:
-                one.kill()
+                one.lose()
 
 
 def until(true: Callable[[], object], seconds: float = 120.0) -> None:

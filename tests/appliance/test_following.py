@@ -251,12 +251,17 @@ def test_what_cannot_be_taken_over_is_cleaned_up_and_a_backup_is_made(site: Site
 
 
 def test_a_run_that_lives_is_left_alone(site: Site) -> None:
+    """Whatever its lease says, which cannot be renewed: its claim counts."""
     site.control.harm("backup01", slow=MIB // 4)
-    first = site.back_up()
+    first = site.back_up(vm_backup_lease_hours=0.0003)
     until(site.copying)
     second = site.back_up(vm_backup_takeover_seconds=20)
     assert second.ends() == 2
-    assert re.search(r"Run \w+ is at work on this VM\.", second.text)
+    assert "db01: BUSY, not backed up by this run" in second.text
+    assert re.search(
+        r"Run \w+ of owner default is at work on this VM since 20\S+Z: copying its disks\.",
+        second.text,
+    )
     assert unfinished(second) == [], "what it writes"
     site.control.harm("backup01", slow=0)
     assert first.ends() == 0, first.text

@@ -77,7 +77,7 @@ class Little(Job):
     def _stands(self, _outcome: Mapping[str, Any]) -> bool:
         return True
 
-    def _touch(self) -> None:
+    def _touch(self, *, first: bool) -> None:
         pass
 
     def run(self) -> Mapping[str, Any]:

@@ -68,7 +68,7 @@ def tasks(name: str) -> dict[str, Args]:
 
 
 VARIABLES: Args = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
-ASKED = tasks("vm.yml")["Begin with an empty record"]["ansible.builtin.set_fact"]["vm_backup_asked"]
+ASKED = tasks("vm.yml")["Begin"]["ansible.builtin.set_fact"]["vm_backup_asked"]
 PREPARE = tasks("copy.yml")["Prepare the set"]["ovirt_community.backup.backup_set"]
 SET = ArgumentSpecValidator(appliance_args.SET, required_if=appliance_args.SET_REQUIRED_IF)
 FINISH = tasks("copy.yml")["Finish the set"]["ovirt_community.backup.backup_set"]
@@ -89,7 +89,12 @@ def rendered(value: Any, known: Mapping[str, Any], now: datetime) -> Any:  # noq
     if not isinstance(value, str) or not value.startswith("{{"):
         return value
     context = {**known, "now": lambda *, utc, fmt: now.strftime(fmt) if utc else None}
-    for name in ("vm_backup_set_vm", "vm_backup_set_snapshot", "vm_backup_set_versions"):
+    for name in (
+        "vm_backup_set_vm",
+        "vm_backup_set_snapshot",
+        "vm_backup_set_versions",
+        "vm_backup_wanted",
+    ):
         if name in value:
             context[name] = rendered(VARIABLES[name], known, now)
     found = compiled(value)(**context)
@@ -207,7 +212,11 @@ def back_up(path: Path, number: int, night: Night) -> None:
             "engine_version": "4.5.7",
             "collection_version": "0",
         },
-        "vm_backup_source": {"name": "web01", "vm": {"id": VM, "name": "web01", "cluster": "c"}},
+        "vm_backup_source": {
+            "name": "web01",
+            "vm": {"id": VM, "name": "web01", "cluster": "c"},
+            "left_out": [],
+        },
         "vm_backup_snapshot": {
             "snapshot": {
                 "id": uuid(0x50),

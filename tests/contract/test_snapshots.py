@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from contract.bench import OURS, Bench
@@ -224,14 +224,41 @@ def unplugged(bench: Bench, control: Control) -> str:
     return found.alias
 
 
-def overview(bench: Bench, unplugged: str = "refuse", appliance: str = "") -> Plan:
+@pytest.mark.behind("a snapshot that is long in the making")
+def test_what_another_run_has_in_the_making_is_waited_for(bench: Bench, control: Control) -> None:
+    left = stamp.make("contract", "killed", datetime.now(UTC) + timedelta(hours=1)).text()
+    control.settings(snapshot_polls=10_000, linger=4.0)
+    order = SnapshotRequest(bench.source.id, left, True, correlation_id="killed")
+    patience = Patience(wait=False, timeout=bench.site.patience)
+    making = VmSnapshot(bench.engine, SystemClock(), patience, order)
+    try:
+        making.execute(making.plan())
+        assert [one["status"] for one in overview(bench).result["leftovers"]] == ["locked"]
+        short = overview(bench, settle=0.3)
+        assert [one["status"] for one in short.result["leftovers"]] == ["locked"]
+        settled = overview(bench, settle=20.0, more=("no such VM",))
+        assert [one["status"] for one in settled.result["leftovers"]] == ["ok"]
+    finally:
+        control.settings(snapshot_polls=1, linger=1.0)
+        removal = operation(bench, left, present=False)
+        removal.execute(removal.plan())
+
+
+def overview(
+    bench: Bench,
+    unplugged: str = "refuse",
+    appliance: str = "",
+    settle: float = 0.0,
+    more: tuple[str, ...] = (),
+) -> Plan:
     request = OverviewRequest(
-        sources=(bench.source.name,),
+        sources=(bench.source.name, *more),
         appliance=appliance or bench.appliance.name,
         owner="contract",
         run_id="run-1",
         started=datetime.now(UTC),
         unplugged=unplugged,
+        settle=settle,
     )
     return BackupPlan(bench.engine, SystemClock(), Patience(), request).plan()
 

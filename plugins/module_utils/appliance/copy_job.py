@@ -26,6 +26,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+    claims,
     files,
     process,
     scan,
@@ -40,7 +41,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.m
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core import images, jobs
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     BackupError,
-    InvalidRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.progress import Progress
@@ -105,8 +105,11 @@ class Job(ABC):
         """Whether what a stranger's job left is still there."""
 
     @abstractmethod
-    def _touch(self) -> None:
-        """Show that somebody follows."""
+    def _touch(self, *, first: bool) -> None:
+        """Show that somebody follows.
+
+        :param first: For the first time in this call.
+        """
 
     def plan(self) -> Plan:
         """Say what would be done. A real run leaves the planning to the job: it may read disks."""
@@ -176,7 +179,7 @@ class Job(ABC):
         while self._note.is_running():
             now = clock.monotonic()
             if now - touched >= _TOUCH:
-                self._touch()
+                self._touch(first=touched < start)
                 touched = now
             waited = now - start
             left = _LONGEST_PAUSE if self._following.wait is None else self._following.wait - waited
@@ -260,8 +263,10 @@ class CopyJob(Job):
         images = outcome.get("result", {}).get("images", ())
         return all(_length(image["dest"]) == image["file_size"] for image in images)
 
-    def _touch(self) -> None:
-        unfinished.touch({os.path.dirname(image.dest) for image in self._request.images})
+    def _touch(self, *, first: bool) -> None:
+        directories = {os.path.dirname(image.dest) for image in self._request.images}
+        unfinished.touch(directories)
+        claims.sign(self._host, directories, call=first)
 
 
 class Note:
@@ -305,20 +310,8 @@ class Note:
 
         :raises InvalidRequest: We may not write there.
         """
-        above = os.path.dirname(self._directory)
-        try:
-            os.makedirs(above, 0o700, exist_ok=True)
-            fd = os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError as exc:
-            raise _no_place(above, str(exc.strerror)) from exc
-        try:
-            status = os.fstat(fd)
-            if status.st_uid != os.geteuid() or status.st_mode & 0o022:
-                raise _no_place(above, "others can write there")
-            fcntl.flock(fd, fcntl.LOCK_EX)
+        with files.locked_directory(os.path.dirname(self._directory)):
             yield
-        finally:
-            os.close(fd)
 
     def changed(self) -> float:
         """When something was noted last: seconds since 1970, 0 if there is nothing."""
@@ -392,9 +385,3 @@ def _length(path: str) -> int | None:
     except OSError:
         return None
     return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
-def _no_place(path: str, reason: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"No job can be noted in {path}: {reason}.", hint="Run this task as root (become: true)."
-    )

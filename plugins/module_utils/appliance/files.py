@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     ImageBusy,
     ImageError,
+    InvalidRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import (
     image_exists,
@@ -146,6 +147,33 @@ def make_directory(path: str) -> None:
             raise ImageError(f"{path} exists and is no directory.") from exc
     except OSError as exc:
         raise write_fault(path, 0, exc) from exc
+
+
+@contextmanager
+def locked_directory(path: str) -> Iterator[None]:
+    """Hold a directory that is ours alone, and that is made if it is missing: one holder at a time.
+
+    :raises InvalidRequest: It cannot be made, or others can write there.
+    """
+    try:
+        os.makedirs(path, 0o700, exist_ok=True)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as exc:
+        raise _no_place(path, str(exc.strerror)) from exc
+    try:
+        status = os.fstat(fd)
+        if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise _no_place(path, "others can write there")
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _no_place(path: str, reason: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"Nothing can be noted in {path}: {reason}.", hint="Run this task as root (become: true)."
+    )
 
 
 def is_directory(path: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Callable
 
 @dataclass(frozen=True)
 class Paths:
-    """Directories and files that describe block devices, and where our jobs are noted.
+    """Directories and files that describe block devices, and where our jobs and claims are noted.
 
     Tests point them elsewhere.
     """
@@ -26,6 +26,7 @@ class Paths:
     swaps: str = "/proc/swaps"
     proc: str = "/proc"
     jobs: str = "/run/ovirt_community.backup"
+    claims: str = "/run/ovirt_community.backup-claims"
 
 
 @dataclass(frozen=True)

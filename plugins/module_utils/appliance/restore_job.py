@@ -71,7 +71,7 @@ class RestoreJob(Job):
         """Nobody can tell what was written to the disks since."""
         return False
 
-    def _touch(self) -> None:
+    def _touch(self, *, first: bool) -> None:
         """Nobody asks: who runs the same restore meanwhile joins the job."""
 
 

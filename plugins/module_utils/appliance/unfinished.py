@@ -90,6 +90,7 @@ class TakeoverInfo:
         leftovers: Sequence[Mapping[str, Any]],
         patience: tuple[float, float],
         wanted: Callable[[str], takeover.Wanted],
+        dead: frozenset[str] = frozenset(),
     ) -> None:
         """Keep the request.
 
@@ -98,11 +99,13 @@ class TakeoverInfo:
             leftovers: As ``backup_plan_info`` returned them.
             patience: Seconds for which a run that lives is not silent, and for which it may attach disks.
             wanted: What the run that asks would accept as its backup of a VM, by the VM's id.
+            dead: Runs that are known to be dead, by their claims.
         """
         self._repository = repository.rstrip("/")
         self._leftovers = takeover.named(leftovers)
         self._silence, self._attaching = patience
         self._wanted = wanted
+        self._dead = dead
 
     def plan(self) -> Plan:
         """Decide for each VM. Changes nothing."""
@@ -112,7 +115,9 @@ class TakeoverInfo:
         for vm_id in dict.fromkeys(one.vm_id for one in self._leftovers):
             records, faults = self._records(vm_id)
             found = [one for one in self._leftovers if one.vm_id == vm_id]
-            vms[vm_id] = takeover.decide(found, records, moved, self._wanted(vm_id)).result()
+            vms[vm_id] = takeover.decide(
+                found, records, moved, self._wanted(vm_id), self._dead
+            ).result()
             warnings += faults
         return Plan(result={"vms": vms}, warnings=tuple(warnings))
 
@@ -123,10 +128,11 @@ class TakeoverInfo:
     def _watch(self) -> set[str]:
         """The runs that were not silent long enough, by their records.
 
-        The last call of a run that was killed may still be under way, and touch the record.
+        A run that wrote none has begun nothing here that a claim would not tell of. The last call of a
+        run that was killed may still be under way, and touch the record.
         """
         seen, start = self._times(), time.monotonic()
-        quiet_since = dict.fromkeys(seen, start)
+        quiet_since = dict.fromkeys((run for run in seen if seen[run]), start)
         while True:
             now = time.monotonic()
             loud = {run for run, since in quiet_since.items() if now - since < self._silence}
@@ -146,17 +152,21 @@ class TakeoverInfo:
                 age = time.time() - _touched(record_of(path)) / 1e9
                 if 0 <= age < self._attaching and _names(path) == [NAME]:
                     found.add(path.rpartition(".")[2])
-        return found & {one.run_id for one in self._leftovers}
+        return found & self._watched()
 
     def _times(self) -> dict[str, int]:
         """When the record of each run was touched, in nanoseconds; 0 where there is none."""
-        times = {one.run_id: 0 for one in self._leftovers}
+        times = dict.fromkeys(self._watched(), 0)
         for vm_id in {one.vm_id for one in self._leftovers}:
             for path in self._sets(vm_id):
                 run = path.rpartition(".")[2]
                 if run in times:
                     times[run] = max(times[run], _touched(record_of(path)))
         return times
+
+    def _watched(self) -> set[str]:
+        """The runs of which nobody knows whether they live."""
+        return {one.run_id for one in self._leftovers} - self._dead
 
     def _records(self, vm_id: str) -> tuple[list[takeover.Record], list[str]]:
         """The records of a VM's unfinished sets, and what is wrong with those that are none."""

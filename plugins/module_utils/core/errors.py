@@ -15,6 +15,7 @@ The modules' edge catches :class:`BackupError` in one place and hands ``code``, 
     |-- NotFound                a name or an id matches nothing
     |-- Ambiguous               a name matches several
     |-- Refused                 a rule forbids it (core/rules.py); nothing was changed
+    |-- VmClaimed               another run is at work on this VM; nothing was begun
     |-- WaitTimeout             the state asked for did not come in time
     |-- EngineError
     |   |-- EngineUnavailable   no answer, or none that an engine would give
@@ -104,6 +105,12 @@ class Refused(BackupError):
     """
 
     code = "refused"
+
+
+class VmClaimed(BackupError):
+    """Another run is at work on this VM through this appliance; ``details["claim"]`` says which, and since when."""
+
+    code = "vm_claimed"
 
 
 class WaitTimeout(BackupError):

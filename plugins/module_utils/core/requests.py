@@ -84,6 +84,7 @@ class OverviewRequest:
     """Look at what a backup of these VMs through this appliance would be.
 
     ``run_id`` and ``started`` name the run; ``lease_hours`` is how long its snapshots may stand.
+    ``settle`` is for how many seconds snapshots of other runs are waited for that the engine makes or merges.
     """
 
     appliance: str
@@ -95,6 +96,7 @@ class OverviewRequest:
     checkpoints: str = "refuse"
     unplugged: str = "refuse"
     check_permissions: bool = True
+    settle: float = 0.0
 
 
 @dataclass(frozen=True)

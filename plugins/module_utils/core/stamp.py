@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The stamp in a snapshot's description: whose it is, of which run, and until when it may stand.
 
-A later run finds by it what a dead run left behind.
+A later run finds by it what a dead run left behind. The lease cannot be renewed, as the engine changes no description. So
+it counts only for a snapshot of which the appliance knows nothing, see :mod:`core.claims`.
 """
 
 from __future__ import annotations

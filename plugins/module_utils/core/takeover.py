@@ -5,7 +5,7 @@
 
 On the engine: a snapshot with our stamp, attached to the appliance. In the repository: a set's
 directory with a record of all that is needed to finish it. Whether that run still lives no engine
-tells; but a run that copies touches its record, so whoever watches the record knows.
+tells; its claim does (:mod:`core.claims`), and where there is none the record, which a run that copies touches.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.times import show_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils.core.evidence import (
@@ -276,31 +276,36 @@ class Decision:
 
 
 def decide(
-    found: Sequence[Leftover], records: Sequence[Record], moved: Iterable[str], wanted: Wanted
+    found: Sequence[Leftover],
+    records: Sequence[Record],
+    moved: Iterable[str],
+    wanted: Wanted,
+    dead: Container[str] = (),
 ) -> Decision:
     """What to do about the leftovers of one VM.
 
     A run that moved while it was watched lives, and is left alone with all it has. Of the dead,
     the latest whose disks are all still attached is finished. Everything that is tied to this
-    appliance, by an attachment or by a record in its repository, is cleaned up; what is not may
+    appliance, by an attachment, a record in its repository or a claim, is cleaned up; what is not may
     belong to a run through another appliance, and is left until its lease has ended.
 
     A set that is finished stands in for the backup of the run that asks only if that run would have
     accepted it, had it made it itself.
+
+    :param moved: Runs that live, by their records.
+    :param dead: Runs that had the VM's claim on this appliance, and are dead.
     """
     problems = _in_the_way(found, set(moved))
     if problems:
         return Decision(problems=problems)
     known = {(one.run_id, one.snapshot_id): one for one in records}
+    clean = [one for one in reversed(found) if one.expired or _is_tied(one, known, dead)]
+    others = [one for one in found if one not in clean]
+    notes = [f"Run {one.run_id} left a snapshot that may be another appliance's." for one in others]
     take_over: Record | None = None
     lacking: tuple[str, ...] = ()
-    clean, notes = [], []
-    for one in reversed(found):
+    for one in clean:
         record = known.get((one.run_id, one.snapshot_id))
-        if record is None and not one.attached and not one.expired:
-            notes.append(f"Run {one.run_id} left a snapshot that may be another appliance's.")
-            continue
-        clean.append(one)
         gone = _why_not(one, record)
         if record and not gone and take_over is None:
             take_over = record
@@ -310,6 +315,11 @@ def decide(
             reason = gone or "a later one is finished"
             notes.append(f"Run {one.run_id} was killed; it was not taken over: {reason}.")
     return Decision((), take_over, lacking, tuple(clean), tuple(notes))
+
+
+def _is_tied(one: Leftover, known: Container[tuple[str, str]], dead: Container[str]) -> bool:
+    """Whether a leftover is of a run through this appliance."""
+    return bool(one.attached) or one.run_id in dead or (one.run_id, one.snapshot_id) in known
 
 
 def _in_the_way(found: Sequence[Leftover], living: set[str]) -> tuple[str, ...]:

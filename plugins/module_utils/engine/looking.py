@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -188,11 +189,12 @@ class BackupPlan(Look):
         :raises errors.BackupError: for the appliance; without it there is no backup of any VM.
         """
         request = self._request
+        mark = self._mark()
+        self._settle(mark)
         vm = facts.find_appliance(self._engine, request.appliance)
         held = facts.holdings(self._engine, vm) if self._engine.attachments(vm.id) else ()
         version_now = self._engine.version()
         given, unread = granting.look(self._engine) if request.check_permissions else (None, ())
-        mark = self._mark()
         found = overview.once(self._source(word, version_now) for word in request.sources)
         left = [one for source in found for one in self._left(source, held, mark)]
         appliance = ApplianceOverview(
@@ -224,6 +226,27 @@ class BackupPlan(Look):
         """The stamp of this run."""
         expires = self._request.started + timedelta(hours=self._request.lease_hours)
         return stamp.make(self._request.owner, self._request.run_id, expires)
+
+    def _settle(self, mark: stamp.Stamp) -> None:
+        """Wait while the engine makes or merges a snapshot of another run. What is still locked then, is told."""
+        if not self._request.settle:
+            return
+        vms = []
+        for word in self._request.sources:
+            # Who is not found, is told of later.
+            with suppress(NotFound, Ambiguous, InvalidRequest):
+                vms.append(facts.find_vm(self._engine, word).id)
+        started = self._request.started
+        for _waited in self.deadline(self._request.settle).ticks():
+            left = [
+                one
+                for vm_id in vms
+                for one in takeover.leftovers(
+                    vm_id, self._engine.snapshots(vm_id), (), mark, started
+                )
+            ]
+            if all(one.status != "locked" for one in left):
+                return
 
     def _left(
         self, source: SourceOverview, held: Sequence[Holding], mark: stamp.Stamp

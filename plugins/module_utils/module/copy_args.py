@@ -1,13 +1,17 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options that say how a copy is followed, and what becomes of one that nobody follows."""
+"""Options that say how a copy is followed, whose turn it is, and what becomes of a copy that nobody follows."""
 
 from __future__ import annotations
 
 from typing import Callable
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import takeover, times
+from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
+    claims,
+    takeover,
+    times,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     InvalidRequest,
 )
@@ -32,10 +36,46 @@ TAKEOVER: Spec = {
     "leftovers": {"type": "list", "elements": "dict", "required": True},
     "silence": {"type": "float", "default": 60.0},
     "attach_timeout": {"type": "float", "default": 180.0},
+    "dead": {"type": "list", "elements": "str", "default": []},
     "plans": {"type": "list", "elements": "dict", "required": True},
     "accept_consistency": {"type": "list", "elements": "str", "required": True},
     "started": {"type": "str", "required": True},
 }
+
+CLAIM: Spec = {
+    "vm": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
+    "owner": {"type": "str", "default": "default"},
+    "run_id": {"type": "str", "required": True},
+    "step": {"type": "str", "choices": list(claims.STEPS), "default": claims.SNAPSHOT},
+    "attach_timeout": {"type": "float", "default": 180.0},
+    "device_timeout": {"type": "float", "default": 60.0},
+    "silence": {"type": "float"},
+    "leftovers": {"type": "list", "elements": "dict"},
+    "boot": {"type": "str", "default": ""},
+    "path": {"type": "path", "default": ""},
+    "left": {"type": "bool", "default": False},
+}
+
+
+def wish(params: Params) -> claims.Wish:
+    """What ``backup_claim`` asks for.
+
+    :raises InvalidRequest: ``leftovers`` are not as ``backup_plan_info`` returned them.
+    """
+    left = params["leftovers"]
+    found = None if left is None else takeover.named(left)
+    return claims.Wish(
+        vm_id=params["vm"],
+        owner=params["owner"],
+        run_id=params["run_id"],
+        step=params["step"],
+        times=(params["attach_timeout"], params["device_timeout"]),
+        silence=params["silence"],
+        standing=None if found is None else frozenset(one.run_id for one in found),
+        boot=params["boot"],
+        path=params["path"],
+    )
 
 
 def wanted(params: Params) -> Callable[[str], takeover.Wanted]:

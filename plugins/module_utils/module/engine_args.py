@@ -252,6 +252,7 @@ PLAN: Spec = {
     "checkpoints": {"type": "str", "choices": ["refuse", "warn", "allow"], "default": "refuse"},
     "unplugged": {"type": "str", "choices": ["refuse", "leave_out"], "default": "refuse"},
     "check_permissions": {"type": "bool", "default": True},
+    "settle_timeout": {"type": "float", "default": 0.0},
 }
 
 
@@ -274,4 +275,5 @@ def plan_request(params: Params) -> OverviewRequest:
         checkpoints=params["checkpoints"],
         unplugged=params["unplugged"],
         check_permissions=params["check_permissions"],
+        settle=params["settle_timeout"],
     )

@@ -153,6 +153,12 @@ def test_what_may_be_another_appliances_is_left() -> None:
     assert "another appliance" in decision.notes[0]
 
 
+def test_what_a_run_left_that_had_the_claim_here_is_cleaned_up() -> None:
+    """It was killed before it wrote a record; no other appliance comes into question."""
+    decision = takeover.decide([left(attached=())], [], [], WANTED, {"old"})
+    assert decision.clean == (left(attached=()),)
+
+
 def test_of_several_the_latest_is_finished() -> None:
     decision = takeover.decide([left("a"), left("b")], [record("a"), record("b")], [], WANTED)
     assert decision.take_over == record("b")
