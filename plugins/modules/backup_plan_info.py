@@ -126,6 +126,11 @@ collection_version:
   returned: success
   type: str
   sample: 0.1.0
+token:
+  description: Whether the login is a token. The engine ends its session when nobody uses it for half an hour.
+  returned: success
+  type: bool
+  sample: false
 appliance:
   description:
     - The appliance.

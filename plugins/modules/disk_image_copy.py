@@ -113,6 +113,14 @@ options:
         restart of the appliance, after which the copy begins anew.
     type: float
     default: 600.0
+  limit:
+    description:
+      - Seconds after which the task ends with RV(finished=false) though the copy goes on, unlike O(wait) with progress and lost
+        connections as without it. The next task with the same O(follower) goes on. 0 for no limit.
+      - So that something else can be done meanwhile, such as to ask the engine something, which ends the session of a token that
+        nobody uses for half an hour.
+    type: float
+    default: 0.0
 extends_documentation_fragment:
   - ovirt_community.backup.attributes
 attributes:

@@ -384,6 +384,11 @@ engine_version:
   returned: success
   type: str
   sample: 4.5.7
+token:
+  description: Whether the login is a token. The engine ends its session when nobody uses it for half an hour.
+  returned: success
+  type: bool
+  sample: false
 seconds:
   description: Seconds that the task took.
   returned: success

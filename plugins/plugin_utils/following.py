@@ -9,6 +9,7 @@ job. Between slices a line tells how far it is.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -75,16 +76,20 @@ class Follower:
         self._title = str(task.args.get("title") or self._host)
 
     def run(self) -> Result:
-        """Call until the copy has ended, or the task asks for one look only.
+        """Call until the copy has ended, its limit is over, or the task asks for one look only.
 
         :raises AnsibleConnectionFailure: The appliance could not be reached for too long.
         """
         if self._looks_once:
             return self._call(self._args, None)
-        lines, due = 0, time.monotonic() + progress.gap(0)
+        began = time.monotonic()
+        lines, due, end = 0, began + progress.gap(0), began + (self._limit() or math.inf)
         while True:
-            result = self._persist(max(min(due - time.monotonic(), LONGEST_SLICE), 0.0))
+            left = min(due, end) - time.monotonic()
+            result = self._persist(max(min(left, LONGEST_SLICE), 0.0))
             if result.get("finished") is not False or result.get("failed"):
+                return result
+            if time.monotonic() >= end:
                 return result
             if time.monotonic() >= due:
                 self._tell(progress.line(self._title, result["progress"]))
@@ -146,9 +151,15 @@ class Follower:
                 self._display.vvv(f"The connection could not be reset: {exc}", host=self._host)
 
     def _patience(self) -> float:
+        return self._seconds("reconnect_timeout", RECONNECT_SECONDS)
+
+    def _limit(self) -> float:
+        return self._seconds("limit", 0.0)
+
+    def _seconds(self, option: str, default: float) -> float:
         """Seconds; what is no number is for the module to refuse."""
         try:
-            return float(self._task.args.get("reconnect_timeout", RECONNECT_SECONDS))
+            return float(self._task.args.get(option, default))
         except (TypeError, ValueError):
             return 0.0
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 import uuid
+from dataclasses import replace
 
 import pytest
-from contract.bench import OURS, Bench
+from contract.bench import OURS, Bench, Site
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
     EngineConflict,
@@ -27,6 +28,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     VmId,
     is_uuid,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.connect import connect
 from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
 from lab.control import Control
 
@@ -51,6 +53,15 @@ def test_nothing_reaches_behind_the_engine_without_saying_so(
 
 def test_the_version_is_told(bench: Bench) -> None:
     assert re.match(r"4\.\d+", bench.engine.version())
+
+
+def test_a_password_begins_a_session_and_a_token_has_one(bench: Bench, site: Site) -> None:
+    """Who has a token keeps its session alive; nobody can begin another with it."""
+    assert bench.engine.own_session()
+    settings = replace(site.settings, username=None, password=None, token="a token")
+    engine = connect(settings)
+    assert not engine.own_session()
+    engine.close()
 
 
 def test_vms_are_found_by_their_exact_name(bench: Bench) -> None:

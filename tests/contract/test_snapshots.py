@@ -193,6 +193,7 @@ def test_an_unplugged_disk_of_a_vm_that_runs_stops_a_backup(bench: Bench, contro
     assert first.active
     plan = operation(bench, MINE, present=True).plan()
     assert [alias in text for text in plan.warnings] == [True]
+    assert overview(bench).result["token"] is False
     some = operation(bench, MINE, present=True, disks=(first.disk_id,))
     assert some.plan().warnings == ()
     [found] = overview(bench).result["plans"]

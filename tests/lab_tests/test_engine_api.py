@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,6 +130,20 @@ def test_expired_token_is_renewed_by_the_sdk(lab: Lab) -> None:
     before = len(vms.list())
     lab.control().expire_tokens()
     assert len(vms.list()) == before
+
+
+def test_a_token_lives_as_long_as_somebody_uses_it(lab: Lab) -> None:
+    control = lab.control()
+    control.settings(token_seconds=4.0)
+    try:
+        with client(lab) as api:
+            for _use in range(3):
+                assert api.get("vms").status == 200
+                time.sleep(2)
+            time.sleep(3)
+            assert api.get("vms").status == 401
+    finally:
+        control.settings(token_seconds=1800.0)
 
 
 def test_ca_can_be_downloaded(lab: Lab, admin: ApiClient) -> None:

@@ -214,6 +214,7 @@ class BackupPlan(Look):
                 "description": mark.text(),
                 "engine_version": version_now,
                 "collection_version": version.VERSION,
+                "token": not self._engine.own_session(),
                 "appliance": overview.appliance_facts(appliance),
                 "plans": plans,
                 "leftovers": [one.facts() for one in left],

@@ -46,6 +46,9 @@ EVENTS_AT_ONCE = 500
 class EnginePort(Protocol):
     """An engine."""
 
+    def own_session(self) -> bool:
+        """Whether the login began the session; that of a token ends when nobody uses it, and is not begun again."""
+
     def version(self) -> str:
         """The engine's full version, for example 4.5.7."""
 

@@ -117,6 +117,7 @@ class RestorePlan(Look):
         target = self._with_state(target, mark)
         result, warnings = restores.result(request, configuration, target)
         result["engine_version"] = engine.version()
+        result["token"] = not engine.own_session()
         return Plan(result=result, warnings=(*unread, *warnings))
 
     def _profiles(self, configuration: ovf.Configuration) -> dict[str, str]:

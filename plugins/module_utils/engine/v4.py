@@ -90,6 +90,10 @@ class V4Engine(RestoreCalls):
         self._own_session = settings.token is None
         self._system = self._connection.system_service()
 
+    def own_session(self) -> bool:
+        """Whether the login began the session; that of a token was begun elsewhere."""
+        return self._own_session
+
     def version(self) -> str:
         """The engine's full version."""
         with translated("read the engine's version"):

@@ -29,6 +29,7 @@ FOLLOWED_COPY: Spec = {
     "follower": {"type": "str", "default": ""},
     "title": {"type": "str", "default": ""},
     "reconnect_timeout": {"type": "float", "default": 600.0},
+    "limit": {"type": "float", "default": 0.0},
 }
 
 TAKEOVER: Spec = {

@@ -75,6 +75,7 @@ WRITE: Spec = {
     "follower": {"type": "str", "default": ""},
     "title": {"type": "str", "default": ""},
     "reconnect_timeout": {"type": "float", "default": 600.0},
+    "limit": {"type": "float", "default": 0.0},
 }
 
 PLAN: Spec = {

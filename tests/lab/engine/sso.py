@@ -58,7 +58,7 @@ class Denied(Exception):
 
 @dataclass
 class Token:
-    """Whose a token is, until when (monotonic seconds) and for what; ``session``: the API has taken it."""
+    """Whose a token is, until when (monotonic seconds) if nobody uses it, and for what; ``session``: the API has taken it."""
 
     name: str
     until: float
@@ -184,6 +184,8 @@ class Sso:
 
     def _bearer(self, text: str) -> User:
         token = self._living(text)
+        # A session lasts as long as somebody uses it.
+        token.until = time.monotonic() + self._world.settings.token_seconds
         if API_SCOPE not in token.scopes:
             raise Unauthorized(NO_SCOPE)
         user = self._world.users[token.name]
