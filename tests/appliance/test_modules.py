@@ -86,7 +86,7 @@ def ansible(appliance: LoopAppliance, request: pytest.FixtureRequest, tmp_path: 
 def test_a_set_from_preflight_to_manifest(
     appliance: LoopAppliance, ansible: Ansible, tmp_path: Path
 ) -> None:
-    repository = appliance.mount("none", tmp_path / "r", "-t", "tmpfs", "-o", "size=64m")
+    repository = appliance.mount("none", tmp_path / "r", "-t", "tmpfs", "-o", "size=64m,mode=755")
     serials = [str(uuid.uuid4()) for _unused in range(2)]
     for shown in (serials[0], serials[1][:20]):
         appliance.udev(appliance.attach(appliance.file(os.urandom(MIB), 2 * MIB)), ID_SERIAL=shown)

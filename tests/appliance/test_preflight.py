@@ -27,7 +27,7 @@ VM = f"web01.{uuid.UUID(int=1)}"
 @pytest.fixture
 def mounted(appliance: LoopAppliance, tmp_path: Path) -> Path:
     """A repository on a file system of its own."""
-    return appliance.mount("none", tmp_path / "a place", "-t", "tmpfs", "-o", "size=16m")
+    return appliance.mount("none", tmp_path / "a place", "-t", "tmpfs", "-o", "size=16m,mode=755")
 
 
 def request(path: Path) -> preflight.PreflightRequest:
@@ -79,7 +79,7 @@ def test_no_directory_and_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_read_only_file_system(appliance: LoopAppliance, tmp_path: Path) -> None:
-    place = appliance.mount("none", tmp_path / "ro", "-t", "tmpfs", "-o", "ro,size=16m")
+    place = appliance.mount("none", tmp_path / "ro", "-t", "tmpfs", "-o", "ro,size=16m,mode=755")
     assert found(request(place)) == ["writable"]
 
 
