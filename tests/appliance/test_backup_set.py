@@ -67,7 +67,8 @@ def configuration(disks: list[dict[str, Any]]) -> str:
 
 
 def prepare(repository: Path, disks: list[dict[str, Any]], fmt: str) -> backup_set.PrepareSet:
-    params = {**COMMON, "repository": str(repository), "vm": VM, "disks": disks, "format": fmt}
+    params = {**COMMON, "repository": str(repository), "vm": VM, "disks": disks}
+    params |= {"format": fmt, "compression": "none"}
     return backup_set.PrepareSet(appliance_args.prepare_request(params))
 
 

@@ -25,6 +25,7 @@ SOURCES = sorted(
     for part in ("core", "engine", "appliance", "module")
     for path in (UTILS / part).glob("*.py")
 )
+FILES = (*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml"))
 OURS = "ovirt_community.backup."
 DECLARED = {name for spec in specifications().values() for name in spec}
 
@@ -63,16 +64,34 @@ def tasks(value: Json) -> Iterator[tuple[str, Mapping[str, Json]]]:
 def set_by() -> dict[tuple[str, str], set[str]]:
     """Which variables of roles and playbooks go into which option of which module."""
     found: dict[tuple[str, str], set[str]] = {}
-    for path in [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")]:
-        for module, given in tasks(load(path)):
+    loaded = [load(path) for path in FILES]
+    given_on: dict[str, str] = {}
+    for name, text in (one for file in loaded for one in handed(file)):
+        given_on[name] = f"{given_on.get(name, '')} {text}"
+    for file in loaded:
+        for module, given in tasks(file):
             for name, value in given.items():
+                text = re.sub(r"\w+\.\w+", lambda one: given_on.get(one[0], one[0]), str(value))
                 # A condition decides between values, and is none itself.
-                words = re.findall(r"\w+", re.sub(r"\bif\b.*?\belse\b", "", str(value)))
+                words = re.findall(r"\w+", re.sub(r"\bif\b.*?\belse\b", "", text))
                 variables = {word for word in words if word in DECLARED}
                 if len(variables) > 1:
                     variables = {one for one in variables if one.endswith(f"_{name}")}
                 found.setdefault((module, name), set()).update(variables)
     return found
+
+
+def handed(value: Json) -> Iterator[tuple[str, str]]:
+    """What a file of tasks is given in a dictionary: ``vm_backup_follow.format``, and what stands there."""
+    if isinstance(value, dict):
+        for name, inner in value.get("vars", {}).items():
+            parts = inner.items() if isinstance(inner, dict) else ()
+            yield from ((f"{name}.{key}", str(text)) for key, text in parts)
+        for inner in value.values():
+            yield from handed(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from handed(inner)
 
 
 @cache

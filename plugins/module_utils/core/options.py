@@ -65,8 +65,12 @@ VARIABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "format": ("vm_backup_format",),
         "compression": ("vm_backup_compression",),
         "timeout": ("vm_backup_device_timeout",),
+        "limit": ("vm_backup_token_seconds",),
     },
-    "disk_image_restore": {"timeout": ("vm_restore_device_timeout",)},
+    "disk_image_restore": {
+        "timeout": ("vm_restore_device_timeout",),
+        "limit": ("vm_restore_token_seconds",),
+    },
     "disk_snapshot_attach": {
         "auth": ("vm_backup_auth",),
         "interface": ("vm_backup_interface",),
