@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from support.playbooks import A_SECOND, Result
+from support.playbooks import A_WAIT, Result
 from support.scene import Scene
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import SnapshotId
@@ -105,7 +105,7 @@ def test_an_unplug_that_is_refused_for_good(scene: Scene, disks: Mapping[str, st
     assert result.failed
     words = ("'second'", "'backup01'", "Failed to hot-unplug disk", "unmount")
     assert [word for word in words if word not in result.message] == []
-    assert A_SECOND.search(result.message)
+    assert A_WAIT.search(result.message)
     [left] = result["details"]["still_attached"]
     assert (left["disk_id"], left["alias"]) == (disks["second"], "second")
     done = [one["alias"] for one in result["details"]["detached"]]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.playbooks import A_SECOND, Run
+from support.playbooks import A_WAIT, Run
 from support.scene import Scene
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import DiskId, VmId
@@ -56,7 +56,7 @@ def refused(run: Run, *words: str) -> None:
     # A loop tells of each item; the message is in one of them.
     said = str(last.result)
     assert [word for word in ("'web01_data'", *words) if word not in said] == []
-    assert A_SECOND.search(said)
+    assert A_WAIT.search(said)
     assert [one for result in run.results for one in result.writes] == []
 
 

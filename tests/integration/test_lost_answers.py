@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from support.playbooks import A_SECOND, Result
+from support.playbooks import A_WAIT, Result
 from support.scene import Scene
 
 Json = Any
@@ -135,4 +135,4 @@ def test_an_answer_that_is_lost_for_good(scene: Scene) -> None:
     options = {**DEEDS["attach"].options, "timeout": 1, "poll_interval": 1}
     words = ("web01_data", "backup01")
     result = scene.refused("disk_snapshot_attach", options, "engine_unavailable", *words)
-    assert A_SECOND.search(result.message)
+    assert A_WAIT.search(result.message)

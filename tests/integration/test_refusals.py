@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from support.playbooks import A_SECOND, Step
+from support.playbooks import A_WAIT, Step
 from support.scene import Scene
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
@@ -205,7 +205,7 @@ def test_an_appliance_that_starts_is_waited_for(scene: Scene) -> None:
     scene.control.status("backup01", "powering_up")
     options = {**ATTACH, "timeout": 1, "poll_interval": 1}
     result = scene.refused("disk_snapshot_attach", options, "engine_conflict", "Powering Up")
-    assert A_SECOND.search(result.message)
+    assert A_WAIT.search(result.message)
 
 
 @dataclass(frozen=True)
@@ -368,7 +368,7 @@ def test_a_snapshot_that_stays_locked(scene: Scene) -> None:
     scene.snapshot(settle=False)
     hurry = {"timeout": 1, "poll_interval": 1}
     locked = scene.refused("disk_snapshot_attach", {**ATTACH, **hurry}, "engine_conflict", "LOCKED")
-    assert A_SECOND.search(locked.message)
+    assert A_WAIT.search(locked.message)
     options = {"vm": "web01", "snapshot": "nightly backup", **hurry}
     result = scene.refused("vm_snapshot", options, "timeout", "snapshot locked", "1 s", "timeout")
     assert result["details"]["last_state"] == "snapshot locked"
@@ -397,7 +397,7 @@ def test_a_lock_that_is_released(scene: Scene) -> None:
     options = {**ATTACH, "disks": ["web01_data"], "timeout": 1, "poll_interval": 1}
     words = ("Related operation is currently in progress",)
     result = scene.refused("disk_snapshot_attach", options, "engine_conflict", *words)
-    assert A_SECOND.search(result.message)
+    assert A_WAIT.search(result.message)
     assert len(result.sent("POST", "diskattachments")) > 2
     scene.control.unlock()
     assert scene.one("disk_snapshot_attach", options).changed

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from support.playbooks import A_SECOND, Step
+from support.playbooks import A_WAIT, Step
 from support.scene import Scene
 
 MAKE = {"vm": "web01", "snapshot": "nightly backup"}
@@ -127,7 +127,7 @@ def test_a_merge_that_never_ends(scene: Scene) -> None:
     assert result["error_code"] == "timeout"
     words = ("merge of snapshot 'nightly backup' of 'web01'", "snapshot locked")
     assert [word for word in words if word not in result.message] == []
-    assert A_SECOND.search(result.message)
+    assert A_WAIT.search(result.message)
     assert result["details"]["last_state"] == "snapshot locked"
 
 

@@ -24,8 +24,8 @@ COLLECTION = "ovirt_community.backup"
 SECONDS = 120.0
 ENGINE_VARIABLES = ("OVIRT_URL", "OVIRT_USERNAME", "OVIRT_PASSWORD", "OVIRT_CAFILE")
 
-A_SECOND = re.compile(r"Waited [12] s\b")
-"""What is said after a timeout of one second: the last look takes its time, and the number is rounded."""
+A_WAIT = re.compile(r"Waited [1-9]\d* s\b")
+"""What is said after a timeout of one second: at least that, and as long as the last look took."""
 
 Json = Any
 Order = tuple[str, Mapping[str, Json]]

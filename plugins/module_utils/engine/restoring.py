@@ -543,9 +543,7 @@ class RestoredDisks(Restoring):
         if request.state == "present":
             return restore_steps.plan_handover(now)
         gone = restore_steps.plan_absent(replace(now, half_made=False))
-        facts_of_disks = {
-            key: value for key, value in gone.result.items() if key not in ("vm", "losses")
-        }
+        facts_of_disks = {key: gone.result[key] for key in ("disks", "removed", "left")}
         return replace(gone, result={**facts_of_disks, "images": []})
 
     def execute(self, plan: Plan) -> Mapping[str, Any]:
