@@ -97,6 +97,9 @@ class LoopAppliance:
             # The flag belongs to the kernel's device, which another file may get next.
             subprocess.run(["blockdev", "--setrw", device], check=False, capture_output=True)
             subprocess.run(["losetup", "-d", device], check=False, capture_output=True)
+        # What held the file of a loop device could not go before that.
+        for place in filter(os.path.ismount, reversed(self.mounts)):
+            run("umount", place)
 
 
 @dataclass

@@ -24,11 +24,18 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="loop devices and moun
 # Whole where the role writes; elsewhere what is at the top, since others use this machine meanwhile.
 WATCHED = {"/etc": 99, "/home": 2, "/srv": 2, "/opt": 2, "/usr/sbin": 1, "/usr/bin": 1, "/": 1}
 SECONDS = 120.0
-# What the role is told by udev: nothing is to be isolated yet, and every order is carried out.
-UDEVADM = (
-    "for at in sbin bin; do printf '#!/bin/sh\\nexit 0\\n' > /usr/$at/udevadm; "
-    "chmod 755 /usr/$at/udevadm; done"
-)
+# What the role is told by udev: a test is of the device that was asked for, nothing is to be isolated yet, and every order is
+# carried out.
+UDEVADM = r"""
+for at in sbin bin; do
+    cat > /usr/$at/udevadm <<'END'
+#!/bin/sh
+[ "$1" != test ] || for asked; do :; done
+[ -z "$asked" ] || echo "DEVPATH=/devices/${asked#*/devices/}"
+END
+    chmod 755 /usr/$at/udevadm
+done
+"""
 
 
 @pytest.fixture
