@@ -242,7 +242,7 @@ def test_virtio_scsi_that_is_disabled(scene: Scene) -> None:
     scene.keep_apart("plain")
     scene.snapshot()
     options = {**ATTACH, "vm": "plain"}
-    words = ("VirtIO-SCSI is disabled", "attach with interface virtio")
+    words = ("VirtIO-SCSI is disabled", "attach with interface: virtio")
     refused = scene.refused("disk_snapshot_attach", options, "refused", *words)
     assert "Resume" not in refused.message, "that is no remedy here"
     assert scene.one("disk_snapshot_attach", {**options, "interface": "virtio"}).changed
