@@ -4,9 +4,10 @@
 
 # make demo         starts the lab, backs up a running virtual machine and shows the backup set
 # make demo-guest   the same with Linux guests under QEMU: slower, closer to life, and without root
-# make test         runs every check and test
+# make test         runs the checks and tests of every change
+# make test-all     runs every check and test: also all that happens on Linux guests, half an hour more
 # make recorded     asks the lab what a real engine was asked, and compares the answers
-# Both set up what they need first. Recipes are single commands, so that a signal reaches them and not a shell.
+# All set up what they need first. Recipes are single commands, so that a signal reaches them and not a shell.
 
 # Switches for tools/checks.py, such as CHECKS="--strict" or CHECKS="--without guest", or names of sessions:
 # CHECKS="lint units-2.21"
@@ -18,7 +19,7 @@ TIER = local
 # Where `make recorded` finds scenes.
 RECORDINGS = tests/lab_tests/recorded
 
-.PHONY: help demo demo-guest test recorded lab lint units setup pins clean
+.PHONY: help demo demo-guest test test-all recorded lab lint units setup pins clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -44,6 +45,9 @@ setup:
 
 test: setup
 	@.venv/bin/python -B tools/checks.py $(CHECKS)
+
+test-all: setup
+	@.venv/bin/python -B tools/checks.py --all $(CHECKS)
 
 recorded: setup
 	@.venv/bin/python -B -m player --recordings $(RECORDINGS)

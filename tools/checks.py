@@ -247,11 +247,13 @@ def nox_result(report: pathlib.Path, code: int) -> str:
 class Runner:
     """Runs sessions in two lanes until all are done or it is told to stop."""
 
-    def __init__(self, sessions: list[Session], temporary: str, strict: bool) -> None:
-        """Take the sessions, a directory that stands for /tmp, and whether a part not run is an error."""
+    def __init__(
+        self, sessions: list[Session], temporary: str, *, strict: bool, thorough: bool
+    ) -> None:
+        """Take the sessions, a directory that stands for /tmp, and the two switches of the command line."""
         self.sessions = sessions
         self.temporary = temporary
-        self.strict = strict
+        self.switches = {"CHECKS_STRICT": strict, "CHECKS_ALL": thorough}
         self.run_id = f"{os.getpid()}.{time.monotonic_ns()}"
         self.outcomes: list[Outcome] = []
         self.stopping = threading.Event()
@@ -287,8 +289,7 @@ class Runner:
         mark = f"{self.run_id}:{session.name}"
         variables = {**os.environ, MARK: mark, "TMPDIR": self.temporary}
         variables["CHECKS_JUNIT"] = str(session.junit)
-        if self.strict:
-            variables["CHECKS_STRICT"] = "1"
+        variables |= {name: "1" for name, on in self.switches.items() if on}
         with session.log.open("wb") as log:
             process = subprocess.Popen(
                 argv, cwd=ROOT, env=variables, stdin=subprocess.DEVNULL,
@@ -415,6 +416,9 @@ def main() -> int:
         "--strict", action="store_true", help="a part that cannot run here is an error"
     )
     parser.add_argument(
+        "--all", action="store_true", help="also what takes too long for every change"
+    )
+    parser.add_argument(
         "--without", action="append", default=[], metavar="SESSION", help="leave one out"
     )
     parser.add_argument("sessions", nargs="*", help="names; all by default")
@@ -424,7 +428,8 @@ def main() -> int:
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
     adopt_orphans()
-    runner = Runner(sessions, tempfile.mkdtemp(prefix="ovirt-backup-checks-"), arguments.strict)
+    temporary = tempfile.mkdtemp(prefix="ovirt-backup-checks-")
+    runner = Runner(sessions, temporary, strict=arguments.strict, thorough=arguments.all)
     start = time.monotonic()
     print(
         f"checks: {len(sessions)} sessions in two lanes; their output is in .cache/logs", flush=True

@@ -145,13 +145,16 @@ def test_a_guest_is_a_linux_with_a_clock_a_name_and_a_repository(house: House) -
     assert abs(int(seconds) - time.time()) < 30
 
 
+@pytest.mark.thorough
 def test_guests_of_one_saved_state_do_not_think_alike(house: House) -> None:
     other = house.lab.guests[house.source.id]
     command = "cat /proc/sys/kernel/random/uuid"
     assert house.inside.shell(command) != other.shell(command)
 
 
-@pytest.mark.parametrize("interface", ["virtio", "virtio_scsi"])
+@pytest.mark.parametrize(
+    "interface", [pytest.param("virtio", marks=pytest.mark.thorough), "virtio_scsi"]
+)
 def test_a_disk_snapshot_comes_under_its_serial_and_goes(house: House, interface: str) -> None:
     snapshot_id = house.freeze(house.source)
     disk_id = house.disk("source_system")
@@ -174,6 +177,7 @@ def test_a_disk_snapshot_comes_under_its_serial_and_goes(house: House, interface
     house.melt(house.source, snapshot_id)
 
 
+@pytest.mark.thorough
 def test_a_running_source_is_frozen_copied_and_merged(house: House, tmp_path: Path) -> None:
     """The guest writes through a file system: after the merge it is whole, and it never noticed."""
     linux = house.lab.guests[house.source.id]
@@ -208,6 +212,7 @@ def test_a_running_source_is_frozen_copied_and_merged(house: House, tmp_path: Pa
     house.inside.run(["rm", "/srv/backup/copy"])
 
 
+@pytest.mark.thorough
 def test_twenty_disks_on_one_bus(house: House) -> None:
     shelf = house.lab.vm("shelf01")
     snapshot_id = house.freeze(shelf)
@@ -219,6 +224,7 @@ def test_twenty_disks_on_one_bus(house: House) -> None:
     house.melt(shelf, snapshot_id)
 
 
+@pytest.mark.thorough
 def test_there_are_as_many_ports_as_the_engine_reserves(house: House) -> None:
     shelf = house.lab.vm("shelf01")
     snapshot_id = house.freeze(shelf)
@@ -232,6 +238,7 @@ def test_there_are_as_many_ports_as_the_engine_reserves(house: House) -> None:
     house.melt(shelf, snapshot_id)
 
 
+@pytest.mark.thorough
 def test_a_guest_that_hangs_does_not_let_go_of_a_pci_device(
     house: House, undo: list[Callable[[], object]]
 ) -> None:
@@ -254,6 +261,7 @@ def test_a_guest_that_hangs_does_not_let_go_of_a_pci_device(
     house.melt(house.source, snapshot_id)
 
 
+@pytest.mark.thorough
 def test_an_appliance_that_is_reset_comes_back_with_its_disks(house: House) -> None:
     snapshot_id = house.freeze(house.source)
     disk_id = house.disk("source_system")
@@ -276,6 +284,7 @@ def test_an_appliance_that_is_reset_comes_back_with_its_disks(house: House) -> N
     house.melt(house.source, snapshot_id)
 
 
+@pytest.mark.thorough
 def test_a_power_cycle_keeps_what_the_guest_wrote(house: House) -> None:
     house.inside.shell("echo kept > /root/kept; sync")
     control = house.lab.control()
