@@ -375,6 +375,6 @@ def coverage(session: nox.Session) -> None:
         session.error("no test suite has run")
     total = {"COVERAGE_FILE": str(data / "total")}
     run(session, "coverage", "combine", "--keep", "-q", *parts, **total)
-    core = "--include=plugins/module_utils/core/*"
+    core = "--include=plugins/module_utils/_core/*"
     run(session, "coverage", "report", core, f"--fail-under={COVERAGE_CORE}", **total)
     run(session, "coverage", "report", f"--fail-under={COVERAGE_OVERALL}", **total)

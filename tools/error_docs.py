@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write docs/errors.md from the classes in plugins/module_utils/core/errors.py; with --check, only compare.
+"""Write docs/errors.md from the classes in plugins/module_utils/_core/common/errors.py; with --check, only compare.
 
 The source is read, not imported, so any Python will do.
 """
@@ -13,7 +13,7 @@ import pathlib
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SOURCE = ROOT / "plugins/module_utils/core/errors.py"
+SOURCE = ROOT / "plugins/module_utils/_core/common/errors.py"
 TARGET = ROOT / "docs/errors.md"
 
 HEAD = """\
@@ -25,10 +25,10 @@ SPDX-License-Identifier: GPL-3.0-or-later
 
 # Error codes
 
-Written by `tools/error_docs.py` from `plugins/module_utils/core/errors.py`; change it there.
+Written by `tools/error_docs.py` from `plugins/module_utils/_core/common/errors.py`; change it there.
 
 A message names options of the module that speaks. Where a role or a playbook sets an option from a variable, that stands behind it:
-`Set format: true (variable backup_appliance_format: true)`. The table is `plugins/module_utils/core/options.py`.
+`Set format: true (variable backup_appliance_format: true)`. The table is `plugins/module_utils/_core/common/options.py`.
 
 A module that fails returns `msg`, `error_code`, `hint` (may be empty) and `details`. The codes are stable, playbooks may test
 them. What to do about the common ones: [troubleshooting](first-backup.md#troubleshooting).

@@ -4,8 +4,9 @@
 """Rules of this collection that no linter has: prints each breach, and fails if there is one.
 
 - a function of plugins/ is at most 40 lines long, a module's main() at most 15 statements, without a branch;
-- fail_json and exit_json are called in module_utils/module alone; ruff sees to blanket catches;
+- fail_json and exit_json are called in module_utils/_module alone; ruff sees to blanket catches;
 - the action group `engine` holds exactly the modules that take the connection options;
+- no two classes of plugins/ share a name, but for those that Ansible prescribes;
 - no file in plugins/ or tests/ uses a mock library;
 - of urllib, core uses urllib.parse alone (import-linter knows packages of others only as a whole);
 - every test file lies where pytest looks, and so in a session of noxfile.py.
@@ -24,10 +25,11 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PLUGINS = ROOT / "plugins"
-CORE = PLUGINS / "module_utils/core"
-EDGE = PLUGINS / "module_utils/module"
+CORE = PLUGINS / "module_utils/_core"
+EDGE = PLUGINS / "module_utils/_module"
 FUNCTION_LINES = 40
 MAIN_STATEMENTS = 15
+PRESCRIBED = {"ActionModule", "FilterModule", "LookupModule", "ModuleDocFragment"}
 AUTH_FRAGMENT = "ovirt_community.backup.engine"
 
 Tree = tuple[pathlib.Path, ast.Module]
@@ -77,6 +79,18 @@ def misplaced_edge(tree: Tree) -> Iterator[str]:
     for node in ast.walk(module):
         if isinstance(node, ast.Attribute) and node.attr in ("fail_json", "exit_json"):
             yield f"{path}:{node.lineno}: {node.attr} outside {EDGE.relative_to(ROOT)}"
+
+
+def shared_class_names(parsed: list[Tree]) -> Iterator[str]:
+    """Classes whose name another class has too; a leading underscore makes no difference."""
+    places: dict[str, list[str]] = {}
+    for path, module in parsed:
+        for node in ast.walk(module):
+            if isinstance(node, ast.ClassDef) and node.name not in PRESCRIBED:
+                places.setdefault(node.name.lstrip("_"), []).append(f"{path}:{node.lineno}")
+    for name, found in places.items():
+        if len(found) > 1:
+            yield f"{', '.join(found)}: {name} names {len(found)} classes"
 
 
 def imports(module: ast.Module) -> Iterator[str]:
@@ -145,6 +159,7 @@ def breaches() -> Iterator[str]:
         yield from connecting_core(tree)
     for tree in trees(ROOT / "tests"):
         yield from mocks(tree)
+    yield from shared_class_names(list(trees(PLUGINS)))
     yield from action_group()
     yield from homeless_tests()
 

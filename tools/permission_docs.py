@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the tables of docs/permissions.md from plugins/module_utils/core/permissions.py; with --check, only compare.
+"""Write the tables of docs/permissions.md from plugins/module_utils/_core/engine/permissions.py; with --check, only compare.
 
 The source is loaded by its path: it needs nothing but the standard library.
 """
@@ -16,11 +16,9 @@ from types import ModuleType
 from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SOURCE = ROOT / "plugins/module_utils/core/permissions.py"
+SOURCE = ROOT / "plugins/module_utils/_core/engine/permissions.py"
 TARGET = ROOT / "docs/permissions.md"
-BEGIN = (
-    "<!-- Written by tools/permission_docs.py from plugins/module_utils/core/permissions.py. -->\n"
-)
+BEGIN = "<!-- Written by tools/permission_docs.py from plugins/module_utils/_core/engine/permissions.py. -->\n"
 END = "<!-- End of what is written. -->\n"
 HEAD = "| permit | on | asked for by | because | grant it on |\n|---|---|---|---|---|\n"
 

@@ -12,15 +12,12 @@ import pathlib
 import sys
 from collections.abc import Iterable, Sequence
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
-    guard,
-    options,
-    rules,
-)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import options
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import guard, rules
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs/limits.md"
-BEGIN = "<!-- rules: begin. Written by tools/rule_docs.py from core/rules.py and core/guard.py; change it there. -->\n"
+BEGIN = "<!-- rules: begin. Written by tools/rule_docs.py from _core/rules/rules.py and _core/rules/guard.py; change it there. -->\n"
 END = "<!-- rules: end -->\n"
 
 

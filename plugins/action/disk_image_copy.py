@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.ovirt_community.backup.plugins.plugin_utils.following import Follower
+from ansible_collections.ovirt_community.backup.plugins.plugin_utils._following import Follower
 
 
 class ActionModule(ActionBase):

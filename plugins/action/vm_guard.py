@@ -9,10 +9,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.ovirt_community.backup.plugins.plugin_utils.waiting import (
-    MODULE,
-    Waiter,
-)
+from ansible_collections.ovirt_community.backup.plugins.plugin_utils._waiting import MODULE, Waiter
 
 
 class ActionModule(ActionBase):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import words
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -47,7 +47,9 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import variables as names
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import (
+    variables as names,
+)
 
 COLLECTION = Path(__file__).resolve().parents[2]
 READ = ("roles/*/tasks/*.yml", "roles/*/vars/*.yml", "playbooks/*.yml", "playbooks/tasks/*.yml")

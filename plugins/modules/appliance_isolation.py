@@ -219,13 +219,10 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.isolation import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.isolation.isolation import (
     Isolation,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
-    edge,
-    setup_args,
-)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import edge, setup_args
 
 
 def main() -> None:

@@ -265,10 +265,10 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.preflight import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.preflight import (
     Preflight,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     appliance_args,
     edge,
 )

@@ -91,19 +91,16 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.container_disk import (
-    ContainerDisk,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.repository_disk import (
+    RepositoryDisk,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
-    edge,
-    setup_args,
-)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import edge, setup_args
 
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(argument_spec=setup_args.REPOSITORY, supports_check_mode=True)
-    edge.run(module, lambda params: ContainerDisk(setup_args.repository_request(params)))
+    edge.run(module, lambda params: RepositoryDisk(setup_args.repository_request(params)))
 
 
 if __name__ == "__main__":

@@ -169,11 +169,11 @@ from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.claims import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs.claims import (
     GiveBack,
     TakeClaim,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import copy_args, edge
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import copy_args, edge
 
 OPERATIONS: dict[str, Callable[[Mapping[str, Any]], edge.Operation]] = {
     "held": lambda params: TakeClaim(copy_args.wish(params)),

@@ -107,10 +107,10 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.report import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.report import (
     WriteReport,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
     repository_args,
 )

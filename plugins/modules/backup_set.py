@@ -324,11 +324,11 @@ from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.backup_set import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set import (
     FinishSet,
     PrepareSet,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     appliance_args,
     edge,
 )

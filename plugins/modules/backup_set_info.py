@@ -263,10 +263,10 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.repository import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.repository import (
     BackupSetInfo,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
     repository_args,
 )

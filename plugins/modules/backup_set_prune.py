@@ -173,10 +173,10 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.prune import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.prune import (
     PruneSets,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
     repository_args,
 )

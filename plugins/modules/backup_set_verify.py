@@ -168,10 +168,10 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.verify import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.verify import (
     VerifySets,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
     repository_args,
 )

@@ -141,10 +141,10 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.unfinished import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs.unfinished import (
     TakeoverInfo,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import copy_args, edge
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import copy_args, edge
 
 
 def main() -> None:

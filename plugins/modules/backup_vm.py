@@ -108,11 +108,11 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.sources import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.sources import (
     RecordRequest,
     RecordVms,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
     repository_args,
 )

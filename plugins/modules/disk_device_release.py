@@ -134,10 +134,10 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.release import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices.release import (
     Release,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     appliance_args,
     edge,
 )

@@ -289,10 +289,10 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.copy_job import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.copy_job import (
     CopyJob,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     appliance_args,
     copy_args,
     edge,

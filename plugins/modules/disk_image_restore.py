@@ -211,10 +211,10 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.restore_job import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.restore.restore_job import (
     RestoreJob,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     copy_args,
     edge,
     restore_args,

@@ -398,16 +398,20 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.connect import connect
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.restoring import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
+    connect,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restoring import (
     RestorePlan,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
     engine_args,
     restore_args,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.clock import SystemClock
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.clock import (
+    SystemClock,
+)
 
 
 def main() -> None:

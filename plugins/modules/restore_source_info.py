@@ -129,10 +129,10 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.restore_source import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.restore_source import (
     RestoreSource,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
     restore_args,
 )

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
     Paths,
 )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import naming
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import naming
 
 MIB = 1024 * 1024
 START = datetime(2026, 11, 23, 1, 0, 0, tzinfo=UTC)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import (
-    Clock,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
+    MachineClock,
     Paths,
 )
 
@@ -40,9 +40,9 @@ class Sysfs:
             by_id=str(self.root / "by-id"),
         )
 
-    def host(self, clock: Clock | None = None) -> Host:
+    def host(self, clock: MachineClock | None = None) -> Host:
         """The appliance for an operation."""
-        return Host(self.paths, clock or Clock())
+        return Host(self.paths, clock or MachineClock())
 
     def disk(self, name: str, backing: str, serial: str, *, state: str | None = "running") -> Path:
         """A SCSI disk (or, without a state, one of virtio) whose node is that of a real device."""

@@ -18,11 +18,13 @@ import pytest
 from appliance import stored
 from appliance.loops import MIB, LoopAppliance
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import backup_set
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.image_copy import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.image_copy import (
     ImageCopy,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
+    backup_set,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
     ImageError,
     ImageMismatch,
@@ -30,9 +32,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     ManifestInvalid,
     Refused,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import appliance_args
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.edge import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import appliance_args
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import (
     Operation,
     perform,
 )

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from support.restorable import StoredDisk, make_set
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.backup_set import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set import (
     read_manifest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import readme
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import readme
 from lab.engine.client import ApiClient
 from lab.lab import Lab
 from lab.world import ADMIN, VmSpec

@@ -16,26 +16,26 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import claims
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import (
-    Clock,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
+    MachineClock,
     Paths,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.claims import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs import claims
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    BackupError,
+    ImageError,
+    InvalidRequest,
+    VmClaimed,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs.claims import (
     ATTACH,
     COPY,
     RELEASE,
     SNAPSHOT,
     Wish,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
-    BackupError,
-    ImageError,
-    InvalidRequest,
-    VmClaimed,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.edge import perform
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 
 VM = str(uuid.uuid4())
 FIRST = Wish(VM, "awx", "first", SNAPSHOT, (300.0, 60.0))
@@ -52,7 +52,7 @@ class Machine:
         self._boot.parent.mkdir(parents=True)
         self.start("first boot")
         paths = Paths(claims=str(root / "claims"), proc=str(root / "proc"))
-        self.host = Host(paths, Clock(lambda: self.seconds, self._sleep))
+        self.host = Host(paths, MachineClock(lambda: self.seconds, self._sleep))
 
     def start(self, boot: str) -> None:
         self._boot.write_text(boot + "\n", encoding="ascii")

@@ -13,7 +13,7 @@ from appliance.loops import MIB
 from appliance.site import Site, until
 from support.scene import engine_of
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
     restore_source,
 )
 from lab.lab import Lab

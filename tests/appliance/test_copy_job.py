@@ -22,22 +22,24 @@ from typing import Any
 import pytest
 from appliance.loops import MIB, LoopAppliance, serve
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.copy_job import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.copy_job import (
     CopyJob,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Host
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import jobs
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
+    Host,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     CopyDied,
     DeviceNotFound,
     ImageExists,
     InvalidRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import jobs
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
     CopyRequest,
     ImageRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.edge import perform
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 
 SIZE = 48 * MIB
 """More than qemu-img reads at once, else it has no progress to tell of."""

@@ -11,24 +11,28 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import exposure
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.backup_set import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
+    exposure,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set import (
     PrepareSet,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.container_disk import (
-    ContainerDisk,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.preflight import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.preflight import (
     Preflight,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.container_disk import (
-    RepositoryRequest,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.repository_disk import (
+    RepositoryDisk,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import Refused
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.preflight import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance.preflight import (
     PreflightRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.sets import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance.repository_disk import (
+    RepositoryRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    Refused,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.backup_set import (
     PrepareRequest,
 )
 
@@ -106,15 +110,15 @@ def test_links_are_followed_as_linux_does(tmp_path: Path, place: Path) -> None:
 
 def test_whoever_prepares_an_appliance_is_warned(place: Path) -> None:
     wanted = RepositoryRequest(str(place), require_mount=False)
-    assert ContainerDisk(wanted).plan().warnings == ()
+    assert RepositoryDisk(wanted).plan().warnings == ()
     give_away(place.parent)
-    [warning] = ContainerDisk(wanted).plan().warnings
+    [warning] = RepositoryDisk(wanted).plan().warnings
     assert f"{place.parent} (owner {_OTHER})" in warning
     assert "chown" in warning
     # The directory itself is given to root.
     os.chown(place.parent, 0, 0)
     give_away(place)
-    plan = ContainerDisk(wanted).plan()
+    plan = RepositoryDisk(wanted).plan()
     assert (plan.changed, plan.warnings) == (True, ())
 
 

@@ -11,20 +11,24 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import files
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.container_disk import (
-    ContainerDisk,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.isolation import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.isolation.isolation import (
     Isolation,
-    Note,
+    WriteNote,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.system import System
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
-    container_disk,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import files
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.system import (
+    System,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.repository_disk import (
+    RepositoryDisk,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance import (
+    repository_disk,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation import (
     isolation,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
 
 _OTHER = 12345
 
@@ -80,11 +84,11 @@ def test_fstab_and_what_the_isolation_writes_stay_readable(tmp_path: Path) -> No
     fstab = tmp_path / "etc/fstab"
     fstab.parent.mkdir()
     tmp_path.joinpath("etc").chmod(0o755)
-    disk = ContainerDisk(container_disk.RepositoryRequest("/srv/backup"), system)
+    disk = RepositoryDisk(repository_disk.RepositoryRequest("/srv/backup"), system)
     for line in ("UUID=a / ext4 defaults 0 1", "UUID=b /srv/backup ext4 defaults 0 2"):
-        disk.execute(Plan(steps=(container_disk.AddLine(line),), result={}))
+        disk.execute(Plan(steps=(repository_disk.AddLine(line),), result={}))
         assert mode(fstab) == 0o644
-    note = Note({"files": {}, "proof": None})
+    note = WriteNote({"files": {}, "proof": None})
     Isolation(isolation.IsolationRequest(), system).execute(Plan(steps=(note,), result={}))
     fact = tmp_path / "etc" / isolation.FACT
     assert [mode(path) for path in (fact, fact.parent, fact.parent.parent)] == [0o644, 0o755, 0o755]

@@ -18,30 +18,33 @@ import pytest
 from appliance.loops import MIB, Export, LoopAppliance, serve
 from appliance.sysfs import Sysfs
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import device, scan
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.copy_job import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import (
+    device,
+    scan,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.copy_job import (
     CopyJob,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import (
-    Clock,
-    Host,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.image_copy import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.image_copy import (
     ImageCopy,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import jobs
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
+    Host,
+    MachineClock,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     DeviceAmbiguous,
     DeviceBusy,
     DeviceLost,
     DeviceMismatch,
     DeviceNotFound,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import jobs
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
     CopyRequest,
     ImageRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.edge import perform
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 
 
 @pytest.fixture
@@ -74,7 +77,9 @@ def find(host: Host, *serials: str, timeout: float = 0.0) -> tuple[dict[str, str
     return {serial: one.name for serial, one in found.items()}, warnings
 
 
-def after(pauses: int, event: Callable[[], object], slept: list[float] | None = None) -> Clock:
+def after(
+    pauses: int, event: Callable[[], object], slept: list[float] | None = None
+) -> MachineClock:
     """A clock that lets something happen in the n-th pause, and lets no time pass."""
     taken = slept if slept is not None else []
     now = [0.0]
@@ -85,7 +90,7 @@ def after(pauses: int, event: Callable[[], object], slept: list[float] | None = 
         if len(taken) == pauses:
             event()
 
-    return Clock(lambda: now[0], sleep)
+    return MachineClock(lambda: now[0], sleep)
 
 
 # ----- the dead -----------------------------------------------------------------------------------
@@ -127,7 +132,7 @@ def test_a_copy_is_of_the_live_one(
     assert (repository / "a").read_bytes()[:7] == b"tonight"
     assert len(warnings) == 1
     (repository / "a").unlink()
-    host = Host(replace(sysfs.paths, jobs=str(sysfs.root / "jobs")), Clock())
+    host = Host(replace(sysfs.paths, jobs=str(sysfs.root / "jobs")), MachineClock())
     following = jobs.Following(predict=True)
     assert perform(CopyJob(request, following, host), check_mode=True)[1] == warnings
     again = perform(CopyJob(request, jobs.Following(), host), check_mode=False)[1]
@@ -315,7 +320,7 @@ def test_several_disks_come_one_after_the_other(sysfs: Sysfs, backing: str) -> N
             number, serial = waiting.pop()
             sysfs.disk(f"sd{number}", backing, serial)
 
-    host = sysfs.host(Clock(lambda: now[0], sleep))
+    host = sysfs.host(MachineClock(lambda: now[0], sleep))
     found, _warnings = find(host, *serials, timeout=60.0)
     assert sorted(found) == sorted(serials)
     assert len(slept) == 4

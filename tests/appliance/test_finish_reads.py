@@ -15,32 +15,34 @@ from typing import Any
 import pytest
 from appliance import stored
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
     backup_set,
-    unfinished,
     verify,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.restore_source import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.restore_source import (
     RestoreSource,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
-    extras,
-    naming,
-    ovf,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs import (
+    unfinished,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
-    verify as verify_request,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
     OvfInvalid,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.restore_images import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.configuration import (
+    extras,
+    ovf,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import naming
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    verify as verify_request,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.image_restore import (
     SourceRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import appliance_args
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.edge import perform
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import appliance_args
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 
 VM_ID = stored.uuid(1)
 FACTS: dict[str, Any] = {

@@ -23,21 +23,21 @@ from typing import Any
 import pytest
 from appliance.loops import MIB, Export, LoopAppliance, run, serve
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import (
     device,
-    files,
-    qemu,
     scan,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import (
-    Clock,
-    Host,
-    Paths,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.image_copy import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images import qemu
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.image_copy import (
     ImageCopy,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import files
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
+    Host,
+    MachineClock,
+    Paths,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
     DeviceAmbiguous,
     DeviceBusy,
@@ -52,11 +52,11 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     NoSpace,
     ToolFailed,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
     CopyRequest,
     ImageRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.edge import perform
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 
 ODD = 5 * MIB + 512
 MIXED = os.urandom(MIB) + bytes(MIB) + b"text, which can be compressed. " * 30000
@@ -214,7 +214,7 @@ def test_no_device_tells_what_was_seen(
         slept.append(seconds)
         now[0] += seconds
 
-    host = Host(appliance.paths, Clock(lambda: now[0], sleep))
+    host = Host(appliance.paths, MachineClock(lambda: now[0], sleep))
     request = CopyRequest((ImageRequest(disk_id, MIB, str(repository / "a")),), timeout=30.0)
     with pytest.raises(DeviceNotFound, match=other[:20]) as caught:
         ImageCopy(request, host).plan()
@@ -237,7 +237,7 @@ def test_a_device_that_comes_late_is_waited_for(
             (appliance.root / "by-id").mkdir()
             appliance.name(node, disk_id)
 
-    host = Host(appliance.paths, Clock(time.monotonic, sleep))
+    host = Host(appliance.paths, MachineClock(time.monotonic, sleep))
     request = CopyRequest((ImageRequest(disk_id, MIB, str(repository / "a")),), timeout=60.0)
     result, _warnings = perform(ImageCopy(request, host), check_mode=False)
     assert result["images"][0]["device"] == node
@@ -333,7 +333,7 @@ def test_a_passing_look_at_the_device_is_waited_out(
         if len(looked) == 2:
             os.close(fd)
 
-    host = Host(appliance.paths, Clock(time.monotonic, sleep))
+    host = Host(appliance.paths, MachineClock(time.monotonic, sleep))
     request = CopyRequest((ImageRequest(disk_id, MIB, str(repository / "a")),))
     result, _warnings = perform(ImageCopy(request, host), check_mode=False)
     assert result["changed"]
@@ -595,10 +595,10 @@ def test_a_device_that_vanishes_while_it_is_copied(
 
 PROGRAM = """
 import sys
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Host, Paths
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.image_copy import ImageCopy
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import CopyRequest, ImageRequest
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.edge import perform
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import Host, Paths
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.image_copy import ImageCopy
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import CopyRequest, ImageRequest
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 by_id, serial, size, dest, fmt = sys.argv[1:]
 request = CopyRequest((ImageRequest(serial, int(size), dest),), fmt, "none", 0.0)
 perform(ImageCopy(request, Host(Paths(by_id=by_id))), check_mode=False)

@@ -17,22 +17,20 @@ import pytest
 from appliance.loops import MIB, LoopAppliance, run
 from support.restorable import StoredDisk, configuration, make_set, rewrite
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Host
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.image_restore import (
-    ImageRestore,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
+    Host,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.restore_job import (
-    RestoreJob,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.restore_source import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.restore_source import (
     RestoreSource,
     check_hash,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
-    manifest,
-    restore_images,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.restore.image_restore import (
+    ImageRestore,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.restore.restore_job import (
+    RestoreJob,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
     DeviceMismatch,
     ImageError,
@@ -45,7 +43,15 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     Refused,
     ToolFailed,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.jobs import Following
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.jobs import (
+    Following,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    manifest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore import (
+    image_restore,
+)
 
 SIZE = 4 * MIB + 512
 CONTENT = bytes(range(256)) * 4096 + bytes(MIB) + b"the end of it"
@@ -62,10 +68,10 @@ class Scene:
         self.device = appliance.plug(b"", SIZE, self.serial)
         self.records = repository.parent / "records"
 
-    def request(self, restore_id: str = "r1", **changes: object) -> restore_images.WriteRequest:
-        target = restore_images.Target(self.disk.id, self.serial)
+    def request(self, restore_id: str = "r1", **changes: object) -> image_restore.WriteRequest:
+        target = image_restore.WriteTarget(self.disk.id, self.serial)
         values = {"targets": (target,), "timeout": 0.5, "path": str(self.path), **changes}
-        return restore_images.WriteRequest(restore_id=restore_id, **values)  # type: ignore[arg-type]
+        return image_restore.WriteRequest(restore_id=restore_id, **values)  # type: ignore[arg-type]
 
     def operation(self, restore_id: str = "r1", **changes: object) -> ImageRestore:
         wanted = self.request(restore_id, **changes)
@@ -85,7 +91,7 @@ class Scene:
 
     def source(self, **options: object) -> RestoreSource:
         given = {"path": str(self.path), **options}
-        return RestoreSource(restore_images.SourceRequest(**given))  # type: ignore[arg-type]
+        return RestoreSource(image_restore.SourceRequest(**given))  # type: ignore[arg-type]
 
 
 @pytest.fixture(params=["qcow2", "raw"])
@@ -118,7 +124,7 @@ def test_a_disk_that_holds_anything_is_left_alone(scene: Scene, foreign: bytes) 
 
 def test_a_disk_that_is_not_zeroed_is_written_as_a_whole(scene: Scene) -> None:
     Path(scene.device).write_bytes(os.urandom(SIZE))
-    target = restore_images.Target(scene.disk.id, scene.serial, blank=False)
+    target = image_restore.WriteTarget(scene.disk.id, scene.serial, blank=False)
     assert scene.restore(targets=(target,))["changed"]
     assert scene.content() == scene.wanted
     assert not scene.restore(targets=(target,))["changed"]
@@ -159,11 +165,11 @@ def test_an_interrupted_restore_goes_on_where_it_may(
 
 def test_a_note_that_others_could_write_is_no_proof(scene: Scene) -> None:
     Path(scene.device).write_bytes(b"precious")
-    record = restore_images.Record("r1", scene.serial, SIZE, _content_hash(scene))
+    record = image_restore.WriteRecord("r1", scene.serial, SIZE, _content_hash(scene))
     scene.records.mkdir()
     note = {"restore_id": "r1", "serial": scene.serial, "size": SIZE}
     note["content_sha256"] = record.content_sha256
-    (scene.records / restore_images.key(record)).write_text(json.dumps(note))
+    (scene.records / image_restore.key(record)).write_text(json.dumps(note))
     scene.records.chmod(0o777)
     with pytest.raises(Refused):
         scene.restore()
@@ -205,10 +211,10 @@ def test_all_images_are_read_before_the_first_byte_is_written(
     serials = [str(uuid.uuid4()), str(uuid.uuid4())]
     devices = [appliance.plug(b"", SIZE, serial) for serial in serials]
     targets = (
-        restore_images.Target(good.id, serials[0]),
-        restore_images.Target(bad.id, serials[1]),
+        image_restore.WriteTarget(good.id, serials[0]),
+        image_restore.WriteTarget(bad.id, serials[1]),
     )
-    request = restore_images.WriteRequest(str(path), "r1", targets, timeout=0.5)
+    request = image_restore.WriteRequest(str(path), "r1", targets, timeout=0.5)
     operation = ImageRestore(request, appliance.host, str(repository.parent / "records"))
     with pytest.raises(ImageMismatch, match="has not the bytes") as caught:
         operation.execute(operation.plan())
@@ -255,7 +261,7 @@ def test_a_storage_that_is_full_is_named(scene: Scene) -> None:
     scene.appliance.loops.append(device)
     serial = str(uuid.uuid4())
     scene.appliance.name(device, serial)
-    target = restore_images.Target(scene.disk.id, serial, storage="data1")
+    target = image_restore.WriteTarget(scene.disk.id, serial, storage="data1")
     with pytest.raises(NoSpace, match="storage domain 'data1' is full") as told:
         scene.restore(targets=(target,))
     assert "restore to another one" in told.value.hint
@@ -266,12 +272,12 @@ def test_a_device_of_another_size_is_refused(scene: Scene) -> None:
     other = str(uuid.uuid4())
     scene.appliance.plug(b"", SIZE + 512, other)
     with pytest.raises((DeviceMismatch, BackupError), match="bytes"):
-        scene.restore(targets=(restore_images.Target(scene.disk.id, other),))
+        scene.restore(targets=(image_restore.WriteTarget(scene.disk.id, other),))
 
 
 def test_what_is_asked_for_must_make_sense(scene: Scene) -> None:
-    target = restore_images.Target(scene.disk.id, scene.serial)
-    original = restore_images.Target(scene.disk.id, scene.disk.id)
+    target = image_restore.WriteTarget(scene.disk.id, scene.serial)
+    original = image_restore.WriteTarget(scene.disk.id, scene.disk.id)
     for changes, said in (
         ({"targets": ()}, "is empty"),
         ({"targets": (target, target)}, "named twice"),
@@ -282,7 +288,7 @@ def test_what_is_asked_for_must_make_sense(scene: Scene) -> None:
         with pytest.raises(InvalidRequest, match=said):
             scene.restore(**changes)
     with pytest.raises(NotFound, match="has no disk"):
-        scene.restore(targets=(restore_images.Target(str(uuid.uuid4()), scene.serial),))
+        scene.restore(targets=(image_restore.WriteTarget(str(uuid.uuid4()), scene.serial),))
     assert scene.content() == bytes(SIZE)
 
 
@@ -365,7 +371,7 @@ def test_a_configuration_with_tricks_is_refused(
     disk = StoredDisk(str(uuid.uuid4()), b"x", MIB)
     path = make_set(repository, [disk], change(configuration([disk])))  # type: ignore[operator]
     with pytest.raises(OvfInvalid, match=said):
-        RestoreSource(restore_images.SourceRequest(path=str(path))).plan()
+        RestoreSource(image_restore.SourceRequest(path=str(path))).plan()
 
 
 def test_a_configuration_that_was_changed_later_is_refused(scene: Scene) -> None:

@@ -19,30 +19,35 @@ from typing import Any
 import pytest
 from appliance.loops import MIB, LoopAppliance, run
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
-    prepared,
-    programs,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import (
     survey,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.container_disk import (
-    ContainerDisk,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import (
-    Clock,
-    Paths,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.isolation import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.isolation.isolation import (
     Isolation,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.system import System
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
-    isolation,
-    isolation_proof,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    programs,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.container_disk import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
+    MachineClock,
+    Paths,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.system import (
+    System,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup import (
+    prepared,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.repository_disk import (
+    RepositoryDisk,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance.preflight import (
+    IsolationFacts,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance.repository_disk import (
     RepositoryRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     DeviceError,
     DeviceNotFound,
     IsolationFailed,
@@ -50,14 +55,15 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     Refused,
     ToolFailed,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.isolation import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation import (
+    isolation,
+    isolation_proof,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation.isolation import (
     IsolationRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.preflight import (
-    IsolationFacts,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import edge
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import edge
 
 OWN, PROBE = (str(uuid.UUID(int=number << 96)) for number in (0xA, 0xB))
 UDEV = Path(__file__).with_name("udev.py")
@@ -91,7 +97,7 @@ class Machine:
         )
         return System(
             paths=paths,
-            clock=Clock(sleep=self.sleeps.append),
+            clock=MachineClock(sleep=self.sleeps.append),
             etc=f"{root}/etc",
             sys=f"{root}/sys",
             run=f"{root}/run",
@@ -286,7 +292,7 @@ esac
     assert not (machine.root / "sys_block" / name).exists()
 
 
-class _Rushing(Clock):
+class _Rushing(MachineClock):
     """Every look at it is a minute later."""
 
     def __init__(self) -> None:
@@ -405,7 +411,7 @@ def place(machine: Machine) -> Iterator[Path]:
 
 def ask(machine: Machine, path: Path, device: str = "", *, make: bool = False) -> dict[str, Any]:
     request = RepositoryRequest(str(path), device, format=make)
-    operation = ContainerDisk(request, machine.system)
+    operation = RepositoryDisk(request, machine.system)
     predicted = operation.plan()
     result, _warnings = edge.perform(operation, check_mode=False)
     assert predicted.changed == result["changed"]

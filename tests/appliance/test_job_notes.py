@@ -14,22 +14,24 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.copy_job import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.copy_job import (
     Job,
     Work,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import (
-    Clock,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.meter import (
+    Meter,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
+    MachineClock,
     Paths,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.meter import Meter
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import jobs
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import jobs
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
     CopyRequest,
     ImageRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
 
 DAY = 86400.0
 VMS = 500
@@ -56,7 +58,7 @@ class Little(Job):
 
     def _meter(self) -> Meter:
         request = CopyRequest((ImageRequest("a" * 20, 1, "/a"),))
-        return Meter(Clock(), request, lambda _progress: None)
+        return Meter(MachineClock(), request, lambda _progress: None)
 
     def _operation(self, _meter: Meter | None) -> Work:
         does = self._does

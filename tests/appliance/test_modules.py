@@ -21,7 +21,7 @@ import yaml
 from appliance import stored
 from appliance.loops import MIB, LoopAppliance
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import edge
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import edge
 
 RELEASE = Path(edge.__file__).parents[2] / "modules/disk_device_release.py"
 WORKSPACE = Path(edge.__file__).parents[5].parent

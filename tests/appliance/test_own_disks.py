@@ -17,20 +17,26 @@ from pathlib import Path
 import pytest
 from appliance.sysfs import Sysfs
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import (
     device,
     scan,
     survey,
     usage,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.container_disk import (
-    ContainerDisk,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
+    Paths,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import Paths
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.system import System
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import isolation
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.container_disk import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.system import (
+    System,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.repository_disk import (
+    RepositoryDisk,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance.repository_disk import (
     RepositoryRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation import (
+    isolation,
 )
 
 BTRFS = "0:39 /@ / rw,relatime - btrfs {source} rw,space_cache=v2,subvol=/@"
@@ -117,7 +123,7 @@ def test_each_device_of_a_btrfs_is_own(machine: Machine) -> None:
     vdc = scan.again(machine.paths, "vdc")
     assert vdc
     assert survey.uses(machine.system, vdc) == ("mounted on /",)
-    places = [usage.Place("vdc", (vdc.path,), vdc.number, top=False)]
+    places = [usage.MountedAt("vdc", (vdc.path,), vdc.number, top=False)]
     assert usage.uses(machine.paths, places) == {"vdc": ("mounted on /",)}
     assert device.users(machine.system, vdc)[0] == "mounted on /"
 
@@ -150,5 +156,5 @@ def test_a_container_disk_with_btrfs_below_lvm_is_known_again(machine: Machine) 
     tools.mkdir()
     (tools / "blkid").write_text("#!/bin/sh\necho TYPE=btrfs; echo USAGE=filesystem; echo UUID=u\n")
     (tools / "blkid").chmod(0o755)
-    plan = ContainerDisk(RepositoryRequest(str(place), node), machine.system).plan()
+    plan = RepositoryDisk(RepositoryRequest(str(place), node), machine.system).plan()
     assert [type(step).__name__ for step in plan.steps] == ["AddLine"]

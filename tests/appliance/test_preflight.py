@@ -13,13 +13,19 @@ from pathlib import Path
 import pytest
 from appliance.loops import MIB, LoopAppliance
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import qemu
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.preflight import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images import qemu
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.system import (
+    System,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.preflight import (
     Preflight,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.system import System
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import preflight
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import Refused
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance import (
+    preflight,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    Refused,
+)
 
 VM = f"web01.{uuid.UUID(int=1)}"
 

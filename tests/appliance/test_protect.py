@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 from appliance.stored import Repository
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import repository
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.protect import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
+    repository,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.protect import (
     ProtectSet,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     ImageError,
     InvalidRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.edge import perform
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 
 
 def protect(

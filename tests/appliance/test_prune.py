@@ -17,16 +17,16 @@ from typing import Any
 import pytest
 from appliance.stored import START, Repository, uuid
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
     prune,
     repository,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     ImageError,
     InvalidRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import repository_args
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.edge import perform
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import repository_args
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 
 NOW = (START + timedelta(days=100)).timestamp()
 

@@ -21,21 +21,21 @@ from appliance.loops import MIB, LoopAppliance, run
 from appliance.site import until
 from appliance.sysfs import Sysfs
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.host import (
-    Clock,
-    Host,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.release import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices.release import (
     Release,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
+    Host,
+    MachineClock,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     DeviceBusy,
     InvalidRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.release import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.release import (
     ReleaseRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.edge import perform
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 
 LVM = "LVM-QzJ5Cwm6rSWTYbkEnAzqSjRbpm7Lh2yV7tkqqPa0lY9Sb2cDhAE8vZLV0jEXGwMn"
 NOBODY = "4b1f9c77-0f0e-4d55-9d41-0a0f6c1d2e3f"
@@ -145,7 +145,7 @@ def test_who_is_about_to_finish_is_waited_for(appliance: LoopAppliance, disk_id:
             if len(pauses) == 4:
                 device.close()
 
-        host = Host(appliance.paths, Clock(time.monotonic, sleep))
+        host = Host(appliance.paths, MachineClock(time.monotonic, sleep))
         assert release(host, disk_id, timeout=30.0)["busy"] == []
     assert len(pauses) == 4
     assert pauses == sorted(pauses)
@@ -400,6 +400,6 @@ def test_a_device_that_goes_a_little_later_is_waited_for(
         if len(pauses) == 3:
             run("rm", "-r", disk)
 
-    host = sysfs.host(Clock(time.monotonic, sleep))
+    host = sysfs.host(MachineClock(time.monotonic, sleep))
     assert not release(host, disk_id, state="absent", timeout=30.0)["changed"]
     assert len(pauses) == 3

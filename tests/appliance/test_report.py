@@ -19,15 +19,17 @@ from typing import Any
 import pytest
 from appliance.stored import START, Repository, uuid
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import repository
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.report import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
+    repository,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.report import (
     WriteReport,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import repository_args
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.edge import perform
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import repository_args
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 
 NOW = (START + timedelta(hours=5)).timestamp()
 SCRIPT = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"

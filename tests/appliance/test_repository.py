@@ -15,17 +15,19 @@ from typing import Any
 import pytest
 from appliance.stored import MIB, START, Repository, uuid
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.repository import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.repository import (
     NAMES_LIMIT,
     BackupSetInfo,
     read,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import manifest
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import repository_args
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.edge import perform
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    manifest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import repository_args
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 
 
 def listing(repository: Path, **params: object) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
     process,
     scope,
 )
@@ -21,7 +21,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance i
 class Systemd:
     """A directory with a program ``busctl``, and the file that tells a control group."""
 
-    place: scope.Place
+    place: scope.UnitScope
     said: Path
 
     def answers(self, script: str) -> None:
@@ -44,7 +44,7 @@ def systemd(tmp_path: Path) -> Systemd:
     cgroup = tmp_path / "cgroup"
     cgroup.write_text("0::/user.slice/user-1000.slice/session-3.scope\n")
     path = f"{tools}:{os.defpath}"
-    return Systemd(scope.Place(str(tools), path, str(cgroup)), tools / "said")
+    return Systemd(scope.UnitScope(str(tools), path, str(cgroup)), tools / "said")
 
 
 def test_systemd_is_asked_for_a_scope_with_this_process(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.sink import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.sink import (
     Sink,
     SinkError,
 )

@@ -13,21 +13,21 @@ from typing import Any
 import pytest
 from appliance.stored import START, Repository, uuid
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
     repository as repositories,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
     sources,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.report import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.report import (
     WriteReport,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
     NotFound,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import repository_args
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.edge import perform
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import repository_args
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 
 NOW = (START + timedelta(hours=5)).timestamp()
 WEB, DB = {"id": uuid(1), "name": "web01"}, {"id": uuid(2), "name": "db01"}

@@ -27,22 +27,26 @@ from appliance.stored import MIB, iso, ovf, uuid
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import repository
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.backup_set import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
+    repository,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set import (
     FinishSet,
     PrepareSet,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.prune import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.prune import (
     PruneSets,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
-    arrival,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import arrival
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    NotFound,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
     catalogue,
     retention,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import NotFound
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import appliance_args
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.edge import perform
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import appliance_args
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 
 ROLE = Path(__file__).resolve().parents[2] / "roles/vm_backup"
 BEGIN = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)

@@ -18,23 +18,25 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import unfinished
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.backup_set import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set import (
     PrepareSet,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.repository import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.repository import (
     BackupSetInfo,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
-    catalogue,
-    sets,
-    takeover,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs import (
+    unfinished,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
     ImageError,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.edge import perform
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    backup_set,
+    catalogue,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import takeover
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 
 VM = str(uuid.uuid4())
 DISK = str(uuid.uuid4())
@@ -60,11 +62,11 @@ def place(repository: Path) -> Path:
         "compression": "none",
         "disks": [{**disk, "disk_id": DISK}],
     }
-    request = sets.PrepareRequest(
+    request = backup_set.PrepareRequest(
         repository=str(repository),
         vm=("web01", VM),
         run=(facts["started"], "r1"),
-        disks=sets.disk_facts(facts["disks"]),
+        disks=backup_set.disk_facts(facts["disks"]),
         format="raw",
     )
     request = replace(request, record=takeover.dump(facts, "<ovf/>"))

@@ -27,26 +27,28 @@ from appliance.test_report import report
 from appliance.test_repository import listing
 from appliance.test_verify import CONTENT, IMAGE, record, verify
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import unfinished
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.restore_source import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.restore_source import (
     RestoreSource,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.verify import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.verify import (
     VerifySets,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
-    restore_images,
-    takeover,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs import (
+    unfinished,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     ImageError,
     ImageMismatch,
     NotFound,
     SetsCorrupt,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.verify import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.verify import (
     VerifyRequest,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore import (
+    image_restore,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import takeover
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _DETACH = 2
@@ -78,7 +80,7 @@ def nobody() -> Iterator[None]:
 
 
 def source(top: Path, **options: Any) -> dict[str, Any]:  # noqa: ANN401
-    request = restore_images.SourceRequest(**{"repository": str(top), "vm": "web01", **options})
+    request = image_restore.SourceRequest(**{"repository": str(top), "vm": "web01", **options})
     return dict(RestoreSource(request).plan().result)
 
 

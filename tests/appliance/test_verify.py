@@ -21,17 +21,19 @@ from typing import Any
 import pytest
 from appliance.stored import MIB, START, Repository, ovf, uuid
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance import repository
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.verify import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
+    repository,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.verify import (
     VerifySets,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     ImageError,
     InvalidRequest,
     SetsCorrupt,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import repository_args
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.edge import perform
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import repository_args
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 
 NOW = (START + timedelta(days=10)).timestamp()
 CONTENT = os.urandom(102_400) + bytes(MIB)

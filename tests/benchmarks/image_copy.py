@@ -20,10 +20,10 @@ from pathlib import Path
 
 from appliance.loops import MIB, LoopAppliance
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.image_copy import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.image_copy import (
     ImageCopy,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.images import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
     CopyRequest,
     ImageRequest,
 )

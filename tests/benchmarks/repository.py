@@ -20,14 +20,16 @@ from pathlib import Path
 
 from appliance.stored import START, Repository
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.prune import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.prune import (
     PruneSets,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.appliance.repository import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.repository import (
     BackupSetInfo,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.catalogue import Filter
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.retention import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.catalogue import (
+    Filter,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.retention import (
     Policy,
     PruneRequest,
 )

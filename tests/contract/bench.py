@@ -19,11 +19,14 @@ from typing import ParamSpec, TypeVar
 import pytest
 from support.scene import patience
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
     EngineFault,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
+    Deadline,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     AttachSettings,
     DiskId,
     Event,
@@ -32,12 +35,15 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model 
     SnapshotId,
     Vm,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.settings import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.settings import (
     EngineSettings,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.waiting import Deadline
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.connect import connect
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
+    connect,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+    EnginePort,
+)
 from lab.lab import Lab
 from lab.world import ADMIN, BACKUP
 

@@ -16,8 +16,12 @@ from pathlib import Path
 import pytest
 from contract.bench import Bench, Site, at_work, has_administrator, is_live, lab_site, live_site
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.connect import connect
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
+    connect,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+    EnginePort,
+)
 from lab.control import Control
 from lab.lab import Lab
 

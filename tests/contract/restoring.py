@@ -9,25 +9,35 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
-    manifest,
-    restore_marks,
-    restores,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
+    Clock,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import Patience
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.restore_steps import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
+    Patience,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    manifest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore import (
+    restore_marks,
+    restore_plan,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.restore_steps import (
     DisksRequest,
     VmRequest,
     read_orders,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.waiting import Clock
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.restoring import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+    EnginePort,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restoring import (
     RestoredDisks,
     RestoredVm,
     RestorePlan,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.clock import SystemClock
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.clock import (
+    SystemClock,
+)
 
 Json = Mapping[str, Any]
 
@@ -43,10 +53,10 @@ class Restore:
     patience: Patience = Patience(timeout=5.0, poll_interval=0.02)  # noqa: RUF009  (frozen)
     clock: Clock = field(default_factory=SystemClock)
 
-    def request(self, **changes: Any) -> restores.RestoreRequest:  # noqa: ANN401
-        wishes = {k: changes.pop(k) for k in list(changes) if hasattr(restores.Wishes(), k)}
-        base = restores.RestoreRequest(self.appliance, "tests", self.found, self.ovf)
-        return replace(base, wishes=restores.Wishes(**wishes), **changes)
+    def request(self, **changes: Any) -> restore_plan.RestoreRequest:  # noqa: ANN401
+        wishes = {k: changes.pop(k) for k in list(changes) if hasattr(restore_plan.Wishes(), k)}
+        base = restore_plan.RestoreRequest(self.appliance, "tests", self.found, self.ovf)
+        return replace(base, wishes=restore_plan.Wishes(**wishes), **changes)
 
     def plan(self, engine: EnginePort | None = None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
         operation = RestorePlan(

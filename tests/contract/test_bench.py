@@ -11,11 +11,11 @@ from dataclasses import replace
 import pytest
 from contract.bench import Bench, Site, at_work
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     EngineConflict,
     EngineFault,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     AttachSettings,
 )
 from lab.control import Control

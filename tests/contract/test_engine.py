@@ -12,24 +12,28 @@ from dataclasses import replace
 import pytest
 from contract.bench import OURS, Bench, Site
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     EngineConflict,
     EngineFault,
     EngineNotFound,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.evidence import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.evidence import (
     EVENT_ATTACHED,
     EVENT_DETACHED,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     AttachSettings,
     DiskId,
     SnapshotId,
     VmId,
     is_uuid,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.connect import connect
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
+    connect,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+    EnginePort,
+)
 from lab.control import Control
 
 NOBODY = "4b1f9c77-0f0e-4d55-9d41-0a0f6c1d2e3f"

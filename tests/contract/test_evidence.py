@@ -10,9 +10,11 @@ from dataclasses import replace
 import pytest
 from contract.bench import Bench
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import evidence
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.evidence import Holding
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import facts
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine import evidence
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.evidence import (
+    Holding,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common import facts
 from lab.lab import Lab
 
 PAIRS = 600

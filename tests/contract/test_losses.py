@@ -18,22 +18,30 @@ from contract.restoring import Restore
 from support.restorable import facts_of
 from support.scene import engine_of
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import manifest
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     EnginePermission,
     OperationFailed,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
+    Deadline,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     NewDisk,
     VmId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
     OvfRequest,
     Patience,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.waiting import Deadline
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.looking import VmOvf
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.clock import SystemClock
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    manifest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.looking import (
+    VmOvf,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.clock import (
+    SystemClock,
+)
 from lab.lab import Lab
 from lab.model import Disk, Settings, Vm
 from lab.world import DiskSpec, VmSpec

@@ -12,25 +12,27 @@ from dataclasses import dataclass, field
 import pytest
 from contract.bench import Bench
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
     EngineFault,
     EngineUnavailable,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     DiskId,
     SnapshotId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
     AttachRequest,
     DetachRequest,
     Patience,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.attachments import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+    EnginePort,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.attachments import (
     Attach,
     Detach,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
 from lab.control import Control
 from lab.lab import Lab
 from lab.model import SYSTEM

@@ -21,16 +21,17 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support.scene import engine_of
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import guard
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import BackupError
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    BackupError,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     INTERFACES,
     AttachSettings,
     DiskId,
     SnapshotId,
     VmId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
     AttachRequest,
     DetachRequest,
     GuardRequest,
@@ -40,22 +41,29 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.reques
     Patience,
     SnapshotRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.attachments import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import guard
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+    EnginePort,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.attachments import (
     Attach,
     Detach,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.guarding import VmGuard
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.looking import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.guarding import (
+    VmGuard,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.looking import (
     BackupPlan,
     DiskSnapshotInfo,
     VmOvf,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.snapshotting import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.vm_snapshot import (
     VmSnapshot,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import edge
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.clock import SystemClock
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import edge
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.clock import (
+    SystemClock,
+)
 from lab.lab import Lab
 from lab.model import Settings
 from lab.world import DiskSpec, VmSpec

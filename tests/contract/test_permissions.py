@@ -12,18 +12,20 @@ import pytest
 from contract.bench import Bench
 from support.scene import engine_of
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import permissions
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     EngineUnavailable,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import Disk
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.permissions import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine import permissions
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import Disk
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.permissions import (
     MISSING,
     PERMITS,
     SYSTEM,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import granting
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common import granting
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+    EnginePort,
+)
 from lab.control import Control
 from lab.engine import permissions as lab_permissions
 from lab.engine.roles import PERMITS as OF_THE_ENGINE
@@ -107,7 +109,7 @@ def a_disk(bench: Bench) -> Disk:
     return disk
 
 
-def backup_places(bench: Bench) -> tuple[permissions.Place, ...]:
+def backup_places(bench: Bench) -> tuple[permissions.GrantPlace, ...]:
     """Where a backup of one disk needs rights."""
     source, box = bench.source, bench.appliance
     place = bench.engine.location(source)

@@ -27,7 +27,7 @@ from support.refusals import (
 )
 from support.scene import engine_of
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     EngineConflict,
     EngineFault,
 )

@@ -26,17 +26,19 @@ from support.refusals import (
 )
 from support.refusals import Row as Recorded
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     EngineConflict,
     EngineFault,
     EnginePermission,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     AttachSettings,
     DiskId,
     SnapshotId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.connect import connect
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
+    connect,
+)
 from lab.control import Control
 from lab.lab import Lab
 

@@ -18,15 +18,21 @@ from contract.bench import Bench
 from contract.restoring import Restore
 from support.restorable import facts
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import manifest
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     Attachment,
     Disk,
     DiskId,
     VmId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import Patience
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
+    Patience,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    manifest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+    EnginePort,
+)
 
 pytestmark = pytest.mark.administrator
 

@@ -19,12 +19,7 @@ from contract.restoring import Restore
 from support.restorable import facts_of
 from support.scene import engine_of
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
-    manifest,
-    restore_marks,
-    restores,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
     EngineFault,
     EnginePermission,
@@ -34,18 +29,31 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     Refused,
     WaitTimeout,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     DiskId,
     Plugging,
     VmId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import Patience
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.restoring import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
+    Patience,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    manifest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore import (
+    restore_marks,
+    restore_plan,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+    EnginePort,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restoring import (
     RestorePlan,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import edge
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.clock import SystemClock
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import edge
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.clock import (
+    SystemClock,
+)
 from lab.lab import Lab
 from lab.model import Settings
 from lab.world import ADMIN, DiskSpec, VmSpec
@@ -368,7 +376,7 @@ def test_maps_of_domains_and_profiles(scene: Scene) -> None:
 def test_a_raw_disk_on_block_storage_is_not_said_to_be_blank(scene: Scene) -> None:
     domain = next(d.id for d in scene.lab.world.domains.values() if d.name == "data1")
     scene.lab.control().patch("domains", domain, storage="iscsi")
-    whole = replace(scene.found.disks[1], virtual_size=restores.EXTENT)
+    whole = replace(scene.found.disks[1], virtual_size=restore_plan.EXTENT)
     scene.found = replace(scene.found, disks=(scene.found.disks[0], whole, scene.found.disks[2]))
     plan = scene.plan()
     raw = [one["format"] == "raw" for one in plan["disks"]]

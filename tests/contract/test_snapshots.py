@@ -11,35 +11,39 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from contract.bench import OURS, Bench
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import (
-    options,
-    stamp,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import options
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
     NotFound,
     OperationFailed,
     Refused,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
+    Clock,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     Snapshot,
     SnapshotId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.permissions import SYSTEM
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.permissions import (
+    SYSTEM,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
     OverviewRequest,
     Patience,
     SnapshotRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.waiting import Clock
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.looking import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import stamp
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.looking import (
     BackupPlan,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.snapshotting import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.vm_snapshot import (
     VmSnapshot,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.clock import SystemClock
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.clock import (
+    SystemClock,
+)
 from lab.control import Control
 from lab.lab import Lab
 from lab.world import BACKUP

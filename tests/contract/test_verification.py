@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 from contract.bench import Bench
-from unit.core.test_catalogue import document
+from unit.core.repository.test_catalogue import document
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import manifest, verify
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    manifest,
+    verify,
+)
 
 
 def test_an_engines_configuration_agrees_with_the_disks(bench: Bench) -> None:

@@ -23,7 +23,7 @@ import pytest
 import trustme
 from contract.bench import Bench, Site
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     EngineFault,
     EngineLoginError,
     EngineNotFound,
@@ -31,13 +31,15 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors
     EngineUnavailable,
     EngineUntrusted,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.evidence import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.evidence import (
     EVENT_ATTACHED,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     AttachSettings,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.connect import connect
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
+    connect,
+)
 from lab.control import Control
 from lab.engine.client import FORM, ApiClient
 from lab.engine.sso import TOKEN_PATH

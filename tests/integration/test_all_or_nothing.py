@@ -13,7 +13,9 @@ import pytest
 from support.playbooks import A_WAIT, Result
 from support.scene import Scene
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import SnapshotId
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
+    SnapshotId,
+)
 
 Json = Any
 ATTACH = {

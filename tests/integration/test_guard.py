@@ -16,7 +16,7 @@ from support.guarded import ATTACHED, CASES, HOLDER, NONE, PLUGGED, SOURCE, expe
 from support.playbooks import A_WAIT, Result, Step
 from support.scene import Scene, state
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     AttachSettings,
     DiskId,
     SnapshotId,

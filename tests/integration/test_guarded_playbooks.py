@@ -16,7 +16,10 @@ import yaml
 from support.playbooks import A_WAIT, Run
 from support.scene import Scene
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import DiskId, VmId
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
+    DiskId,
+    VmId,
+)
 
 Json = Any
 PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"

@@ -16,13 +16,15 @@ from support.playbooks import Run, Step
 from support.restorable import facts_of
 from support.scene import Scene, engine_of
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import manifest
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     EnginePermission,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.permissions import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.permissions import (
     NEEDS,
     PERMITS,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    manifest,
 )
 from lab.model import Grant
 from lab.world import ADMIN, GUEST

@@ -15,7 +15,7 @@ import pytest
 from support.playbooks import A_WAIT, Step
 from support.scene import Scene
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     AttachSettings,
 )
 

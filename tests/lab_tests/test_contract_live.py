@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 import pytest
 from support.scene import engine_of, patience
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import VmId
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import VmId
 from lab.lab import Lab
 from lab.world import ADMIN, BACKUP, DEFAULT_VMS, DiskSpec, VmSpec
 

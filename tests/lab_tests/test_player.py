@@ -22,8 +22,8 @@ from player.scenes import Question, Scene, SceneError, load
 
 Json: TypeAlias = Any
 PRODUCT = Path(__file__).resolve().parents[2] / "plugins/module_utils"
-ENGINE = PRODUCT / "engine"
-CONFIGURATION = PRODUCT / "core/ovf.py"
+ENGINE = PRODUCT / "_engine"
+CONFIGURATION = PRODUCT / "_core/configuration/ovf.py"
 SOURCE = "b8f2a9c4-1d3e-4f5a-8b6c-7d8e9f0a1b2c"
 OTHER = "11111111-2222-3333-4444-555555555555"
 XML = {"content-type": "application/xml;charset=UTF-8"}
@@ -192,7 +192,7 @@ def test_an_excuse_that_excuses_nothing_is_named() -> None:
 
 def taken_from_objects() -> set[str]:
     """Every name that the product takes from an object of the engine."""
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in ENGINE.glob("*.py")]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in ENGINE.rglob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     return {node.attr for node in nodes if isinstance(node, ast.Attribute)}
 

@@ -28,14 +28,18 @@ from player.reading import until, value_of
 from player.scenes import Arrange, Question, Scene, Wait, load
 from player.world import Maker, accounts
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import EngineFault
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    EngineFault,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     AttachSettings,
     DiskId,
     SnapshotId,
     VmId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+    EnginePort,
+)
 from lab.control import Control
 from lab.lab import Lab
 from lab.world import CENTRES

@@ -12,19 +12,27 @@ from typing import Any
 
 from support.playbooks import Ansible, Order, Result, Run, Step, only
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
+    Deadline,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     AttachSettings,
     DiskId,
     SnapshotId,
     VmId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.settings import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.settings import (
     EngineSettings,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.waiting import Deadline
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.connect import connect
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.port import EnginePort
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.clock import SystemClock
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
+    connect,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+    EnginePort,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.clock import (
+    SystemClock,
+)
 from lab.control import Control
 from lab.lab import Lab
 from lab.world import ADMIN

@@ -9,17 +9,19 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import evidence
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.evidence import Holding
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine import evidence
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.evidence import (
+    Holding,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     INTERFACES,
     Attachment,
     AttachSettings,
     Disk,
     DiskId,
+    DiskLayer,
     Event,
     ImageId,
-    Layer,
     Snapshot,
     SnapshotDisk,
     SnapshotId,
@@ -111,8 +113,8 @@ def snapshot(
     return Snapshot(SnapshotId(snapshot_id), description, status, kind)
 
 
-def layer(snapshot_id: str, disk_id: str = DISKS[0]) -> Layer:
-    return Layer(
+def layer(snapshot_id: str, disk_id: str = DISKS[0]) -> DiskLayer:
+    return DiskLayer(
         disk_id=DiskId(disk_id),
         snapshot_id=SnapshotId(snapshot_id),
         image_id=ImageId(f"image of {snapshot_id}"),

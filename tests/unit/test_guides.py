@@ -190,7 +190,7 @@ def test_no_guide_restores_as_the_user_of_a_backup() -> None:
 def test_environment_variables_are_read() -> None:
     source = "".join(
         text_of(ROOT / "plugins/module_utils" / name)
-        for name in ("core/settings.py", "module/engine_args.py")
+        for name in ("_core/engine/settings.py", "_module/engine_args.py")
     )
     suite = text_of(ROOT / "tests/contract/bench.py")
     for guide in GUIDES:

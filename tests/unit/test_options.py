@@ -16,15 +16,11 @@ import pytest
 import yaml
 
 from ansible_collections.ovirt_community.backup.plugins.lookup.variables import specifications
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import options
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import options
 
 ROOT = Path(__file__).resolve().parents[2]
 UTILS = ROOT / "plugins/module_utils"
-SOURCES = sorted(
-    path
-    for part in ("core", "engine", "appliance", "module")
-    for path in (UTILS / part).glob("*.py")
-)
+SOURCES = sorted(UTILS.rglob("*.py"))
 FILES = (*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml"))
 OURS = "ovirt_community.backup."
 DECLARED = {name for spec in specifications().values() for name in spec}

@@ -19,7 +19,7 @@ import yaml
 from ansible.errors import AnsibleError
 
 from ansible_collections.ovirt_community.backup.plugins.lookup import variables as plugin
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import variables
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import variables
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.executable).parent / "ansible-playbook"

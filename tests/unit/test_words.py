@@ -24,11 +24,11 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import words
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import words
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import appliance_args
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import appliance_args
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = ("backup_appliance", "vm_backup", "vm_restore")

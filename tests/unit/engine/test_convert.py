@@ -12,22 +12,22 @@ import pytest
 from ovirtsdk4 import reader, types
 from unit.samples import APPLIANCE, DISKS, SNAPSHOTS, SOURCE
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     INTERFACES,
     Attachment,
     Disk,
     DiskId,
+    DiskLayer,
     Event,
     ImageId,
-    Layer,
     Snapshot,
     SnapshotDisk,
     SnapshotId,
     Vm,
     VmId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import convert
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.sdk import SdkObject
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.v4 import convert
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.v4.sdk import SdkObject
 
 DISK, SNAPSHOT = DISKS[0], SNAPSHOTS[0]
 
@@ -94,7 +94,7 @@ def test_layer() -> None:
         "<actual_size>3</actual_size><format>cow</format><status>ok</status>"
         f"<disk id='{DISK}'/><snapshot id='{SNAPSHOT}'/><parent id='below'/></disk_snapshot>"
     )
-    assert convert.layer(found, DISK) == Layer(
+    assert convert.layer(found, DISK) == DiskLayer(
         DISK, SNAPSHOT, ImageId("image"), 10, 3, "qcow2", "ok", ImageId("below"), "now"
     )
 
@@ -176,7 +176,7 @@ def test_event() -> None:
         (lambda: convert.disk(types.Disk(id="1")), Disk(DiskId("1"), "", 0, 0, "", "")),
         (
             lambda: convert.layer(types.DiskSnapshot(id="1"), DiskId("2")),
-            Layer(DiskId("2"), SnapshotId(""), ImageId("1"), 0, 0, "", ""),
+            DiskLayer(DiskId("2"), SnapshotId(""), ImageId("1"), 0, 0, "", ""),
         ),
         (lambda: convert.snapshot(types.Snapshot(id="1")), Snapshot(SnapshotId("1"), "", "", "")),
         (

@@ -12,8 +12,8 @@ import pytest
 from ovirtsdk4 import http, types
 from ovirtsdk4.service import Service
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import errors
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine.faults import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import errors
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.v4.faults import (
     convert,
     translated,
 )

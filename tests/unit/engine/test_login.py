@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import login
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.v4 import login
 
 PAGE = "<html><head><title>Error</title></head><body>{}</body></html>"
 DENIED = "Error during SSO authentication access_denied : Cannot authenticate user '{}': {}"

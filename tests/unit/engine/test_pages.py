@@ -11,7 +11,7 @@ import ovirtsdk4
 import pytest
 from ovirtsdk4 import http
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.engine import pages
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.v4 import pages
 
 UNHANDLED = "java.lang.RuntimeException: org.jboss.resteasy.spi.UnhandledException: "
 UUID = "java.lang.IllegalArgumentException: Invalid UUID string: x"

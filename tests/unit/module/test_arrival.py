@@ -16,13 +16,14 @@ from ansible.module_utils.testing import patch_module_args
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core import arrival, takeover
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import arrival
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
     ValueMasked,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import takeover
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     appliance_args,
     edge,
     engine_args,

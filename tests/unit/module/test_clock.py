@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.clock import SystemClock
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.clock import (
+    SystemClock,
+)
 
 
 def test_sleeping_lets_the_time_pass_that_is_shown() -> None:

@@ -12,18 +12,18 @@ from typing import Any, NoReturn
 
 import pytest
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
     EngineConflict,
     Refused,
     WaitTimeout,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.options import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
     MARK,
     option,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.plan import Plan
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import edge
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import edge
 
 CHANGE = Plan(
     steps=("attach",),
@@ -282,7 +282,7 @@ def test_a_refusal_that_is_foreseen_fails_the_check() -> None:
 
 
 def test_who_reads_a_result_or_a_failure_can_set_what_it_names() -> None:
-    """The option for who runs the module, the variable for who runs a role (core/options.py)."""
+    """The option for who runs the module, the variable for who runs a role (_core/common/options.py)."""
     marked, told = (
         f"Raise {option('timeout')}.",
         "Raise timeout (variable vm_backup_snapshot_timeout).",

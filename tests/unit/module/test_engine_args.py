@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.model import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     AttachSettings,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.requests import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
     AttachRequest,
     DetachRequest,
     GuardRequest,
@@ -28,8 +28,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils.core.reques
     Patience,
     SnapshotRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import engine_args
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module.engine_args import Spec
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import engine_args
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.engine_args import Spec
 
 SPECS = {
     "attach": engine_args.ATTACH,

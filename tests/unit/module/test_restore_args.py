@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from unit.core.test_restores import DISK_ID, ORDER, OVF, facts
+from unit.core.restore.test_restore_plan import DISK_ID, ORDER, OVF, facts
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils.core.errors import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
     ManifestInvalid,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils.module import restore_args
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import restore_args
 
 MARK = {"owner": "me", "restore_id": "0123456789ab", "run_id": "run1", "appliance": "backup01"}
 

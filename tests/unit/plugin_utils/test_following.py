@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.ovirt_community.backup.plugins.plugin_utils import following
+from ansible_collections.ovirt_community.backup.plugins.plugin_utils import _following as following
 
 PLUGINS = Path(__file__).resolve().parents[2] / "support/plugins"
 ACTIONS = PLUGINS / "action"

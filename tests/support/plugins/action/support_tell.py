@@ -10,7 +10,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.ovirt_community.backup.plugins.plugin_utils import following
+from ansible_collections.ovirt_community.backup.plugins.plugin_utils import _following as following
 
 
 class ActionModule(ActionBase):

@@ -1,0 +1,307 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A block device that is found, checked, claimed and made read-only."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import mmap
+import os
+import stat
+import struct
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import (
+    scan,
+    stacks,
+    usage,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.pauses import (
+    looks,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    DeviceAmbiguous,
+    DeviceError,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
+    BlockDevice,
+    DeviceFault,
+    by_serial,
+    candidates,
+    check_size,
+    check_unused,
+    choose,
+    ignored,
+    in_use,
+    match_length,
+    missing,
+    mount_uses,
+    near,
+    read_fault,
+    state_fault,
+    swap_uses,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
+    ImageRequest,
+    device_lost,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
+        Host,
+    )
+
+# linux/fs.h
+_BLKROSET = 0x125D
+_BLKROGET = 0x125E
+_BLKGETSIZE64 = 0x80081272
+_BLKFLSBUF = 0x1261
+
+_CLAIM_SECONDS = 2.0
+"""How long a claim of somebody else may last that is only a look (udev, multipath, LVM)."""
+_SETTLE_SECONDS = 3.0
+"""How long a device that just came may have another size, or a twin that is about to go."""
+_SECTOR = 512
+_PROBE_BYTES = 4096
+_NO_PROOF = frozenset({errno.EACCES, errno.EPERM, errno.EINVAL, errno.EBUSY, errno.ENODATA})
+"""What a first read may meet that says nothing against the device: rights, an odd driver, a bad
+sector."""
+
+
+@dataclass(frozen=True)
+class DeviceClaim:
+    """A device that is open and that nobody else can mount or build on meanwhile.
+
+    :param fd: Open for reading, with O_EXCL.
+    :param size: Bytes of the device.
+    """
+
+    device: BlockDevice
+    fd: int
+    size: int
+
+
+class Finder:
+    """Finds devices by serial, as often as asked; what it knows for sure is not read again."""
+
+    def __init__(self, host: Host) -> None:
+        """Know nothing yet."""
+        self.host = host
+        self._scanner = scan.Scanner(host.paths)
+        self._readable: dict[str, scan.Identity] = {}
+
+    def look(self) -> tuple[BlockDevice, ...]:
+        """Every disk that is there now."""
+        return self._scanner.scan()
+
+    def faults(
+        self, devices: Sequence[BlockDevice], serials: Sequence[str]
+    ) -> dict[str, DeviceFault]:
+        """What cannot be read of the devices with these serials, by kernel name."""
+        known = by_serial(devices)
+        names = {
+            one.name: one for serial in serials for one in candidates(near(known, serial), serial)
+        }
+        found = {name: self._fault(one) for name, one in names.items()}
+        return {name: fault for name, fault in found.items() if fault}
+
+    def _fault(self, device: BlockDevice) -> DeviceFault | None:
+        """Prove once that a device can be read; its state is asked for each time."""
+        paths = self.host.paths
+        fault = state_fault(scan.text(f"{paths.sys_block}/{device.name}/device/state").strip())
+        identity = scan.identity_of(paths, device.name)
+        if fault is None and self._readable.get(device.name) != identity:
+            fault = first_sector_fault(device)
+        if fault is None:
+            self._readable[device.name] = identity
+        return fault
+
+    def find(
+        self, sizes: Mapping[str, int | None], timeout: float
+    ) -> tuple[dict[str, BlockDevice], tuple[str, ...]]:
+        """The device of each serial, waiting for those that are not there yet; and warnings.
+
+        :param sizes: By serial, the size in bytes that the device will have, if that is known.
+        :param timeout: Seconds to wait for all of them together.
+        :raises DeviceNotFound: Some did not come; says what serials were seen.
+        :raises DeviceAmbiguous: Different devices, which can be read, have one serial.
+        :raises DeviceLost: Some are there but cannot be read.
+        """
+        for waited in looks(self.host.clock, timeout):
+            devices = self.look()
+            faults = self.faults(devices, list(sizes))
+            settled = waited >= min(timeout, _SETTLE_SECONDS)
+            found = self._choose(devices, faults, sizes, settled=settled)
+            if len(found) == len(sizes):
+                return found, ignored(devices, found, faults)
+        raise missing([one for one in sizes if one not in found], devices, faults, waited)
+
+    def _choose(
+        self,
+        devices: Sequence[BlockDevice],
+        faults: Mapping[str, DeviceFault],
+        sizes: Mapping[str, int | None],
+        *,
+        settled: bool,
+    ) -> dict[str, BlockDevice]:
+        """The devices that are ready; until all is settled, what is odd is not ready yet."""
+        found, known = {}, by_serial(devices)
+        for serial, size in sizes.items():
+            try:
+                device = choose(near(known, serial), serial, faults)
+            except DeviceAmbiguous:
+                if settled:
+                    raise
+                continue
+            ready = device and device.name not in faults
+            if device and ready and (settled or self._has_size(device, size)):
+                found[serial] = device
+        return found
+
+    def _has_size(self, device: BlockDevice, size: int | None) -> bool:
+        sectors = scan.text(f"{self.host.paths.sys_block}/{device.name}/size").strip()
+        return size is None or (sectors.isdigit() and int(sectors) * _SECTOR == size)
+
+
+def first_sector_fault(device: BlockDevice) -> DeviceFault | None:
+    """Read the beginning of a device from the device itself, past the page cache."""
+    try:
+        fd = os.open(device.path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
+        try:
+            with mmap.mmap(-1, _PROBE_BYTES) as buffer:
+                count = os.preadv(fd, [buffer], 0)
+        finally:
+            os.close(fd)
+    except OSError as exc:
+        number = exc.errno or 0
+        return None if number in _NO_PROOF else read_fault(number, os.strerror(number))
+    return None if count else DeviceFault("it holds no data", dead=False)
+
+
+@contextmanager
+def claimed(host: Host, image: ImageRequest, finder: Finder | None = None) -> Iterator[DeviceClaim]:
+    """Find the device anew, prove that it is the right one and unused, and hold it.
+
+    Looked up by serial again, since a letter may have changed hands since the last look.
+
+    :raises DeviceError: See the classes below it.
+    """
+    found, _warnings = (finder or Finder(host)).find({image.serial: None}, 0.0)
+    device = scan.again(host.paths, found[image.serial].name)
+    if device is None or not match_length(device, image.serial):
+        raise device_lost(found[image.serial].path, "it went away")
+    check_unused(device, image.serial, _uses(host, device))
+    fd = _open(host, device, image.serial)
+    try:
+        _check_number(fd, device)
+        size = size_of(fd, device)
+        check_size(device, image.serial, size, image.size)
+        yield DeviceClaim(device, fd, size)
+    finally:
+        os.close(fd)
+
+
+def _uses(host: Host, device: BlockDevice) -> tuple[str, ...]:
+    """What holds the device as far as it shows at once; a claim shows the rest."""
+    known = stacks.layers(host.paths) if device.holders else {}
+    return (
+        *mount_uses(scan.mounts(host.paths), device),
+        *swap_uses(scan.text(host.paths.swaps), device),
+        *(f"held by {holder}" for holder in stacks.names_of(known, device.holders)),
+    )
+
+
+def users(host: Host, device: BlockDevice) -> tuple[str, ...]:
+    """Everybody who uses a device that could not be claimed."""
+    places = [usage.MountedAt(device.name, (path,), number, False) for path, number in device.nodes]
+    found = usage.uses(host.paths, places).get(device.name, ())
+    return found or ("claimed by the kernel",)
+
+
+def size_of(fd: int, device: BlockDevice) -> int:
+    """Bytes of an open block device."""
+    (size,) = struct.unpack("Q", _ioctl(fd, _BLKGETSIZE64, bytes(8), device))
+    return int(size)
+
+
+def is_read_only(claim: DeviceClaim) -> bool:
+    """Whether the kernel refuses writes to the device."""
+    (value,) = struct.unpack("i", _ioctl(claim.fd, _BLKROGET, bytes(4), claim.device))
+    return bool(value)
+
+
+def set_read_only(claim: DeviceClaim) -> None:
+    """Have the kernel refuse writes to the device, and prove it.
+
+    :raises DeviceError: It does not.
+    """
+    _ioctl(claim.fd, _BLKROSET, struct.pack("i", 1), claim.device)
+    if not is_read_only(claim):
+        raise DeviceError(f"{claim.device.path} did not become read-only.")
+
+
+def flush(host: Host, device: BlockDevice, serial: str) -> None:
+    """Prove that nothing holds a device, and drop what the page cache has of it.
+
+    :raises DeviceBusy: Something holds it, and longer than for a look.
+    """
+    fd = _open(host, device, serial)
+    try:
+        _check_number(fd, device)
+        fcntl.ioctl(fd, _BLKFLSBUF)
+    except OSError as exc:
+        raise _open_fault(device, exc) from exc
+    finally:
+        os.close(fd)
+
+
+def _open(host: Host, device: BlockDevice, serial: str) -> int:
+    """Open with O_EXCL; a claim that lasts longer than a look is an error."""
+    for _waited in looks(host.clock, _CLAIM_SECONDS):
+        fd = _try_open(device)
+        if fd is not None:
+            return fd
+    raise in_use(device, serial, users(host, device))
+
+
+def _try_open(device: BlockDevice) -> int | None:
+    """Open with O_EXCL; None if somebody else has it so."""
+    try:
+        return os.open(device.path, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC)
+    except OSError as exc:
+        if exc.errno != errno.EBUSY:
+            raise _open_fault(device, exc) from exc
+    return None
+
+
+def _open_fault(device: BlockDevice, exc: OSError) -> DeviceError:
+    if exc.errno in (errno.EACCES, errno.EPERM):
+        return DeviceError(
+            f"{device.path} may not be opened: {exc.strerror}.",
+            hint="Run this task as root (become: true).",
+            details={"device": device.path},
+        )
+    return device_lost(device.path, str(exc.strerror))
+
+
+def _check_number(fd: int, device: BlockDevice) -> None:
+    """The node that was opened must be the device that sysfs spoke of."""
+    status = os.fstat(fd)
+    number = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+    if not stat.S_ISBLK(status.st_mode) or number != device.number:
+        raise DeviceError(f"{device.path} is not the device {device.number}.")
+
+
+def _ioctl(fd: int, request: int, argument: bytes, device: BlockDevice) -> bytes:
+    try:
+        return fcntl.ioctl(fd, request, argument)
+    except PermissionError as exc:
+        raise _open_fault(device, exc) from exc
+    except OSError as exc:
+        raise device_lost(device.path, str(exc.strerror)) from exc

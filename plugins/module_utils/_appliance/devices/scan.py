@@ -1,0 +1,226 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What block devices there are, and what uses them: read, never guessed from a letter."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
+    BlockDevice,
+    Mount,
+    is_made_up,
+    link_serial,
+    parse_mounts,
+    udev_serials,
+    vpd_serial,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
+        Paths,
+    )
+
+_SERIAL_FILES = ("serial", "device/serial")
+_INITIALIZED = "\nI:"
+"""A line that udev writes when all its rules for a device have run."""
+
+Identity = tuple[int, str]
+
+
+class Scanner:
+    """Looks at the block devices again and again; what it knows for sure is not read anew.
+
+    A device is known for sure when the kernel told its serial, or udev is done with it, and as long
+    as it is the same object of the kernel. An appliance may hold hundreds of disks.
+    """
+
+    def __init__(self, paths: Paths) -> None:
+        """Know nothing yet."""
+        self._paths = paths
+        self._known: dict[str, tuple[Identity, BlockDevice]] = {}
+
+    def scan(self) -> tuple[BlockDevice, ...]:
+        """Every whole disk that has a size. Devices may come and go while they are read."""
+        known, self._known = self._known, {}
+        unsure: list[BlockDevice] = []
+        for name in names(self._paths.sys_block):
+            identity = identity_of(self._paths, name)
+            if name in known and known[name][0] == identity:
+                self._known[name] = known[name]
+                continue
+            device, is_sure = _read(self._paths, name)
+            if device and is_sure:
+                self._known[name] = (identity, device)
+            elif device:
+                unsure.append(device)
+        found = [device for _identity, device in self._known.values()]
+        return tuple(sorted((*found, *_linked(self._paths, unsure)), key=lambda one: one.name))
+
+
+def scan(paths: Paths) -> tuple[BlockDevice, ...]:
+    """Every whole disk that has a size, looked at once."""
+    return Scanner(paths).scan()
+
+
+def again(paths: Paths, name: str) -> BlockDevice | None:
+    """One device as it is now, whatever is known of it; None if it is gone."""
+    device, is_sure = _read(paths, name)
+    if device is None or is_sure:
+        return device
+    return _linked(paths, [device])[0]
+
+
+def identity_of(paths: Paths, name: str) -> Identity:
+    """What changes when a name goes to another disk: the inode in sysfs, and newer kernels' number."""
+    directory = f"{paths.sys_block}/{name}"
+    try:
+        inode = os.stat(directory).st_ino
+    except OSError:
+        inode = 0
+    return inode, text(f"{directory}/diskseq")
+
+
+def _read(paths: Paths, name: str) -> tuple[BlockDevice | None, bool]:
+    """A device, and whether its serials are all that will ever be known of them."""
+    directory = f"{paths.sys_block}/{name}"
+    number = text(f"{directory}/dev").strip()
+    if not number or text(f"{directory}/size").strip() in ("", "0"):
+        return None, False
+    parts = partitions(paths, name)
+    own = [
+        *(text(f"{directory}/{file}").strip("\0 \n") for file in _SERIAL_FILES),
+        vpd_serial(_bytes(f"{directory}/device/vpd_pg80")),
+    ]
+    database = text(f"{paths.udev}/b{number}")
+    serials = tuple(dict.fromkeys(filter(None, [*own, *udev_serials(database)])))
+    device = BlockDevice(
+        name=name,
+        path=node(paths, name),
+        number=number,
+        serials=serials,
+        partitions=tuple(
+            (node(paths, part), text(f"{directory}/{part}/dev").strip()) for part in parts
+        ),
+        holders=tuple(
+            holder for entry in ("", *parts) for holder in names(f"{directory}/{entry}/holders")
+        ),
+        slaves=tuple(names(f"{directory}/slaves")),
+    )
+    return device, bool(serials) and (any(own) or _INITIALIZED in f"\n{database}")
+
+
+def partitions(paths: Paths, name: str) -> list[str]:
+    """Kernel names of a device's partitions; they begin with its own."""
+    directory = f"{paths.sys_block}/{name}"
+    alike = [entry for entry in names(directory) if entry.startswith(name)]
+    return [entry for entry in alike if text(f"{directory}/{entry}/partition")]
+
+
+def node(paths: Paths, name: str) -> str:
+    """The device node of a kernel name."""
+    return f"{paths.dev}/{name.replace('!', '/')}"
+
+
+def _linked(paths: Paths, devices: list[BlockDevice]) -> list[BlockDevice]:
+    """The devices with the serials that links name beside what was read already."""
+    links = _links(paths) if devices else {}
+    return [
+        replace(one, serials=tuple(dict.fromkeys([*one.serials, *links.get(one.number, ())])))
+        for one in devices
+    ]
+
+
+def _links(paths: Paths) -> dict[str, list[str]]:
+    """Serials that links name, by the number of the device they lead to."""
+    found: dict[str, list[str]] = {}
+    for name in names(paths.by_id):
+        serial = link_serial(name)
+        for number in _number(f"{paths.by_id}/{name}") if serial else ():
+            found.setdefault(number, []).append(serial)
+    return found
+
+
+def mounts(paths: Paths) -> tuple[Mount, ...]:
+    """What this process sees mounted, with the devices below; a btrfs that it does not see as well.
+
+    The last has no place: a root file system's source may be the name ``/dev/root``, which no node
+    has, and then the kernel's list of devices alone tells.
+    """
+    groups = btrfs_groups(paths)
+    found = located(paths, parse_mounts(text(paths.mountinfo)), groups)
+    seen: frozenset[str] = frozenset().union(*(mount.devices for mount in found))
+    hidden = (group for group in groups if seen.isdisjoint(group))
+    return (*found, *(Mount("", "", "btrfs", "", group) for group in hidden))
+
+
+def located(
+    paths: Paths, found: Sequence[Mount], groups: Sequence[frozenset[str]]
+) -> tuple[Mount, ...]:
+    """Mounts with the devices that they lie on, where mountinfo has a number that was made up.
+
+    :param groups: What :func:`btrfs_groups` returned.
+    """
+    known: dict[str, frozenset[str]] = {}
+    for mount in found:
+        source = mount.source
+        # Nothing else is asked: a question to a file on a dead server may never end.
+        if is_made_up(mount.number) and source.startswith(f"{paths.dev}/") and source not in known:
+            own = frozenset(_number(source))
+            known[source] = own.union(*(group for group in groups if group & own))
+    return tuple(
+        replace(mount, devices=mount.devices | known.get(mount.source, frozenset()))
+        for mount in found
+    )
+
+
+def btrfs_groups(paths: Paths) -> tuple[frozenset[str], ...]:
+    """``major:minor`` of the devices of each btrfs that is mounted anywhere."""
+    found = []
+    for name in names(paths.btrfs):
+        directory = f"{paths.btrfs}/{name}/devices"
+        numbers = (text(f"{directory}/{one}/dev").strip() for one in names(directory))
+        found.append(frozenset(filter(None, numbers)))
+    return tuple(filter(None, found))
+
+
+def _number(path: str) -> Iterator[str]:
+    try:
+        rdev = os.stat(path).st_rdev
+    except OSError:
+        return
+    yield f"{os.major(rdev)}:{os.minor(rdev)}"
+
+
+def names(directory: str) -> list[str]:
+    """Entries of a directory that may not exist: by-id goes when the last disk goes."""
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:
+        return []
+
+
+def target(link: str) -> str:
+    """Where a link leads; empty if it is none or may not be read."""
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def text(path: str) -> str:
+    """A small file of the kernel's; empty if it is not there."""
+    return _bytes(path).decode("utf-8", "replace")

@@ -1,0 +1,230 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which disks the appliance has, what it does with them, and which programs could act on others."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import scan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    programs,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    DeviceNotFound,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
+    BlockDevice,
+    Mount,
+    choose,
+    mount_uses,
+    not_found,
+    swap_uses,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation import (
+    isolation,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.system import (
+        System,
+    )
+
+_TAGS = {
+    "UUID": "by-uuid",
+    "LABEL": "by-label",
+    "PARTUUID": "by-partuuid",
+    "PARTLABEL": "by-partlabel",
+}
+
+
+WITH_DEVICES_FILE = ("--config", "devices/use_devicesfile=1")
+"""For a command of LVM that works on the devices file before its use is turned on."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found."""
+
+    disks: tuple[isolation.LocalDisk, ...]
+    programs: isolation.Programs
+    unmounted: tuple[isolation.Unmounted, ...]
+
+
+def survey(host: System, listed: Sequence[str]) -> Survey:
+    """Look at everything; writes nothing.
+
+    :param listed: Own disks by name: serial, path, or ``UUID=`` and the like.
+    :raises DeviceNotFound: One of them is not there.
+    """
+    devices = scan.scan(host.paths)
+    installed = _programs(host)
+    named = {resolve(host, devices, name) for name in listed}
+    found = disks(host, devices, named)
+    grouped = isolation.group_reasons(found, installed.volumes)
+    return Survey(
+        disks=tuple(
+            replace(disk, reasons=disk.reasons + grouped.get(disk.device.number, ()))
+            for disk in found
+        ),
+        programs=installed,
+        unmounted=_unmounted(host),
+    )
+
+
+def disks(
+    host: System, devices: Sequence[BlockDevice], named: set[str]
+) -> tuple[isolation.LocalDisk, ...]:
+    """Every disk of the kind that others plug, and what the appliance does with it.
+
+    :param named: Numbers of devices that are own by request.
+    """
+    mounts = scan.mounts(host.paths)
+    return tuple(
+        _disk(host, devices, device, named, mounts)
+        for device in devices
+        if re.match(host.disk_names, device.name)
+    )
+
+
+def resolve(host: System, devices: Sequence[BlockDevice], name: str) -> str:
+    """``major:minor`` of the device that a serial, a path or a tag such as ``UUID=`` names.
+
+    :raises DeviceNotFound: There is none.
+    """
+    path = name if name.startswith("/") else _tag_link(host, name)
+    if not path:
+        device = choose(devices, name)
+        if not device:
+            raise not_found([name], devices, 0.0)
+        return device.number
+    number = programs.number(path)
+    if not number:
+        raise DeviceNotFound(
+            f"There is no device {name}.",
+            hint="A disk that is isolated has no name by UUID or label: name it by its serial "
+            "number, which is the id of the disk in the engine.",
+        )
+    return number
+
+
+def leads_to(host: System, spec: str) -> str:
+    """``major:minor`` of the device that the first word of a line of fstab leads to; empty if none."""
+    return programs.number(_tag_link(host, spec) or spec)
+
+
+def properties(host: System, number: str) -> dict[str, str]:
+    """What udev's database says of a device."""
+    return isolation.properties(programs.text(f"{host.paths.udev}/b{number}") or "")
+
+
+def uses(host: System, device: BlockDevice) -> tuple[str, ...]:
+    """What uses a device, or is built on it."""
+    return (
+        *mount_uses(scan.mounts(host.paths), device),
+        *swap_uses(programs.text(host.paths.swaps) or "", device),
+        *(f"held by {holder}" for holder in device.holders),
+    )
+
+
+def _tag_link(host: System, name: str) -> str:
+    tag, equals, value = name.partition("=")
+    directory = _TAGS.get(tag, "") if equals else ""
+    quoted = value.strip('"').replace("/", "\\x2f")
+    return f"{host.paths.dev}/disk/{directory}/{quoted}" if directory else ""
+
+
+def _disk(
+    host: System,
+    devices: Sequence[BlockDevice],
+    device: BlockDevice,
+    named: set[str],
+    mounts: Sequence[Mount],
+) -> isolation.LocalDisk:
+    swaps = programs.text(host.paths.swaps) or ""
+    known = properties(host, device.number)
+    above = isolation.stack(devices, device)
+    numbers = {number for layer in (device, *above) for _path, number in layer.nodes}
+    reasons = isolation.uses(devices, device, mounts, swaps)
+    return isolation.LocalDisk(
+        device=device,
+        serial=known.get("ID_SERIAL", ""),
+        bus_path=known.get("ID_PATH", ""),
+        reasons=reasons + (("listed",) if numbers & named else ()),
+        stacked=tuple(layer.path for layer in above),
+        isolated=known.get(isolation.PROPERTY) == "1",
+        nodes=tuple(isolation.Node(path, number) for path, number in device.nodes),
+    )
+
+
+def _programs(host: System) -> isolation.Programs:
+    mdadm = bool(programs.locate(host, "mdadm"))
+    etc = host.etc
+    # Debian keeps it in a directory of its own.
+    directory = "mdadm" if os.path.isdir(f"{etc}/mdadm") else ""
+    main = f"{etc}/{directory}/mdadm.conf"
+    known = isolation.Programs(
+        multipath=bool(programs.locate(host, "multipathd")),
+        mdadm=directory if mdadm else None,
+        md_main=(programs.text(main) or "") if mdadm else "",
+        md_arrays=programs.call(host, ["mdadm", "--detail", "--scan"]).out if mdadm else "",
+    )
+    return _with_lvm(host, known) if programs.locate(host, "lvm") else known
+
+
+def _with_lvm(host: System, known: isolation.Programs) -> isolation.Programs:
+    """What LVM sees, whatever its devices file lists, and what that lists."""
+    argv = ["lvm", "lvmconfig", "--type", "full"]
+    said = programs.must(host, [*argv, "devices/use_devicesfile", "devices/devicesfile"])
+    name = re.search(r'^devicesfile="([^"/]+)"', said, re.MULTILINE)
+    found = replace(
+        known,
+        lvm=True,
+        devices_file=name.group(1) if name else known.devices_file,
+        devices_file_on=bool(re.search(r"^use_devicesfile=1", said, re.MULTILINE)),
+        volumes=_volumes(host),
+    )
+    if not os.path.exists(f"{host.etc}/{isolation.LVM_DEVICES}/{found.devices_file}"):
+        return found
+    return replace(found, devices_listed=_listed(host))
+
+
+def _listed(host: System) -> tuple[isolation.Node, ...]:
+    """Devices that LVM's devices file lists, and that are there."""
+    said = programs.must(host, ["lvm", "lvmdevices", *WITH_DEVICES_FILE])
+    found = []
+    for path in re.findall(r"^\s*Device (/\S+)", said, re.MULTILINE):
+        number = programs.number(path)
+        if number:
+            found.append(isolation.Node(path, number))
+    return tuple(found)
+
+
+def _volumes(host: System) -> tuple[isolation.Volume, ...]:
+    """Every physical volume that there is."""
+    fields = ["-o", "pv_name,vg_name,vg_uuid"]
+    argv = ["lvm", "pvs", "--devicesfile", "", "--reportformat", "json", *fields]
+    rows = json.loads(programs.must(host, argv) or "{}").get("report", [{}])[0].get("pv", [])
+    found = []
+    for row in rows:
+        number = programs.number(row["pv_name"])
+        if number:
+            node = isolation.Node(row["pv_name"], number)
+            found.append(isolation.Volume(node, row["vg_name"], row["vg_uuid"]))
+    return tuple(found)
+
+
+def _unmounted(host: System) -> tuple[isolation.Unmounted, ...]:
+    lines = isolation.unmounted(
+        programs.text(f"{host.etc}/fstab") or "",
+        programs.text(host.paths.mountinfo) or "",
+        programs.text(host.paths.swaps) or "",
+    )
+    return tuple(isolation.Unmounted(spec, point, leads_to(host, spec)) for spec, point in lines)

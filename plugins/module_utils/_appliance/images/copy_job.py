@@ -1,0 +1,398 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Work that outlives who asked for it: the operation behind ``disk_image_copy``, and its like.
+
+The copy is a process of its own. Below :attr:`Paths.jobs`, where root alone can write and which a
+restart empties and each job that begins tidies, it has a directory with
+
+- ``alive``, which the process keeps locked: so nobody need believe a number that another process
+  may have got since, and a death is seen at once;
+- ``follower``, ``progress``, ``outcome`` and ``collected``, each one JSON value, replaced whole;
+- ``log``, what the process printed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import stat
+import time
+from abc import ABC, abstractmethod
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import scan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.image_copy import (
+    ImageCopy,
+    check_directories,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.meter import (
+    Meter,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    files,
+    process,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
+    Host,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs import (
+    claims,
+    unfinished,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    BackupError,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import (
+    images,
+    jobs,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.progress import (
+    Progress,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 1.0
+_TOUCH = 5.0
+"""Seconds after which a follower shows again that its run lives."""
+
+_NAME = re.compile(r"[0-9a-f]{32}")
+"""How a job's directory is called."""
+
+_NOTHING: dict[str, Any] = {"images": []}
+
+
+class Work(Protocol):
+    """What a job does: an operation, decided and done apart."""
+
+    def plan(self) -> Plan:
+        """Decide."""
+
+    def execute(self, plan: Plan, /) -> Mapping[str, Any]:
+        """Do it."""
+
+
+class Job(ABC):
+    """Have some work done by a job that is started, joined, or whose result is taken."""
+
+    def __init__(self, key: str, following: jobs.Following, host: Host | None = None) -> None:
+        """Keep whom the job is for.
+
+        Args:
+            key: The name of the job.
+            following: How long to wait, and for whom.
+            host: The appliance; this machine by default.
+        """
+        self._following = following
+        self._host = host or Host()
+        self._note = JobNote(f"{self._host.paths.jobs}/{key}")
+
+    @abstractmethod
+    def _check(self) -> None:
+        """Refuse what makes no sense, before there is a job."""
+
+    @abstractmethod
+    def _meter(self) -> Meter:
+        """Counts the work, and tells the note of it."""
+
+    @abstractmethod
+    def _operation(self, meter: Meter | None) -> Work:
+        """What the job does."""
+
+    @abstractmethod
+    def _bound(self) -> bool:
+        """Whether equal requests are of equal content, so that a stranger's result is ours as well."""
+
+    @abstractmethod
+    def _stands(self, outcome: Mapping[str, Any]) -> bool:
+        """Whether what a stranger's job left is still there."""
+
+    @abstractmethod
+    def _touch(self, *, first: bool) -> None:
+        """Show that somebody follows.
+
+        :param first: For the first time in this call.
+        """
+
+    def plan(self) -> Plan:
+        """Say what would be done. A real run leaves the planning to the job: it may read disks."""
+        self._check()
+        begun = self._note.progress() or self._meter().progress.facts()
+        unfinished = {"finished": False, "progress": begun}
+        step = jobs.decide(self._found(), self._following.follower, bound=self._bound())
+        if self._following.predict and step == jobs.START:
+            plan = self._operation(None).plan()
+            return Plan(
+                steps=plan.steps,
+                result={**plan.result, **unfinished},
+                before=plan.before,
+                after=plan.after,
+                warnings=plan.warnings,
+            )
+        return Plan(result={**_NOTHING, **unfinished}, waits=True)
+
+    def execute(self, _plan: Plan) -> Mapping[str, Any]:
+        """Start the job or join it, and wait for its end as long as was asked.
+
+        :raises BackupError: What stopped the job.
+        :raises CopyDied: The job ended without saying how.
+        """
+        follower = self._following.follower
+        began = self._host.clock.monotonic()
+        step = jobs.OUTLAST
+        while step == jobs.OUTLAST:
+            step = self._step()
+            if not self._wait(began):
+                progress = self._note.progress() or self._meter().progress.facts()
+                return {"changed": step == jobs.START, "finished": False, "progress": progress}
+        outcome = self._note.read("outcome")
+        if outcome is None:
+            raise jobs.died(self._note.log())
+        self._note.write("collected", follower)
+        jobs.raise_failure(outcome)
+        return {**outcome["result"], "finished": True}
+
+    def _found(self) -> jobs.Found | None:
+        """The job as far as this call may use it."""
+        found = self._note.look()
+        if found is None or found.running or found.outcome is None:
+            return found
+        usable = found.is_of(self._following.follower) or self._stands(found.outcome)
+        return found if usable else None
+
+    def _step(self) -> str:
+        """Decide, and start or join the job."""
+        follower = self._following.follower
+        with self._note.held():
+            step = jobs.decide(self._found(), follower, bound=self._bound())
+            if step == jobs.START:
+                self._start()
+            if step in (jobs.START, jobs.JOIN):
+                self._note.write("follower", follower)
+        return step
+
+    def _wait(self, start: float) -> bool:
+        """Whether the job ended while we waited.
+
+        :param start: When the call began, by the monotonic clock.
+        """
+        clock = self._host.clock
+        pause = _FIRST_PAUSE
+        touched = start - _TOUCH
+        while self._note.is_running():
+            now = clock.monotonic()
+            if now - touched >= _TOUCH:
+                self._touch(first=touched < start)
+                touched = now
+            waited = now - start
+            left = _LONGEST_PAUSE if self._following.wait is None else self._following.wait - waited
+            if left <= 0:
+                return False
+            clock.sleep(min(pause, left))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+        return True
+
+    def _start(self) -> None:
+        """Begin the job; it is alive when this returns."""
+        _tidy(self._host.paths.jobs)
+        lock = self._note.renew()
+        try:
+            process.detach(self._work, self._note.path("log"), lock)
+        finally:
+            os.close(lock)
+
+    def _work(self) -> None:
+        """In the job's process: do it, and leave word of it."""
+        self._note.write("outcome", self._do())
+
+    def _do(self) -> dict[str, Any]:
+        start = self._host.clock.monotonic()
+        meter = self._meter()
+        operation = self._operation(meter)
+        try:
+            plan = operation.plan()
+            done = operation.execute(plan) if plan.changed else {}
+        except BackupError as exc:
+            return jobs.outcome_of(exc)
+        seconds = round(self._host.clock.monotonic() - start, 2)
+        end = Progress(meter.progress.size, 0, rate=meter.progress.size / max(seconds, 0.01))
+        return {
+            "result": {
+                **plan.result,
+                **done,
+                "changed": plan.changed,
+                "diff": {"before": dict(plan.before), "after": dict(plan.after)},
+                "seconds": seconds,
+                "progress": end.facts(),
+                "warnings": list(plan.warnings),
+            }
+        }
+
+
+class CopyJob(Job):
+    """Have some disks copied by a job."""
+
+    def __init__(
+        self,
+        request: images.CopyRequest,
+        following: jobs.Following,
+        host: Host | None = None,
+    ) -> None:
+        """Keep the request.
+
+        Args:
+            request: What to copy.
+            following: How long to wait, and for whom.
+            host: The appliance; this machine by default.
+        """
+        super().__init__(jobs.key(request), following, host)
+        self._request = request
+
+    def _check(self) -> None:
+        images.check_request(self._request)
+        check_directories(self._request)
+
+    def _meter(self) -> Meter:
+        return Meter(self._host.clock, self._request, self._note.tell)
+
+    def _operation(self, meter: Meter | None) -> ImageCopy:
+        return ImageCopy(self._request, self._host, meter)
+
+    def _bound(self) -> bool:
+        return bool(self._request.snapshot)
+
+    def _stands(self, outcome: Mapping[str, Any]) -> bool:
+        """Whether the images that a job left are still there, as long as they were."""
+        images = outcome.get("result", {}).get("images", ())
+        return all(_length(image["dest"]) == image["file_size"] for image in images)
+
+    def _touch(self, *, first: bool) -> None:
+        directories = {os.path.dirname(image.dest) for image in self._request.images}
+        unfinished.touch(directories)
+        claims.sign(self._host, directories, call=first)
+
+
+class JobNote:
+    """What is written down of one job."""
+
+    def __init__(self, directory: str) -> None:
+        """Keep where it is."""
+        self._directory = directory
+
+    def path(self, name: str) -> str:
+        """A file of it."""
+        return f"{self._directory}/{name}"
+
+    def look(self) -> jobs.Found | None:
+        """What there is of the job; None if there is nothing."""
+        follower = self.read("follower")
+        if follower is None:
+            return None
+        # In this order: a job that ends between the two has left its outcome.
+        running = self.is_running()
+        return jobs.Found(running, follower, self.read("outcome"), self.read("collected"))
+
+    def is_running(self) -> bool:
+        """Whether the job's process lives, by the lock that it holds."""
+        try:
+            fd = os.open(self.path("alive"), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            # A shared lock, so that two who look do not take each other for the job.
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let no other call decide meanwhile.
+
+        :raises InvalidRequest: We may not write there.
+        """
+        with files.locked_directory(os.path.dirname(self._directory)):
+            yield
+
+    def changed(self) -> float:
+        """When something was noted last: seconds since 1970, 0 if there is nothing."""
+        try:
+            return os.stat(self._directory).st_mtime
+        except OSError:
+            return 0.0
+
+    def remove(self) -> None:
+        """Forget the job. Whoever looks meanwhile finds none, and not half of one."""
+        with suppress(OSError):
+            os.unlink(self.path("follower"))
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def renew(self) -> int:
+        """Forget an earlier job; returns the lock, held, that the new one lives by."""
+        shutil.rmtree(self._directory, ignore_errors=True)
+        os.mkdir(self._directory, 0o700)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(self.path("alive"), flags, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        return fd
+
+    def tell(self, progress: Progress) -> None:
+        """Write the progress down."""
+        self.write("progress", progress.facts())
+
+    def progress(self) -> dict[str, Any] | None:
+        """The progress that was written last."""
+        found = self.read("progress")
+        return found if isinstance(found, dict) else None
+
+    def write(self, name: str, value: object) -> None:
+        """Replace one value."""
+        files.write_whole(self.path(name), json.dumps(value).encode("ascii"), 0o600)
+
+    def read(self, name: str) -> Any:  # noqa: ANN401  (JSON)
+        """One value; None if it is not there."""
+        try:
+            with open(self.path(name), encoding="ascii") as file:
+                return json.load(file)
+        except OSError:
+            return None
+
+    def log(self) -> str:
+        """What the job's process printed."""
+        try:
+            with open(self.path("log"), encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except OSError:
+            return ""
+
+
+def _tidy(directory: str) -> None:
+    """Remove what jobs left that are over; nobody else decides meanwhile.
+
+    The place is in memory, and a name is used once: a night's jobs would stay until a restart.
+    """
+    now = time.time()
+    for name in filter(_NAME.fullmatch, scan.names(directory)):
+        note = JobNote(f"{directory}/{name}")
+        found = note.look() or jobs.Found(note.is_running())
+        if jobs.is_over(found, now - note.changed()):
+            note.remove()
+
+
+def _length(path: str) -> int | None:
+    """Bytes of a file; None if it is not there or is no plain file."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None

@@ -1,0 +1,275 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    ImageBusy,
+    ImageError,
+    InvalidRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
+    image_exists,
+    no_space,
+    part_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OPEN_ATTEMPTS = 5
+_BLOCK = 512
+"""Unit of st_blocks, whatever the file system's block size."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """``dest.part``, open and locked by this process.
+
+    :param fd: Open for reading and writing; holds the lock.
+    """
+
+    dest: str
+    path: str
+    fd: int
+
+
+@contextmanager
+def part(dest: str) -> Iterator[Part]:
+    """Hold an empty ``dest.part`` that no other run writes; gone at the end unless published.
+
+    What a dead run left under this name is replaced.
+
+    :raises ImageBusy: Another run holds it.
+    :raises ImageError: It cannot be opened.
+    """
+    path = part_of(dest)
+    fd = _open_locked(path)
+    try:
+        yield Part(dest, path, fd)
+    finally:
+        if _is_same(path, fd):
+            os.unlink(path)
+        os.close(fd)
+
+
+def publish(found: Part) -> None:
+    """Put a whole and proven file under its final name, durably.
+
+    Every writer of the name holds the part's lock, so nothing can come between check and rename.
+
+    :raises ImageExists: The name is taken.
+    """
+    os.fsync(found.fd)
+    if os.path.lexists(found.dest):
+        raise image_exists(found.dest, "came while its image was written")
+    os.rename(found.path, found.dest)
+    sync_directory(os.path.dirname(found.dest))
+
+
+def write_whole(path: str, data: bytes, mode: int) -> None:
+    """Write a small file atomically and durably, replacing what is there.
+
+    A file that is replaced keeps its mode and its owner. A new one gets exactly this mode, whatever
+    the umask is that the login came with: ``/etc/fstab`` has to stay readable to everybody.
+
+    :raises NoSpace: The file system is full.
+    :raises ImageError: It cannot be written.
+    """
+    temporary = f"{path}.tmp"
+    try:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)  # of a run that died: neither its content nor its owner is ours
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(temporary, flags, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            _dress(fd, path, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+        os.rename(temporary, path)
+        sync_directory(os.path.dirname(path))
+    except OSError as exc:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        raise write_fault(path, len(data), exc) from exc
+
+
+def _dress(fd: int, path: str, mode: int) -> None:
+    """Give a new file the mode and owner of the one that it replaces, or this mode if there is none."""
+    try:
+        old = os.lstat(path)
+    except FileNotFoundError:
+        old = None
+    if old and stat.S_ISREG(old.st_mode):
+        new = os.fstat(fd)
+        if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):  # NFS may refuse even to repeat it
+            os.fchown(fd, old.st_uid, old.st_gid)
+        mode = stat.S_IMODE(old.st_mode)
+    os.fchmod(fd, mode)
+
+
+def make_directories(path: str, mode: int) -> None:
+    """Make a directory and those above it, each with exactly this mode; those that exist stay.
+
+    :raises OSError: One cannot be made.
+    """
+    missing = []
+    while path and not os.path.lexists(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for one in reversed(missing):
+        os.mkdir(one, 0o700)
+        os.chmod(one, mode)
+
+
+def make_directory(path: str) -> None:
+    """Make one directory for root alone, durably; harmless if it is there.
+
+    :raises ImageError: It cannot be made, or something else has the name.
+    """
+    try:
+        os.mkdir(path, 0o700)
+        sync_directory(os.path.dirname(path))
+    except FileExistsError as exc:
+        if not is_directory(path):
+            raise ImageError(f"{path} exists and is no directory.") from exc
+    except OSError as exc:
+        raise write_fault(path, 0, exc) from exc
+
+
+@contextmanager
+def locked_directory(path: str) -> Iterator[None]:
+    """Hold a directory that is ours alone, and that is made if it is missing: one holder at a time.
+
+    :raises InvalidRequest: It cannot be made, or others can write there.
+    """
+    try:
+        os.makedirs(path, 0o700, exist_ok=True)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as exc:
+        raise _no_place(path, str(exc.strerror)) from exc
+    try:
+        status = os.fstat(fd)
+        if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise _no_place(path, "others can write there")
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _no_place(path: str, reason: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"Nothing can be noted in {path}: {reason}.", hint="Run this task as root (become: true)."
+    )
+
+
+def is_directory(path: str) -> bool:
+    """Whether the path itself, not what a link leads to, is a directory."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def sync_directory(path: str) -> None:
+    """Make the names in a directory durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def forget(*descriptors: int) -> None:
+    """Drop from the page cache what is there of files, so that the next reader asks the storage.
+
+    What was not yet written to the storage stays: flush it before.
+    """
+    for fd in descriptors:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def free_bytes(path: str) -> int:
+    """Bytes that may still be written to the file system of an existing path."""
+    status = os.statvfs(path)
+    return status.f_bavail * status.f_frsize
+
+
+def space_for(found: Part, size: int) -> dict[str, int]:
+    """What there is for an image, the part's own bytes included, and what it may need."""
+    own = os.fstat(found.fd).st_blocks * _BLOCK
+    return {"free": free_bytes(os.path.dirname(found.path)) + own, "size": size}
+
+
+def write_fault(path: str, size: int, exc: OSError) -> ImageError:
+    """The error that a failed write means."""
+    if exc.errno in _FULL:
+        space = {"free": free_bytes(os.path.dirname(path)), "size": size}
+        return no_space(path, space, str(exc.strerror))
+    return ImageError(
+        f"{path} could not be written: {exc.strerror}.",
+        hint="Check the repository's file system and its permissions.",
+        details={"path": path, "errno": exc.errno},
+    )
+
+
+def _open_locked(path: str) -> int:
+    """A new, empty file of this name, locked.
+
+    What a dead run left is unlinked, not emptied: its qemu-img may still be ending.
+    """
+    for _attempt in range(_OPEN_ATTEMPTS):
+        try:
+            fd, is_new = _open_part(path)
+        except FileNotFoundError:
+            continue  # another run removed its part just now
+        except OSError as exc:
+            raise write_fault(path, 0, exc) from exc
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            os.close(fd)
+            raise _busy(path) from exc
+        if _is_same(path, fd):
+            if is_new:
+                return fd
+            os.unlink(path)
+        os.close(fd)
+    raise _busy(path)
+
+
+def _open_part(path: str) -> tuple[int, bool]:
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600), True
+    except FileExistsError:
+        return os.open(path, flags), False
+
+
+def _busy(path: str) -> ImageBusy:
+    return ImageBusy(
+        f"{path} is being written by another run.",
+        hint="Wait for it to end.",
+        details={"path": path},
+    )
+
+
+def _is_same(path: str, fd: int) -> bool:
+    """Whether the name still leads to the open file."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(fd))
+    except OSError:
+        return False

@@ -1,0 +1,45 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the appliance's kernel and udev say what they know, and the clock."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Directories and files that describe block devices, and where our jobs and claims are noted.
+
+    Tests point them elsewhere.
+    """
+
+    by_id: str = "/dev/disk/by-id"
+    sys_block: str = "/sys/block"
+    btrfs: str = "/sys/fs/btrfs"
+    udev: str = "/run/udev/data"
+    dev: str = "/dev"
+    mountinfo: str = "/proc/self/mountinfo"
+    swaps: str = "/proc/swaps"
+    proc: str = "/proc"
+    jobs: str = "/run/ovirt_community.backup"
+    claims: str = "/run/ovirt_community.backup-claims"
+
+
+@dataclass(frozen=True)
+class MachineClock:
+    """Monotonic seconds, and how to let some pass."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True)
+class Host:
+    """The appliance."""
+
+    paths: Paths = Paths()
+    clock: MachineClock = MachineClock()

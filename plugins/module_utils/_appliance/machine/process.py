@@ -1,0 +1,159 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running programs that do not outlive us, and work that does."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import traceback
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import scope
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
+    Outcome,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Callable
+
+_PR_SET_PDEATHSIG = 1
+_CHUNK = 4096
+_LIBC = ctypes.CDLL(None, use_errno=True)
+# Loaded here: between fork and exec nothing may be imported.
+
+
+class Process:
+    """A program in a session of its own, which the kernel kills when our process ends.
+
+    Start it while this process has one thread: the child runs Python before it becomes the
+    program. The thread that starts it must live as long as it does.
+    """
+
+    def __init__(self, argv: Sequence[str], tell: Callable[[str], None] | None = None) -> None:
+        """Start ``argv``; its errors are read in English.
+
+        Args:
+            argv: The program and its arguments.
+            tell: Is told what the program prints, as it comes. Nobody is by default.
+
+        Raises:
+            OSError: The program cannot be started.
+        """
+        parent = os.getpid()
+        self._tell = tell
+        # run_command can neither be ended half way nor takes its children along.
+        self._popen = subprocess.Popen(  # pylint: disable=ansible-bad-function
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if tell else subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "LC_ALL": "C"},
+            start_new_session=True,
+            preexec_fn=lambda: _die_with(parent),  # noqa: PLW1509
+        )
+
+    def kill(self) -> None:
+        """End it now; harmless if it has ended."""
+        self._popen.kill()
+
+    def wait(self) -> Outcome:
+        """Wait for its end; kills it if the wait is interrupted."""
+        try:
+            err = self._listen()
+            self._popen.wait()
+        finally:
+            if self._popen.poll() is None:
+                self._popen.kill()
+                self._popen.wait()
+        return Outcome(self._popen.returncode, err.decode("utf-8", "replace"))
+
+    def _listen(self) -> bytes:
+        """Read both outputs to their ends; returns the errors."""
+        errors: list[bytes] = []
+        with selectors.DefaultSelector() as selector:
+            for stream in filter(None, (self._popen.stdout, self._popen.stderr)):
+                selector.register(stream, selectors.EVENT_READ)
+            while selector.get_map():
+                for ready, _events in selector.select():
+                    data = os.read(ready.fd, _CHUNK)
+                    if not data:
+                        selector.unregister(ready.fileobj)
+                    elif ready.fileobj is self._popen.stderr:
+                        errors.append(data)
+                    elif self._tell:
+                        self._tell(data.decode("ascii", "replace"))
+        for stream in filter(None, (self._popen.stdout, self._popen.stderr)):
+            stream.close()
+        return b"".join(errors)
+
+
+def run(argv: Sequence[str], tell: Callable[[str], None] | None = None) -> Outcome:
+    """Start a program and wait for its end; see :class:`Process`."""
+    return Process(argv, tell).wait()
+
+
+def detach(
+    work: Callable[[], None],
+    log: str,
+    keep: int,
+    leave: Callable[[], None] = scope.leave_login,
+) -> None:
+    """Do some work in a process of its own that outlives us, our session, our terminal and our login.
+
+    Whatever the work needs must be imported by now: Ansible removes a module's archive when the
+    module ends. The process holds nothing open that is ours but ``keep``.
+
+    Args:
+        work: What to do. Its process ends when this returns.
+        log: File for what the process prints; replaced.
+        keep: A descriptor that stays open as long as the process lives.
+        leave: Takes the process out of the login that started it.
+
+    Raises:
+        OSError: No process could be made.
+    """
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    try:
+        os.setsid()
+        if os.fork() == 0:
+            _let_go(log, keep)
+            leave()
+            work()
+    finally:
+        if sys.exc_info()[0]:
+            traceback.print_exc()
+            sys.stderr.flush()
+        os._exit(0)
+
+
+def _let_go(log: str, keep: int) -> None:
+    """In the new process: give back everything that belongs to who started it."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.chdir("/")
+    os.umask(0o077)
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):
+        os.dup2(source, target)
+    for fd in [int(name) for name in os.listdir("/proc/self/fd")]:
+        if fd > 2 and fd != keep:  # noqa: PLR2004  (standard input, output and errors)
+            with suppress(OSError):
+                os.close(fd)
+    sys.stdout = sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+def _die_with(parent: int) -> None:
+    """In the child: die with the parent, also if it has died before this line."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)

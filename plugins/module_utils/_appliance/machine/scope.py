@@ -1,0 +1,117 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A place of its own among systemd's units, for a process that outlives the login that started it.
+
+With ``KillUserProcesses=yes`` logind kills whatever is left in the scope of a session when the session
+ends. A new session or process group does not help; only another control group does.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+_SECONDS = 10.0
+"""How long systemd may take to answer; a copy does not wait longer for it."""
+
+_LOOKS = 50
+_PAUSE = 0.1
+
+_MANAGER = (
+    "org.freedesktop.systemd1",
+    "/org/freedesktop/systemd1",
+    "org.freedesktop.systemd1.Manager",
+)
+
+
+@dataclass(frozen=True)
+class UnitScope:
+    """Where to look. Tests point it elsewhere.
+
+    :param running: There if systemd is the init system (``sd_booted``).
+    :param path: Where programs are; the process's own PATH by default.
+    :param cgroup: Tells the control group of this process.
+    """
+
+    running: str = "/run/systemd/system"
+    path: str | None = None
+    cgroup: str = "/proc/self/cgroup"
+
+
+def name_of(pid: int) -> str:
+    """The scope of a process."""
+    return f"ovirt_community.backup-{pid}.scope"
+
+
+def argv(busctl: str, pid: int) -> tuple[str, ...]:
+    """The call that has systemd put a process that runs into a new scope.
+
+    It is what ``systemd-run --scope`` does; but that becomes another program, and this process is none.
+    """
+    return (
+        *(busctl, "--system", "--quiet", "call", *_MANAGER, "StartTransientUnit"),
+        *("ssa(sv)a(sa(sv))", name_of(pid), "fail"),
+        *("3", "PIDs", "au", "1", str(pid)),
+        *("Description", "s", "Copy of ovirt_community.backup"),
+        *("CollectMode", "s", "inactive-or-failed"),
+        "0",
+    )
+
+
+def leave_login(place: UnitScope | None = None) -> None:
+    """Move this process out of the login's control group, if systemd runs.
+
+    It must have no children yet: they would stay. A failure is only printed: the copy goes on, as one
+    that the end of the login may stop.
+
+    Args:
+        place: Where to look.
+    """
+    found = place or UnitScope()
+    busctl = shutil.which("busctl", path=found.path)
+    if busctl is None or not os.path.isdir(found.running):
+        return
+    reason = _ask(busctl) or _wait_for_the_move(found)
+    if reason:
+        sys.stderr.write(f"The copy stays in the login's control group: {reason}\n")
+        sys.stderr.flush()
+
+
+def _ask(busctl: str) -> str:
+    """Ask systemd; why it did not do it, empty if it did or will."""
+    try:
+        # AnsibleModule, and so its run_command, has ended when this runs.
+        done = subprocess.run(  # pylint: disable=ansible-bad-function
+            argv(busctl, os.getpid()),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=_SECONDS,
+            check=False,
+            text=True,
+            errors="replace",
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        return str(exc)
+    if done.returncode:
+        return done.stderr.strip() or f"busctl ended with {done.returncode}."
+    return ""
+
+
+def _wait_for_the_move(place: UnitScope) -> str:
+    """Wait: systemd answers before it moves. Why it does not seem to have moved us, empty if it has."""
+    wanted = f"/{name_of(os.getpid())}"
+    for _attempt in range(_LOOKS):
+        try:
+            with open(place.cgroup, encoding="utf-8") as file:
+                if any(line.rstrip().endswith(wanted) for line in file):
+                    return ""
+        except OSError as exc:
+            return f"{place.cgroup}: {exc.strerror}."
+        time.sleep(_PAUSE)
+    return f"systemd did not make {wanted[1:]} in time."

@@ -1,0 +1,34 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The appliance as a system that is set up: its configuration, its programs, the time of day."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
+    Host,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation.isolation import (
+    DISK_NAME,
+)
+
+
+@dataclass(frozen=True)
+class System(Host):
+    """The appliance. Tests point its directories elsewhere.
+
+    :param disk_names: A pattern: how the kernel's names of disks begin, as others plug them.
+    :param tools: Where programs are; not the task's PATH, which others may have set.
+    :param now: The time of day, in seconds since 1970.
+    """
+
+    etc: str = "/etc"
+    sys: str = "/sys"
+    run: str = "/run"
+    disk_names: str = DISK_NAME
+    tools: str = "/usr/sbin:/usr/bin:/sbin:/bin"
+    now: Callable[[], float] = time.time

@@ -1,0 +1,260 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operations behind ``backup_set``: make a set's directory, and finish a set."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Callable
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import files
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
+    exposure as ways,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
+    restore_source,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs import (
+    unfinished,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    BackupError,
+    ImageError,
+    InvalidRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.configuration import ovf
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    backup_set,
+    exposure,
+    manifest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.naming import (
+    MANIFEST,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore import (
+    image_restore,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import takeover
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MODE = 0o600
+
+
+@dataclass(frozen=True)
+class MakeSetDirectory:
+    """A directory that is not there yet."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class WriteFile:
+    """A file that is not there, or not with this content."""
+
+    path: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class RemoveFile:
+    """A file that is not needed any more."""
+
+    path: str
+
+
+class PrepareSet:
+    """Make the directory of a new set, and name its files.
+
+    What a restore would refuse of the configuration is refused here, before hours of copying.
+    """
+
+    def __init__(
+        self, request: backup_set.PrepareRequest, now: Callable[[], float] = time.time
+    ) -> None:
+        """Keep the request.
+
+        Args:
+            request: What to prepare.
+            now: Tells the appliance's time of day, in seconds since 1970.
+        """
+        self._request = request
+        self._time = now
+
+    def plan(self) -> Plan:
+        """Name everything; see which directories are missing.
+
+        :raises InvalidRequest: The repository is not there.
+        :raises Refused: Others than root could swap its directories.
+        :raises OvfInvalid: A restore would refuse the configuration.
+        """
+        names = backup_set.names(self._request)
+        if not os.path.isdir(self._request.repository):
+            raise InvalidRequest(
+                f"The repository {self._request.repository} is no directory.",
+                hint="Mount the container disk, and make the directory.",
+            )
+        if self._request.ovf is not None:
+            image_restore.check_belongs(
+                self._request.vm[1],
+                [disk.id for disk in self._request.disks],
+                ovf.read(self._request.ovf),
+            )
+        exposure.check(
+            self._request.repository, ways.of_set(self._request.repository, names.vm_directory)
+        )
+        directories = (names.vm_directory, names.path)
+        missing = [path for path in directories if not files.is_directory(path)]
+        for path in missing:
+            if os.path.lexists(path):
+                raise ImageError(f"{path} exists and is no directory.")
+        return Plan(
+            steps=(*(MakeSetDirectory(path) for path in missing), *self._record(names.path)),
+            result={"path": names.path, "images": backup_set.image_requests(self._request)},
+            before={"directories": [path for path in directories if path not in missing]},
+            after={"directories": list(directories)},
+        )
+
+    def execute(self, plan: Plan) -> Mapping[str, Any]:
+        """Make the missing directories, and write the record."""
+        for step in plan.steps:
+            if isinstance(step, MakeSetDirectory):
+                files.make_directory(step.path)
+            else:
+                files.write_whole(step.path, step.data, _MODE)
+        return {}
+
+    def _record(self, path: str) -> tuple[WriteFile, ...]:
+        """The record of what is needed to finish the set; a finished set needs none."""
+        data, target = self._request.record, unfinished.record_of(path)
+        if data is None or os.path.lexists(f"{path}/{MANIFEST}"):
+            return ()
+        found = _content(target, takeover.SIZE_LIMIT)
+        if found is not None and takeover.is_same(found, data):
+            return ()
+        moment = datetime.fromtimestamp(self._time(), timezone.utc)
+        return (WriteFile(target, takeover.stamped(data, moment)),)
+
+
+class FinishSet:
+    """Write what describes a set; the manifest last, and only when a restore would take the set."""
+
+    def __init__(self, request: backup_set.FinishRequest) -> None:
+        """Keep the request."""
+        self._request = request
+
+    def plan(self) -> Plan:
+        """Check the images; see what is to be written.
+
+        :raises ImageMismatch: An image is missing or of another size.
+        :raises Refused: A different manifest is there.
+        :raises OvfInvalid: A restore would refuse the configuration.
+        """
+        path = backup_set.plain_path("path", self._request.path)
+        if not files.is_directory(path):
+            raise InvalidRequest(f"{path} is no directory.", hint="Prepare the set first.")
+        request = self._request
+        if request.ovf is None:
+            request = replace(request, ovf=unfinished.read(path)[1])
+        target = f"{path}/{MANIFEST}"
+        known = read_manifest(path) if os.path.lexists(target) else None
+        wanted, contents = backup_set.build(request, known, _clocks(path))
+        image_restore.check_agreement(wanted, ovf.read(request.ovf or ""))
+        found = {disk.file: _look(f"{path}/{disk.file}") for disk in wanted.disks}
+        backup_set.check_images(wanted, found)
+        if known:
+            backup_set.check_same(target, known, wanted)
+        steps = _missing(path, contents)
+        if not steps:
+            restore_source.prove(path, contents[MANIFEST])
+        record = unfinished.record_of(path)
+        done = (RemoveFile(record),) if os.path.lexists(record) else ()
+        changed = {os.path.basename(step.path) for step in steps}
+        return Plan(
+            steps=(*steps, *done),
+            result={
+                **{"path": path, "manifest": manifest.as_stored(wanted), "files": sorted(contents)},
+                **backup_set.time_facts(wanted),
+            },
+            before={"files": sorted(set(contents) - changed)},
+            after={"files": sorted(contents)},
+            warnings=backup_set.time_warnings(path, wanted),
+        )
+
+    def execute(self, plan: Plan) -> Mapping[str, Any]:
+        """Write the files in the plan's order, each whole and durable before the next.
+
+        :raises BackupError: A restore would refuse what is on the disk; there is no manifest then.
+        """
+        for step in plan.steps:
+            if isinstance(step, RemoveFile):
+                os.unlink(step.path)
+                continue
+            if os.path.basename(step.path) == MANIFEST:
+                restore_source.prove(os.path.dirname(step.path), step.data)
+            files.write_whole(step.path, step.data, _MODE)
+        return {}
+
+
+def _missing(path: str, contents: Mapping[str, bytes]) -> tuple[WriteFile, ...]:
+    """What is not there, or not with this content."""
+    return tuple(
+        WriteFile(f"{path}/{name}", data)
+        for name, data in contents.items()
+        if _content(f"{path}/{name}", len(data)) != data
+    )
+
+
+def _clocks(path: str) -> dict[str, str] | None:
+    """What was noted of the clocks when the set was prepared; None if nothing was."""
+    try:
+        return unfinished.read(path)[0].clocks
+    except BackupError:
+        return None
+
+
+def read_manifest(path: str) -> manifest.Manifest:
+    """The manifest of the set in a directory.
+
+    :raises ManifestInvalid: It is no manifest, or of a later version.
+    :raises ImageError: It cannot be read.
+    """
+    target = f"{path}/{MANIFEST}"
+    try:
+        fd = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            data = file.read(manifest.SIZE_LIMIT + 1)
+    except OSError as exc:
+        raise ImageError(f"{target} could not be read: {exc.strerror}.") from exc
+    return manifest.loads(data)
+
+
+def _look(path: str) -> backup_set.FoundFile | None:
+    """Size and head of a regular file; a link or a pipe is as good as nothing."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        return backup_set.FoundFile(status.st_size, os.pread(fd, backup_set.HEAD_LENGTH, 0))
+    finally:
+        os.close(fd)
+
+
+def _content(path: str, length: int) -> bytes | None:
+    """A small file's content, no more of it than tells whether it is the one wanted."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(length + 1)
+    except OSError:
+        return None

@@ -1,0 +1,107 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operation behind ``backup_set_protection``: a mark beside a set that keeps it from removal."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import files
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
+    repository,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    ImageError,
+    InvalidRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    backup_set,
+    catalogue,
+    naming,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MODE = 0o600
+_LIMIT = 65536
+
+
+class ProtectSet:
+    """Make or remove the mark."""
+
+    def __init__(self, path: str, reason: str, *, protected: bool) -> None:
+        """Keep the request.
+
+        Args:
+            path: The set's directory.
+            reason: What is written into the mark, for people.
+            protected: Whether the mark shall be there.
+        """
+        self._path = path
+        self._data = f"{reason}\n".encode("utf-8", "surrogateescape")
+        self._protected = protected
+
+    def plan(self) -> Plan:
+        """See whether the mark is there.
+
+        :raises InvalidRequest: The path is that of no set.
+        """
+        path = _set_path(self._path)
+        mark = f"{path}{catalogue.PROTECTED_SUFFIX}"
+        found = os.path.lexists(mark)
+        changed = not (found and _content(mark) == self._data) if self._protected else found
+        return Plan(
+            steps=(mark,) if changed else (),
+            result={"path": path, "protected": self._protected},
+            before={"protected": found, "path": path},
+            after={"protected": self._protected, "path": path},
+        )
+
+    def execute(self, plan: Plan) -> Mapping[str, Any]:
+        """Make it, or remove it.
+
+        :raises ImageError: Something is in the way.
+        """
+        for mark in plan.steps:
+            if self._protected:
+                files.write_whole(mark, self._data, _MODE)
+            else:
+                _remove(mark)
+        return {}
+
+
+def _set_path(text: str) -> str:
+    path = backup_set.plain_path("path", text)
+    above, name = os.path.split(path)
+    is_set = naming.split_set_directory(name) and naming.split_vm_directory(os.path.basename(above))
+    if not is_set or not files.is_directory(path) or not files.is_directory(above):
+        raise InvalidRequest(
+            f"{path} is no set of a repository.",
+            hint="Paths of sets are listed by backup_set_info.",
+        )
+    return path
+
+
+def _content(mark: str) -> bytes | None:
+    """What is written in the mark; None if it is no file that can be read."""
+    directory = os.open(os.path.dirname(mark), repository.DIRECTORY)
+    try:
+        return repository.read_file(directory, os.path.basename(mark), _LIMIT)
+    except (ValueError, repository.UnreadError):
+        return None
+    finally:
+        os.close(directory)
+
+
+def _remove(mark: str) -> None:
+    try:
+        os.unlink(mark)
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        raise ImageError(f"{mark} could not be removed: {exc.strerror}.") from exc
+    files.sync_directory(os.path.dirname(mark))

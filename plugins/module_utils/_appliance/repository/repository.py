@@ -1,0 +1,441 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looking into a repository, whatever somebody may have put there.
+
+Every step goes from an open directory to a name in it and follows no link, so that what is looked at
+is what lies in the repository. Only regular files of a bounded size are read. What cannot be looked at
+(a dead mount, a bad block) is a finding of its own, and hides nothing else.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
+    MachineClock,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.pauses import (
+    looks,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs import (
+    unfinished,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    InvalidRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    backup_set,
+    catalogue,
+    manifest,
+    naming,
+    sources,
+    verification_record,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+NAMES_LIMIT = 8192
+"""Most names in a set's directory; more are no set of ours."""
+
+_LOOK_SECONDS = 1.0
+
+_OURS = (catalogue.PAGE, sources.DIRECTORY, "lost+found")
+
+_DECIDED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR})
+"""Errors of an open that tell what is there: nothing, or something else than was asked for. All others only tell
+that nobody could look."""
+
+
+class UnreadError(Exception):
+    """Something is there, and could not be looked at; the text says why."""
+
+
+def could_not_look(exc: OSError) -> bool:
+    """Whether an error says nothing of what it was asked for."""
+    return exc.errno not in _DECIDED
+
+
+class BackupSetInfo:
+    """List the sets of a repository."""
+
+    def __init__(self, repository: str, wanted: catalogue.Filter, *, manifests: bool) -> None:
+        """Keep the request.
+
+        Args:
+            repository: Its path.
+            wanted: Which sets.
+            manifests: Whether the result has their manifests.
+        """
+        self._repository = repository
+        self._wanted = wanted
+        self._manifests = manifests
+
+    def plan(self) -> Plan:
+        """Look; there is nothing to do.
+
+        :raises InvalidRequest: There is no such repository.
+        """
+        now = time.time()
+        found = read(self._repository, now)
+        chosen = catalogue.choose_all(found.entries, self._wanted)
+        listed = [{**catalogue.facts(entry), "unfinished": _left(entry, now)} for entry in chosen]
+        if self._manifests:
+            for entry, facts in zip(chosen, listed):
+                facts["manifest"] = manifest.facts(entry.manifest) if entry.manifest else None
+        return Plan(
+            result={
+                "sets": listed,
+                "totals": catalogue.totals(chosen),
+                "unrecognised": catalogue.strangers(found),
+            },
+            warnings=unread(found),
+        )
+
+    def execute(self, _plan: Plan) -> Mapping[str, Any]:
+        """Nothing: a plan of this operation has no steps."""
+        return {}
+
+
+def _left(entry: catalogue.Entry, now: float) -> dict[str, Any] | None:
+    if entry.state != catalogue.UNFINISHED:
+        return None
+    return unfinished.facts(entry.path, entry.seen.modified, now)
+
+
+def unread(found: catalogue.Catalogue) -> tuple[str, ...]:
+    """A warning for every directory of sets that could not be looked at."""
+    return tuple(naming.show_text(f"{one.path} {one.reason}.") for one in found.unread())
+
+
+def read(path: str, now: float | None = None) -> catalogue.Catalogue:
+    """The catalogue of a repository.
+
+    Args:
+        path: The repository.
+        now: The appliance's time, in seconds since 1970; None: as it is.
+
+    Raises:
+        InvalidRequest: It is no directory, or may not be read.
+    """
+    repository = backup_set.plain_path("repository", path)
+    seen: list[catalogue.FoundDirectory] = []
+    trash: list[catalogue.FoundDirectory] = []
+    strangers: list[catalogue.Stranger] = []
+    with opened(repository) as top:
+        for name, status in _names(top):
+            if name in _OURS:
+                continue
+            where = f"{repository}/{name}"
+            if isinstance(status, OSError):
+                strangers.append(_unread(where, status))
+            elif not stat.S_ISDIR(status.st_mode):
+                strangers.append(catalogue.Stranger(where, "is no directory"))
+            elif naming.split_vm_directory(name) is None:
+                strangers.append(catalogue.Stranger(where, "has not the name of a VM's directory"))
+            else:
+                strangers += _vm(top, name, where, (seen, trash))
+    moment = datetime.fromtimestamp(time.time() if now is None else now, timezone.utc)
+    return catalogue.build(repository, seen, strangers, trash, moment)
+
+
+def _unread(where: str, exc: OSError) -> catalogue.Stranger:
+    return catalogue.Stranger(where, f"cannot be read: {exc.strerror}", unread=True)
+
+
+@contextmanager
+def opened(repository: str) -> Iterator[int]:
+    """The repository, open. A link to it is followed: its path is the administrator's.
+
+    :raises InvalidRequest: It is no directory, or may not be read.
+    """
+    try:
+        fd = os.open(repository, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as exc:
+        raise InvalidRequest(
+            f"The repository {repository} cannot be read: {exc.strerror}.",
+            hint="Mount the container disk, and run this task as root (become: true).",
+        ) from exc
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def lock(fd: int, how: int) -> bool:
+    """Lock a set's directory without waiting; false if somebody has it.
+
+    Who reads a set has it shared, who removes it exclusively. A file system without locks on
+    directories, such as NFS, is taken for unlocked.
+    """
+    try:
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+@contextmanager
+def held(entry: catalogue.Entry) -> Iterator[int | None]:
+    """A set's directory, open, for whoever reads the set: nobody prunes it meanwhile.
+
+    None if it is another one than was listed, or is being removed.
+
+    :raises UnreadError: It is there, and cannot be opened.
+    """
+    with held_at(entry.path) as fd:
+        if fd is None:
+            yield None
+            return
+        status = os.fstat(fd)
+        known = entry.seen.identity
+        # A set whose directory could not be opened before has no identity yet.
+        same = known in ((0, 0), (status.st_dev, status.st_ino))
+        yield fd if same else None
+
+
+@contextmanager
+def held_at(path: str) -> Iterator[int | None]:
+    """The same for a path, whichever set has it now.
+
+    A prune looks at each set for a moment; only one that holds it longer removes it.
+    """
+    try:
+        fd = os.open(path, DIRECTORY)
+    except OSError as exc:
+        if could_not_look(exc):
+            raise UnreadError(str(exc.strerror)) from exc
+        yield None
+        return
+    try:
+        mine = any(lock(fd, fcntl.LOCK_SH) for _waited in looks(MachineClock(), _LOOK_SECONDS))
+        yield fd if mine else None
+    finally:
+        os.close(fd)
+
+
+def read_file(directory: int, name: str, limit: int) -> bytes | None:
+    """A small file; None if it is not there.
+
+    Args:
+        directory: The directory, open.
+        name: The file's name in it.
+        limit: Most bytes.
+
+    Raises:
+        ValueError: It is no such file; the text says why.
+        UnreadError: It is there, and cannot be read.
+    """
+    try:
+        fd = os.open(name, FILE, dir_fd=directory)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        if could_not_look(exc):
+            raise UnreadError(f"{name}: {exc.strerror}") from exc
+        link = exc.errno == errno.ELOOP
+        raise ValueError(f"{name} is a link" if link else f"{name}: {exc.strerror}") from exc
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(f"{name} is no regular file")
+        if status.st_size > limit:
+            raise ValueError(f"{name} is longer than {limit} bytes")
+        return _all(fd, status.st_size)
+    except OSError as exc:
+        raise UnreadError(f"{name}: {exc.strerror}") from exc
+    finally:
+        os.close(fd)
+
+
+def _all(fd: int, size: int) -> bytes:
+    """A regular file's bytes, no more than it had when it was looked at."""
+    parts = []
+    while size > 0:
+        parts.append(os.read(fd, size))
+        if not parts[-1]:
+            break
+        size -= len(parts[-1])
+    return b"".join(parts)
+
+
+def _names(directory: int) -> list[tuple[str, os.stat_result | OSError]]:
+    """Every name in an open directory, with what it is itself, or why that is not known; in order.
+
+    :raises OSError: The directory cannot be listed.
+    """
+    with os.scandir(directory) as entries:
+        return sorted(
+            ((entry.name, status) for entry in entries for status in _status(entry)),
+            key=lambda one: one[0],
+        )
+
+
+def _status(entry: os.DirEntry[str]) -> list[os.stat_result | OSError]:
+    """What a name is; nothing if it went away meanwhile."""
+    try:
+        return [entry.stat(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+    except OSError as exc:
+        return [exc]
+
+
+def _vm(
+    top: int,
+    name: str,
+    where: str,
+    into: tuple[list[catalogue.FoundDirectory], list[catalogue.FoundDirectory]],
+) -> list[catalogue.Stranger]:
+    """Read one VM's directory; returns what is not recognised in it."""
+    try:
+        directory = os.open(name, DIRECTORY, dir_fd=top)
+    except FileNotFoundError:
+        return []
+    except OSError as exc:
+        return [_unread(where, exc)]
+    try:
+        names = _names(directory)
+        known = {one for one, _status in names}
+        found = [
+            _entry((directory, name, where), one, known, into)
+            for one in names
+            if not _is_beside(one[0], known)
+        ]
+        return [stranger for stranger in found if stranger]
+    except OSError as exc:
+        return [_unread(where, exc)]
+    finally:
+        os.close(directory)
+
+
+def _entry(
+    vm: tuple[int, str, str],
+    found: tuple[str, os.stat_result | OSError],
+    known: set[str],
+    into: tuple[list[catalogue.FoundDirectory], list[catalogue.FoundDirectory]],
+) -> catalogue.Stranger | None:
+    """Put what one name in a VM's directory is where it belongs; what is not recognised is returned."""
+    (directory, vm_directory, where), (entry, status) = vm, found
+    plain = entry[len(catalogue.TRASH_PREFIX) :]
+    is_set = naming.split_set_directory(entry) is not None
+    if isinstance(status, OSError):
+        if not is_set:
+            return _unread(f"{where}/{entry}", status)
+        into[0].append(_unseen(catalogue.FoundDirectory(vm_directory, entry), status))
+    elif not stat.S_ISDIR(status.st_mode):
+        return catalogue.Stranger(f"{where}/{entry}", "is no directory")
+    elif is_set:
+        into[0].extend(see(directory, vm_directory, entry, known))
+    elif entry.startswith(catalogue.TRASH_PREFIX) and naming.split_set_directory(plain):
+        into[1].append(
+            catalogue.FoundDirectory(vm_directory, plain, (status.st_dev, status.st_ino))
+        )
+    else:
+        return catalogue.Stranger(f"{where}/{entry}", "has not a set's name")
+    return None
+
+
+def _unseen(found: catalogue.FoundDirectory, exc: OSError) -> catalogue.FoundDirectory:
+    return replace(found, unseen=f"The directory cannot be read: {exc.strerror}.")
+
+
+def _is_beside(name: str, known: set[str]) -> bool:
+    """Whether a name belongs to a set that is there: its record, or its protection."""
+    return any(
+        name.endswith(suffix) and name[: -len(suffix)] in known
+        for suffix in (verification_record.SUFFIX, catalogue.PROTECTED_SUFFIX)
+    )
+
+
+def see(
+    directory: int, vm_directory: str, name: str, known: set[str]
+) -> list[catalogue.FoundDirectory]:
+    """What is there of one set; nothing if it went away meanwhile.
+
+    Args:
+        directory: The VM's directory, open.
+        vm_directory: Its name.
+        name: The set's directory.
+        known: All names in the VM's directory.
+    """
+    found = catalogue.FoundDirectory(
+        vm_directory=vm_directory,
+        name=name,
+        protected=f"{name}{catalogue.PROTECTED_SUFFIX}" in known,
+    )
+    try:
+        fd = os.open(name, DIRECTORY, dir_fd=directory)
+        try:
+            return [_look(fd, replace(found, record=_record(directory, name, known)))]
+        finally:
+            os.close(fd)
+    except FileNotFoundError:
+        return []
+    except UnreadError as exc:
+        return [replace(found, unseen=f"{exc}.")]
+    except OSError as exc:
+        return [_unseen(found, exc)]
+
+
+def _look(fd: int, found: catalogue.FoundDirectory) -> catalogue.FoundDirectory:
+    """What is in a set's directory.
+
+    :raises UnreadError: Something in it cannot be looked at.
+    :raises OSError: It cannot be listed.
+    """
+    own = os.fstat(fd)
+    names = {}
+    for name, status in _names(fd):
+        if isinstance(status, OSError):
+            raise UnreadError(f"{naming.show_text(name)}: {status.strerror}")
+        names[name] = status
+    fault, data, checksum = "", None, None
+    try:
+        data = read_file(fd, naming.MANIFEST, manifest.SIZE_LIMIT)
+        checksum = read_file(fd, naming.CHECKSUM, manifest.CHECKSUM_LIMIT)
+    except ValueError as exc:
+        fault = f"{exc}."
+    if len(names) > NAMES_LIMIT:
+        fault, names = f"It has more than {NAMES_LIMIT} files.", {}
+    return replace(
+        found,
+        identity=(own.st_dev, own.st_ino),
+        files={one: _size(status) for one, status in names.items()},
+        manifest=data,
+        checksum=checksum,
+        fault=fault,
+        modified=max([own.st_mtime, *(status.st_mtime for status in names.values())]),
+    )
+
+
+def _size(status: os.stat_result) -> int | None:
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _record(directory: int, name: str, known: set[str]) -> bytes | None:
+    """The record of a set's verification.
+
+    :raises UnreadError: It is there, and cannot be read: the set may be known to be corrupt.
+    """
+    record = f"{name}{verification_record.SUFFIX}"
+    if record not in known:
+        return None
+    try:
+        return read_file(directory, record, verification_record.SIZE_LIMIT)
+    except ValueError:
+        return None

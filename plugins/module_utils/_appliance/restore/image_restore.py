@@ -1,0 +1,335 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operation behind ``disk_image_restore``: a set's images onto new, blank disks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import (
+    device,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images import qemu
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import files
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
+    Host,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.process import (
+    run,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
+    restore_source,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    BackupError,
+    ImageMismatch,
+    InvalidRequest,
+    NotFound,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import images
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    manifest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore import (
+    image_restore,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Callable
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.meter import (
+        Meter,
+    )
+
+Result = dict[str, Any]
+
+RECORDS = "/run/ovirt_community.backup.restore"
+"""Where it is noted which devices were proven blank. Root alone can write there, and a restart
+empties it: then nobody knows any more what a device holds that is not blank."""
+
+PASSES = 5
+"""Times that a disk passes by: looked at, its image read, looked at again before the first byte, written, proven."""
+
+_CHUNK = 1024 * 1024
+_ZEROS = bytes(_CHUNK)
+
+
+@dataclass(frozen=True)
+class WriteStep:
+    """One image that is to be written."""
+
+    disk: manifest.ManifestDisk
+    target: image_restore.WriteTarget
+    device: str
+    mode: str
+
+
+class ImageRestore:
+    """Images of one set to new disks.
+
+    While it writes, the set is held: it is not pruned under it.
+    """
+
+    def __init__(
+        self,
+        request: image_restore.WriteRequest,
+        host: Host | None = None,
+        records: str = RECORDS,
+        meter: Meter | None = None,
+    ) -> None:
+        """Keep the request.
+
+        Args:
+            request: What to write where.
+            host: The appliance; this machine by default.
+            records: Directory for notes of what was proven blank.
+            meter: Is told of every byte; nobody is by default.
+        """
+        self._request = request
+        self._meter = meter
+        self._host = host or Host()
+        self._records = records
+        self._finder = device.Finder(self._host)
+
+    def plan(self) -> Plan:
+        """Check the set, find every device, and see which of them may be written. Writes nothing.
+
+        :raises Refused: A device holds something that this restore did not put there.
+        """
+        request = self._request
+        image_restore.check_write(request)
+        qemu.locate()
+        entry = restore_source.entry_at(request.path)
+        found = image_restore.good_manifest(entry, [target.disk_id for target in request.targets])
+        image_restore.check_whole(found)
+        by_id = {disk.id: disk for disk in found.disks}
+        pairs = [(self._disk(by_id, target), target) for target in request.targets]
+        restore_source.check_images(entry.path, [disk for disk, _target in pairs], verify=False)
+        sizes: dict[str, int | None] = {target.serial: disk.virtual_size for disk, target in pairs}
+        _devices, warnings = self._finder.find(sizes, request.timeout)
+        steps = [self._inspect(disk, target) for disk, target in pairs]
+        results = [
+            {
+                **image_restore.blank_result(step.disk, step.target, step.device),
+                "changed": step.mode != image_restore.DONE,
+            }
+            for step in steps
+        ]
+        return Plan(
+            steps=tuple(step for step in steps if step.mode != image_restore.DONE),
+            result={"images": results, "path": entry.path},
+            before={"images": [one["serial"] for one in results if not one["changed"]]},
+            after={"images": [one["serial"] for one in results]},
+            warnings=warnings,
+        )
+
+    def execute(self, plan: Plan) -> Mapping[str, Any]:
+        """Write; stops at the first failure and says what was done.
+
+        All images are read before the first byte is written, so that a damaged one costs no writing.
+
+        :raises BackupError: With the results of finished images in ``details["done"]``.
+        """
+        qemu_img = qemu.locate()
+        path = str(plan.result["path"])
+        results: dict[str, Result] = {one["serial"]: one for one in plan.result["images"]}
+        done = [result for result in results.values() if not result["changed"]]
+        with restore_source.held(path):
+            for step in plan.steps:
+                with _named(step, done):
+                    self._prove_image(path, step)
+            for step in plan.steps:
+                with _named(step, done):
+                    result = self._write(qemu_img, path, step)
+                results[step.target.serial] = result
+                done.append(result)
+        return {"images": list(results.values())}
+
+    def _prove_image(self, path: str, step: WriteStep) -> None:
+        with restore_source.opened_image(path, step.disk) as fd:
+            restore_source.check_hash(path, step.disk, fd)
+        self._passed(step.disk, 1)
+
+    def _disk(
+        self, by_id: Mapping[str, manifest.ManifestDisk], target: image_restore.WriteTarget
+    ) -> manifest.ManifestDisk:
+        disk = by_id.get(target.disk_id)
+        if disk is None:
+            raise NotFound(
+                f"The set {self._request.path} has no disk {target.disk_id}.",
+                details={"disks": list(by_id)},
+            )
+        return disk
+
+    def _claim_request(
+        self, disk: manifest.ManifestDisk, target: image_restore.WriteTarget
+    ) -> images.ImageRequest:
+        return images.ImageRequest(target.serial, disk.virtual_size, f"/{disk.file}")
+
+    def _record(
+        self, disk: manifest.ManifestDisk, target: image_restore.WriteTarget
+    ) -> image_restore.WriteRecord:
+        return image_restore.WriteRecord(
+            self._request.restore_id, target.serial, disk.virtual_size, disk.content_sha256
+        )
+
+    def _inspect(self, disk: manifest.ManifestDisk, target: image_restore.WriteTarget) -> WriteStep:
+        """Read the device, and decide what may be done with it."""
+        wanted = self._record(disk, target)
+        with device.claimed(self._host, self._claim_request(disk, target), self._finder) as claim:
+            content = self._read(claim)
+            may = self._may_overwrite(wanted, target)
+            mode = image_restore.decide(wanted, content, may, claim.device.path)
+            if mode == image_restore.DONE:
+                self._passed(disk, PASSES - 1)
+            return WriteStep(disk, target, claim.device.path, mode)
+
+    def _write(self, qemu_img: str, path: str, step: WriteStep) -> Result:
+        """Write one image, and prove the device equal to what was backed up.
+
+        The device is claimed anew, and its state is not taken from the plan: hours may lie between.
+        """
+        disk, target = step.disk, step.target
+        wanted = self._record(disk, target)
+        start = self._host.clock.monotonic()
+        request = self._claim_request(disk, target)
+        with device.claimed(self._host, request, self._finder) as claim:
+            path_now = claim.device.path
+            with restore_source.opened_image(path, disk):
+                if self._may_overwrite(wanted, target):
+                    mode = image_restore.REWRITE
+                    self._passed(disk, 1)
+                else:
+                    content = self._read(claim)
+                    mode = image_restore.decide(wanted, content, False, path_now)
+                if mode != image_restore.DONE:
+                    self._note(wanted)
+                    blank = mode == image_restore.WRITE
+                    _convert(qemu_img, step, (f"{path}/{disk.file}", path_now), blank=blank)
+                self._passed(disk, 1)
+            _settle(claim, step)
+            if self._read(claim).sha256 != disk.content_sha256:
+                raise _mismatch(path_now, disk)
+            self._forget(wanted)
+        seconds = round(self._host.clock.monotonic() - start, 3)
+        return {**image_restore.blank_result(disk, target, path_now), "seconds": seconds}
+
+    def _may_overwrite(
+        self, wanted: image_restore.WriteRecord, target: image_restore.WriteTarget
+    ) -> bool:
+        """Whether it does not matter what the device holds."""
+        return not target.blank or self._noted(wanted)
+
+    def _read(self, claim: device.DeviceClaim) -> image_restore.DeviceContent:
+        content = _read(claim, self._meter.at if self._meter else None)
+        if self._meter:
+            self._meter.passed(claim.size)
+        return content
+
+    def _passed(self, disk: manifest.ManifestDisk, passes: int) -> None:
+        if self._meter:
+            self._meter.passed(disk.virtual_size * passes)
+
+    def _path(self, record: image_restore.WriteRecord) -> str:
+        return f"{self._records}/{image_restore.key(record)}"
+
+    def _noted(self, record: image_restore.WriteRecord) -> bool:
+        """Whether this restore began to write to this device."""
+        try:
+            status = os.lstat(self._records)
+            with open(self._path(record), encoding="ascii") as file:
+                found = json.load(file)
+        except (OSError, ValueError):
+            return False
+        private = status.st_uid == os.geteuid() and not status.st_mode & 0o022
+        return private and bool(found == asdict(record))
+
+    def _note(self, record: image_restore.WriteRecord) -> None:
+        """Note durably enough that the device was blank, before the first byte goes to it.
+
+        :raises InvalidRequest: Others could write the note.
+        """
+        try:
+            os.makedirs(self._records, 0o700, exist_ok=True)
+            status = os.lstat(self._records)
+        except OSError as exc:
+            raise InvalidRequest(
+                f"{self._records} cannot be made: {exc.strerror}.",
+                hint="Run this task as root (become: true).",
+            ) from exc
+        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            raise InvalidRequest(f"Others can write to {self._records}.")
+        files.write_whole(self._path(record), json.dumps(asdict(record)).encode("ascii"), 0o600)
+
+    def _forget(self, record: image_restore.WriteRecord) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._path(record))
+
+
+@contextmanager
+def _named(step: WriteStep, done: Sequence[Result]) -> Iterator[None]:
+    """Have an error say at which image it came, and which are finished."""
+    try:
+        yield
+    except BackupError as exc:
+        exc.details.update(serial=step.target.serial, disk_id=step.disk.id, done=done)
+        raise
+
+
+def _read(
+    claim: device.DeviceClaim, tell: Callable[[int], None] | None = None
+) -> image_restore.DeviceContent:
+    """Read a whole device once: its hash, and whether it is blank.
+
+    :param tell: Is told how many bytes are done.
+    :raises DeviceLost: It could not be read to its end.
+    """
+    found = hashlib.sha256()
+    buffer = memoryview(bytearray(_CHUNK))
+    offset, blank = 0, True
+    try:
+        while offset < claim.size:
+            count = os.preadv(claim.fd, [buffer[: min(_CHUNK, claim.size - offset)]], offset)
+            if count == 0:
+                raise image_restore.device_lost(claim.device.path, f"ends after {offset} bytes")
+            found.update(buffer[:count])
+            blank = blank and buffer[:count] == _ZEROS[:count]
+            offset += count
+            if tell:
+                tell(offset)
+    except OSError as exc:
+        raise image_restore.device_lost(claim.device.path, str(exc.strerror)) from exc
+    return image_restore.DeviceContent(found.hexdigest(), blank)
+
+
+def _convert(qemu_img: str, step: WriteStep, paths: tuple[str, str], *, blank: bool) -> None:
+    image, target = paths
+    outcome = run(image_restore.write_argv(qemu_img, step.disk, image, target, blank=blank))
+    if outcome.code != 0:
+        raise image_restore.write_fault(outcome, target, step.disk, step.target)
+
+
+def _settle(claim: device.DeviceClaim, step: WriteStep) -> None:
+    """Have everything on the storage, and nothing of it in the page cache, so that the proof reads it."""
+    try:
+        os.fsync(claim.fd)
+        os.posix_fadvise(claim.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    except OSError as exc:
+        said = str(exc.strerror)
+        raise image_restore.not_written(claim.device.path, step.disk, step.target, said) from exc
+
+
+def _mismatch(path: str, disk: manifest.ManifestDisk) -> ImageMismatch:
+    return ImageMismatch(
+        f"What was written to {path} is not what was backed up of {disk.alias!r}.",
+        hint="Did something on the appliance write to the device, or is the storage damaged?",
+        details={"device": path, "disk_id": disk.id},
+    )

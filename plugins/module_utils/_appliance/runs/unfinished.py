@@ -1,0 +1,225 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Unfinished sets of a repository: their records, and whether the runs that left them live."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Callable
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    BackupError,
+    ImageError,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import naming
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import takeover
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+NAME = "unfinished.json"
+_PAUSE = 0.5
+_LAST_CALL = 60.0
+"""Seconds for which a dead run may not be silent; twice the longest call of one that follows."""
+
+_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def record_of(path: str) -> str:
+    """The record's file in a set's directory."""
+    return f"{path}/{NAME}"
+
+
+def read(path: str) -> tuple[takeover.RunRecord, str]:
+    """The record of a set's directory, and the configuration in it.
+
+    :raises ImageError: It is not there, or others can write there: it decides where root writes.
+    :raises InvalidRequest: It is no record, or of another set.
+    """
+    for place in (os.path.dirname(path), path):
+        status = os.lstat(place)
+        if not stat.S_ISDIR(status.st_mode) or not _is_ours(status):
+            raise ImageError(f"{place} is not ours alone.")
+    target = record_of(path)
+    try:
+        fd = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or not _is_ours(status):
+                raise ImageError(f"{target} is not ours alone.")
+            data = file.read(takeover.SIZE_LIMIT + 1)
+    except OSError as exc:
+        raise ImageError(f"{target} could not be read: {exc.strerror}.") from exc
+    return takeover.load(path, data)
+
+
+def facts(path: str, changed: float, now: float) -> dict[str, Any]:
+    """Who left a set unfinished, and for how long nothing of it has changed, as a module returns it.
+
+    A run that lives touches its record, or its images grow. A change in the future says nothing.
+
+    Args:
+        path: The set's directory.
+        changed: When anything of it changed last, seconds since 1970.
+        now: The time, in the same way.
+    """
+    owner = None
+    with suppress(BackupError, OSError):
+        owner = read(path)[0].owner
+    return {"owner": owner, "quiet_seconds": int(now - changed) if changed <= now else None}
+
+
+def touch(directories: Iterable[str]) -> None:
+    """Show who watches that the runs of these sets live."""
+    for directory in directories:
+        # A copy may belong to no set.
+        with suppress(OSError):
+            os.utime(record_of(directory), follow_symlinks=False)
+
+
+class TakeoverInfo:
+    """The operation behind ``backup_takeover_info``: look, and watch."""
+
+    def __init__(
+        self,
+        repository: str,
+        leftovers: Sequence[Mapping[str, Any]],
+        patience: tuple[float, float],
+        wanted: Callable[[str], takeover.Wanted],
+        dead: frozenset[str] = frozenset(),
+    ) -> None:
+        """Keep the request.
+
+        Args:
+            repository: Absolute path.
+            leftovers: As ``backup_plan_info`` returned them.
+            patience: Seconds for which a run that lives is not silent, and for which it may attach disks.
+            wanted: What the run that asks would accept as its backup of a VM, by the VM's id.
+            dead: Runs that are known to be dead, by their claims.
+        """
+        self._repository = repository.rstrip("/")
+        self._leftovers = takeover.named(leftovers)
+        self._silence, self._attaching = patience
+        self._wanted = wanted
+        self._dead = dead
+
+    def plan(self) -> Plan:
+        """Decide for each VM. Changes nothing."""
+        moved = self._watch()
+        vms: dict[str, Any] = {}
+        warnings: list[str] = []
+        for vm_id in dict.fromkeys(one.vm_id for one in self._leftovers):
+            records, faults = self._records(vm_id)
+            found = [one for one in self._leftovers if one.vm_id == vm_id]
+            vms[vm_id] = takeover.decide(
+                found, records, moved, self._wanted(vm_id), self._dead
+            ).result()
+            warnings += faults
+        return Plan(result={"vms": vms}, warnings=tuple(warnings))
+
+    def execute(self, _plan: Plan) -> Mapping[str, Any]:
+        """Nothing is ever to be done."""
+        return {}
+
+    def _watch(self) -> set[str]:
+        """The runs that were not silent long enough, by their records.
+
+        A run that wrote none has begun nothing here that a claim would not tell of. The last call of a
+        run that was killed may still be under way, and touch the record.
+        """
+        seen, start = self._times(), time.monotonic()
+        quiet_since = dict.fromkeys((run for run in seen if seen[run]), start)
+        while True:
+            now = time.monotonic()
+            loud = {run for run, since in quiet_since.items() if now - since < self._silence}
+            loud |= self._may_attach()
+            if not loud or now - start >= self._silence + _LAST_CALL:
+                return loud
+            time.sleep(_PAUSE)
+            times = self._times()
+            quiet_since.update({run: now for run in seen if times[run] != seen[run]})
+            seen = times
+
+    def _may_attach(self) -> set[str]:
+        """The runs that wrote a record a short while ago, and nothing beside it yet."""
+        found = set()
+        for vm_id in {one.vm_id for one in self._leftovers}:
+            for path in self._sets(vm_id):
+                age = time.time() - _touched(record_of(path)) / 1e9
+                if 0 <= age < self._attaching and _names(path) == [NAME]:
+                    found.add(path.rpartition(".")[2])
+        return found & self._watched()
+
+    def _times(self) -> dict[str, int]:
+        """When the record of each run was touched, in nanoseconds; 0 where there is none."""
+        times = dict.fromkeys(self._watched(), 0)
+        for vm_id in {one.vm_id for one in self._leftovers}:
+            for path in self._sets(vm_id):
+                run = path.rpartition(".")[2]
+                if run in times:
+                    times[run] = max(times[run], _touched(record_of(path)))
+        return times
+
+    def _watched(self) -> set[str]:
+        """The runs of which nobody knows whether they live."""
+        return {one.run_id for one in self._leftovers} - self._dead
+
+    def _records(self, vm_id: str) -> tuple[list[takeover.RunRecord], list[str]]:
+        """The records of a VM's unfinished sets, and what is wrong with those that are none."""
+        records, faults = [], []
+        for path in self._sets(vm_id):
+            if os.path.lexists(record_of(path)):
+                try:
+                    records.append(read(path)[0])
+                except BackupError as exc:
+                    faults.append(f"An unfinished set is left alone: {exc.message}")
+        return records, faults
+
+    def _sets(self, vm_id: str) -> Iterator[str]:
+        for name in _names(self._repository):
+            known = naming.split_vm_directory(name)
+            if known and known[1] == vm_id:
+                for directory in _names(f"{self._repository}/{name}"):
+                    yield f"{self._repository}/{name}/{directory}"
+
+
+def _is_ours(status: os.stat_result) -> bool:
+    return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS
+
+
+def _touched(path: str) -> int:
+    """When a record was touched, in nanoseconds; 0 if there is none.
+
+    :raises ImageError: It cannot be looked at.
+    """
+    try:
+        return os.lstat(path).st_mtime_ns
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError as exc:
+        raise _unread(path, exc) from exc
+
+
+def _names(directory: str) -> list[str]:
+    """The names in a directory; none if it is not there, or is no directory.
+
+    :raises ImageError: It cannot be looked at: a run that lives must not be taken for dead.
+    """
+    try:
+        return sorted(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as exc:
+        raise _unread(directory, exc) from exc
+
+
+def _unread(path: str, exc: OSError) -> ImageError:
+    return ImageError(
+        f"{path} cannot be read: {exc.strerror}.",
+        hint="Whether a run is at work there is not known. Look at the repository's file system.",
+    )

@@ -1,0 +1,217 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operation behind ``appliance_repository``: mounts the container disk."""
+
+from __future__ import annotations
+
+import os
+import stat
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Callable
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import (
+    scan,
+    survey,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    files,
+    programs,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.system import (
+    System,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
+    exposure as ways,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance import (
+    repository_disk,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    DeviceError,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
+    BlockDevice,
+    Mount,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    exposure,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NOTHING_FOUND = 2
+"""Exit code of blkid for a device without a signature."""
+_FSTAB_MODE = 0o644
+_MKFS_SECONDS = 3600.0
+"""A large disk may take long to be discarded."""
+
+
+class RepositoryDisk:
+    """Have the container disk mounted as the repository."""
+
+    def __init__(
+        self, request: repository_disk.RepositoryRequest, host: System | None = None
+    ) -> None:
+        """Keep the request.
+
+        Args:
+            request: What is wanted.
+            host: The appliance; this machine by default.
+        """
+        self._request = request
+        self._host = host or System()
+
+    def plan(self) -> Plan:
+        """Look at the directory and at the device, and decide.
+
+        :raises Refused: It would lose data, or is not what was asked for.
+        :raises DeviceNotFound: There is no such device.
+        """
+        repository_disk.check_request(self._request)
+        place = self._place()
+        device = self._device() if self._request.device else None
+        fstab = programs.text(self._fstab()) or ""
+        todo = repository_disk.steps(
+            self._request, place, device, fstab, lambda spec: survey.leads_to(self._host, spec)
+        )
+        path = self._request.path
+        exposed = ways.above(path)
+        return Plan(
+            steps=todo,
+            result={"path": path, "device": device.path if device else ""},
+            before=repository_disk.describe(place),
+            after=repository_disk.after(place, todo, device),
+            warnings=(f"{exposure.message(path, exposed)} {exposure.REMEDY}",) if exposed else (),
+        )
+
+    def execute(self, plan: Plan) -> Mapping[str, Any]:
+        """Do it; returns nothing that the plan does not tell."""
+        does: dict[type, Callable[[Any], None]] = {
+            repository_disk.MakeFilesystem: self._make,
+            repository_disk.MakeMountPoint: self._directory,
+            repository_disk.AddLine: self._add_line,
+            repository_disk.MountDisk: self._mount,
+            repository_disk.Restrict: self._restrict,
+        }
+        for step in plan.steps:
+            does[type(step)](step)
+        return {}
+
+    def _fstab(self) -> str:
+        return f"{self._host.etc}/fstab"
+
+    def _place(self) -> repository_disk.PlaceFacts:
+        path = self._request.path
+        mount = self._mount_above(path)
+        facts = repository_disk.PlaceFacts(
+            mount.point, mount.devices, mount.source, mount.filesystem
+        )
+        try:
+            status = os.lstat(path)
+        except OSError:
+            return facts
+        return replace(
+            facts,
+            is_directory=stat.S_ISDIR(status.st_mode),
+            mode=stat.S_IMODE(status.st_mode),
+            owner=(status.st_uid, status.st_gid),
+        )
+
+    def _mount_above(self, path: str) -> Mount:
+        """The file system that a path is on, or would be on: the last one mounted there."""
+        best = Mount("", "", "", "")
+        for mount in filter(lambda one: one.point, scan.mounts(self._host.paths)):
+            above = path == mount.point or path.startswith(mount.point.rstrip("/") + "/")
+            if above and len(mount.point) >= len(best.point):
+                best = mount
+        return best
+
+    def _device(self) -> repository_disk.DeviceFacts:
+        host = self._host
+        devices = scan.scan(host.paths)
+        number = survey.resolve(host, devices, self._request.device)
+        for device in devices:
+            for path, found in device.nodes:
+                if found == number:
+                    return self._facts(device, path, number)
+        raise DeviceError(f"{self._request.device} is no disk, nor a partition of one.")
+
+    def _facts(self, device: BlockDevice, path: str, number: str) -> repository_disk.DeviceFacts:
+        """What is on a device: asked of itself, since udev looks into no isolated disk."""
+        done = programs.call(self._host, ["blkid", "-p", "-o", "export", path])
+        if done.code not in (0, _NOTHING_FOUND):
+            raise DeviceError(
+                f"What is on {path} cannot be told: {done.err.strip() or 'several signatures'}.",
+                hint="Look at it with wipefs.",
+            )
+        found = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
+        signature = found.get("TYPE", found.get("PTTYPE", ""))
+        whole = path == device.path
+        return repository_disk.DeviceFacts(
+            path=path,
+            number=number,
+            signature=signature,
+            usage=found.get("USAGE", ""),
+            uuid=found.get("UUID", "") if signature else str(uuid.uuid4()),
+            blank=None if signature else _is_blank(path),
+            uses=survey.uses(self._host, device if whole else self._part(path, number)),
+            partitions=tuple(part for part, _number in device.partitions) if whole else (),
+        )
+
+    def _part(self, path: str, number: str) -> BlockDevice:
+        """A partition as a device of its own."""
+        holders = f"{self._host.sys}/dev/block/{number}/holders"
+        names = tuple(sorted(os.listdir(holders))) if os.path.isdir(holders) else ()
+        return BlockDevice(os.path.basename(path), path, number, holders=names)
+
+    def _make(self, step: repository_disk.MakeFilesystem) -> None:
+        """Make the file system, unless something came onto the device meanwhile."""
+        if not _is_blank(step.device):
+            raise DeviceError(f"{step.device} is not blank any more.")
+        identity = {"ext4": ["-U", step.uuid], "xfs": ["-m", f"uuid={step.uuid}"]}
+        argv = [f"mkfs.{step.filesystem}", "-q", *identity[step.filesystem], step.device]
+        programs.must(self._host, argv, seconds=_MKFS_SECONDS)
+        programs.must(self._host, ["udevadm", "settle"])
+
+    def _directory(self, step: repository_disk.MakeMountPoint) -> None:
+        files.make_directories(os.path.dirname(step.path), 0o755)
+        files.make_directory(step.path)
+
+    def _add_line(self, step: repository_disk.AddLine) -> None:
+        text = repository_disk.with_line(programs.text(self._fstab()) or "", step.line)
+        files.write_whole(self._fstab(), text.encode("utf-8", "surrogateescape"), _FSTAB_MODE)
+        if os.path.isdir(f"{self._host.run}/systemd/system"):
+            programs.must(self._host, ["systemctl", "daemon-reload"])
+
+    def _mount(self, step: repository_disk.MountDisk) -> None:
+        programs.must(self._host, ["mount", step.path])
+
+    def _restrict(self, step: repository_disk.Restrict) -> None:
+        """Through a descriptor, so that no link is followed."""
+        fd = os.open(step.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fchown(fd, 0, 0)
+            os.fchmod(fd, repository_disk.OWNER_ONLY)
+        finally:
+            os.close(fd)
+
+
+def _is_blank(path: str) -> bool:
+    """Whether the first and the last MiB of a device are zero, and samples all over it."""
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        stride = max(size // repository_disk.SAMPLES, 1)
+        looks = [
+            (0, repository_disk.MIB),
+            (max(size - repository_disk.MIB, 0), repository_disk.MIB),
+        ]
+        looks += [(start, repository_disk.SAMPLE_BYTES) for start in range(0, size, stride)]
+        for start, length in looks:
+            file.seek(start)
+            if file.read(length).strip(b"\0"):
+                return False
+    return size > 0

@@ -1,0 +1,303 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the container disk becomes the repository: decided here, from what was read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    InvalidRequest,
+    Refused,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
+    option,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
+    fstab_fields,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Callable
+
+MIB = 1024 * 1024
+SAMPLES = 256
+SAMPLE_BYTES = 4096
+FILESYSTEMS = ("ext4", "xfs")
+OPTIONS = "defaults,noatime,nodev,nosuid,noexec,nofail"
+"""Images are only read and written: no devices, no programs. ``nofail``: an appliance without its
+container disk has to start, so that it can be mended; a backup then refuses the root file system."""
+OWNER_ONLY = 0o700
+
+_FIELDS = 4
+_PASS = {"ext4": 2}
+_PLAIN = re.compile(r"^/[^\s\\,]+$")
+
+
+@dataclass(frozen=True)
+class RepositoryRequest:
+    """What ``appliance_repository`` is asked for.
+
+    :param device: Serial, path or ``UUID=`` of the container disk; empty to look only.
+    :param format: Make a file system, if the device is blank.
+    """
+
+    path: str
+    device: str = ""
+    filesystem: str = "ext4"
+    format: bool = False
+    options: str = OPTIONS
+    require_mount: bool = True
+
+
+@dataclass(frozen=True)
+class DeviceFacts:
+    """The device that was named.
+
+    :param signature: What blkid recognises on it; empty if nothing.
+    :param uuid: Of its file system; a new one, if one is to be made.
+    :param blank: Whether its first and last MiB, and samples between, are zero; None if nobody
+        looked, since it has a signature.
+    :param uses: What of the appliance uses it.
+    :param partitions: Paths of its partitions.
+    """
+
+    path: str
+    number: str
+    signature: str
+    usage: str
+    uuid: str
+    blank: bool | None
+    uses: tuple[str, ...] = ()
+    partitions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlaceFacts:
+    """The directory.
+
+    :param mount_point: Where the file system that it is on is mounted, empty if there is none.
+    :param numbers: ``major:minor`` of the devices that that file system lies on.
+    :param source: What is mounted there.
+    :param mode: Its permissions, None if it does not exist.
+    """
+
+    mount_point: str
+    numbers: frozenset[str]
+    source: str
+    filesystem: str
+    is_directory: bool = False
+    mode: int | None = None
+    owner: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class MakeFilesystem:
+    """Make a file system on a blank device."""
+
+    device: str
+    filesystem: str
+    uuid: str
+
+
+@dataclass(frozen=True)
+class MakeMountPoint:
+    """Make the directory, for root alone."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class AddLine:
+    """Add a line to fstab."""
+
+    line: str
+
+
+@dataclass(frozen=True)
+class MountDisk:
+    """Mount what fstab says."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Restrict:
+    """Make the directory root's, and nobody else's."""
+
+    path: str
+
+
+def check_request(request: RepositoryRequest) -> None:
+    """Refuse what cannot be written into fstab.
+
+    :raises InvalidRequest: Says what.
+    """
+    parts = request.path.split("/")
+    if not _PLAIN.match(request.path) or not set(parts[1:]).isdisjoint({"", ".", ".."}):
+        raise InvalidRequest(
+            f"path {request.path!r} is no plain path.",
+            hint="Give an absolute path without spaces, commas, backslashes, . or ..",
+        )
+    if not re.match(r"^[^\s#]+$", request.options):
+        raise InvalidRequest(f"{option('mount_options')} must be one word, separated by commas.")
+
+
+def steps(
+    request: RepositoryRequest,
+    place: PlaceFacts,
+    device: DeviceFacts | None,
+    fstab: str,
+    number_of: Callable[[str], str] = lambda _spec: "",
+) -> tuple[Any, ...]:
+    """What to do, in order.
+
+    :param number_of: ``major:minor`` of the device that the first word of a line of fstab leads to,
+        empty if there is none.
+    :raises Refused: It would lose data, or is not what was asked for.
+    """
+    mounted = place.mount_point == request.path
+    found: list[Any] = []
+    if device is None:
+        _check_place(request, place)
+    elif mounted:
+        _check_mounted(request, place, device)
+        if not _has_line(request, place, device, fstab, number_of):
+            found.append(_new_line(request, device, place.filesystem))
+    else:
+        found, filesystem = _making(request, place, device)
+        if not _has_line(request, place, device, fstab, number_of):
+            found.append(_new_line(request, device, filesystem))
+        found.append(MountDisk(request.path))
+    if place.mode is None and device is None:
+        found.append(MakeMountPoint(request.path))
+    fresh = any(isinstance(step, MountDisk) for step in found)
+    strict = place.mode == OWNER_ONLY and place.owner == (0, 0)
+    if fresh or (place.mode is not None and not strict):
+        found.append(Restrict(request.path))
+    return tuple(found)
+
+
+def _check_place(request: RepositoryRequest, place: PlaceFacts) -> None:
+    """Without a device: what is there has to do."""
+    if place.mode is not None and not place.is_directory:
+        raise Refused(f"{request.path} exists and is no directory.")
+    if request.require_mount and place.mount_point in ("", "/"):
+        raise Refused(
+            f"The repository {request.path} lies on the appliance's root file system.",
+            hint=f"Name the container disk in {option('device')}, or mount it, or set {option('require_mount', ': false')}.",
+        )
+
+
+def _check_mounted(request: RepositoryRequest, place: PlaceFacts, device: DeviceFacts) -> None:
+    if device.number not in place.numbers and place.source != device.path:
+        raise Refused(
+            f"On {request.path} {place.source} is mounted, not {device.path}.",
+            hint="Unmount it, or name another path.",
+        )
+
+
+def _making(
+    request: RepositoryRequest, place: PlaceFacts, device: DeviceFacts
+) -> tuple[list[Any], str]:
+    """What has to be made before it can be mounted, and the file system that it has then."""
+    if place.mode is not None and not place.is_directory:
+        raise Refused(f"{request.path} exists and is no directory.")
+    if device.uses:
+        raise Refused(
+            f"{device.path} is in use: {'; '.join(device.uses)}.",
+            hint="The container disk is mounted as the repository and nowhere else.",
+        )
+    found: list[Any] = []
+    filesystem = device.signature
+    if device.usage != "filesystem":
+        _check_blank(request, device)
+        filesystem = request.filesystem
+        found.append(MakeFilesystem(device.path, filesystem, device.uuid))
+    if place.mode is None:
+        found.append(MakeMountPoint(request.path))
+    return found, filesystem
+
+
+def _check_blank(request: RepositoryRequest, device: DeviceFacts) -> None:
+    """A file system is made where there is nothing, and nowhere else."""
+    if device.partitions:
+        raise Refused(
+            f"{device.path} has partitions: {', '.join(device.partitions)}.",
+            hint="Name the partition by its path, for example /dev/disk/by-id/…-part1.",
+        )
+    if device.signature or not device.blank:
+        raise Refused(
+            f"{device.path} holds no file system, but it is not blank: "
+            f"{device.signature or 'there is data on it'}.",
+            hint="No file system is made over data. If the disk is the right one and can be lost, "
+            "wipe it yourself.",
+        )
+    if not request.format:
+        raise Refused(
+            f"{device.path} is blank.",
+            hint=f"Set {option('format', ': true')} to have a file system made on it.",
+        )
+
+
+def _has_line(
+    request: RepositoryRequest,
+    place: PlaceFacts,
+    device: DeviceFacts,
+    fstab: str,
+    number_of: Callable[[str], str],
+) -> bool:
+    """Whether fstab has a line for this place.
+
+    :raises Refused: It has one for another device.
+    """
+    spec = f"UUID={device.uuid}"
+    for fields in fstab_fields(fstab):
+        if len(fields) < _FIELDS or fields[1].rstrip("/") != request.path:
+            continue
+        named = fields[0].replace('"', "")
+        # Of what is mounted, it is known that it is the right device, however the line names it.
+        known = place.mount_point == request.path and not named.startswith("UUID=")
+        if named != spec and not known and number_of(named) != device.number:
+            raise Refused(
+                f"fstab mounts {named} on {request.path}, not {spec} ({device.path}).",
+                hint="Correct that line.",
+            )
+        return True
+    return False
+
+
+def _new_line(request: RepositoryRequest, device: DeviceFacts, filesystem: str) -> AddLine:
+    spec, order = f"UUID={device.uuid}", str(_PASS.get(filesystem, 0))
+    return AddLine(" ".join([spec, request.path, filesystem, request.options, "0", order]))
+
+
+def with_line(fstab: str, line: str) -> str:
+    """Fstab with another line."""
+    end = "" if fstab.endswith("\n") or not fstab else "\n"
+    return f"{fstab}{end}{line}\n"
+
+
+def after(place: PlaceFacts, todo: Iterable[Any], device: DeviceFacts | None) -> dict[str, Any]:
+    """The state that the steps lead to, for diff mode."""
+    state = describe(place)
+    for step in todo:
+        if isinstance(step, MountDisk) and device:
+            state.update(mount_point=step.path, source=device.path)
+        elif isinstance(step, (MakeMountPoint, Restrict)):
+            state["mode"] = f"0{OWNER_ONLY:o}"
+        elif isinstance(step, AddLine):
+            state["fstab"] = step.line
+        else:
+            state["made"] = {key: value for key, value in asdict(step).items() if key != "uuid"}
+    return state
+
+
+def describe(place: PlaceFacts) -> dict[str, Any]:
+    """The place as JSON types."""
+    mode = None if place.mode is None else f"0{place.mode:o}"
+    return {"mount_point": place.mount_point, "source": place.source, "mode": mode}

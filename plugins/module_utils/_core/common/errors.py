@@ -1,0 +1,300 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every error of this collection, in one tree.
+
+The modules' edge catches :class:`BackupError` in one place and hands ``code``, ``hint`` and
+``details`` to the user beside the message. Codes are stable: playbooks may test them.
+
+::
+
+    BackupError
+    |-- InvalidRequest          what was asked for makes no sense; nothing was tried
+    |-- MissingDependency       a library or a program is not there
+    |-- ValueMasked             a value did not arrive as it was sent; nothing was stored
+    |-- NotFound                a name or an id matches nothing
+    |-- Ambiguous               a name matches several
+    |-- Refused                 a rule forbids it (_core/rules/rules.py); nothing was changed
+    |-- VmClaimed               another run is at work on this VM; nothing was begun
+    |-- WaitTimeout             the state asked for did not come in time
+    |-- EngineError
+    |   |-- EngineUnavailable   no answer, or none that an engine would give
+    |   |   `-- EngineUntrusted the certificate could not be verified
+    |   |-- EngineLoginError    user or password refused, session gone
+    |   |-- EnginePermission    the user may not do this
+    |   |-- EngineNotFound      404
+    |   `-- EngineFault         the engine answered no; ``retryable`` tells if waiting can help
+    |       `-- EngineConflict  its state forbids the call now (409)
+    |-- OperationFailed         the engine said yes, the effect is another
+    |-- IsolationFailed         an attached disk is not left alone on the appliance
+    |-- DeviceError
+    |   |-- DeviceNotFound, DeviceAmbiguous, DeviceMismatch, DeviceBusy, DeviceLost
+    `-- ImageError
+        |-- NoSpace, ImageMismatch, ImageExists, ImageBusy, ToolFailed, CopyDied
+        |-- SetsCorrupt         sets of a repository would not be restored as they were backed up
+        |-- ManifestInvalid     a manifest that is none, or of a later version
+        `-- OvfInvalid          a configuration of a VM that is none, or that could do harm
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
+    told,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class BackupError(Exception):
+    """Something that the user should read.
+
+    :param message: One sentence saying what happened. Options are marked in it, see _core/common/options.py.
+    :param hint: What to do about it, may be empty. Options are marked as well.
+    :param details: Facts for machines (JSON types only).
+    """
+
+    code = "backup_error"
+
+    def __init__(
+        self, message: str, *, hint: str = "", details: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(told(message))
+        self.message = message
+        self.hint = hint
+        self.details: dict[str, Any] = dict(details or {})
+
+
+class InvalidRequest(BackupError):
+    """The parameters contradict each other or name something impossible."""
+
+    code = "invalid_request"
+
+
+class ValueMasked(BackupError):
+    """A value did not arrive as it was sent; as a rule a secret occurs in it, and Ansible masked it.
+
+    ``details["values"]`` names the values, never the secret.
+    """
+
+    code = "value_masked"
+
+
+class MissingDependency(BackupError):
+    """A Python library or a program that is needed is not installed."""
+
+    code = "missing_dependency"
+
+
+class NotFound(BackupError):
+    """No object has this name or id."""
+
+    code = "not_found"
+
+
+class Ambiguous(BackupError):
+    """Several objects have this name; ``details["matches"]`` lists them."""
+
+    code = "ambiguous"
+
+
+class Refused(BackupError):
+    """A rule, or a check, forbids it.
+
+    ``details`` lists everything that stands against it, under ``violations`` or ``problems``.
+    """
+
+    code = "refused"
+
+
+class VmClaimed(BackupError):
+    """Another run is at work on this VM through this appliance; ``details["claim"]`` says which, and since when."""
+
+    code = "vm_claimed"
+
+
+class WaitTimeout(BackupError):
+    """A state did not come in time; ``details`` has the last state and the seconds waited."""
+
+    code = "timeout"
+
+
+class EngineError(BackupError):
+    """The engine, or the way to it, said no.
+
+    ``details`` may carry ``status`` (HTTP status) and ``fault`` (the engine's own words).
+    """
+
+    code = "engine_error"
+
+
+class EngineUnavailable(EngineError):
+    """No answer, or an answer that no engine gives (a proxy's error page)."""
+
+    code = "engine_unavailable"
+
+
+class EngineUntrusted(EngineUnavailable):
+    """The engine's certificate was not issued by the CA that was named, or is not valid today."""
+
+    code = "engine_untrusted"
+
+
+class EngineLoginError(EngineError):
+    """User, password or token were refused, or the user may not log in."""
+
+    code = "engine_login"
+
+
+class EnginePermission(EngineError):
+    """The user is known but may not do this."""
+
+    code = "engine_permission"
+
+
+class EngineNotFound(EngineError):
+    """The engine knows no object at this address."""
+
+    code = "engine_not_found"
+
+
+class EngineFault(EngineError):
+    """The engine answered, and the answer is no.
+
+    :param reason: Key of :data:`conflicts.TABLE`, or ``unknown``.
+    :param retryable: Whether waiting can help (contract section 11).
+    """
+
+    code = "engine_fault"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "unknown",
+        retryable: bool = False,
+        hint: str = "",
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, details={**(details or {}), "reason": reason})
+        self.reason = reason
+        self.retryable = retryable
+
+
+class EngineConflict(EngineFault):
+    """The state of the engine forbids the call now (HTTP 409)."""
+
+    code = "engine_conflict"
+
+
+class OperationFailed(BackupError):
+    """The engine accepted the order and then did not do it."""
+
+    code = "operation_failed"
+
+
+class IsolationFailed(BackupError):
+    """Something on the appliance acted, or would act, on a disk that is not its own.
+
+    ``details["checks"]`` lists what was looked at and what was seen.
+    """
+
+    code = "isolation_failed"
+
+
+class DeviceError(BackupError):
+    """A block device of the appliance is not as it must be."""
+
+    code = "device_error"
+
+
+class DeviceNotFound(DeviceError):
+    """No device with this serial."""
+
+    code = "device_not_found"
+
+
+class DeviceAmbiguous(DeviceError):
+    """More than one device with this serial."""
+
+    code = "device_ambiguous"
+
+
+class DeviceMismatch(DeviceError):
+    """The device found is not of the expected size."""
+
+    code = "device_mismatch"
+
+
+class DeviceBusy(DeviceError):
+    """The device is mounted or held by something on the appliance."""
+
+    code = "device_busy"
+
+
+class DeviceLost(DeviceError):
+    """The device vanished or gave read errors or fewer bytes than its size."""
+
+    code = "device_lost"
+
+
+class ImageError(BackupError):
+    """An image file could not be written or is not what it should be."""
+
+    code = "image_error"
+
+
+class NoSpace(ImageError):
+    """The repository's file system, or the storage of a new disk, is full."""
+
+    code = "no_space"
+
+
+class ImageMismatch(ImageError):
+    """The image's content is not the device's content, or not what its record says."""
+
+    code = "image_mismatch"
+
+
+class ImageExists(ImageError):
+    """A file of this name is there and is not the image that was asked for."""
+
+    code = "image_exists"
+
+
+class ToolFailed(ImageError):
+    """A program ended with an error that has no class of its own."""
+
+    code = "tool_failed"
+
+
+class ImageBusy(ImageError):
+    """Another run is writing this image now."""
+
+    code = "image_busy"
+
+
+class CopyDied(ImageError):
+    """The process that copied was killed, or ended without saying how."""
+
+    code = "copy_died"
+
+
+class SetsCorrupt(ImageError):
+    """A verification found faults, or knows of some; ``details["corrupt"]`` names each set and what is wrong."""
+
+    code = "sets_corrupt"
+
+
+class ManifestInvalid(ImageError):
+    """A manifest is not what the schema says, or of a version that is not known here."""
+
+    code = "manifest_invalid"
+
+
+class OvfInvalid(ImageError):
+    """A VM's configuration is not what an engine writes."""
+
+    code = "ovf_invalid"

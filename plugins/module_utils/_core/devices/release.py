@@ -1,0 +1,114 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Letting go of devices: what was asked for, and how the outcome reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    DeviceBusy,
+    InvalidRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.serial import (
+    VIRTIO_SERIAL_LENGTH,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+RELEASED = "released"
+ABSENT = "absent"
+STATES = (RELEASED, ABSENT)
+
+HINT = (
+    "Unmount it and end what uses it. Keep LVM, MD and multipath of the appliance away from attached "
+    "disks. Nothing that somebody uses is taken away here."
+)
+
+
+@dataclass(frozen=True)
+class ReleaseRequest:
+    """What ``disk_device_release`` is asked for.
+
+    :param serials: Serial numbers (ids of disks).
+    :param state: :data:`RELEASED` before the detach, :data:`ABSENT` after it.
+    :param timeout: Seconds to wait for what uses the devices.
+    :param fail: Whether a device in use is an error.
+    """
+
+    serials: tuple[str, ...]
+    state: str = RELEASED
+    timeout: float = 30.0
+    fail: bool = True
+
+
+def check_request(request: ReleaseRequest) -> None:
+    """Refuse what could mean another device.
+
+    :raises InvalidRequest: A serial is shorter than any that a disk of the engine has.
+    """
+    short = [serial for serial in request.serials if len(serial) < VIRTIO_SERIAL_LENGTH]
+    if short:
+        raise InvalidRequest(
+            f"No serial of a disk: {', '.join(map(repr, short))}.",
+            hint="Give the ids of the disks, or their first 20 characters.",
+        )
+
+
+@dataclass(frozen=True)
+class Item:
+    """One serial, and what became of its device.
+
+    :param device: The device node; None if no device has the serial.
+    :param removed: What is, or was, taken down.
+    :param used_by: What stands against it; empty if the device is let go of.
+    """
+
+    serial: str
+    device: str | None = None
+    removed: tuple[str, ...] = ()
+    used_by: tuple[str, ...] = field(default=())
+
+    def facts(self) -> dict[str, Any]:
+        """The item for the result."""
+        return {
+            "serial": self.serial,
+            "device": self.device,
+            "free": not self.used_by,
+            "removed": list(self.removed),
+            "used_by": list(self.used_by),
+        }
+
+
+def result(items: Sequence[Item]) -> dict[str, Any]:
+    """The result keys."""
+    busy = [item for item in items if item.used_by]
+    return {
+        "devices": [item.facts() for item in items],
+        "busy": [item.serial for item in busy],
+        "why": " ".join(map(sentence, busy)),
+    }
+
+
+def sentence(item: Item) -> str:
+    """What stands against one device."""
+    return f"{item.device} (serial {item.serial}) is in use: {'; '.join(item.used_by)}."
+
+
+def busy_error(items: Sequence[Item], waited: float) -> DeviceBusy:
+    """The error for devices that somebody uses."""
+    facts = result(items)
+    return DeviceBusy(
+        f"{facts['why']} Waited {waited:.0f} s.",
+        hint=HINT,
+        details={**facts, "waited": round(waited, 3)},
+    )
+
+
+def diff(items: Sequence[Item]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """What is on the devices before and after, for diff mode."""
+    held = {item.device: list(item.removed) for item in items if item.removed and item.device}
+    return {"removable": held}, {"removable": {device: [] for device in held}}

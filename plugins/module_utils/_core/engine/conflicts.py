@@ -1,0 +1,227 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the engine's refusals mean, and whether waiting can help.
+
+The engine names no error codes over the API, only English sentences (contract section 0.2), so the
+sentences are matched, here and nowhere else. Order matters: the first entry that matches wins.
+Texts and verdicts: contract sections 0.2, 1.3, 3, 4, 6.4, 6.5 and 11.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from re import Pattern
+from typing import TYPE_CHECKING
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
+    option,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """One known refusal: a stable name, how it reads, whether to retry, what to do."""
+
+    reason: str
+    pattern: Pattern[str]
+    retryable: bool
+    hint: str = ""
+
+
+def _entry(reason: str, text: str, retryable: bool, hint: str = "") -> Meaning:
+    return Meaning(reason, re.compile(text), retryable, hint)
+
+
+_PASSING = (
+    "Powering Up|Powering Down|Migrating|Wait for Launch|Reboot in Progress|Saving State"
+    "|Restoring State|Image Locked"
+)
+
+TABLE: tuple[Meaning, ...] = (
+    # These quote names and descriptions, which may contain any of the sentences below.
+    _entry(
+        "disk_snapshot_attached",
+        "disks snapshots are attached to other VMs",
+        False,
+        "Detach the disk snapshots from the VMs that are named, then try again.",
+    ),
+    _entry("plugged_disk_snapshot", "activated disks are disk snapshots", False),
+    _entry("not_attached", "The specified disk is not attached to the VM", False),
+    _entry("object_locked", "Related operation is currently in progress", True),
+    _entry("snapshot_being_taken", "Snapshot is currently being created", True),
+    _entry("snapshot_locked", "The snapshot is in LOCKED status", True),
+    _entry("disks_locked", "following disks are locked|[Dd]isk is locked", True),
+    _entry("vm_locked", "VM is locked", True),
+    _entry("vm_during_snapshot", "is performing an operation on a Snapshot", True),
+    _entry("disk_being_moved", "Disk .* is being (?:moved or copied|migrated)", True),
+    _entry("vm_being_exported", "is being exported", True),
+    _entry("vm_being_cloned", "is being cloned", True),
+    _entry("vm_during_backup", "during a backup operation", True),
+    _entry("migration_in_progress", "[Mm]igration is in progress|VM .* is being migrated", True),
+    _entry("vm_saving_restoring", "VM is in saving/restoring state", True),
+    _entry("vm_hibernating", "VM is hibernating", True),
+    # Said of a VM on its way between states, too; the text does not tell which.
+    _entry("vm_not_down_or_up", "must be in status Down, Up or Paused", True),
+    _entry("vm_status_passing", f"because the VM is in (?:{_PASSING}) status", True),
+    _entry("engine_maintenance", "Engine is running in Maintenance mode", True),
+    _entry(
+        "domain_status_passing",
+        "Storage Domain's status is (?:Locked|Activating|Preparing ?For ?Maintenance|Unknown)",
+        True,
+    ),
+    # For some seconds, while another host becomes the SPM.
+    _entry("data_center_status_passing", "Unknown Data Center status", True),
+    _entry(
+        "plug_failed",
+        "Failed to hot-plug disk",
+        False,
+        "The host could not plug the disk; its vdsm log says why. Often its directory of overlays"
+        " (/var/lib/vdsm/transient) is full, or the storage cannot be reached from that host.",
+    ),
+    _entry(
+        "unplug_failed",
+        "Failed to hot-unplug disk",
+        True,
+        "The appliance does not let go of the disk: unmount it, and try again. disk_device_release"
+        " names who holds it there, and takes down what LVM, MD and multipath built on it.",
+    ),
+    _entry("host_unreachable", "Network error during communication with the Host", True),
+    # What the engine makes of other codes of the host (contract section 15). 1: the engine has yet to learn where the VM is.
+    _entry("vm_not_on_host", "Desktop does not exist", True),
+    _entry(
+        "domain_unreachable",
+        "Storage domain cannot be reached",
+        False,
+        "The appliance's host does not see the disk's storage domain: check its connection, or use another host.",
+    ),
+    _entry(
+        "volume_missing",
+        "^\\[?Volume does not exist",
+        False,
+        "The host does not find the snapshot's volume: it was merged or removed meanwhile, or the host's view of the"
+        " storage is old.",
+    ),
+    # 16, 59, 100, -32603 and whatever else the engine has no words for.
+    _entry(
+        "host_refused",
+        r"^\[?(?:Unexpected exception|General Exception)",
+        False,
+        "The host refused for a reason that the engine does not pass on: its vdsm log says which.",
+    ),
+    _entry(
+        "already_attached",
+        "The disk is already attached to VM",
+        False,
+        "A VM can hold one snapshot of a disk, and never a snapshot of its own disk.",
+    ),
+    _entry("already_detached", "already detached from VM", False),
+    _entry("disk_not_in_snapshot", "The specified disk does not exist", False),
+    _entry("snapshot_missing", "VM's Snapshot does not exist", False),
+    _entry("snapshot_not_regular", "only allowed for regular snapshots", False),
+    _entry("snapshot_in_preview", "The snapshot is in IN_PREVIEW status", False),
+    _entry(
+        "vm_in_preview", "VM is previewing a Snapshot", False, "End the preview of the VM first."
+    ),
+    _entry(
+        "vm_status",
+        "because the VM is in [A-Z][A-Za-z ]* status",
+        False,
+        "Bring the VM into a state that allows it (Up or Down).",
+    ),
+    _entry(
+        "boot_in_use", "is already marked as boot", False, f"Leave {option('bootable')} at false."
+    ),
+    _entry(
+        "no_free_slot",
+        "Maximum (?:PCI|IDE|SATA|VirtIO SCSI|sPAPR VSCSI) devices",
+        False,
+        "Detach disks from the appliance, or attach with another interface.",
+    ),
+    _entry(
+        "virtio_scsi_disabled",
+        "VirtIO-SCSI is disabled for the VM",
+        False,
+        f"Enable VirtIO-SCSI for the appliance, or attach with {option('interface', ': virtio')}.",
+    ),
+    _entry("interface_unsupported", "disk interface is not supported by the VM OS", False),
+    _entry("interface_no_hotplug", "Hot plugging a disk to an? .* interface is not supp", False),
+    _entry("read_only_unsupported", "disks can't be read-only", False),
+    _entry(
+        "pass_discard_unsupported", "Enable discard for .* is |support securely discarding", False
+    ),
+    _entry(
+        "other_data_center",
+        "target Data Center does not contain the Virtual Disk",
+        False,
+        "Use an appliance in the data centre of the source VM.",
+    ),
+    _entry("disk_id_taken", "The selected disk ID: .* is already used", False),
+    _entry("domain_status", "Storage Domain's status is", False),
+    _entry("domain_space", "Low disk space on Storage Domain", False),
+    _entry("hosted_engine_disk", "disk contains the hosted engine", False),
+    _entry("content_type", "operation is not supported for .* disks", False),
+    _entry("disk_illegal", "Disk is in an illegal state|are in ILLEGAL status", False),
+    _entry("disk_configured_in_snapshot", "already configured in a snapshot", False),
+    _entry(
+        "disks_unplugged",
+        "disks are either unplugged or unattached",
+        False,
+        "Plug the disks that are named, or shut the VM down; then remove the snapshot again.",
+    ),
+    _entry(
+        "no_reason",
+        r"^\[\]$",
+        False,
+        "The engine gives no reason. Often the storage refused a volume: its events and log tell more.",
+    ),
+    _entry(
+        "backup_domain",
+        "stored on a backup storage domain",
+        False,
+        "The disk's storage domain is marked as backup; no VM can use disks of it.",
+    ),
+    _entry("managed_block", "Managed Block database is required", False),
+    _entry("already_activated", "Disk is already activated", False),
+    _entry("already_deactivated", "Disk is already deactivated", False),
+    _entry("disk_snapshot_resize", "Disk snapshot cannot be resized", False),
+    _entry("vm_missing", "VM is not found", False),
+    _entry("vm_external", "not managed by the engine", False),
+    _entry("insufficient_query", "query execution failed due to insufficient perm", False),
+)
+
+PLUG_ONCE: Mapping[str, str] = {
+    "host_unreachable": "The host of the appliance may still plug the disk, and the engine then knows nothing of it. Before"
+    " the disk is attached again, see that the appliance has no device with its serial (disk_device_release with"
+    " state=absent); a device that is there goes when the appliance is restarted.",
+    "unplug_failed": "The host refused the disk; its vdsm log says why.",
+}
+"""Refusals after which an attach is not tried again, though they pass elsewhere, and what to do: a plug that fails may leave
+an overlay on the host, and one without an answer may still come."""
+
+UNPLUG_AGAIN = frozenset({"plug_failed", "host_refused"})
+"""Refusals after which a detach is tried again, though they are final elsewhere: nothing has changed by them, and the guest
+may let go of the disk later."""
+
+UNKNOWN = Meaning("unknown", re.compile(""), False)
+
+
+def meaning_of(detail: str | None) -> Meaning:
+    """Find what a fault's detail says; :data:`UNKNOWN` if it is not in the table."""
+    text = detail or ""
+    return next((entry for entry in TABLE if entry.pattern.search(text)), UNKNOWN)
+
+
+def clean(detail: str | None) -> str:
+    """The engine's words without the brackets around them (contract section 0.2).
+
+    Lists of several entries are joined by a ``%n`` that the engine forgets to format (4.2).
+    """
+    text = " ".join((detail or "").replace("%n", "; ").split())
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1]
+    return text

@@ -1,0 +1,175 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How to reach the engine: from the task, the environment, or what AWX injects.
+
+AWX's stock credential type "Red Hat Virtualization" sets ``OVIRT_URL``, ``OVIRT_USERNAME``,
+``OVIRT_PASSWORD``, and puts the CA only into the file that ``OVIRT_INI_PATH`` names.
+"""
+
+from __future__ import annotations
+
+import configparser
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    InvalidRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
+    option,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+API_PATH = "/ovirt-engine/api"
+
+_ENVIRONMENT = {
+    "url": "OVIRT_URL",
+    "hostname": "OVIRT_HOSTNAME",
+    "username": "OVIRT_USERNAME",
+    "password": "OVIRT_PASSWORD",
+    "token": "OVIRT_TOKEN",
+    "ca_file": "OVIRT_CAFILE",
+}
+
+_TRUE = ("1", "true", "yes", "on", "t", "y")
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Address and credentials. Either a token or a user with a password."""
+
+    url: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    insecure: bool = False
+    kerberos: bool = False
+    compress: bool = True
+    timeout: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def resolve(
+    auth: Mapping[str, Any] | None, environment: Mapping[str, str], ini: str = ""
+) -> EngineSettings:
+    """Find the settings: the task wins over the environment, that over AWX's file.
+
+    :param auth: The module's ``auth`` option; None or empty values are looked up elsewhere.
+    :param ini: Content of the file named by ``OVIRT_INI_PATH``.
+    :raises InvalidRequest: naming what is missing; or the address is one of plain HTTP, and
+        ``insecure`` does not allow that.
+    """
+    given = {key: value for key, value in (auth or {}).items() if value not in (None, "")}
+    exported = {
+        key: environment[name] for key, name in _ENVIRONMENT.items() if environment.get(name)
+    }
+    found = _over(given, _over(exported, _from_ini(ini)))
+    insecure = given.get("insecure")
+    if insecure is None:
+        insecure = environment.get("OVIRT_INSECURE", "").lower() in _TRUE
+    _require_credentials(found)
+    url = complete_url(found)
+    _require_privacy(url, bool(insecure))
+    return EngineSettings(
+        url=url,
+        username=found.get("username"),
+        password=found.get("password"),
+        token=found.get("token"),
+        ca_file=found.get("ca_file"),
+        insecure=bool(insecure),
+        kerberos=bool(found.get("kerberos")),
+        compress=bool(found.get("compress", True)),
+        timeout=int(found.get("timeout") or 0),
+        headers=dict(found.get("headers") or {}),
+    )
+
+
+def _over(stronger: Mapping[str, Any], weaker: Mapping[str, Any]) -> dict[str, Any]:
+    """Put one source's settings over another's, without mixing what must not be mixed."""
+    rest = dict(weaker)
+    if "url" in stronger or "hostname" in stronger:
+        # Not the URL of one engine with the host name of another.
+        rest = {key: value for key, value in rest.items() if key not in ("url", "hostname")}
+    if stronger.get("kerberos") or stronger.keys() & {"username", "password"}:
+        # The SDK prefers a token to a user, so a weaker token would win.
+        rest.pop("token", None)
+    elif "token" in stronger:
+        # The SDK would go on as the other user, without a word, once the token has expired.
+        rest = {key: value for key, value in rest.items() if key not in ("username", "password")}
+    return {**rest, **stronger}
+
+
+def complete_url(found: Mapping[str, Any]) -> str:
+    """The API's URL out of ``url`` or ``hostname``, with scheme and path filled in.
+
+    :raises InvalidRequest: if there is neither, or it is none of HTTP. The message does not quote
+        an address with a user in it, for there may be a password in it too.
+    """
+    text = str(found.get("url") or found.get("hostname") or "").strip()
+    if not text:
+        raise InvalidRequest(
+            f"No address of the engine: neither {option('auth', '.url')} nor OVIRT_URL is set.",
+            hint=f"Set {option('auth', '.url')} to https://ENGINE/ovirt-engine/api, or OVIRT_URL.",
+        )
+    if "@" in text:
+        raise InvalidRequest(
+            "The address of the engine has a user in it.",
+            hint=f"Give user name and password as {option('auth', '.username')} and {option('auth', '.password')}.",
+        )
+    try:
+        parts = urlsplit(text if "://" in text else f"https://{text}")
+    except ValueError as exc:
+        raise InvalidRequest(f"{text!r} is no address of an engine: {exc}.") from exc
+    if parts.scheme not in ("https", "http") or not parts.netloc:
+        raise InvalidRequest(f"{text!r} is no address of an engine.")
+    path = parts.path.rstrip("/")
+    if path in ("", "/ovirt-engine"):
+        path = API_PATH
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _require_privacy(url: str, insecure: bool) -> None:
+    if insecure or not url.startswith("http://"):
+        return
+    raise InvalidRequest(
+        f"{url!r} is not encrypted: the password would go over the network in clear.",
+        hint=f"Use https://. Where nobody can listen, {option('auth', '.insecure: true')} (or OVIRT_INSECURE) allows http://.",
+    )
+
+
+def _require_credentials(found: Mapping[str, Any]) -> None:
+    if found.get("token") or found.get("kerberos"):
+        return
+    missing = [key for key in ("username", "password") if not found.get(key)]
+    if missing:
+        names = " and ".join(
+            f"{option('auth', f'.{key}')} (or {_ENVIRONMENT[key]})" for key in missing
+        )
+        verb = "is" if len(missing) == 1 else "are"
+        raise InvalidRequest(
+            f"No credentials for the engine: {names} {verb} not set.",
+            hint="Give a token, or a user name (user@profile) and a password.",
+        )
+
+
+def _from_ini(text: str) -> dict[str, Any]:
+    """Read AWX's file. A raw parser, because a % in a password breaks the interpolating one."""
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(text)
+    except configparser.Error as exc:
+        # The parser's message quotes the line, which may be the password's.
+        raise InvalidRequest(
+            f"The file named by OVIRT_INI_PATH is no INI file ({type(exc).__name__}).",
+            hint='It should have a section "ovirt" with ovirt_url, ovirt_username and so on.',
+        ) from None
+    if not parser.has_section("ovirt"):
+        return {}
+    section = dict(parser.items("ovirt"))
+    keys = ("url", "username", "password", "ca_file")
+    return {key: section["ovirt_" + key] for key in keys if section.get("ovirt_" + key)}

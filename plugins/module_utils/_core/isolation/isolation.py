@@ -1,0 +1,583 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which disks are the appliance's own, and the files that keep all programs away from the others.
+
+It is an allow-list: a disk that comes later is another's until somebody says that it is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    IsolationFailed,
+    Refused,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
+    option,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
+    BlockDevice,
+    Mount,
+    fstab_fields,
+    mount_uses,
+    swap_uses,
+    unescape_mount,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.serial import (
+    VIRTIO_SERIAL_LENGTH,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+MARK_RULES = "udev/rules.d/59-ovirt-backup-isolation.rules"
+JUDGE_RULES = "udev/rules.d/61-ovirt-backup-isolation.rules"
+LVM_LOCAL = "lvm/lvmlocal.conf"
+LVM_DEVICES = "lvm/devices"
+"""Directory of LVM's devices file."""
+MULTIPATH = "multipath/conf.d/ovirt_backup.conf"
+MDADM = "mdadm.conf.d/ovirt_backup.conf"
+FACT = "ansible/facts.d/ovirt_backup.fact"
+FACT_VERSION = 1
+PROOFS = ("once", "always", "never")
+
+PROPERTY = "BACKUP_ISOLATED"
+"""The property that udev's database has of every disk that is not the appliance's own."""
+SWITCH = "ovirt_backup_isolation"
+"""``ovirt_backup_isolation=off`` on the kernel's command line turns the rules off for one boot."""
+KERNEL_NAMES = "sd*|vd*|xvd*|hd*|nvme*"
+DISK_NAME = r"(?:sd|vd|xvd|hd|nvme)"
+
+DEVICES_HEAD = "# LVM uses devices listed in this file.\n"
+BEGIN = "# BEGIN ovirt_community.backup"
+END = "# END ovirt_community.backup"
+
+_HEAD = """\
+# Written by ovirt_community.backup.appliance_isolation; it is written anew by the next run.
+# Disks that are not this machine's own belong to other machines: nothing may act on them.
+"""
+_SCOPE = f"""\
+SUBSYSTEM!="block", GOTO="ovirt_backup_end"
+ACTION=="remove", GOTO="ovirt_backup_end"
+KERNEL!="{KERNEL_NAMES}", GOTO="ovirt_backup_end"
+"""
+_LITERAL = re.compile(r"[^A-Za-z0-9._:@+=/-]")
+_TELLING = re.compile(r"[A-Za-z0-9]")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-")
+_BLOCK = re.compile(rf"^{re.escape(BEGIN)}\n.*?^{re.escape(END)}\n", re.MULTILINE | re.DOTALL)
+_ARRAY = re.compile(r"^ARRAY (\S+) .*\bUUID=([0-9a-f:]+)", re.MULTILINE)
+_AUTO = re.compile(r"^\s*AUTO\s+(.*)$", re.MULTILINE | re.IGNORECASE)
+_FSTAB_FIELDS = 3
+_HEADING = "Properties:"
+_ASSIGNMENT = re.compile(r"([.A-Za-z_][.\w]*)=(.*)")
+
+
+@dataclass(frozen=True)
+class Node:
+    """A block device: its path, and ``major:minor``."""
+
+    path: str
+    number: str
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A physical volume of LVM, and its volume group (may be empty)."""
+
+    node: Node
+    group: str
+    group_id: str
+
+
+@dataclass(frozen=True)
+class LocalDisk:
+    """A whole disk, and why it is the appliance's own.
+
+    :param serial: ``ID_SERIAL`` of udev, may be empty.
+    :param bus_path: ``ID_PATH`` of udev, may be empty.
+    :param reasons: Why it is the appliance's own; none if it is another's.
+    :param stacked: Paths of devices that are built on it.
+    :param isolated: Whether udev's database says that it is isolated.
+    :param nodes: The disk and its partitions.
+    """
+
+    device: BlockDevice
+    serial: str = ""
+    bus_path: str = ""
+    reasons: tuple[str, ...] = ()
+    stacked: tuple[str, ...] = ()
+    isolated: bool = False
+    nodes: tuple[Node, ...] = ()
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the appliance's."""
+        return bool(self.reasons)
+
+
+@dataclass(frozen=True)
+class Unmounted:
+    """A line of fstab whose file system is not in use; ``number`` of its device, if it is there."""
+
+    spec: str
+    point: str
+    number: str
+
+
+@dataclass(frozen=True)
+class Programs:
+    """What on the appliance acts on disks by itself, beside udev and systemd.
+
+    :param lvm: LVM is installed.
+    :param devices_file: Name of LVM's devices file.
+    :param devices_file_on: Whether its use is turned on.
+    :param devices_listed: What it lists, as far as it is there; None if there is no such file.
+    :param volumes: LVM's physical volumes, listed or not.
+    :param multipath: multipathd is installed.
+    :param mdadm: Directory of mdadm.conf below ``/etc`` (may be empty), None if not installed.
+    :param md_main: Text of mdadm.conf.
+    :param md_arrays: What ``mdadm --detail --scan`` prints.
+    """
+
+    lvm: bool = False
+    devices_file: str = "system.devices"
+    devices_file_on: bool = False
+    devices_listed: tuple[Node, ...] | None = None
+    volumes: tuple[Volume, ...] = ()
+    multipath: bool = False
+    mdadm: str | None = None
+    md_main: str = ""
+    md_arrays: str = ""
+
+
+@dataclass(frozen=True)
+class IsolationRequest:
+    """What ``appliance_isolation`` is asked for.
+
+    :param own_disks: Serials, paths or ``UUID=`` of disks that are the appliance's own, though
+        nothing uses them now.
+    :param probe_serial: Serial of a blank disk on which to prove the isolation.
+    :param proof: ``once``, ``always`` or ``never``.
+    :param settle: Seconds in which whatever acts on a new disk has to have done it.
+    """
+
+    present: bool = True
+    own_disks: tuple[str, ...] = ()
+    repository: str = ""
+    probe_serial: str = ""
+    proof: str = "once"
+    settle: float = 5.0
+
+
+def properties(database: str) -> dict[str, str]:
+    """The properties in one file of udev's database (``/run/udev/data/b8:16``)."""
+    lines = (line[2:] for line in database.splitlines() if line.startswith("E:"))
+    return {key: value for key, _equals, value in (line.partition("=") for line in lines)}
+
+
+def tested_properties(printed: str, devpath: str) -> dict[str, str] | None:
+    """The properties that ``udevadm test`` says a device would get.
+
+    Up to systemd 255 they are bare lines, since 256 they are indented below a heading.
+
+    Args:
+        printed: Its standard output.
+        devpath: The device that was asked for, as its property ``DEVPATH``.
+
+    Returns:
+        None if the text is of neither format or about another device: nobody can tell then.
+    """
+    found: dict[str, str] = {}
+    head, heading, below = printed.partition(f"{_HEADING}\n")
+    for line in (below if heading else head).splitlines():
+        if heading and not line.startswith("  "):
+            break
+        assignment = _ASSIGNMENT.fullmatch(line.strip() if heading else line)
+        if assignment:
+            found[assignment.group(1)] = assignment.group(2)
+    return found if found.get("DEVPATH") == devpath else None
+
+
+def stack(devices: Sequence[BlockDevice], device: BlockDevice) -> tuple[BlockDevice, ...]:
+    """Every device that is built on this one, however high."""
+    by_name = {one.name: one for one in devices}
+    found: dict[str, BlockDevice] = {}
+    todo = [device]
+    while todo:
+        for name in todo.pop().holders:
+            if name in by_name and name not in found:
+                found[name] = by_name[name]
+                todo.append(by_name[name])
+    return tuple(found.values())
+
+
+def uses(
+    devices: Sequence[BlockDevice], device: BlockDevice, mounts: Sequence[Mount], swaps: str
+) -> tuple[str, ...]:
+    """What the appliance does with a disk, or with what is built on it."""
+    layers = (device, *stack(devices, device))
+    return tuple(
+        use for layer in layers for use in (*mount_uses(mounts, layer), *swap_uses(swaps, layer))
+    )
+
+
+def group_reasons(
+    disks: Sequence[LocalDisk], volumes: Iterable[Volume]
+) -> dict[str, tuple[str, ...]]:
+    """Numbers of disks that hold a volume of a group which a used disk holds a volume of.
+
+    A group is told by its id: all machines of one distribution may call theirs the same. A disk that
+    is isolated already may be that of a clone, with the same id.
+    """
+    owner = {number: disk for disk in disks for number in _numbers(disk)}
+    volumes = tuple(volumes)
+    groups = {
+        one.group_id
+        for one in volumes
+        if one.node.number in owner and owner[one.node.number].own and one.group_id
+    }
+    found: dict[str, tuple[str, ...]] = {}
+    for volume in volumes:
+        disk = owner.get(volume.node.number)
+        if disk and volume.group_id in groups and (disk.own or not disk.isolated):
+            found[disk.device.number] = (f"in volume group {volume.group}",)
+    return found
+
+
+def _numbers(disk: LocalDisk) -> tuple[str, ...]:
+    return tuple(number for _path, number in disk.device.nodes)
+
+
+def check_disks(
+    disks: Sequence[LocalDisk], unmounted: Iterable[Unmounted], programs: Programs
+) -> None:
+    """Refuse to take away what the appliance may want, and to leave what was taken already.
+
+    :raises Refused: With all problems, in the message and in ``details["problems"]``.
+    """
+    others = [disk for disk in disks if not disk.own]
+    problems = [
+        f"{disk.device.path} is not used, but {', '.join(disk.stacked)} is built on it: take that "
+        f"away (vgchange -an, mdadm --stop, multipath -f), or list the disk in {option('own_disks')}."
+        for disk in others
+        if disk.stacked
+    ]
+    foreign = {number: disk for disk in others for number in _numbers(disk)}
+    problems += [
+        f"fstab names {line.spec} ({line.point}), which is not in use: mount it, list "
+        f"{foreign[line.number].device.path} in {option('own_disks')}, or take the line away."
+        for line in unmounted
+        if line.number in foreign
+    ]
+    problems += [
+        f"LVM's devices file lists {node.path}, which is on a disk that is not used: list the disk "
+        f"in {option('own_disks')}, or take it out (lvm lvmdevices --deldev {node.path})."
+        for node in programs.devices_listed or ()
+        if node.number in foreign
+    ]
+    if not any(disk.own for disk in disks):
+        problems.append("No disk was found to be the appliance's own; so none can be told apart.")
+    if problems:
+        raise Refused(
+            "The disks of this machine cannot be told apart from others. " + " ".join(problems),
+            details={"problems": problems},
+        )
+
+
+def would_hit_own(judged: Mapping[str, bool | None]) -> IsolationFailed:
+    """The error for rules that would isolate own devices, or about which udev says nothing clear.
+
+    Args:
+        judged: By path of an own device, whether it would be isolated; None if udev did not tell.
+    """
+    hit = [path for path, isolated in judged.items() if isolated]
+    unknown = [path for path, isolated in judged.items() if isolated is None]
+    if hit:
+        message = f"The rules would isolate the appliance's own {', '.join(hit)}"
+        hint = "Report this with the output of udevadm info for these devices."
+    else:
+        message = (
+            "The output of udevadm test is in a format that is not known, so whether the rules "
+            f"would isolate the appliance's own {', '.join(unknown)} cannot be checked"
+        )
+        hint = "Report this with the output of udevadm test for these devices, and its version."
+    return IsolationFailed(
+        f"{message}; they are removed again.", hint=hint, details={"devices": hit or unknown}
+    )
+
+
+def unmounted(fstab: str, mountinfo: str, swaps: str) -> tuple[tuple[str, str], ...]:
+    """``(spec, mount point)`` of the lines of fstab that are not in use."""
+    points = {unescape_mount(line.split()[4]) for line in mountinfo.splitlines() if line}
+    swapping = len(swaps.splitlines()) > 1
+    found = []
+    for fields in fstab_fields(fstab):
+        if len(fields) < _FSTAB_FIELDS:
+            continue
+        spec, point, kind = fields[:_FSTAB_FIELDS]
+        used = swapping if kind == "swap" else point in points
+        if not used and spec.startswith(("/dev/", "UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=")):
+            found.append((spec, point))
+    return tuple(found)
+
+
+def match(disk: LocalDisk) -> str:
+    """The udev match that recognises a disk again: by serial, else by place, else by name.
+
+    Of an id of the engine the first 20 characters do: virtio-blk shows no more, so the disk is
+    known after a change of its bus as well.
+    """
+    if _TELLING.search(disk.serial):
+        found = _UUID.search(disk.serial)
+        if found:
+            start = found.start()
+            telling = disk.serial[start : start + VIRTIO_SERIAL_LENGTH]
+            return f'ENV{{ID_SERIAL}}=="*{_pattern(telling)}*"'
+        return f'ENV{{ID_SERIAL}}=="{_pattern(disk.serial)}"'
+    if _TELLING.search(disk.bus_path):
+        return f'ENV{{ID_PATH}}=="{_pattern(disk.bus_path)}"'
+    name = _pattern(disk.device.name)
+    return f'KERNEL=="{name}|{name}[0-9]*|{name}p[0-9]*"'
+
+
+def _pattern(text: str) -> str:
+    """A pattern of udev that matches a text; what could mean something else matches any byte."""
+    return _LITERAL.sub("?", _bytes(text))
+
+
+def _bytes(text: str) -> str:
+    """A text with one character for each of its bytes."""
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def is_own(disk: LocalDisk, matches: Iterable[str]) -> bool:
+    """Whether one of the rules' matches takes a disk for the appliance's own, as udev would."""
+    shown = {
+        "ENV{ID_SERIAL}": disk.serial,
+        "ENV{ID_PATH}": disk.bus_path,
+        "KERNEL": disk.device.name,
+    }
+    for one in matches:
+        key, _equals, quoted = one.partition("==")
+        for pattern in quoted.strip('"').split("|"):
+            if fnmatchcase(_bytes(shown[key]), pattern):
+                return True
+    return False
+
+
+def mark_rules() -> str:
+    """Rules before 60-persistent-storage: no disk is looked into until it is known whose it is."""
+    return (
+        f"{_HEAD}{_SCOPE}"
+        f'IMPORT{{cmdline}}="{SWITCH}"\n'
+        f'ENV{{{SWITCH}}}=="off", GOTO="ovirt_backup_end"\n'
+        'ENV{UDEV_DISABLE_PERSISTENT_STORAGE_BLKID_FLAG}="1"\n'
+        'LABEL="ovirt_backup_end"\n'
+    )
+
+
+_JUDGED = f"""\
+
+# Another's: no signature is read (so no link by UUID or label, no LVM, RAID, btrfs, swap), no unit
+# of systemd comes up, udisks and multipath pass it by. Links by serial number stay.
+ENV{{{PROPERTY}}}="1"
+ENV{{ID_FS_TYPE}}="isolated"
+ENV{{SYSTEMD_READY}}="0"
+ENV{{UDISKS_IGNORE}}="1"
+GOTO="ovirt_backup_end"
+
+# Own: what 60-persistent-storage would have done.
+LABEL="ovirt_backup_own"
+ENV{{UDEV_DISABLE_PERSISTENT_STORAGE_BLKID_FLAG}}=""
+IMPORT{{builtin}}="blkid"
+ENV{{ID_FS_USAGE}}=="filesystem|other|crypto", ENV{{ID_FS_UUID_ENC}}=="?*", SYMLINK+="disk/by-uuid/$env{{ID_FS_UUID_ENC}}"
+ENV{{ID_FS_USAGE}}=="filesystem|other|crypto", ENV{{ID_FS_LABEL_ENC}}=="?*", SYMLINK+="disk/by-label/$env{{ID_FS_LABEL_ENC}}"
+ENV{{ID_PART_ENTRY_UUID}}=="?*", SYMLINK+="disk/by-partuuid/$env{{ID_PART_ENTRY_UUID}}"
+ENV{{ID_PART_ENTRY_SCHEME}}=="gpt", ENV{{ID_PART_ENTRY_NAME}}=="?*", SYMLINK+="disk/by-partlabel/$env{{ID_PART_ENTRY_NAME}}"
+
+LABEL="ovirt_backup_end"
+"""
+
+
+def judge_rules(matches: Iterable[str]) -> str:
+    """Rules after 60-persistent-storage, when the serial number is known."""
+    own = "".join(f'{one}, GOTO="ovirt_backup_own"\n' for one in matches)
+    switch = f'ENV{{{SWITCH}}}=="off", GOTO="ovirt_backup_end"\n'
+    return f"{_HEAD}{_SCOPE}{switch}\n{own}{_JUDGED}"
+
+
+def lvm_missing(disks: Sequence[LocalDisk], programs: Programs) -> tuple[Node, ...]:
+    """Own physical volumes that LVM's devices file has to list, and does not.
+
+    The file, and no filter: a filter by links that stay hides a device of LVM in Debian 12 at the
+    next start, since it is asked before the links are there.
+    """
+    foreign = {number for disk in disks if not disk.own for number in _numbers(disk)}
+    listed = {node.number for node in programs.devices_listed or ()}
+    # A volume on no disk is on what is built on own disks (RAID, multipath, LUKS).
+    return tuple(one.node for one in programs.volumes if one.node.number not in foreign | listed)
+
+
+def with_block(text: str, line: str) -> str:
+    """A file with our block at its end."""
+    rest = without_block(text)
+    rest += "" if rest.endswith("\n") or not rest else "\n"
+    return f"{rest}{BEGIN}\n{line}\n{END}\n"
+
+
+def without_block(text: str) -> str:
+    """A file without our block."""
+    return _BLOCK.sub("", text)
+
+
+def block_of(text: str) -> str:
+    """Our block in a file; empty if it has none."""
+    found = _BLOCK.search(text)
+    return found.group() if found else ""
+
+
+def multipath_conf() -> str:
+    """Has multipathd pass by what is isolated; own devices lack the property."""
+    return f'{_HEAD}blacklist {{\n    property "^{PROPERTY}$"\n}}\n'
+
+
+def mdadm_conf(programs: Programs) -> str:
+    """Has mdadm assemble what runs now, and what mdadm.conf names, and nothing else."""
+    arrays = [
+        f"ARRAY {name} UUID={uuid}\n"
+        for name, uuid in _ARRAY.findall(programs.md_arrays)
+        if uuid not in programs.md_main
+    ]
+    return f"{_HEAD}AUTO -all\n{''.join(arrays)}"
+
+
+def warnings(disks: Iterable[LocalDisk], programs: Programs) -> tuple[str, ...]:
+    """What is weaker than wanted."""
+    found = [
+        f"{disk.device.path} has neither a serial number nor a place on a bus, so it is recognised "
+        "by its name, which may change. Give it a serial number."
+        for disk in disks
+        if disk.own and match(disk).startswith("KERNEL")
+    ]
+    auto = _AUTO.search(programs.md_main) if programs.mdadm is not None else None
+    if auto and auto.group(1).split() != ["-all"]:
+        found.append(
+            f"mdadm.conf has AUTO {auto.group(1)}, which comes before ours: mdadm assembles what "
+            "that allows, if somebody calls it. Make it AUTO -all."
+        )
+    return tuple(found)
+
+
+def wanted_files(
+    disks: Sequence[LocalDisk], programs: Programs, present: Mapping[str, str | None]
+) -> dict[str, str]:
+    """Files below ``/etc`` with their text, in the order in which to write them.
+
+    :param present: What is in the files now; None where there is none.
+    """
+    own = [disk for disk in disks if disk.own]
+    files = {}
+    local = present.get(LVM_LOCAL) or ""
+    if programs.lvm and (block_of(local) or not programs.devices_file_on):
+        files[LVM_LOCAL] = with_block(local, "devices/use_devicesfile = 1")
+    if programs.multipath:
+        files[MULTIPATH] = multipath_conf()
+    if programs.mdadm is not None:
+        files[md_path(programs.mdadm)] = mdadm_conf(programs)
+    files[MARK_RULES] = mark_rules()
+    files[JUDGE_RULES] = judge_rules(sorted({match(disk) for disk in own}))
+    return files
+
+
+def md_path(directory: str) -> str:
+    """Our file for mdadm; Debian has its configuration in a directory, EL has not."""
+    return f"{directory}/{MDADM}" if directory else MDADM
+
+
+def ours(path: str, text: str) -> str:
+    """What of a file is ours."""
+    return block_of(text) if path == LVM_LOCAL else text
+
+
+def lines_of(files: Mapping[str, str]) -> dict[str, list[str]]:
+    """The lines of each file that are ours, for diff mode."""
+    return {path: ours(path, text).splitlines() for path, text in files.items()}
+
+
+def digests(files: Mapping[str, str]) -> dict[str, str]:
+    """SHA-256 of what is ours in each file."""
+    return {
+        path: hashlib.sha256(ours(path, text).encode("utf-8", "surrogateescape")).hexdigest()
+        for path, text in files.items()
+    }
+
+
+def kinds(programs: Programs) -> dict[str, str]:
+    """What is isolated against what, and by which means."""
+    found = {"udev": "rules", "systemd": "rules", "udisks": "rules", "md": "rules", "lvm": "rules"}
+    found["multipath"] = "blacklist" if programs.multipath else "not installed"
+    if programs.lvm:
+        found["lvm"] = "devices file"
+    if programs.mdadm is not None:
+        found["md"] = "AUTO -all"
+    return found
+
+
+def describe(disk: LocalDisk) -> dict[str, Any]:
+    """A disk as JSON types."""
+    return {
+        "device": disk.device.path,
+        "serial": disk.serial,
+        "match": match(disk),
+        "reasons": list(disk.reasons),
+    }
+
+
+def fact(
+    disks: Sequence[LocalDisk],
+    programs: Programs,
+    files: Mapping[str, str],
+    noted: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What the fact file says.
+
+    :param noted: ``collection``, ``repository``, ``prepared`` (UTC) and ``proof``.
+    """
+    return {
+        "version": FACT_VERSION,
+        **noted,
+        "own_disks": [{"serial": disk.serial, "match": match(disk)} for disk in disks if disk.own],
+        "isolation": kinds(programs),
+        "files": digests(files),
+        "devices_file": f"{LVM_DEVICES}/{programs.devices_file}" if programs.lvm else "",
+    }
+
+
+def fact_text(data: Mapping[str, Any]) -> str:
+    """The fact file."""
+    return json.dumps(data, indent=2, sort_keys=True) + "\n"
+
+
+def read_fact(text: str | None) -> dict[str, Any]:
+    """What a fact file says; nothing if it is none of ours."""
+    try:
+        data = json.loads(text or "")
+    except ValueError:
+        return {}
+    if not isinstance(data, dict) or data.get("version") != FACT_VERSION:
+        return {}
+    kinds = (("files", dict), ("own_disks", list), ("prepared", str), ("devices_file", str))
+    return data if all(isinstance(data.get(key), kind) for key, kind in kinds) else {}
+
+
+def proof_holds(noted: Mapping[str, Any], files: Mapping[str, str]) -> bool:
+    """Whether a proof was made with exactly these files."""
+    proof = noted.get("proof")
+    return isinstance(proof, dict) and proof.get("files") == digests(files)

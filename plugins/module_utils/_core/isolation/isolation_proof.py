@@ -1,0 +1,170 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The proof of isolation: a disk that looks like the appliance's own, and what must not happen to it."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    IsolationFailed,
+    Refused,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
+    option,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation.isolation import (
+    PROPERTY,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MIB = 1024 * 1024
+SECTOR = 512
+TRAP_BYTES = 16 * MIB
+"""From the start of the probe disk: all that is ever written to it."""
+EDGE_BYTES = MIB
+MARKER = b"ovirt_community.backup probe disk\n"
+MARKER_OFFSET = 4096
+GROUP = "ovirt_backup_probe"
+"""Volume group of the trap where the appliance has none to be taken for."""
+ARRAY = "ovirt_backup_probe"
+FORBIDDEN_LINKS = ("by-uuid", "by-label", "by-partuuid", "by-partlabel")
+
+# Kind: (MBR type, first sector, sectors)
+PARTS = {
+    "filesystem": (0x83, 2048, 4096),
+    "lvm": (0x8E, 6144, 16384),
+    "swap": (0x82, 22528, 2048),
+    "md": (0xFD, 24576, 8192),
+}
+_MBR_TABLE = 446
+_MBR_END = b"\x55\xaa"
+_DISK_SIGNATURE = 440
+
+
+@dataclass(frozen=True)
+class Twin:
+    """What of the appliance the trap copies.
+
+    :param uuid: Of the root file system; may be empty.
+    :param label: Of the root file system; may be empty.
+    :param group: The appliance's volume group, or :data:`GROUP`.
+    """
+
+    uuid: str = ""
+    label: str = ""
+    group: str = GROUP
+
+
+@dataclass(frozen=True)
+class Observation:
+    """The probe disk and its partitions after everything had its time.
+
+    :param nodes: Paths of the disk and of its partitions.
+    :param uses: Mounts and swaps of them, and devices built on them.
+    :param new_devices: Kernel names of dm and md devices that were not there before.
+    :param links: Links below ``/dev/disk`` that lead to them.
+    :param properties: Of each node, in udev's database.
+    :param lvm: Paths of physical volumes that LVM sees, None if LVM is not installed.
+    :param lvm_said: What LVM wrote about duplicates.
+    :param root_link: Where the link with the root file system's UUID leads; empty without one.
+    :param root: Where the root file system is.
+    """
+
+    nodes: tuple[str, ...]
+    uses: tuple[str, ...]
+    new_devices: tuple[str, ...]
+    links: tuple[str, ...]
+    properties: Mapping[str, Mapping[str, str]]
+    lvm: tuple[str, ...] | None
+    lvm_said: str
+    root_link: str
+    root: str
+    unchanged: bool
+
+
+def table() -> bytes:
+    """The first sector of the trap: an MBR with the partitions of :data:`PARTS`."""
+    sector = bytearray(SECTOR)
+    struct.pack_into("<I", sector, _DISK_SIGNATURE, 0x0B4C0B4C)
+    for index, (kind, first, count) in enumerate(PARTS.values()):
+        entry = struct.pack("<B3sB3sII", 0, b"\xfe\xff\xff", kind, b"\xfe\xff\xff", first, count)
+        sector[_MBR_TABLE + 16 * index : _MBR_TABLE + 16 * (index + 1)] = entry
+    sector[-len(_MBR_END) :] = _MBR_END
+    return bytes(sector)
+
+
+def check_blank(path: str, start: bytes, end: bytes) -> bool:
+    """Refuse a disk with data; tells whether it is a trap that an earlier proof left.
+
+    :param start: All that a trap writes over.
+    :param end: The last MiB of the disk.
+    :raises Refused: It holds something, or is too small.
+    """
+    if len(start) < TRAP_BYTES:
+        raise Refused(
+            f"{path} is too small for a proof: it takes {TRAP_BYTES} bytes.",
+            hint="Plug a larger disk.",
+        )
+    if start[MARKER_OFFSET:].startswith(MARKER):
+        return True
+    if start.strip(b"\0") or end.strip(b"\0"):
+        raise Refused(
+            f"{path} is not blank: a proof writes over its first {TRAP_BYTES} bytes.",
+            hint=f"Name a new, empty disk in {option('probe_serial')}.",
+        )
+    return False
+
+
+def checks(look: Observation) -> dict[str, str]:
+    """Every check, with what stands against it; an empty text where it passed."""
+    lvm_nodes = [node for node in look.nodes if node in (look.lvm or ())]
+    marks = [node for node in look.nodes if look.properties.get(node, {}).get(PROPERTY) != "1"]
+    signed = [node for node in look.nodes if look.properties.get(node, {}).get("ID_FS_UUID")]
+    found = {
+        "parts": "" if len(look.nodes) == len(PARTS) + 1 else f"seen: {' '.join(look.nodes)}",
+        "unused": "; ".join(look.uses),
+        "no_new_devices": " ".join(look.new_devices),
+        "marked": " ".join(marks),
+        "not_looked_into": " ".join(signed),
+        "no_names": " ".join(link for link in look.links if link.startswith(FORBIDDEN_LINKS)),
+        "by_id": "" if any(link.startswith("by-id/") for link in look.links) else "no link by id",
+        "root_link": "" if look.root_link in ("", look.root) else f"leads to {look.root_link}",
+        "bytes": "" if look.unchanged else "something wrote to it",
+    }
+    if look.lvm is not None:
+        found["lvm"] = " ".join([*lvm_nodes, look.lvm_said]).strip()
+    return found
+
+
+def judge(device: str, found: Mapping[str, str]) -> None:
+    """Fail if a check did.
+
+    :raises IsolationFailed: With all of them.
+    """
+    failed = {name: seen for name, seen in found.items() if seen}
+    if failed:
+        raise IsolationFailed(
+            f"{device} was not left alone: "
+            + "; ".join(f"{name} ({seen})" for name, seen in failed.items())
+            + ".",
+            hint="Attach nothing to this appliance until the cause is found; see docs/appliance.md.",
+            details={"device": device, "checks": dict(found)},
+        )
+
+
+def record(
+    how: Mapping[str, str], layers: Sequence[str], found: Mapping[str, str]
+) -> dict[str, Any]:
+    """What is kept of a proof that held.
+
+    :param how: ``kind`` (``disk`` or ``scsi_debug``), ``event`` (``replug``: the kernel forgot the
+        disk and found it anew; ``trigger``: udev was told so) and ``serial``.
+    :param layers: What the trap had on it.
+    """
+    return {**how, "trap": list(layers), "checks": sorted(found)}

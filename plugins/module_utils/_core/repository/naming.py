@@ -1,0 +1,187 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names inside the repository.
+
+``<escaped VM name>.<VM id>/<UTC time>.<run id>/<disk id>.<format>``: nothing of a VM's name reaches
+the file system unescaped, and the ids alone make every name unique.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from dataclasses import dataclass
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    InvalidRequest,
+)
+
+MANIFEST = "manifest.json"
+CHECKSUM = "manifest.sha256"
+OVF = "vm.ovf"
+README = "README"
+
+NAME_LIMIT = 255
+"""Bytes of a file name on every common Linux file system."""
+
+UUID = re.compile(r"^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z")
+RUN_ID = re.compile(r"^[0-9A-Za-z][0-9A-Za-z_-]{0,63}\Z")
+TIME = re.compile(
+    r"^([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.[0-9]{1,6})?(?:Z|\+00:00)\Z"
+)
+FILE_NAME = re.compile(r"^[0-9A-Za-z][0-9A-Za-z._-]{0,254}\Z")
+
+_PLAIN = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-.")
+_EMPTY = "%"
+_CUT = "~"
+_DIGEST = 16
+_ESCAPED_LIMIT = NAME_LIMIT - 1 - 36
+_ESCAPE = re.compile(r"%([0-9A-F]{2})")
+_ESCAPED = re.compile(r"^[0-9A-Za-z_.%~-]+\Z")
+_SET = re.compile(
+    r"^([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z\.([0-9A-Za-z][0-9A-Za-z_-]{0,63})\Z"
+)
+
+
+@dataclass(frozen=True)
+class DiskFile:
+    """The file that a disk's image gets."""
+
+    id: str
+    file: str
+    dest: str
+
+
+@dataclass(frozen=True)
+class SetNames:
+    """Where a backup set lives.
+
+    :param vm_directory: Directory of all sets of this VM.
+    :param path: Directory of the set.
+    """
+
+    vm_directory: str
+    path: str
+    disks: tuple[DiskFile, ...]
+
+
+def escape(name: str) -> str:
+    """Any text as a part of a file name: ASCII, no slash, no leading dot or dash, never empty.
+
+    Different names give different results. :func:`unescape` undoes it unless the name was so
+    long that it had to be cut; then a digest of the whole name stands for its end.
+    """
+    data = name.encode("utf-8", "surrogatepass")
+    parts = [chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in data]
+    if parts and parts[0] in ("-", "."):
+        parts[0] = f"%{data[0]:02X}"
+    escaped = "".join(parts) or _EMPTY
+    if len(escaped) <= _ESCAPED_LIMIT:
+        return escaped
+    return _cut(parts) + _CUT + hashlib.sha256(data).hexdigest()[:_DIGEST]
+
+
+def _cut(parts: list[str]) -> str:
+    """As many whole characters as leave room for the digest."""
+    room = _ESCAPED_LIMIT - len(_CUT) - _DIGEST
+    ends = itertools.accumulate(len(part) for part in parts)
+    return "".join(part for part, end in zip(parts, ends) if end <= room)
+
+
+def unescape(escaped: str) -> str | None:
+    """The name that was escaped; None if it was cut or is no result of :func:`escape`."""
+    if escaped == _EMPTY:
+        return ""
+    data = _ESCAPE.sub(lambda match: chr(int(match.group(1), 16)), escaped)
+    try:
+        name = data.encode("latin-1").decode("utf-8", "surrogatepass")
+    except UnicodeError:
+        return None
+    return name if escape(name) == escaped else None
+
+
+def vm_directory(name: str, vm_id: str) -> str:
+    """The directory's name for all sets of a VM.
+
+    :raises InvalidRequest: The id is none.
+    """
+    return f"{escape(name)}.{_uuid('VM', vm_id)}"
+
+
+def split_vm_directory(directory: str) -> tuple[str | None, str] | None:
+    """``(VM name, VM id)`` of a directory; the name is None if it was cut.
+
+    None altogether if the directory is not one that :func:`vm_directory` names.
+    """
+    escaped, dot, vm_id = directory.rpartition(".")
+    if not dot or not _ESCAPED.match(escaped) or not UUID.match(vm_id):
+        return None
+    return unescape(escaped), vm_id
+
+
+def set_directory(time: str, run_id: str) -> str:
+    """The name of one set's directory: sorts by time.
+
+    :param time: UTC as in ``2026-11-23T01:02:03Z``.
+    :raises InvalidRequest: Time or run id are none.
+    """
+    match = TIME.match(time)
+    if not match:
+        raise InvalidRequest(f"{time!r} is no UTC time such as 2026-11-23T01:02:03Z.")
+    if not RUN_ID.match(run_id):
+        raise InvalidRequest(
+            f"{run_id!r} is no run id: 1 to 64 letters, digits, '-' and '_' are allowed."
+        )
+    year, month, day, hour, minute, second = match.groups()
+    return f"{year}{month}{day}T{hour}{minute}{second}Z.{run_id}"
+
+
+def split_set_directory(directory: str) -> tuple[str, str] | None:
+    """``(UTC time, run id)`` of a directory that :func:`set_directory` names; None if it does not."""
+    match = _SET.match(directory)
+    if not match:
+        return None
+    year, month, day, hour, minute, second, run_id = match.groups()
+    return f"{year}-{month}-{day}T{hour}:{minute}:{second}Z", run_id
+
+
+def image_file(disk_id: str, fmt: str) -> str:
+    """The file name of a disk's image.
+
+    :raises InvalidRequest: The id is none.
+    """
+    return f"{_uuid('disk', disk_id)}.{fmt}"
+
+
+def set_names(
+    repository: str, vm: tuple[str, str], run: tuple[str, str], disks: tuple[tuple[str, str], ...]
+) -> SetNames:
+    """Every path of a set.
+
+    :param vm: Name and id.
+    :param run: Time and run id.
+    :param disks: Id and format of each.
+    :raises InvalidRequest: A part is not what it must be, or a disk is named twice.
+    """
+    ids = [disk_id for disk_id, _fmt in disks]
+    if len(set(ids)) != len(ids):
+        raise InvalidRequest("A disk is named twice.")
+    parent = f"{repository.rstrip('/')}/{vm_directory(*vm)}"
+    path = f"{parent}/{set_directory(*run)}"
+    files = tuple((disk_id, image_file(disk_id, fmt)) for disk_id, fmt in disks)
+    return SetNames(
+        parent, path, tuple(DiskFile(disk_id, file, f"{path}/{file}") for disk_id, file in files)
+    )
+
+
+def _uuid(what: str, text: str) -> str:
+    if not UUID.match(text):
+        raise InvalidRequest(f"{text!r} is no id of a {what}.")
+    return text
+
+
+def show_text(text: str) -> str:
+    """Text from outside as every output can carry it: what is no Unicode is written out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

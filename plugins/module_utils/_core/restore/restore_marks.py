@@ -1,0 +1,118 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a restore writes on the VM and on the disks that it makes, so that they are found again.
+
+As long as they are half-made they say so, and only what says so is ever removed. The name of a
+restore follows from what is restored to where: run again after it was killed, it finds its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    InvalidRequest,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_HALF_MADE = "Restore in progress, by ovirt_community.backup"
+HALF_MADE_WORD = "progress"
+"""A word in the description of each half-made disk, for the engine's search."""
+
+_BEGUN = "Restore begun, by ovirt_community.backup"
+_TEST = "Test of a restore, by ovirt_community.backup"
+_DONE = "Restored by ovirt_community.backup"
+_FORM = re.compile(
+    r"(?P<head>[A-Za-z ,_.]+) \[owner=(?P<owner>[\w.@-]+) restore=(?P<restore>[0-9a-f]{12})"
+    r" set=(?P<set>[0-9A-Za-z_-]+)(?: disk=(?P<disk>[0-9a-f-]{36}))?\]",
+    re.ASCII,
+)
+_OWNER = re.compile(r"[\w.@-]{1,64}", re.ASCII)
+_RESTORE = re.compile(r"[0-9a-f]{12}")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One restore: who runs it, its name, and the run that made the set."""
+
+    owner: str
+    restore_id: str
+    run_id: str
+
+    def begun_text(self) -> str:
+        """The comment of a VM that was imported, and of which no later change was tried yet."""
+        return f"{_BEGUN} {self._parts()}]"
+
+    def vm_text(self) -> str:
+        """The comment of a VM that is not finished."""
+        return f"{_HALF_MADE} {self._parts()}]"
+
+    def test_text(self) -> str:
+        """The comment of a VM that is there to be tested and removed again."""
+        return f"{_TEST} {self._parts()}]"
+
+    def disk_text(self, disk_id: str) -> str:
+        """The description of a disk that is not finished; ``disk_id`` is that of the original."""
+        return f"{_HALF_MADE} {self._parts()} disk={disk_id}]"
+
+    def done_text(self, disk_id: str) -> str:
+        """The description of a finished disk."""
+        return f"{_DONE} {self._parts()} disk={disk_id}]"
+
+    def _parts(self) -> str:
+        return f"[owner={self.owner} restore={self.restore_id} set={self.run_id}"
+
+
+@dataclass(frozen=True)
+class Read:
+    """A mark that was found on something.
+
+    :param half_made: It is to go if it is not finished; so is a test.
+    :param disk_id: Of the original, if it is a disk.
+    :param test: It is there to be started and removed again.
+    """
+
+    mark: Mark
+    half_made: bool
+    disk_id: str = ""
+    test: bool = False
+
+
+def make(owner: str, restore_id: str, run_id: str) -> Mark:
+    """Check the parts of a mark.
+
+    :raises InvalidRequest: A part has characters that it cannot have.
+    """
+    if not _OWNER.fullmatch(owner):
+        raise InvalidRequest(
+            f"{owner!r} cannot be the owner: only letters, digits and . _ - @ are possible."
+        )
+    if not _RESTORE.fullmatch(restore_id):
+        raise InvalidRequest(
+            f"{restore_id!r} is no name of a restore: restore_plan_info gives 12 hexadecimal digits."
+        )
+    mark = Mark(owner, restore_id, run_id)
+    if parse(mark.vm_text()) is None:
+        raise InvalidRequest(f"{run_id!r} is no run id of a set.")
+    return mark
+
+
+def parse(text: str) -> Read | None:
+    """Read a comment or a description; None if it is no mark."""
+    match = _FORM.fullmatch(text)
+    if match is None or match["head"] not in (_BEGUN, _HALF_MADE, _TEST, _DONE):
+        return None
+    mark = Mark(match["owner"], match["restore"], match["set"])
+    head = match["head"]
+    return Read(mark, head != _DONE, match["disk"] or "", head == _TEST)
+
+
+def name(parts: Iterable[str]) -> str:
+    """The name of a restore: the same for the same parts."""
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -1,0 +1,578 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules: what may not happen around an attached disk snapshot, and what to do instead.
+
+Each rule is a sentence with a reason and a remedy; a check is a pure function that returns the
+violations it finds. Whoever is about to change something asks here first.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    BackupError,
+    EngineFault,
+    Refused,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
+    option,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.evidence import (
+        Holding,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
+        AttachSettings,
+        Checkpointed,
+        Disk,
+        Location,
+        Snapshot,
+        SnapshotDisk,
+        Vm,
+    )
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What must hold, why, and what to do when it does not."""
+
+    id: str
+    sentence: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A rule that would be broken, and what shows it."""
+
+    rule: Rule
+    message: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, Any]:
+        """As a module returns it."""
+        return {
+            "rule": self.rule.id,
+            "message": self.message,
+            "reason": self.rule.reason,
+            "remedy": self.rule.remedy,
+            "evidence": dict(self.evidence),
+        }
+
+
+APPLIANCE_READY = Rule(
+    "appliance-ready",
+    "The appliance is Up or Down, and on its way nowhere.",
+    "The engine attaches to a paused VM but cannot detach from it.",
+    "Resume, start or stop the appliance, then try again.",
+)
+ONE_PER_DISK = Rule(
+    "one-per-disk",
+    "An appliance holds at most one snapshot of a disk.",
+    "The engine keeps one attachment per disk and VM, whatever the snapshot.",
+    "Detach the other snapshot first, use another appliance, or ask for replace.",
+)
+NOT_ITS_OWN = Rule(
+    "not-its-own",
+    "An appliance is never the source VM of its own backup.",
+    "The engine attaches no snapshot of a disk to the VM that owns the disk.",
+    "Back the appliance up through another appliance.",
+)
+SNAPSHOT_REGULAR = Rule(
+    "snapshot-regular",
+    "Only a regular snapshot that is not in preview is attached.",
+    "The active layer is being written, a previewed one is in use.",
+    "Make a snapshot for the backup; end the preview.",
+)
+DISK_HEALTHY = Rule(
+    "disk-healthy",
+    "Only a disk snapshot that is not illegal is attached.",
+    "An illegal image may hold anything; a copy of it would look like a backup.",
+    "Repair the source VM's disk, then make a new snapshot.",
+)
+BOOT = Rule(
+    "boot",
+    "A disk snapshot is bootable only when asked for, one at a time, on an appliance without a"
+    " boot disk of its own.",
+    "Otherwise the appliance's next start runs the source VM's system.",
+    f"Leave {option('bootable')} at false.",
+)
+INTERFACE = Rule(
+    "interface",
+    "The interface can be hot-plugged and can be read-only if that is asked for.",
+    "IDE, SATA and sPAPR disks cannot be hot-plugged; IDE and SATA cannot be read-only.",
+    "Use virtio_scsi or virtio.",
+)
+DETACH_ONLY = Rule(
+    "detach-only",
+    "Nothing but a disk snapshot is ever detached, and no disk is ever deleted.",
+    "An appliance's own disk, or a shared one, must stay where it is.",
+    "Name disk snapshots only; disk_snapshot_info lists them.",
+)
+
+NO_EXPORT = Rule(
+    "no-export",
+    "A VM that holds a disk snapshot, plugged or not, is not exported.",
+    "The engine leaves the disk out of an export, to a domain or as OVA, without a word.",
+    "Detach the disk snapshots first.",
+)
+NO_TEMPLATE = Rule(
+    "no-template",
+    "A VM that holds a disk snapshot is neither made into a template nor cloned.",
+    "The engine leaves the disk out of a template or a clone without a word.",
+    "Detach the disk snapshots first.",
+)
+NOT_IN_SNAPSHOT = Rule(
+    "not-in-snapshot",
+    "No snapshot is taken of a VM that holds a disk snapshot.",
+    "The disk would not be part of it, even if it is named.",
+    "Detach the disk snapshots first.",
+)
+NO_MIGRATION = Rule(
+    "no-migration",
+    "A VM with a plugged disk snapshot is not migrated nor suspended, and its host not put into"
+    " maintenance.",
+    "The overlay lies on the local disk of the host. The engine refuses a migration and the"
+    " maintenance; a suspend it passes on to the host, which fails.",
+    "Wait until the backup has ended, or detach the disk snapshots. An attachment that is not"
+    " plugged does not stand in the way.",
+)
+SOURCE_FROZEN = Rule(
+    "source-frozen",
+    "While a disk snapshot of a VM is attached anywhere, plugged or not, none of its snapshots is"
+    " removed and no revert committed; the VM and its disks are not deleted, its disks not moved or"
+    " sparsified, and it is not exported as OVA.",
+    "The engine refuses some of it; the rest it begins and cannot end, which leaves a preview or an"
+    " automatic snapshot behind. With both VMs down it would even delete the disk.",
+    "Wait until the backup has ended, or detach the disk snapshots from the VMs that are named.",
+)
+CHECKPOINTS = Rule(
+    "checkpoints",
+    "A disk with checkpoints of incremental backup is not attached where the detach would clear"
+    " them.",
+    "Engines from 4.5.8 on, and builds that are no release, clear the bitmaps and checkpoints of a disk"
+    " at every detach, also that of a snapshot; other backup products lose their chain.",
+    f"Set {option('checkpoints')} to warn or allow if the next incremental backup may be a full one; or use an"
+    " engine up to 4.5.7.",
+)
+DISKS_PLUGGED = Rule(
+    "disks-plugged",
+    "A VM that runs is backed up with all of its disks plugged.",
+    "A snapshot includes an unplugged disk too; but while the VM runs, the engine removes no snapshot that"
+    " has one.",
+    "Plug the disk, detach it, back the VM up while it is down, or leave the disk out (unplugged: leave_out).",
+)
+SOURCE_READY = Rule(
+    "source-ready",
+    "No snapshot of a VM is made or removed while the VM is suspended or in preview.",
+    "The engine refuses both, and neither state ends by itself.",
+    "Start a suspended VM, or shut it down; commit a preview, or undo it.",
+)
+IMAGE_DISKS = Rule(
+    "image-disks",
+    "Only a disk that is an image is attached.",
+    "A host makes overlays over images alone; a disk of managed block storage, or of Cinder, is none.",
+    "Name the disks to attach; vm_backup leaves such disks out by itself.",
+)
+SAME_DATA_CENTER = Rule(
+    "same-data-center",
+    "Appliance and source VM belong to one data centre.",
+    "The storage of another data centre cannot be reached from the appliance's host.",
+    "Use an appliance in the data centre of the source VM.",
+)
+
+SAME_HOST = Rule(
+    "same-host",
+    "Appliance and source VM run on different hosts. A warning, no refusal.",
+    "The teardown after a detach may take away paths of the source VM's disks on that host"
+    " (deduced from the sources of vdsm, never seen).",
+    "Keep them apart with an affinity rule, or migrate one of them before the backup.",
+)
+
+ATTACH_STATES = ("up", "down")
+PASSING_STATES = (
+    "powering_up",
+    "powering_down",
+    "wait_for_launch",
+    "reboot_in_progress",
+    "migrating",
+    "saving_state",
+    "restoring_state",
+    "image_locked",
+)
+_NO_HOT_PLUG = ("ide", "sata", "spapr_vscsi")
+_NO_READ_ONLY = ("ide", "sata")
+
+
+def appliance_ready(appliance: Vm) -> list[Violation]:
+    """Refuse states from which the way back is closed. Passing states are waited for instead."""
+    if appliance.status in ATTACH_STATES + PASSING_STATES:
+        return []
+    message = f"The appliance {appliance.name!r} is {appliance.status}."
+    return [Violation(APPLIANCE_READY, message, {"status": appliance.status})]
+
+
+def snapshot_usable(snapshot: Snapshot) -> list[Violation]:
+    """Refuse what is not a regular snapshot, and one that is being previewed."""
+    evidence = {"snapshot_id": snapshot.id, "type": snapshot.type, "status": snapshot.status}
+    if snapshot.type != "regular":
+        message = f"Snapshot {snapshot.description!r} is of type {snapshot.type}, not regular."
+        return [Violation(SNAPSHOT_REGULAR, message, evidence)]
+    if snapshot.status == "in_preview":
+        message = f"Snapshot {snapshot.description!r} is in preview."
+        return [Violation(SNAPSHOT_REGULAR, message, evidence)]
+    return []
+
+
+def disks_healthy(disks: Iterable[SnapshotDisk]) -> list[Violation]:
+    """Refuse illegal images."""
+    return [
+        Violation(
+            DISK_HEALTHY,
+            f"Disk {disk.alias!r} of the snapshot is illegal.",
+            {"disk_id": disk.disk_id, "status": disk.status},
+        )
+        for disk in disks
+        if disk.status == "illegal"
+    ]
+
+
+def images_only(disks: Iterable[SnapshotDisk]) -> list[Violation]:
+    """Refuse disks that no host can put an overlay over."""
+    return [
+        Violation(
+            IMAGE_DISKS,
+            f"Disk {disk.alias!r} of the snapshot is a {disk.storage_type} disk.",
+            {"disk_id": disk.disk_id, "storage_type": disk.storage_type},
+        )
+        for disk in disks
+        if disk.storage_type not in ("", "image")
+    ]
+
+
+def images_legal(source: Vm, disks: Iterable[Disk]) -> list[Violation]:
+    """Refuse a source VM of which the engine makes no snapshot, for an image of it is illegal."""
+    return [
+        Violation(
+            DISK_HEALTHY,
+            f"Disk {disk.alias!r} of {source.name!r} is illegal.",
+            {"disk_id": disk.id, "status": disk.status},
+        )
+        for disk in disks
+        if disk.status == "illegal"
+    ]
+
+
+def source_ready(source: Vm, snapshots: Iterable[Snapshot]) -> list[Violation]:
+    """Refuse states of a source VM in which no snapshot is made or removed, and that do not pass by themselves."""
+    found = []
+    if source.status == "suspended":
+        message = f"{source.name!r} is suspended."
+        found.append(Violation(SOURCE_READY, message, {"status": source.status}))
+    found += [
+        Violation(
+            SOURCE_READY,
+            f"{source.name!r} is previewing snapshot {one.description!r}.",
+            {"snapshot_id": one.id, "status": one.status},
+        )
+        for one in snapshots
+        if one.status == "in_preview"
+    ]
+    return found
+
+
+def not_its_own(appliance: Vm, source: Vm) -> list[Violation]:
+    """Refuse a VM that would be the appliance of its own backup."""
+    if appliance.id != source.id:
+        return []
+    message = f"{source.name!r} cannot be both the source VM and the appliance."
+    return [Violation(NOT_ITS_OWN, message, {"vm_id": source.id})]
+
+
+def bootable_alone(
+    settings: AttachSettings, wanted: Sequence[SnapshotDisk], held: Iterable[Holding]
+) -> list[Violation]:
+    """Refuse more than one boot disk."""
+    if not settings.bootable:
+        return []
+    if len(wanted) > 1:
+        message = f"{len(wanted)} disks cannot all be the boot disk."
+        return [Violation(BOOT, message, {"disk_ids": [disk.disk_id for disk in wanted]})]
+    others = [
+        holding
+        for holding in held
+        if holding.attachment.bootable and holding.disk_id not in {d.disk_id for d in wanted}
+    ]
+    return [
+        Violation(
+            BOOT,
+            f"The appliance has a boot disk already: {holding.alias!r}.",
+            {"disk_id": holding.disk_id},
+        )
+        for holding in others
+    ]
+
+
+def can_be_plugged(interface: str) -> bool:
+    """Whether a disk on an interface can be attached to a VM that runs (contract section 1.3, rows 21, 21b)."""
+    return interface not in _NO_HOT_PLUG
+
+
+def interface_fits(settings: AttachSettings, appliance: Vm) -> list[Violation]:
+    """Refuse what the engine or the bus cannot do."""
+    violations = []
+    if settings.read_only and settings.interface in _NO_READ_ONLY:
+        message = f"A disk on {settings.interface} cannot be read-only."
+        violations.append(Violation(INTERFACE, message, {"interface": settings.interface}))
+    hot = settings.active and appliance.status != "down"
+    if hot and not can_be_plugged(settings.interface):
+        message = f"A disk on {settings.interface} cannot be plugged into a running VM."
+        violations.append(Violation(INTERFACE, message, {"interface": settings.interface}))
+    return violations
+
+
+def same_data_center(
+    appliance: Vm, source: Vm, places: tuple[Location, Location]
+) -> list[Violation]:
+    """Refuse what the appliance's host could not reach."""
+    mine, theirs = places
+    if mine.data_center_id == theirs.data_center_id:
+        return []
+    message = (
+        f"The source VM {source.name!r} is in another data centre than the appliance"
+        f" {appliance.name!r}."
+    )
+    evidence = {"appliance": mine.data_center_id, "source_vm": theirs.data_center_id}
+    return [Violation(SAME_DATA_CENTER, message, evidence)]
+
+
+def not_in_preview(appliance: Vm, snapshots: Iterable[Snapshot]) -> list[Violation]:
+    """Refuse an appliance that previews a snapshot. One being made is waited for."""
+    return [
+        Violation(
+            APPLIANCE_READY,
+            f"The appliance {appliance.name!r} is previewing a snapshot.",
+            {"snapshot_id": snapshot.id, "status": snapshot.status},
+        )
+        for snapshot in snapshots
+        if snapshot.status == "in_preview"
+    ]
+
+
+@dataclass(frozen=True)
+class NamedDisk:
+    """As much of a disk as a message needs."""
+
+    disk_id: str
+    alias: str
+
+
+def checkpoints_kept(
+    engine_version: str, disks: Iterable[SnapshotDisk | NamedDisk], checkpointed: Checkpointed
+) -> list[Violation]:
+    """Refuse disks whose checkpoints the engine would clear at detach (contract section 3)."""
+    if not clears_checkpoints(engine_version):
+        return []
+    return [
+        Violation(
+            CHECKPOINTS,
+            f"Disk {disk.alias!r} {_has_checkpoints(disk.disk_id, checkpointed)}, which"
+            f" {_clearing(engine_version)} when its snapshot is detached.",
+            {
+                "disk_id": disk.disk_id,
+                "engine_version": engine_version,
+                "certain": disk.disk_id in checkpointed.disk_ids,
+            },
+        )
+        for disk in disks
+        if disk.disk_id in (*checkpointed.disk_ids, *checkpointed.possible)
+    ]
+
+
+def _has_checkpoints(disk_id: str, checkpointed: Checkpointed) -> str:
+    if disk_id in checkpointed.disk_ids:
+        return "has checkpoints"
+    why = (
+        "this user may not see them"
+        if checkpointed.hidden
+        else "the engine's list shows none, and leaves out those whose parent was deleted"
+    )
+    return f"is enabled for incremental backup, so it may have checkpoints ({why})"
+
+
+def _clearing(engine_version: str) -> str:
+    """What an engine of a version does to checkpoints; of a build it is assumed."""
+    if _release(engine_version) is not None:
+        return f"engine {engine_version} would clear"
+    told = f"engine version {engine_version!r}" if engine_version else "an unknown engine version"
+    return f"an engine newer than 4.5.7 would clear ({told} is no release, and counts as one)"
+
+
+_RELEASE = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:(?:\.\d+)*-\d[\w.~^-]*)?")
+"""Three numbers, more where the package's release follows, such as 4.5.7-1.el9 and 4.3.10.4-1.el7."""
+_BUILD = re.compile(r"snapshot|master|git", re.IGNORECASE)
+
+
+def _release(engine_version: str) -> tuple[int, int, int] | None:
+    """The numbers of a release; None for a version that somebody built, or that is not told.
+
+    An engine built from the sources announces 4.4.0.0, whatever it is (contract section 15).
+    """
+    found = _RELEASE.fullmatch(engine_version)
+    if found is None or _BUILD.search(engine_version):
+        return None
+    return int(found[1]), int(found[2]), int(found[3])
+
+
+def clears_checkpoints(engine_version: str) -> bool:
+    """Whether a detach clears checkpoints: from 4.5.8 on, and, to be safe, on what is no release."""
+    numbers = _release(engine_version)
+    return numbers is None or numbers >= (4, 5, 8)
+
+
+def disks_plugged(source: Vm, unplugged: Iterable[NamedDisk]) -> list[Violation]:
+    """Refuse to make a snapshot that cannot be removed.
+
+    :param unplugged: Disks of the source VM that a snapshot would include and that are not plugged.
+    """
+    if source.status == "down":
+        return []
+    return [
+        Violation(
+            DISKS_PLUGGED,
+            f"Disk {disk.alias!r} of {source.name!r} is not plugged.",
+            {"disk_id": disk.disk_id, "status": source.status},
+        )
+        for disk in unplugged
+    ]
+
+
+def same_host(appliance: Vm, source: Vm) -> list[Violation]:
+    """Warn of a source VM whose paths the detach could disturb, and where nobody can tell."""
+    if not _runs(appliance) or not _runs(source):
+        return []
+    names = f"{source.name!r} and the appliance {appliance.name!r}"
+    if not source.host_id or not appliance.host_id:
+        message = (
+            f"Nothing tells whether {names} run on one host: the engine shows hosts of VMs to"
+            " administrators only."
+        )
+        return [Violation(SAME_HOST, message, {"host_id": None})]
+    if source.host_id != appliance.host_id:
+        return []
+    return [Violation(SAME_HOST, f"{names} run on one host.", {"host_id": source.host_id})]
+
+
+def _runs(vm: Vm) -> bool:
+    return vm.status not in ("down", "suspended")
+
+
+def only_disk_snapshots(holdings: Iterable[Holding]) -> list[Violation]:
+    """Refuse to detach what is not a disk snapshot."""
+    return [
+        Violation(
+            DETACH_ONLY,
+            f"Disk {holding.alias!r} on the appliance is no disk snapshot.",
+            {"disk_id": holding.disk_id},
+        )
+        for holding in holdings
+        if not holding.is_disk_snapshot
+    ]
+
+
+BY_REASON: dict[str, Rule] = {
+    "already_attached": ONE_PER_DISK,
+    "other_data_center": SAME_DATA_CENTER,
+    "snapshot_not_regular": SNAPSHOT_REGULAR,
+    "snapshot_in_preview": SNAPSHOT_REGULAR,
+    "disk_illegal": DISK_HEALTHY,
+    "disks_unplugged": DISKS_PLUGGED,
+    "boot_in_use": BOOT,
+    "interface_no_hotplug": INTERFACE,
+    "interface_unsupported": INTERFACE,
+    "read_only_unsupported": INTERFACE,
+    "vm_status": APPLIANCE_READY,
+    "vm_in_preview": APPLIANCE_READY,
+    "no_free_slot": APPLIANCE_READY,
+    "virtio_scsi_disabled": APPLIANCE_READY,
+    "disk_snapshot_attached": SOURCE_FROZEN,
+    "plugged_disk_snapshot": NO_MIGRATION,
+    "disk_configured_in_snapshot": DETACH_ONLY,
+}
+"""The rule behind a refusal of the engine, by :attr:`conflicts.Meaning.reason`."""
+
+NO_RULE: dict[str, str] = {
+    "not_attached": "Wanted already: a detach reads back and is content.",
+    "already_detached": "Wanted already: a detach reads back and is content.",
+    "disk_not_in_snapshot": "The modules pick disks from the snapshot's own list; it would have to"
+    " vanish in between.",
+    "snapshot_missing": "Looked up before; it would have to vanish in between.",
+    "vm_missing": "Looked up before; it would have to vanish in between.",
+    "disk_id_taken": "A restore asks for the id of the original, and takes another where it is not free.",
+    "plug_failed": "Only the host knows whether it can plug a disk.",
+    "unplug_failed": "Only the guest knows whether it lets go; asked again until the time is up.",
+    "host_unreachable": "Passes for a detach; an attach is not tried again, for the host may still plug the disk.",
+    "domain_unreachable": "The storage is somebody else's concern; the host refuses before anything happens.",
+    "volume_missing": "Looked up before; it would have to vanish in between.",
+    "host_refused": "Only the host knows why.",
+    "pass_discard_unsupported": "Off unless asked for; the engine knows the storage, and refuses"
+    " before anything happens.",
+    "domain_status": "The storage is somebody else's concern; the engine refuses before anything"
+    " happens.",
+    "domain_space": "The storage is somebody else's concern; the engine refuses before anything"
+    " happens.",
+    "backup_domain": "The storage is somebody else's concern; the engine refuses before anything"
+    " happens.",
+    "hosted_engine_disk": "The hosted engine has its own backup; the engine refuses before"
+    " anything happens.",
+    "content_type": "Snapshots include data disks only; others are named as left out by"
+    " backup_plan_info.",
+    "no_reason": "The engine says no more than that it failed.",
+    "vm_external": "The engine does not manage it, and refuses before anything happens.",
+    "managed_block": "The storage is somebody else's concern; the engine refuses before anything"
+    " happens.",
+    "already_activated": "No module plugs or unplugs an attachment in place.",
+    "already_deactivated": "No module plugs or unplugs an attachment in place.",
+    "disk_snapshot_resize": "No module changes the size of a disk.",
+    "insufficient_query": "A matter of permissions, told as such.",
+}
+"""Final refusals of the engine that need no rule, and why. Those that pass by themselves are
+waited for instead."""
+
+
+def explain(fault: EngineFault) -> BackupError:
+    """Say with our words what the engine refused, if a rule of ours says the same."""
+    rule = BY_REASON.get(fault.reason)
+    if rule is None:
+        return fault
+    violation = Violation(rule, fault.message, {"reason": fault.reason})
+    return Refused(
+        f"{fault.message} [{rule.id}]",
+        # What the table of refusals advises is closer to the case than a rule for many cases.
+        hint=fault.hint or rule.remedy,
+        details={**fault.details, "violations": [violation.facts()]},
+    )
+
+
+def enforce(violations: Sequence[Violation]) -> None:
+    """Raise if any rule is broken.
+
+    :raises Refused: with every violation in ``details``.
+    """
+    if not violations:
+        return
+    text = " ".join(f"{violation.message} [{violation.rule.id}]" for violation in violations)
+    remedies = " ".join(dict.fromkeys(violation.rule.remedy for violation in violations))
+    raise Refused(
+        text,
+        hint=remedies,
+        details={"violations": [violation.facts() for violation in violations]},
+    )

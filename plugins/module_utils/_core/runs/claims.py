@@ -1,0 +1,290 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose turn it is with a VM on this appliance, and whether the run that has it still lives.
+
+Three things tell of a run, and this is their order:
+
+- The **claim** on the appliance, one for each VM, counts. A run takes it before it looks for snapshots, signs it at
+  every step and while it copies, and gives it back at its end. Who does not have it does nothing about the VM.
+- The **record** in a set's directory counts only where no claim speaks of its run: after a restart of the appliance,
+  which takes all claims away, and for sets that were made task by task.
+- ``expires`` in a snapshot's **stamp** cannot be renewed, for the engine changes no description. It says until when a
+  snapshot may stand of which the appliance knows nothing, so one of a run through another appliance.
+
+The silence of a claim is measured by the appliance's monotonic clock, within one boot; no other clock takes part.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    InvalidRequest,
+    VmClaimed,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import naming
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORM = "ovirt_community.backup.claim"
+VERSION = 1
+SIZE_LIMIT = 1024 * 1024
+
+SNAPSHOT = "snapshot"
+CLEAN = "clean"
+ATTACH = "attach"
+COPY = "copy"
+RELEASE = "release"
+STEPS = {
+    SNAPSHOT: "making its snapshot",
+    CLEAN: "taking back what an earlier run left",
+    ATTACH: "attaching its disks",
+    COPY: "copying its disks",
+    RELEASE: "detaching its disks and removing its snapshot",
+}
+
+FREE = "free"
+MINE = "mine"
+WAIT = "wait"
+BUSY = "busy"
+LOST = "lost"
+
+LAST_CALL = 60.0
+"""Seconds for which the last call of a dead run may go on to sign its claim; twice the longest of one that follows."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A run's turn with a VM.
+
+    :param since: When it was taken, UTC, by the appliance's clock; for people alone.
+    :param step: What the run is doing, of :data:`STEPS`.
+    :param quiet: Seconds for which the run may be silent at this step.
+    :param boot: The boot of the appliance in which ``signed`` is.
+    :param signed: When the run last gave a sign, in monotonic seconds.
+    :param calls: How many calls of the run's controller gave one. A dead run's last call goes on; it makes no other.
+    :param path: Directory of the set of another run that this one finishes; may be empty.
+    :param dead: Runs that had the claim before and did not give it back.
+    :param ended: The run has ended, and left something.
+    """
+
+    vm_id: str
+    owner: str
+    run_id: str
+    since: str
+    step: str
+    quiet: float
+    boot: str
+    signed: float
+    calls: int = 1
+    path: str = ""
+    dead: tuple[str, ...] = ()
+    ended: bool = False
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A run that wants a VM's claim, or has it.
+
+    :param times: Seconds within which disks are attached, and within which devices come and go.
+    :param silence: Take a claim over whose run was silent for so long; None: take none over.
+    :param standing: Runs of this owner whose snapshots of the VM the engine has now; None: nobody looked.
+    :param boot: For a run that has the claim: the boot in which it took it; empty for one that does not.
+    :param path: As in :class:`Claim`.
+    """
+
+    vm_id: str
+    owner: str
+    run_id: str
+    step: str
+    times: tuple[float, float] = (0.0, 0.0)
+    silence: float | None = None
+    standing: frozenset[str] | None = None
+    boot: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Now:
+    """The appliance's boot, its monotonic seconds, and its time of day (UTC, as text)."""
+
+    boot: str
+    seconds: float
+    text: str
+
+
+def check(wish: Wish) -> None:
+    """Refuse what would name no file.
+
+    :raises InvalidRequest: The VM is no id.
+    """
+    if not naming.UUID.match(wish.vm_id):
+        raise InvalidRequest(f"{wish.vm_id!r} is no id of a VM.")
+
+
+def current(found: Claim | None, now: Now) -> Claim | None:
+    """The claim, if it is of this boot: a restart ends all of them."""
+    return found if found and found.boot == now.boot else None
+
+
+def verdict(found: Claim | None, first: Claim | None, wish: Wish, now: Now, start: float) -> str:
+    """What a run may do about a VM's claim.
+
+    :param found: The claim now, of this boot.
+    :param first: The claim when the watch began.
+    :param start: When the watch began, in monotonic seconds.
+    """
+    if found is None or found.ended:
+        # Gone in the boot in which this run took it: another run took it, and has ended.
+        return LOST if wish.boot == now.boot else FREE
+    if found.run_id == wish.run_id:
+        return MINE
+    if wish.silence is None:
+        return LOST if wish.boot else BUSY
+    return _watched(found, first or found, wish, now, start)
+
+
+def _watched(found: Claim, first: Claim, wish: Wish, now: Now, start: float) -> str:
+    """What the watch of another run's claim has shown so far."""
+    looked = wish.standing is not None and found.owner == wish.owner
+    done = looked and found.step == RELEASE and found.run_id not in (wish.standing or ())
+    patience = _patience(found, wish, looked=looked)
+    if done or _silent(found, now, start) >= patience:
+        return FREE
+    # A call that began while we watched shows that its controller lives.
+    lives = found.run_id != first.run_id or found.calls > first.calls
+    over = now.seconds - start >= max(patience, found.quiet) + LAST_CALL
+    return BUSY if lives or over else WAIT
+
+
+def _silent(found: Claim, now: Now, start: float) -> float:
+    """Seconds without a sign.
+
+    While the engine makes or merges a snapshot the run waits for the engine. It may have ended just now, so the
+    silence counts from the beginning of the watch.
+    """
+    since = max(found.signed, start) if found.step in (SNAPSHOT, CLEAN) else found.signed
+    return now.seconds - since
+
+
+def _patience(found: Claim, wish: Wish, *, looked: bool) -> float:
+    """Seconds of silence after which the run counts as dead."""
+    silence = wish.silence or 0.0
+    waits_for_nothing = found.step == COPY or (found.step in (SNAPSHOT, CLEAN) and looked)
+    return silence if waits_for_nothing else max(silence, found.quiet)
+
+
+def quiet(wish: Wish) -> float:
+    """Seconds for which a run may be silent at a step."""
+    attach, device = wish.times
+    spans = {SNAPSHOT: attach, CLEAN: attach + 2 * device, ATTACH: attach + device}
+    return {**spans, COPY: 0.0, RELEASE: attach + 2 * device}[wish.step]
+
+
+def taken(found: Claim | None, wish: Wish, now: Now) -> Claim:
+    """The claim as the run that may have it writes it."""
+    if found and found.run_id == wish.run_id and not found.ended:
+        return replace(
+            found,
+            step=wish.step,
+            quiet=quiet(wish),
+            signed=now.seconds,
+            calls=found.calls + 1,
+            path=wish.path,
+        )
+    dead = dict.fromkeys((*found.dead, found.run_id)) if found else {}
+    return Claim(
+        vm_id=wish.vm_id,
+        owner=wish.owner,
+        run_id=wish.run_id,
+        since=now.text,
+        step=wish.step,
+        quiet=quiet(wish),
+        boot=now.boot,
+        signed=now.seconds,
+        path=wish.path,
+        dead=tuple(one for one in dead if one != wish.run_id),
+    )
+
+
+def ended(found: Claim) -> Claim:
+    """The claim of a run that has ended and left something: so the next one knows without a watch."""
+    return replace(found, ended=True)
+
+
+def copying(found: Claim, now: Now, *, call: bool) -> Claim:
+    """The claim with a sign of the copy.
+
+    :param call: It is the first of a call.
+    """
+    calls = found.calls + int(call)
+    return replace(found, step=COPY, quiet=0.0, signed=now.seconds, calls=calls)
+
+
+def is_tied(found: Claim, run_id: str, path: str) -> bool:
+    """Whether a copy into a set's directory is done for the run that has the claim."""
+    return not found.ended and (path == found.path if found.path else run_id == found.run_id)
+
+
+def refusal(found: Claim | None, wish: Wish, now: Now) -> VmClaimed:
+    """Why a run may not have the claim, with who has it."""
+    if found is None or found.ended:
+        return VmClaimed(
+            "Another run has taken this VM over meanwhile, and has ended.",
+            hint="This run was silent for too long. The other one's summary tells what became of the VM.",
+        )
+    who = f"Run {found.run_id} of owner {found.owner}"
+    if wish.boot:
+        return VmClaimed(
+            f"{who} has taken this VM over, at {found.since}.",
+            hint="This run was silent for too long. The other one's summary tells what became of the VM.",
+            details={"claim": facts(found)},
+        )
+    return VmClaimed(
+        f"{who} is at work on this VM since {found.since}: {STEPS[found.step]}."
+        f" Its last sign of life was {max(0.0, now.seconds - found.signed):.0f} s ago.",
+        hint="Nothing was begun. Run again when it has ended.",
+        details={"claim": facts(found)},
+    )
+
+
+def facts(found: Claim) -> dict[str, Any]:
+    """As a module returns it."""
+    return {
+        "owner": found.owner,
+        "run_id": found.run_id,
+        "since": found.since,
+        "step": found.step,
+        "dead": list(found.dead),
+        "boot": found.boot,
+    }
+
+
+def dump(claim: Claim) -> bytes:
+    """A claim's file."""
+    return json.dumps({"form": FORM, "version": VERSION, **asdict(claim)}).encode("ascii")
+
+
+def load(path: str, data: bytes) -> Claim:
+    """Read a claim's file.
+
+    :raises InvalidRequest: It is none: then nobody knows whether a run is at work.
+    """
+    try:
+        found: Mapping[str, Any] = json.loads(data)
+        if (found["form"], found["version"]) != (FORM, VERSION):
+            raise InvalidRequest(f"{path} is of another version.")
+        parts = {key: value for key, value in found.items() if key not in ("form", "version")}
+        claim = Claim(**{**parts, "dead": tuple(parts["dead"])})
+        if claim.step not in STEPS:
+            raise InvalidRequest(f"{path} names no step.")
+    except (KeyError, TypeError, ValueError, RecursionError) as exc:
+        raise InvalidRequest(
+            f"{path} cannot be read as a claim: {exc!r}.",
+            hint="Whether a run is at work on this VM is not known. See that none is, and remove the file.",
+        ) from exc
+    return claim

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stamp in a snapshot's description: whose it is, of which run, and until when it may stand.
+
+A later run finds by it what a dead run left behind. The lease cannot be renewed, as the engine changes no description. So
+it counts only for a snapshot of which the appliance knows nothing, see :mod:`core.claims`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    InvalidRequest,
+)
+
+_FORM = re.compile(
+    r"Backup by ovirt_community\.backup \[owner=(?P<owner>[\w.@-]+) run=(?P<run>[\w-]+)"
+    r" expires=(?P<expires>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\]",
+    re.ASCII,
+)
+_WORD = re.compile(r"[\w.@-]{1,255}", re.ASCII)
+_RUN = re.compile(r"[A-Za-z0-9_-]{1,36}")
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Owner (who runs backups, for instance the controller's name), run id, end of the lease."""
+
+    owner: str
+    run_id: str
+    expires: datetime
+
+    def text(self) -> str:
+        """The description of the snapshot."""
+        expires = self.expires.astimezone(timezone.utc).strftime(_TIME)
+        return (
+            f"Backup by ovirt_community.backup"
+            f" [owner={self.owner} run={self.run_id} expires={expires}]"
+        )
+
+    def facts(self) -> dict[str, str]:
+        """As a module returns it."""
+        expires = self.expires.astimezone(timezone.utc).strftime(_TIME)
+        return {"owner": self.owner, "run_id": self.run_id, "expires": expires}
+
+
+def make(owner: str, run_id: str, expires: datetime) -> Stamp:
+    """Check the parts and make a stamp.
+
+    :param run_id: Also sent as correlation id, so limited to what the engine keeps of one:
+        36 of letters, digits, - and _ (contract section 2.2).
+    :raises InvalidRequest: a part has characters that it cannot have.
+    """
+    if not _WORD.fullmatch(owner):
+        raise InvalidRequest(
+            f"{owner!r} cannot be the owner: up to 255 letters of ASCII, digits and . _ - @ are possible."
+        )
+    if not _RUN.fullmatch(run_id):
+        raise InvalidRequest(
+            f"{run_id!r} cannot be a run id: up to 36 letters, digits, - and _ are possible."
+        )
+    return Stamp(owner, run_id, expires.astimezone(timezone.utc).replace(microsecond=0))
+
+
+def parse(description: str) -> Stamp | None:
+    """Read a description; None if it is not stamped by us."""
+    match = _FORM.fullmatch(description)
+    if match is None:
+        return None
+    try:
+        expires = datetime.strptime(match["expires"], _TIME).replace(tzinfo=timezone.utc)
+    except ValueError:
+        return None
+    return Stamp(match["owner"], match["run"], expires)

@@ -1,0 +1,389 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run that was killed left, and what a later run does about it.
+
+On the engine: a snapshot with our stamp, attached to the appliance. In the repository: a set's
+directory with a record of all that is needed to finish it. Whether that run still lives no engine
+tells; its claim does (:mod:`core.claims`), and where there is none the record, which a run that copies touches.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import (
+    arrival,
+    times,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    BackupError,
+    InvalidRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.times import (
+    show_time,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.configuration import (
+    ovf as ovf_file,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
+    FORMATS,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    backup_set,
+    naming,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.evidence import (
+        Holding,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
+        Snapshot,
+    )
+
+FORM = "ovirt_community.backup.unfinished"
+VERSION = 1
+SIZE_LIMIT = 12 * ovf_file.SIZE_LIMIT + 16 * 1024 * 1024
+"""Bytes of a record, at the most: JSON has at most twelve for a character of the longest configuration."""
+
+FACTS = (
+    *("run_id", "started", "correlation_id", "vm", "snapshot", "consistency", "evidence"),
+    *("versions", "format", "compression", "disks"),
+)
+"""What a record holds, beside the configuration: options of ``backup_set``."""
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A snapshot that bears our owner's stamp and another run's name.
+
+    :param attached: Ids of its disks that the appliance holds.
+    :param expired: Whether its lease has ended.
+    """
+
+    vm_id: str
+    run_id: str
+    snapshot_id: str
+    description: str
+    status: str
+    attached: tuple[str, ...] = ()
+    expired: bool = False
+
+    def facts(self) -> dict[str, Any]:
+        """As a module returns it."""
+        return {**asdict(self), "attached": list(self.attached)}
+
+
+def leftovers(
+    vm_id: str,
+    snapshots: Iterable[Snapshot],
+    held: Sequence[Holding],
+    mark: stamp.Stamp,
+    now: datetime,
+) -> tuple[Leftover, ...]:
+    """What other runs of the owner left of a VM, oldest first.
+
+    :param held: What the appliance holds.
+    :param mark: Stamp of the run that asks.
+    """
+    stamped = [(stamp.parse(snapshot.description), snapshot) for snapshot in snapshots]
+    others = [
+        (other, snapshot)
+        for other, snapshot in stamped
+        if snapshot.type == "regular"
+        and other
+        and other.owner == mark.owner
+        and other.run_id != mark.run_id
+    ]
+    return tuple(
+        Leftover(
+            vm_id=vm_id,
+            run_id=other.run_id,
+            snapshot_id=snapshot.id,
+            description=snapshot.description,
+            status=snapshot.status,
+            attached=tuple(sorted(one.disk_id for one in held if one.snapshot_id == snapshot.id)),
+            expired=other.expires <= now,
+        )
+        for other, snapshot in sorted(others, key=lambda pair: pair[0].expires)
+    )
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """An unfinished set, as its directory tells.
+
+    :param facts: What :data:`FACTS` names.
+    :param prepared: When the record was written, by the appliance's clock; empty in earlier records.
+    """
+
+    path: str
+    facts: Mapping[str, Any]
+    prepared: str = ""
+
+    @property
+    def run_id(self) -> str:
+        """The run that began it."""
+        return str(self.facts["run_id"])
+
+    @property
+    def clocks(self) -> dict[str, str] | None:
+        """What three clocks said around the snapshot, for the manifest; None if one of them is not known."""
+        snapshot = self.facts["snapshot"]
+        found = {key: str(snapshot.get(key) or "") for key in ("asked", "there")}
+        found["appliance"] = self.prepared
+        return found if all(found.values()) else None
+
+    @property
+    def snapshot_id(self) -> str:
+        """The snapshot that it copies."""
+        return str(self.facts["snapshot"]["id"])
+
+    @property
+    def owner(self) -> str | None:
+        """Who runs the backup that began it, by the stamp of its snapshot; None if there is no stamp."""
+        mark = stamp.parse(str(self.facts["snapshot"].get("description")))
+        return mark.owner if mark else None
+
+    def request(self) -> backup_set.PrepareRequest:
+        """What the set was prepared with."""
+        vm = self.facts["vm"]
+        return backup_set.PrepareRequest(
+            repository=posixpath.dirname(posixpath.dirname(self.path)),
+            vm=(vm["name"], vm["id"]),
+            run=(self.facts["started"], self.facts["run_id"]),
+            disks=backup_set.disk_facts(self.facts["disks"]),
+            format=self.facts["format"],
+        )
+
+
+def dump(facts: Mapping[str, Any], ovf: str) -> bytes:
+    """A record's file."""
+    chosen = {key: facts[key] for key in FACTS}
+    record = {"form": FORM, "version": VERSION, **chosen, "ovf": ovf}
+    return json.dumps(record, indent=1, sort_keys=True).encode("ascii")
+
+
+def stamped(data: bytes, moment: datetime) -> bytes:
+    """A record's file, with the time at which it is written, by the appliance's clock."""
+    record = {**json.loads(data), "prepared": show_time(moment)}
+    return json.dumps(record, indent=1, sort_keys=True).encode("ascii")
+
+
+def is_same(found: bytes, data: bytes) -> bool:
+    """Whether a record's file says what is to be written, whenever it was written."""
+    try:
+        known = json.loads(found)
+        return bool({**known, "prepared": ""} == {**json.loads(data), "prepared": ""})
+    except (ValueError, TypeError, RecursionError):
+        return False
+
+
+def load(path: str, data: bytes) -> tuple[RunRecord, str]:
+    """Read a record's file; the record and the configuration.
+
+    Nothing in it names a path: those follow from where it lies, and it must fit there.
+
+    :param path: The set's directory.
+    :raises InvalidRequest: It is none, or of another set.
+    """
+    try:
+        found = json.loads(data)
+        if found["form"] != FORM or found["version"] != VERSION:
+            raise InvalidRequest(f"The record in {path} is of another version.")
+        prepared = str(found.get("prepared", ""))
+        record = RunRecord(path, {key: found[key] for key in FACTS}, prepared)
+        ovf, request = found["ovf"], record.request()
+        whole = isinstance(ovf, str) and bool(record.snapshot_id) and request.format in FORMATS
+        fits = whole and backup_set.names(request).path == path
+    except (KeyError, TypeError, ValueError, AttributeError, BackupError) as exc:
+        raise InvalidRequest(f"The record in {path} cannot be read: {exc!r}.") from exc
+    if not fits:
+        raise InvalidRequest(f"The record in {path} is not of this set.")
+    return record, ovf
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the run that asks would accept as its backup of a VM.
+
+    :param started: When that run began.
+    :param disks: Names of the disks that the VM has now, by their ids; None: nobody knows.
+    :param consistency: What ``vm_backup_accept_consistency`` names.
+    """
+
+    started: datetime
+    disks: Mapping[str, str] | None
+    consistency: tuple[str, ...]
+
+
+def shortcomings(one: Leftover, record: RunRecord, wanted: Wanted) -> tuple[str, ...]:
+    """Why a set that a dead run began is not the backup that a run would make now."""
+    found = []
+    began = times.parse_time("started", record.facts["started"])
+    if one.expired:
+        found.append("its lease has ended")
+    if began > wanted.started:
+        found.append("it was begun later than this run, by its own record")
+    if wanted.disks is None:
+        found.append("nothing tells which disks the VM has now")
+    else:
+        held = {disk["disk_id"] for disk in record.facts["disks"]}
+        lacks = [alias for disk_id, alias in wanted.disks.items() if disk_id not in held]
+        if lacks:
+            found.append(f"it does not hold {', '.join(lacks)}, which the VM has now")
+    if record.facts["consistency"] not in wanted.consistency:
+        accepted = ", ".join(wanted.consistency)
+        found.append(
+            f"its consistency is {record.facts['consistency']}, and accepted are {accepted}"
+        )
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class TakeoverDecision:
+    """What to do about the leftovers of one VM.
+
+    :param problems: Why nothing may be done, nor a backup begun.
+    :param take_over: The set to finish; its snapshot is in ``clean`` too, for afterwards.
+    :param shortcomings: Why that set is not the backup of the run that asks, which makes its own then.
+    :param clean: What to detach and remove.
+    :param notes: What a person should read in the summary.
+    """
+
+    problems: tuple[str, ...] = ()
+    take_over: RunRecord | None = None
+    shortcomings: tuple[str, ...] = ()
+    clean: tuple[Leftover, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    def result(self) -> dict[str, Any]:
+        """As a module returns it."""
+        record = self.take_over
+        return {
+            "problems": list(self.problems),
+            "take_over": None
+            if record is None
+            else {
+                **record.facts,
+                "path": record.path,
+                "images": backup_set.image_requests(record.request()),
+            },
+            "stands_in": record is not None and not self.shortcomings,
+            "clean": [one.facts() for one in self.clean],
+            "notes": list(self.notes),
+        }
+
+
+def decide(
+    found: Sequence[Leftover],
+    records: Sequence[RunRecord],
+    moved: Iterable[str],
+    wanted: Wanted,
+    dead: Container[str] = (),
+) -> TakeoverDecision:
+    """What to do about the leftovers of one VM.
+
+    A run that moved while it was watched lives, and is left alone with all it has. Of the dead,
+    the latest whose disks are all still attached is finished. Everything that is tied to this
+    appliance, by an attachment, a record in its repository or a claim, is cleaned up; what is not may
+    belong to a run through another appliance, and is left until its lease has ended.
+
+    A set that is finished stands in for the backup of the run that asks only if that run would have
+    accepted it, had it made it itself.
+
+    :param moved: Runs that live, by their records.
+    :param dead: Runs that had the VM's claim on this appliance, and are dead.
+    """
+    problems = _in_the_way(found, set(moved))
+    if problems:
+        return TakeoverDecision(problems=problems)
+    known = {(one.run_id, one.snapshot_id): one for one in records}
+    clean = [one for one in reversed(found) if one.expired or _is_tied(one, known, dead)]
+    others = [one for one in found if one not in clean]
+    notes = [f"Run {one.run_id} left a snapshot that may be another appliance's." for one in others]
+    take_over: RunRecord | None = None
+    lacking: tuple[str, ...] = ()
+    for one in clean:
+        record = known.get((one.run_id, one.snapshot_id))
+        gone = _why_not(one, record)
+        if record and not gone and take_over is None:
+            take_over = record
+            lacking = shortcomings(one, record, wanted)
+            notes += [_not_this_backup(record, lacking, wanted)] if lacking else []
+        else:
+            reason = gone or "a later one is finished"
+            notes.append(f"Run {one.run_id} was killed; it was not taken over: {reason}.")
+    return TakeoverDecision((), take_over, lacking, tuple(clean), tuple(notes))
+
+
+def _is_tied(one: Leftover, known: Container[tuple[str, str]], dead: Container[str]) -> bool:
+    """Whether a leftover is of a run through this appliance."""
+    return bool(one.attached) or one.run_id in dead or (one.run_id, one.snapshot_id) in known
+
+
+def _in_the_way(found: Sequence[Leftover], living: set[str]) -> tuple[str, ...]:
+    """Why nothing may be done about the leftovers of a VM."""
+    at_work = [f"Run {one.run_id} is at work on this VM." for one in found if one.run_id in living]
+    unfit = [one for one in found if one.run_id not in living and one.status != "ok"]
+    return (*at_work, *(f"The snapshot of run {one.run_id} is {one.status}." for one in unfit))
+
+
+def _not_this_backup(record: RunRecord, reasons: Sequence[str], wanted: Wanted) -> str:
+    """Tell of a set that is finished as what it is."""
+    began = times.parse_time("started", record.facts["started"])
+    old = f", {times.age(wanted.started - began)} ago" if began <= wanted.started else ""
+    return (
+        f"The set that run {record.run_id} began at {record.facts['started']}{old}, does not count as the"
+        f" backup of this run: {'; '.join(reasons)}. It is finished as what it is, and a new backup is made."
+    )
+
+
+def _why_not(one: Leftover, record: RunRecord | None) -> str:
+    """Why a dead run's set cannot be finished; empty if it can."""
+    if record is None:
+        return "it had not begun to copy, or had ended"
+    missing = {disk["disk_id"] for disk in record.facts["disks"]} - set(one.attached)
+    return "its disks are not attached any more" if missing else ""
+
+
+def wanted_of(
+    vm_id: str, plans: Iterable[Mapping[str, Any]], consistency: Iterable[str], started: datetime
+) -> Wanted:
+    """What a run would accept as its backup of a VM.
+
+    :param plans: As ``backup_plan_info`` returned them.
+    :raises InvalidRequest: They are not like that.
+    """
+    try:
+        mine = [plan for plan in plans if plan["vm"] and plan["vm"]["id"] == vm_id]
+        disks = {disk["disk_id"]: disk["alias"] for plan in mine for disk in plan["disks"]}
+    except (KeyError, TypeError) as exc:
+        raise InvalidRequest(f"plans are not as backup_plan_info returns them: {exc}.") from exc
+    return Wanted(started, disks if mine else None, tuple(consistency))
+
+
+def named(data: Iterable[Mapping[str, Any]]) -> tuple[Leftover, ...]:
+    """Leftovers as ``backup_plan_info`` returned them.
+
+    :raises InvalidRequest: They are not like that.
+    :raises ValueMasked: One did not arrive as it was sent.
+    """
+    data = list(data)
+    arrival.check_unmasked({"leftovers": data})
+    try:
+        made = [Leftover(**{**one, "attached": tuple(one["attached"])}) for one in data]
+    except (KeyError, TypeError) as exc:
+        raise InvalidRequest(f"leftovers are not as backup_plan_info returns them: {exc}.") from exc
+    bad = [one.vm_id for one in made if not naming.UUID.match(one.vm_id)]
+    if bad:
+        raise InvalidRequest(f"{bad[0]!r} is no id of a VM.")
+    return tuple(made)

@@ -1,0 +1,287 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Snapshots of a VM for backup: what to make, what to remove, how consistent it turned out."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    InvalidRequest,
+    NotFound,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.lookup import (
+    the_one,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
+    Disk,
+    DiskId,
+    Event,
+    Snapshot,
+    SnapshotId,
+    Vm,
+    is_uuid,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+FREEZE_FAILED = 10764
+FREEZE_SUCCEEDED = 10767
+CREATED = 68
+CREATE_FAILED = (170, 117, 69)
+"""What tells of a failed creation, the one that says most first."""
+INCONSISTENT = (170, 10774, 69)
+"""With 10774 and 69 the engine keeps a snapshot whose creation failed (contract section 15)."""
+CREATION_BEGUN = 45
+CREATION = (CREATION_BEGUN, CREATED, *CREATE_FAILED, *INCONSISTENT)
+"""One of them at least is in the log for every snapshot, so who sees none may not see events."""
+REMOVAL_BEGUN = 342
+REMOVE_FAILED = (357, 343, 359)
+REMOVED = 356
+DESCRIPTION_LIMIT = 4000
+"""Characters of a description that the engine takes."""
+_REMOVAL = (REMOVAL_BEGUN, REMOVED, *REMOVE_FAILED)
+
+
+@dataclass(frozen=True)
+class CreateSnapshotStep:
+    """Make a snapshot of all disks that can have one, or of those named."""
+
+    vm: Vm
+    description: str
+    disk_ids: tuple[DiskId, ...] | None
+    memory: bool
+
+
+@dataclass(frozen=True)
+class RemoveSnapshotStep:
+    """Remove a snapshot and wait for its merge."""
+
+    vm: Vm
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True)
+class SnapshotSituation:
+    """What was asked for, and what was found. ``snapshot`` is an id or a description."""
+
+    vm: Vm
+    snapshots: tuple[Snapshot, ...]
+    snapshot: str
+    present: bool
+    disk_ids: tuple[DiskId, ...] | None = None
+    memory: bool = False
+
+
+def plan_snapshot(now: SnapshotSituation) -> Plan:
+    """Decide whether to make or to remove a snapshot.
+
+    :raises errors.Ambiguous: two snapshots have this description.
+    :raises errors.Refused: the snapshot to remove is not a regular one; the VM is suspended or in preview.
+    """
+    found = find_snapshot(now.snapshots, now.snapshot)
+    before = {"snapshot": found.description if found else None}
+    if now.present:
+        return _plan_present(now, found, before)
+    if found is None:
+        return Plan(result=_result(now.vm, None), before=before, after=before)
+    rules.enforce(rules.snapshot_usable(found))
+    rules.enforce(rules.source_ready(now.vm, now.snapshots))
+    return Plan(
+        steps=(RemoveSnapshotStep(now.vm, found),),
+        result=_result(now.vm, found),
+        before=before,
+        after={"snapshot": None},
+    )
+
+
+def _plan_present(now: SnapshotSituation, found: Snapshot | None, before: dict[str, Any]) -> Plan:
+    if found is not None:
+        rules.enforce(rules.snapshot_usable(found))
+        return Plan(result=_result(now.vm, found), before=before, after=before, waits=True)
+    if is_uuid(now.snapshot):
+        raise NotFound(
+            f"VM {now.vm.name!r} has no snapshot {now.snapshot}.",
+            hint="An id finds a snapshot; to have one made, give it a description.",
+            details={"vm_id": now.vm.id, "snapshot": now.snapshot},
+        )
+    check_description(now.snapshot)
+    rules.enforce(rules.source_ready(now.vm, now.snapshots))
+    wanted = Snapshot(SnapshotId(""), now.snapshot, "absent", "regular", memory=now.memory)
+    return Plan(
+        steps=(CreateSnapshotStep(now.vm, now.snapshot, now.disk_ids, now.memory),),
+        result=_result(now.vm, wanted),
+        before=before,
+        after={"snapshot": now.snapshot},
+    )
+
+
+def check_description(text: str) -> None:
+    """Refuse what the engine would refuse, or would not give back as it was.
+
+    It takes ASCII and letters of any script, 4,000 characters at the most (contract section 15). XML knows no
+    control characters but tab and line feed.
+
+    :raises errors.InvalidRequest: this cannot be a description.
+    """
+    if not text.strip():
+        raise InvalidRequest("A snapshot needs a description.")
+    if len(text) > DESCRIPTION_LIMIT:
+        raise InvalidRequest(
+            f"The description of a snapshot has {len(text)} characters; the engine takes"
+            f" {DESCRIPTION_LIMIT}.",
+            hint="Shorten it.",
+        )
+    wrong = sorted({one for one in text if not _describes(one)})
+    if wrong:
+        named = ", ".join(f"U+{ord(one):04X} {unicodedata.name(one, '')}".strip() for one in wrong)
+        raise InvalidRequest(
+            f"The description of a snapshot cannot have these characters: {named}.",
+            hint="The engine takes ASCII and letters of any script. Leave out symbols and emoji, and write"
+            " accents with their letters (as one character, Unicode form NFC).",
+        )
+
+
+def _describes(character: str) -> bool:
+    if character.isascii():
+        return character.isprintable() or character in "\t\n"
+    return unicodedata.category(character).startswith("L")
+
+
+def is_same(found: Snapshot | None, wanted: Snapshot) -> bool:
+    """Whether a snapshot that was read by an id is the one that was meant.
+
+    The engine gives the id of a failed creation back to the ACTIVE entry, and to the next snapshot after that,
+    whoever makes it (contract section 15). So type and description tell, not the id.
+    """
+    return found is not None and found.type == "regular" and found.description == wanted.description
+
+
+def find_snapshot(snapshots: Iterable[Snapshot], word: str) -> Snapshot | None:
+    """Find a snapshot by its id, else by its whole description.
+
+    :raises errors.Ambiguous: several have this description.
+    """
+    candidates = list(snapshots)
+    by_id = [one for one in candidates if one.id == word.lower()]
+    if by_id:
+        return by_id[0]
+    named = [one for one in candidates if one.type != "active" and one.description == word]
+    if not named:
+        return None
+    return the_one(
+        "snapshot", word, named, lambda one: {"id": one.id, "description": one.description}
+    )
+
+
+def snapshot_facts(snapshot: Snapshot) -> dict[str, Any]:
+    """As a module returns it. The id is null as long as there is none."""
+    return {
+        "id": snapshot.id or None,
+        "description": snapshot.description,
+        "status": snapshot.status,
+        "type": snapshot.type,
+        "date": snapshot.date.isoformat() if snapshot.date else None,
+        "memory": snapshot.memory,
+    }
+
+
+def _result(vm: Vm, snapshot: Snapshot | None) -> dict[str, Any]:
+    return {
+        "vm": {"id": vm.id, "name": vm.name},
+        "snapshot": snapshot_facts(snapshot) if snapshot else None,
+        "consistency": "unknown",
+        "events": [],
+        "disks": [],
+    }
+
+
+def about(events: Iterable[Event], vm: Vm, snapshot: Snapshot) -> list[Event]:
+    """The events of one snapshot.
+
+    A run has one correlation id for all of its VMs, and may remove an older snapshot of the same VM.
+    The events of a removal name the snapshot; a freeze of file systems does not (contract section 12).
+    """
+    return [
+        event
+        for event in events
+        if event.vm_id in (None, vm.id)
+        and (event.code not in _REMOVAL or snapshot.description in event.description)
+    ]
+
+
+def consistency(vm_status: str, events: Sequence[Event]) -> str:
+    """How good the frozen state is, as far as the engine says (contract section 6.3).
+
+    :param vm_status: While the snapshot was made, see :func:`throughout`.
+
+    - ``offline``: the VM was down before and after, nothing was being written.
+    - ``filesystem``: the engine froze the guest's file systems.
+    - ``crash``: the freeze was tried and failed; as after a power cut.
+    - ``inconsistent``: the engine itself warns of the snapshot.
+    - ``unknown``: crash or better. By default the host freezes through the guest agent and
+      tells nobody how it went. Also, without :func:`creation_shown`: nothing is known.
+    """
+    codes = {event.code for event in events}
+    if codes & set(INCONSISTENT):
+        return "inconsistent"
+    if FREEZE_FAILED in codes:
+        return "crash"
+    if FREEZE_SUCCEEDED in codes:
+        return "filesystem"
+    return "offline" if vm_status == "down" and creation_shown(events) else "unknown"
+
+
+def throughout(before: str, after: str) -> str:
+    """The status of a VM while its snapshot was made: known only if it was the same before and after."""
+    return before if before == after else "unknown"
+
+
+def creation_shown(events: Iterable[Event]) -> bool:
+    """Whether the user sees the events of the VM: the creation of a snapshot always has some.
+
+    A role on the system shows no events; one on the VM, its cluster or its data centre does (contract section 15).
+    """
+    return any(event.code in CREATION for event in events)
+
+
+def creation_ended(events: Iterable[Event]) -> bool:
+    """Whether the log has the end of the creation, after which no warning of the snapshot follows."""
+    return any(event.code in (CREATED, *CREATE_FAILED) for event in events)
+
+
+def unseen_events(vm: Vm) -> str:
+    """Warn of a snapshot whose events nobody shows."""
+    return (
+        f"The events of VM {vm.name!r} are not shown to this user, so the consistency of its snapshot is"
+        " unknown, and the engine may have warned of it. Grant a role with the permit login on the VM, its"
+        " cluster or its data centre: a role on the system shows no events (docs/permissions.md)."
+    )
+
+
+NOT_PLUGGED = "it is not plugged, and while the VM runs the engine removes no snapshot that has it"
+"""Why a disk is left out of the snapshot of a VM that runs, where that is asked for."""
+
+
+def taken_along(disk: Disk) -> bool:
+    """Whether a snapshot that names no disks includes this one, of any kind."""
+    return disk.storage_type != "lun" and not disk.shareable
+
+
+def left_out(disk: Disk) -> str | None:
+    """Why a backup of the VM does not include this disk; None if it does."""
+    if disk.storage_type == "lun":
+        return "it is a lun disk, which snapshots do not include"
+    if disk.storage_type != "image":
+        return f"it is a {disk.storage_type} disk, whose snapshots no host attaches to another VM"
+    if disk.shareable:
+        return "it is shareable, which snapshots do not include"
+    if disk.content_type != "data":
+        return f"its content is {disk.content_type}, not data"
+    return None

@@ -1,0 +1,39 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all operations on the engine have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
+    Clock,
+    Deadline,
+)
+
+if TYPE_CHECKING:
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
+        Patience,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+        EnginePort,
+    )
+
+
+class EngineOperation:
+    """An operation with an engine that it closes, and a clock that is handed in."""
+
+    def __init__(self, engine: EnginePort, clock: Clock, patience: Patience) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._patience = patience
+
+    def deadline(self, timeout: float | None = None) -> Deadline:
+        """Begin to count the time of this operation, or of a part of it (seconds)."""
+        left = self._patience.timeout if timeout is None else timeout
+        return Deadline(self._clock, left, self._patience.poll_interval)
+
+    def close(self) -> None:
+        """Log out of the engine."""
+        self._engine.close()

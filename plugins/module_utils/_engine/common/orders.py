@@ -1,0 +1,100 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Orders that may be lost or refused for a while: given until they are done or refused for good."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Callable
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    EngineError,
+    EngineFault,
+    EngineNotFound,
+    EngineUnavailable,
+    EngineUntrusted,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
+    option,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.conflicts import (
+    UNKNOWN,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
+        Deadline,
+    )
+
+UNCERTAIN_STATUS = 500
+"""From this status on an answer does not tell whether the order was carried out."""
+
+
+def persist(
+    order: Callable[[], None],
+    done: Callable[[], bool],
+    deadline: Deadline,
+    settled: Callable[[], bool] | None = None,
+) -> None:
+    """Give an order until the engine took it, or its state shows that it is carried out.
+
+    A refusal that passes by itself is waited for. After an answer that was lost, or that leaves
+    the effect open, the state is read before anything is repeated (the SDK itself repeats a POST
+    after 401, so even "already attached" may be our own success: contract section 9).
+
+    :param done: Reads the engine and tells whether the order has been carried out.
+    :param settled: Tells the same while the order may still be under way, and waits until that is certain; ``done`` if
+        the engine shows nothing of an order before it is carried out.
+    :raises errors.EngineError: the refusal, or the last one when time is up.
+    """
+    last: EngineError = EngineUnavailable("The order was never given: there was no time.")
+    for _waited in deadline.ticks():
+        try:
+            order()
+            return
+        except EngineUntrusted:
+            raise
+        except EngineUnavailable as exc:
+            last = exc
+        except (EngineFault, EngineNotFound) as exc:
+            if not _may_pass(exc):
+                if done():
+                    return
+                raise
+            last = exc
+        if (settled or done)():
+            return
+    raise _gave_up(last, deadline)
+
+
+def _gave_up(last: EngineError, deadline: Deadline) -> EngineError:
+    """Say of the last refusal that it stood for so long."""
+    last.message = f"{last.message} Waited {deadline.waited:.0f} s for this to pass."
+    last.hint = last.hint or f"Raise {option('timeout')} if this is only slow."
+    last.details["waited_seconds"] = round(deadline.waited, 1)
+    return last
+
+
+def _may_pass(exc: EngineFault | EngineNotFound) -> bool:
+    """Whether the order may succeed later, or may even have been carried out."""
+    if isinstance(exc, EngineNotFound):
+        return False
+    # Some refusals that are final come with status 500 (illegal disks: contract section 6.4).
+    is_open = int(exc.details.get("status") or 0) >= UNCERTAIN_STATUS
+    return exc.retryable or (is_open and exc.reason == UNKNOWN.reason)
+
+
+@contextmanager
+def in_our_words() -> Iterator[None]:
+    """Name the rule behind a refusal of the engine, where there is one."""
+    try:
+        yield
+    except EngineFault as exc:
+        explained = rules.explain(exc)
+        if explained is exc:
+            raise
+        raise explained from exc

@@ -1,0 +1,137 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a login was refused, and what to do about it.
+
+The engine answers 401 with an HTML page whose text is the reason (contract section 15). The SDK wants
+XML of every answer and shows nothing of that page, so it is read here, before the SDK sees it.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    EngineLoginError,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
+    option,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.v4.sdk import (
+    SdkObject,
+    ovirtsdk4,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LONGEST = 300
+"""Characters of a page that a message shows: a proxy's page may be a long one."""
+
+_TITLE = re.compile(r"<(head|style|script)\b.*?</\1>", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A kind of refusal: the words that tell it, how a message begins, and the remedy."""
+
+    pattern: re.Pattern[str]
+    begin: str
+    hint: str
+
+
+def _refusal(pattern: str, begin: str, hint: str) -> Refusal:
+    return Refusal(re.compile(pattern, re.IGNORECASE), begin, hint)
+
+
+REFUSALS = (
+    _refusal(
+        "is not authorized to perform login",
+        "The user may not log in to the engine",
+        "User name and password are right. Give the user a role with the permit login: on the"
+        " system, or on the data centre of the VMs (docs/permissions.md).",
+    ),
+    _refusal(
+        "required scope .* is not granted",
+        "The engine does not take this token for its API",
+        "Use a token that ovirt.ovirt.ovirt_auth made (its scope is ovirt-app-api), or give user"
+        " name and password.",
+    ),
+    _refusal(
+        "required to access the system using FQDN|client is not authorized",
+        "The engine does not answer to the name in its address",
+        f"Put the engine's own name (its FQDN) into {option('auth', '.url')}; or have the engine take this name too: add it to"
+        " SSO_ALTERNATE_ENGINE_FQDNS in a file under /etc/ovirt-engine/engine.conf.d, and restart the service"
+        " ovirt-engine. User name and password were not looked at.",
+    ),
+    _refusal(
+        "invalid_grant",
+        "The token has expired or was revoked",
+        "Sign in again right before, with ovirt.ovirt.ovirt_auth. With user name and password"
+        " instead of a token a new session begins by itself.",
+    ),
+    _refusal(
+        "No valid profile found|No user name found",
+        "The engine does not know the profile of this user",
+        "Write the user name with its profile, such as admin@internal (with Keycloak"
+        " admin@ovirt@internalsso). With a token the session is over: sign in again.",
+    ),
+    _refusal(
+        "access_denied",
+        "The engine refused the login",
+        "Check user name (user@profile) and password. A locked account and an expired password"
+        " are refused in the same words.",
+    ),
+    _refusal(
+        "^Unauthorized$",
+        "The engine found no login in the request",
+        "A proxy that takes the header Authorization away does this, and an empty token.",
+    ),
+)
+"""The first whose words are found; what the engine says of each is in contract section 15."""
+
+OTHER = _refusal(
+    "", "The engine refused the login", "Check user name (user@profile), password or token."
+)
+
+
+def refused(text: str, details: Mapping[str, Any]) -> EngineLoginError:
+    """Say why a login was refused.
+
+    :param text: What the engine said.
+    """
+    kind = next((one for one in REFUSALS if one.pattern.search(text)), OTHER)
+    return EngineLoginError(f"{kind.begin} ({text}).", hint=kind.hint, details=dict(details))
+
+
+def page_text(body: str | bytes) -> str:
+    """What a person reads on a page of the engine, in one line.
+
+    :param body: The body of an answer, as the SDK keeps it.
+    """
+    page = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+    words = html.unescape(_TAG.sub(" ", _TITLE.sub(" ", page))).split()
+    return " ".join(words).rstrip(".")[:LONGEST]
+
+
+def watch(connection: SdkObject, *, renews: bool) -> None:
+    """Have a connection tell the reason of a 401.
+
+    :param renews: Whether the SDK may sign in again after a 401. Without a password it would ask for a
+        token of the user None, and tell that refusal instead of the reason.
+    """
+    wait = connection.wait
+
+    def told(context: SdkObject, failed_auth: bool = False) -> SdkObject:
+        response = wait(context, failed_auth or not renews)
+        if response.code == HTTPStatus.UNAUTHORIZED:
+            text = page_text(response.body or "") or HTTPStatus.UNAUTHORIZED.phrase
+            raise ovirtsdk4.AuthError(text, code=HTTPStatus.UNAUTHORIZED.value)
+        return response
+
+    connection.wait = told

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options that say how a copy is followed, whose turn it is, and what becomes of a copy that nobody follows."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import times
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    InvalidRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
+    option,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.jobs import (
+    Following,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import (
+    claims,
+    takeover,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.appliance_args import (
+    COPY,
+    Params,
+    Spec,
+)
+
+FOLLOWED_COPY: Spec = {
+    **COPY,
+    "wait": {"type": "float"},
+    "follower": {"type": "str", "default": ""},
+    "title": {"type": "str", "default": ""},
+    "reconnect_timeout": {"type": "float", "default": 600.0},
+    "limit": {"type": "float", "default": 0.0},
+}
+
+TAKEOVER: Spec = {
+    "repository": {"type": "path", "required": True},
+    "leftovers": {"type": "list", "elements": "dict", "required": True},
+    "silence": {"type": "float", "default": 60.0},
+    "attach_timeout": {"type": "float", "default": 180.0},
+    "dead": {"type": "list", "elements": "str", "default": []},
+    "plans": {"type": "list", "elements": "dict", "required": True},
+    "accept_consistency": {"type": "list", "elements": "str", "required": True},
+    "started": {"type": "str", "required": True},
+}
+
+CLAIM: Spec = {
+    "vm": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
+    "owner": {"type": "str", "default": "default"},
+    "run_id": {"type": "str", "required": True},
+    "step": {"type": "str", "choices": list(claims.STEPS), "default": claims.SNAPSHOT},
+    "attach_timeout": {"type": "float", "default": 180.0},
+    "device_timeout": {"type": "float", "default": 60.0},
+    "silence": {"type": "float"},
+    "leftovers": {"type": "list", "elements": "dict"},
+    "boot": {"type": "str", "default": ""},
+    "path": {"type": "path", "default": ""},
+    "left": {"type": "bool", "default": False},
+}
+
+
+def wish(params: Params) -> claims.Wish:
+    """What ``backup_claim`` asks for.
+
+    :raises InvalidRequest: ``leftovers`` are not as ``backup_plan_info`` returned them.
+    """
+    left = params["leftovers"]
+    found = None if left is None else takeover.named(left)
+    return claims.Wish(
+        vm_id=params["vm"],
+        owner=params["owner"],
+        run_id=params["run_id"],
+        step=params["step"],
+        times=(params["attach_timeout"], params["device_timeout"]),
+        silence=params["silence"],
+        standing=None if found is None else frozenset(one.run_id for one in found),
+        boot=params["boot"],
+        path=params["path"],
+    )
+
+
+def wanted(params: Params) -> Callable[[str], takeover.Wanted]:
+    """What the run that asks would accept as its backup of a VM, by the VM's id.
+
+    :raises InvalidRequest: ``started`` is no time.
+    """
+    started = times.parse_time("started", params["started"])
+    plans, consistency = params["plans"], params["accept_consistency"]
+    return lambda vm_id: takeover.wanted_of(vm_id, plans, consistency, started)
+
+
+def following(params: Params, *, predict: bool) -> Following:
+    """How ``disk_image_copy`` follows the copy. Titles and connections are the controller's.
+
+    :raises InvalidRequest: ``wait`` is less than nothing, or the next call could not be told from a stranger's.
+    """
+    if params["wait"] is not None and params["wait"] < 0:
+        raise InvalidRequest(f"{option('wait')} must not be less than 0 seconds: {params['wait']}.")
+    if params["wait"] is not None and not params["follower"]:
+        raise InvalidRequest(
+            f"{option('wait')} needs {option('follower')}.",
+            hint="Give any word that is the same in all calls that belong together: the result is for them alone.",
+        )
+    return Following(params["wait"], params["follower"], predict)

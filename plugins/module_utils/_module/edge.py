@@ -1,0 +1,137 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The edge: the one place where parameters come in, and results and errors go out.
+
+Operations below raise :class:`errors.BackupError`; they know nothing of Ansible. A run has two
+halves: ``plan`` only reads and decides, ``execute`` does what the plan says. Check mode prints the
+plan that a real run would execute, so the two cannot disagree.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import TYPE_CHECKING, Any, Callable, NoReturn, Protocol
+
+from ansible.module_utils.common.parameters import remove_values
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import (
+    options,
+    words,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    BackupError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ansible.module_utils.basic import AnsibleModule
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+        Plan,
+    )
+
+
+class Operation(Protocol):
+    """What a module does, decided and done apart."""
+
+    def plan(self) -> Plan:
+        """Read the state and decide. Changes nothing."""
+
+    def execute(self, plan: Plan, /) -> Mapping[str, Any]:
+        """Do what was decided; return the result keys that only the deed can fill."""
+
+
+def run(module: AnsibleModule, build: Callable[[Mapping[str, Any]], Operation]) -> NoReturn:
+    """Build the operation from the parameters, perform it, leave.
+
+    This is the only ``except`` that catches everything, and the only ``fail_json``.
+    """
+    name = str(module._name).rpartition(".")[2]
+    try:
+        result, warnings = perform(build(words.tidied(module.params)), check_mode=module.check_mode)
+    except Exception as exc:  # noqa: BLE001  (the edge)
+        told = failure(exc)
+    else:
+        said = options.all_told(list(warnings), name)
+        _leave_whole(module, options.all_told(result, name), said)
+    _leave_failed(module, options.all_told(told, name))
+
+
+def _leave_whole(
+    module: AnsibleModule, result: Mapping[str, Any], warnings: Iterable[str]
+) -> NoReturn:
+    """Return a result as it is, masking only what was given to the module and what is for people.
+
+    Ansible replaces a secret wherever its text occurs in a result, without a word. With the password
+    ``1024`` it would replace the sizes of memory in a VM's configuration, and a backup would store
+    that. A result says what the engine and the appliance have; no login is ever part of it.
+    """
+    secrets = module.no_log_values
+    given = remove_values(module.params, secrets)
+    for warning in warnings:
+        module.warn(remove_values(warning, secrets))
+    module.no_log_values = set()
+    module.exit_json(**result, invocation={"module_args": given})
+
+
+def _leave_failed(module: AnsibleModule, told: Mapping[str, Any]) -> NoReturn:
+    """Return a failure. The engine's words may quote a secret; our codes are for playbooks, and stay whole."""
+    secrets = module.no_log_values
+    masked = {**remove_values(dict(told), secrets), "error_code": told["error_code"]}
+    given = remove_values(module.params, secrets)
+    module.no_log_values = set()
+    module.fail_json(**masked, invocation={"module_args": given})
+
+
+def perform(operation: Operation, *, check_mode: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Plan, and execute unless in check mode. Returns the result and the warnings.
+
+    An operation may have ``foresee(plan)``, for check mode alone: it raises what the engine would refuse. A
+    real run asks the engine instead, which knows.
+
+    A deed that was planned elsewhere, in a job of its own, says itself what it changed, how long it
+    took, and of what to warn.
+    """
+    began = time.monotonic()
+    try:
+        plan = operation.plan()
+        if check_mode and plan.changed:
+            getattr(operation, "foresee", lambda _plan: None)(plan)
+        result = {
+            **plan.result,
+            "changed": plan.changed,
+            "diff": {"before": dict(plan.before), "after": dict(plan.after)},
+        }
+        if not check_mode and (plan.changed or plan.waits):
+            result.update(operation.execute(plan))
+    finally:
+        getattr(operation, "close", lambda: None)()
+    result.setdefault("seconds", round(time.monotonic() - began, 2))
+    return result, (*plan.warnings, *result.pop("warnings", ()))
+
+
+def _sentences(message: str, hint: str) -> str:
+    """The engine ends some of its sentences without a dot, and the hint follows."""
+    end = "" if not hint or message.endswith((".", "!", "?", "]")) else "."
+    return f"{message}{end} {hint}".strip()
+
+
+def failure(exc: Exception) -> dict[str, Any]:
+    """The result keys of a failure: ``msg``, ``error_code``, ``hint``, ``details``."""
+    if isinstance(exc, BackupError):
+        return {
+            "msg": _sentences(exc.message, exc.hint),
+            "error_code": exc.code,
+            "hint": exc.hint,
+            "details": exc.details,
+        }
+    return {
+        "msg": f"Unexpected error, please report it: {exc!r}",
+        "error_code": "internal",
+        "hint": "Run again with -vvv and report the traceback.",
+        "details": {},
+        "exception": traceback.format_exc(),
+    }

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""On the controller: has a guard wait in slices, and tells meanwhile for whom."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.playbook.task import Task
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import guard
+from ansible_collections.ovirt_community.backup.plugins.plugin_utils._following import tell
+
+MODULE = "ovirt_community.backup.vm_guard"
+WAIT_SECONDS = 3600
+"""Default of the option ``timeout``."""
+
+BETWEEN_LINES = 300.0
+"""Seconds between two lines, and so of one call of the module at the most."""
+
+Result = dict[str, Any]
+
+
+class Waiter:
+    """One task, from its first look to the result of the wait."""
+
+    def __init__(self, action: ActionBase, task: Task, variables: dict[str, Any]) -> None:
+        """Keep what calls are made with."""
+        self._action = action
+        self._args = dict(task.args)
+        self._variables = variables
+        self._display = Display()
+
+    def run(self) -> Result:
+        """Look, and look again until nothing stands against it or the time is up.
+
+        The last call fails by itself if something still does.
+        """
+        timeout = self._timeout()
+        if timeout is None:
+            return self._call()
+        began = time.monotonic()
+        result = self._call(wait=False, fail=False)
+        while result.get("allowed") is False:
+            waited = time.monotonic() - began
+            left = timeout - waited
+            self._tell(result, max(left, 0.0))
+            # The module counts whole seconds.
+            if left <= BETWEEN_LINES:
+                return self._call(timeout=max(math.ceil(left), 1), waited=waited)
+            result = self._call(timeout=int(BETWEEN_LINES), waited=waited, fail=False)
+        return result
+
+    def _timeout(self) -> float | None:
+        """Seconds to wait, None if nobody waits. What makes no sense is for the module to refuse."""
+        try:
+            timeout = float(self._args.get("timeout", WAIT_SECONDS))
+        except (TypeError, ValueError):
+            return None
+        waits = boolean(self._args.get("wait", False), strict=False)
+        return timeout if waits and timeout > 0 else None
+
+    def _call(self, **options: object) -> Result:
+        return dict(
+            self._action._execute_module(
+                module_name=MODULE,
+                module_args={**self._args, **options},
+                task_vars=self._variables,
+            )
+        )
+
+    def _tell(self, result: Result, left: float) -> None:
+        tell(self._display, guard.wait_line(result["vm"]["name"], result["violations"], left))

@@ -1,0 +1,64 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which variables are mistakes."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import variables
+
+OPTIONS = (
+    "vm_backup_repository",
+    "vm_backup_vms",
+    "export_host",
+    "export_directory",
+    "backup_user",
+)
+
+
+def unknown(*names: str, asked: tuple[str, ...] = OPTIONS) -> list[str]:
+    return variables.unknown(names, asked, OPTIONS, ("vm_backup_plan",))
+
+
+def test_what_is_known_or_another_s_is_no_mistake() -> None:
+    assert unknown(*OPTIONS, "vm_backup_plan", "inventory_hostname", "vm_backups") == []
+    # A site's own, with a beginning that is everybody's.
+    assert unknown("export_dir", "backup_directory", "export_window") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        (
+            "vm_backup_repositry",
+            "There is no variable vm_backup_repositry. Is vm_backup_repository meant?",
+        ),
+        ("vm_backup_colour", "There is no variable vm_backup_colour."),
+        (
+            "export_hst",
+            "There is no variable export_hst. Is export_host meant? If export_hst is one of your own, give it a"
+            " name that is less alike.",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_what_is_meant(name: str, sentence: str) -> None:
+    assert unknown(name, *OPTIONS) == [sentence]
+
+
+def test_only_prefixes_of_what_runs_are_looked_at() -> None:
+    names = ("vm_backup_repositry", "export_hst", "backup_usr")
+    assert len(unknown(*names)) == 3
+    assert unknown(*names, asked=("backup_user",)) == unknown("backup_usr")
+    assert unknown(*names, asked=()) == []
+
+
+def test_words_of_a_text() -> None:
+    text = "{{ vm_backup_vms }} export_host: my_export_host vm_backup backup_"
+    assert variables.words(text) == {"vm_backup_vms", "export_host"}
+
+
+def test_what_must_be_set() -> None:
+    assert variables.missing(["export_vm"], ["export_vm"]) == []
+    assert variables.missing(["export_vm"], []) == ["The variable export_vm must be set."]
