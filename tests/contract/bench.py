@@ -60,7 +60,7 @@ What = ParamSpec("What")
 
 
 def _storage_passes(fault: EngineFault) -> bool:
-    """What an engine says for some seconds while another host becomes the SPM (contract section 15)."""
+    """What an engine says for some seconds while another host becomes the SPM (docs/engine.md#refusals-that-pass)."""
     return bool(re.search(r"status is Unknown|Unknown Data Center status", fault.message))
 
 

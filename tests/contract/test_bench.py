@@ -106,7 +106,7 @@ def test_what_a_killed_run_left_goes_and_what_is_of_others_stays(site: Site, lab
 
 
 def test_the_active_entry_is_never_removed(site: Site, lab: Lab) -> None:
-    """A creation that fails gives its id back to it (contract section 15)."""
+    """A creation that fails gives its id back to it (docs/engine.md#the-id-of-a-snapshot)."""
     with at_work(site) as bench:
         active = lab.world.active_snapshot(lab.vm("web01").id)
         lab.control().patch("snapshots", active.id, description="contract x")

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the engine shows and does: sections 1 to 3, 6, 7 and 12 of the contract, on the lab or a live engine."""
+"""What the engine shows and does, on the lab or a live engine.
+
+Facts: docs/engine.md#what-the-reads-show to docs/engine.md#events."""
 
 from __future__ import annotations
 
@@ -144,7 +146,7 @@ def test_checkpoints_are_told_by_disk(
     assert bench.engine.checkpointed(marked) is None, "a backup user may not know"
 
 
-# ----- snapshots (section 6) --------------------------------------------------------------------
+# ----- snapshots --------------------------------------------------------------------------------
 
 
 def test_a_new_snapshot_takes_the_id_of_the_active_entry(bench: Bench) -> None:
@@ -228,7 +230,7 @@ def test_removing_what_is_not_there(bench: Bench) -> None:
     assert f"snapshot id={NOBODY}" in caught.value.message
 
 
-# ----- configuration (section 7) ----------------------------------------------------------------
+# ----- configuration ----------------------------------------------------------------------------
 
 
 def test_configuration_of_now_and_of_a_snapshot(bench: Bench) -> None:
@@ -245,7 +247,7 @@ def test_configuration_of_now_and_of_a_snapshot(bench: Bench) -> None:
     assert bench.engine.ovf(vm_id, SnapshotId(NOBODY)) is None
 
 
-# ----- attach and detach (sections 1 to 3) ------------------------------------------------------
+# ----- attach and detach ------------------------------------------------------------------------
 
 
 def test_an_attachment_does_not_say_what_it_is(bench: Bench) -> None:
@@ -355,7 +357,7 @@ def test_detaching_twice_is_told_by_its_malformed_text(bench: Bench) -> None:
 
 
 def test_a_source_keeps_its_own_disk(bench: Bench) -> None:
-    """Row 8 of section 3: a detach that is aimed at the source VM by mistake is refused."""
+    """Row 8 of docs/engine.md#refusals-of-a-detach: one that is aimed at the source VM by mistake."""
     snapshot_id = bench.snapshot()
     disk = bench.disks(snapshot_id)[0].disk_id
     fault = bench.refused(bench.engine.detach, bench.source.id, disk)

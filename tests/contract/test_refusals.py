@@ -1,7 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every refusal that the code tells apart, by its text: sections 1.3, 3, 6.4, 6.5, 8 and 11."""
+"""Every refusal that the code tells apart, by its text.
+
+Facts: docs/engine.md#refusals-of-an-attach, docs/engine.md#refusals-of-a-detach, docs/engine.md#refusals-of-a-creation,
+docs/engine.md#removing-a-snapshot, docs/engine.md#permits, docs/engine.md#locks."""
 
 from __future__ import annotations
 
@@ -128,7 +131,7 @@ def refused(row: Row, order: Callable[[], object]) -> EngineFault:
     return fault
 
 
-# ----- attach and detach: sections 1.3 and 3 ------------------------------------------------------
+# ----- attach and detach --------------------------------------------------------------------------
 
 
 @pytest.mark.behind("locks and states")
@@ -195,7 +198,7 @@ def test_refusals_that_need_no_arranging(bench: Bench) -> None:
 
 
 def compare_live(row: Recorded, fault: EngineFault, names: Names, appliance: str) -> None:
-    """The recorded refusal, but for the appliance's name as the engine writes it (section 3, row 4)."""
+    """The recorded refusal, but for the appliance's name as the engine writes it (docs/engine.md#refusals-of-a-detach, row 4)."""
     question = question_of(row)
     told = (fault.details["status"], fault.reason, fault.retryable)
     assert told == (question.status, row.reason, row.retry), (row.title, fault.message)
@@ -300,7 +303,7 @@ def test_an_unplug_that_fails_keeps_the_disk(stage: Stage) -> None:
     stage.bench.engine.detach(appliance.id, stage.disk_id)
 
 
-# ----- snapshots: sections 6.4 and 6.5 --------------------------------------------------------------
+# ----- snapshots ------------------------------------------------------------------------------------
 
 
 def _source(**values: Json) -> Callable[[Stage], object]:

@@ -191,7 +191,7 @@ def test_descriptions_that_it_refuses_are_told_before_anything_is_sent(
 
 @pytest.mark.behind("an unplugged disk")
 def test_an_unplugged_disk_of_a_vm_that_runs_stops_a_backup(bench: Bench, control: Control) -> None:
-    """Its snapshot could be made, and not removed (contract section 15)."""
+    """Its snapshot could be made, and not removed (docs/engine.md#making-a-snapshot)."""
     [first, *_others] = bench.engine.attachments(bench.source.id)
     alias = unplugged(bench, control)
     assert first.active
@@ -282,7 +282,7 @@ def test_an_appliance_that_the_engine_does_not_know_is_told_as_such(bench: Bench
 def test_an_unplugged_disk_is_left_out_where_that_is_asked_for(
     bench: Bench, control: Control
 ) -> None:
-    """The snapshot names the others, so it is removed while the VM runs (contract section 15)."""
+    """The snapshot names the others, so it is removed while the VM runs (docs/engine.md#removing-a-snapshot)."""
     alias = unplugged(bench, control)
     [found] = overview(bench, unplugged="leave_out").result["plans"]
     assert found["problems"] == []
@@ -393,7 +393,7 @@ def test_a_removal_that_is_refused_is_refused_in_check_mode(
 def test_a_snapshot_whose_events_are_hidden_is_told(
     bench: Bench, lab: Lab, request: pytest.FixtureRequest, hidden: bool
 ) -> None:
-    """The events say how consistent it is; a role on the system shows none (section 15, Snapshots)."""
+    """The events say how consistent it is; a role on the system does not show them (docs/engine.md#who-sees-events)."""
     user = lab.world.users[BACKUP[0]]
     before = list(user.grants)
     request.addfinalizer(lambda: user.grants.__setitem__(slice(None), before))

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Signing in, certificates, answers that are none, and what goes over the wire: sections 0.2, 9 and 12."""
+"""Login, certificates, answers that no engine gives, and what goes over the wire.
+
+Facts: docs/engine.md#login, docs/engine.md#pages-instead-of-faults, docs/engine.md#the-python-sdk, docs/engine.md#correlation-ids."""
 
 from __future__ import annotations
 
@@ -335,7 +337,7 @@ def test_an_appliance_that_has_its_own_boot_disk(bench: Bench, control: Control)
     test_attach_settings_reach_the_engine(other)
 
 
-# ----- what ends badly (section 6.2) ------------------------------------------------------------
+# ----- what ends badly (docs/engine.md#when-a-snapshot-is-ready) -------------------------------
 
 
 @pytest.mark.behind("a host that fails")

@@ -255,7 +255,7 @@ def test_a_guest_that_hangs_does_not_let_go_of_a_pci_device(
     control.harm("backup01", hang=False)
     assert house.shows(disk_id, there=False)
     assert house.detach(disk_id) == 200
-    # vdsm has given up by then, and its overlay stays until it restarts (contract 5).
+    # vdsm has given up by then, and its overlay stays until it restarts (docs/engine.md#overlays).
     assert len(house.overlays()) == 1
     hypervisor.clean_overlays()
     house.melt(house.source, snapshot_id)

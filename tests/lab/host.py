@@ -37,7 +37,7 @@ class Drive:
     """A disk as a VM gets it; virtual_size in bytes.
 
     transient: a throw-away overlay over `path` is plugged in its place, as vdsm does for a
-    disk snapshot (contract 5).
+    disk snapshot (docs/engine.md#overlays).
     """
 
     disk_id: str
@@ -61,7 +61,7 @@ class GuestName:
 
 
 def guest_name(interface: str, disk_id: str, *, short_scsi: bool = False) -> GuestName:
-    """The names of a disk in a guest (contract 5, "Finding the device in the guest")."""
+    """The names of a disk in a guest (docs/engine.md#serial-numbers-in-the-guest)."""
     prefix, kept = _LINKS[interface]
     if interface == "virtio_scsi" and short_scsi:
         kept = 20

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attach and detach: every row of sections 1.3 and 3 of the contract, in its order, by its text."""
+"""Attach and detach: every row of docs/engine.md#refusals-of-an-attach and docs/engine.md#refusals-of-a-detach."""
 
 from __future__ import annotations
 

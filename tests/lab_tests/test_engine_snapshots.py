@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Snapshots: ids, states, texts, failures (section 6), and the bits where there is a host."""
+"""Snapshots: ids, states, texts and failures (docs/engine.md#making-a-snapshot and after it), and the bits where there is a host."""
 
 from __future__ import annotations
 

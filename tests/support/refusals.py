@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One table of the engine's refusals of an attach and a detach: sections 1.3 and 3 of the contract.
+"""One table of the engine's refusals: docs/engine.md#refusals-of-an-attach, docs/engine.md#refusals-of-a-detach.
 
 ``RECORDED`` names where a real engine was asked: status and text are read there, and what comes before the step is
 what arranges it. ``UNRECORDED`` are rows that no recording has: arranged by the lab's control API, with the text of the
@@ -394,7 +394,7 @@ UNRECORDED = (
         f"{P}. The disk contains the hosted engine.",
     ),
     Unrecorded(
-        "11",
+        "lock",
         "object locked",
         _lock("OBJECT_LOCKED"),
         "object_locked",
@@ -403,7 +403,7 @@ UNRECORDED = (
         retry=True,
     ),
     Unrecorded(
-        "11",
+        "lock",
         "disks locked",
         _lock("DISKS_LOCKED", diskAliases="a"),
         "disks_locked",
@@ -412,7 +412,7 @@ UNRECORDED = (
         retry=True,
     ),
     Unrecorded(
-        "11",
+        "lock",
         "disks locked, unnamed",
         _lock("DISKS_LOCKED"),
         "disks_locked",
@@ -421,7 +421,7 @@ UNRECORDED = (
         retry=True,
     ),
     Unrecorded(
-        "11",
+        "lock",
         "disk moved",
         _lock("DISK_BEING_MIGRATED", DiskName="a"),
         "disk_being_moved",
@@ -430,7 +430,7 @@ UNRECORDED = (
         retry=True,
     ),
     Unrecorded(
-        "11",
+        "lock",
         "snapshot taken",
         _lock("SNAPSHOT_BEING_TAKEN", VmName="a"),
         "snapshot_being_taken",
@@ -439,7 +439,7 @@ UNRECORDED = (
         retry=True,
     ),
     Unrecorded(
-        "11",
+        "lock",
         "VM locked",
         _lock("VM_IS_LOCKED"),
         "vm_locked",
@@ -448,7 +448,7 @@ UNRECORDED = (
         retry=True,
     ),
     Unrecorded(
-        "11",
+        "lock",
         "VM exported",
         _lock("VM_BEING_EXPORTED", VmName="a"),
         "vm_being_exported",
@@ -457,7 +457,7 @@ UNRECORDED = (
         retry=True,
     ),
     Unrecorded(
-        "11",
+        "lock",
         "VM cloned",
         _lock("VM_BEING_CLONED"),
         "vm_being_cloned",
@@ -466,7 +466,7 @@ UNRECORDED = (
         retry=True,
     ),
     Unrecorded(
-        "11",
+        "lock",
         "VM backed up",
         _lock("VM_DURING_BACKUP"),
         "vm_during_backup",
@@ -475,7 +475,7 @@ UNRECORDED = (
         retry=True,
     ),
     Unrecorded(
-        "0.2",
+        "maintenance",
         "engine in maintenance",
         lambda place: place.control.settings(maintenance=True),
         "engine_maintenance",

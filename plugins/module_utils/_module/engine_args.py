@@ -180,7 +180,7 @@ def snapshot_request(params: Params) -> SnapshotRequest:
     """Read the options of ``vm_snapshot``.
 
     :raises InvalidRequest: the engine would shorten the correlation id, and it would not be found
-        again (contract section 9).
+        again (docs/engine.md#correlation-ids).
     :raises ValueMasked: the description was masked: a later run would not find its snapshot, and
         none would be found to be removed.
     """

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The VM's configuration as OVF, element by element as a real engine wrote it (sections 7 and 15).
+"""The VM's configuration as OVF, element by element as a real engine wrote it (docs/engine.md#configuration-of-a-vm).
 
 The engine's own slips are kept: ``parentRef`` names the first disk of all, and a newline of cloud-init becomes
 the five characters ``&#10;``.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An OVF as an import reads it: what it takes from it, and what it says of one that it cannot read (section 15)."""
+"""An OVF as an import reads it: what it keeps, and how it refuses one (docs/engine.md#importing-a-configuration)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may do what, and what filtered reads show (section 8 of the contract).
+"""Who may do what, and what filtered reads show (docs/engine.md#permits).
 
 Two different trees, as in the engine: whether a call is *allowed* asks for grants on an object and its
 parents (``fn_get_entity_parents``), whether a filtered read *shows* an object asks the permission views

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Single sign-on: password grants, bearer tokens and their end (section 9 of the contract).
+"""Single sign-on: password grants, bearer tokens and their end (docs/engine.md#login).
 
 Who knows a password gets a token, whatever he may do. The API asks for the scope and for the permit login
 when a token, or a name with a password, is used there.

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine's messages, letter by letter, and the status that each kind of message gives.
 
-Texts are those of engine-contract.md. ``${action}`` and ``${type}`` are the caller's; a variable that
+docs/engine.md#faults tells how they are made. ``${action}`` and ``${type}`` are the caller's; a variable that
 nobody filled stays in the text as it is, because the engine leaves it there too.
 """
 

@@ -26,7 +26,7 @@ from lab.processes import CommandError, run
 from lab.qmp import QmpError
 
 UNPLUG_SECONDS = 30.0
-"""How long vdsm waits (contract 5, hotunplug_timeout)."""
+"""How long vdsm waits: ``hotunplug_timeout`` (docs/engine.md#while-the-host-plugs)."""
 _AGENT_SECONDS = 60.0
 
 
@@ -140,7 +140,7 @@ class GuestHypervisor(BaseHypervisor[_Vm, _Shown]):
 
     @contextmanager
     def _frozen(self, vm: _Vm) -> Iterator[None]:
-        """Freeze the guest's file systems through its agent; without one, do without (contract 6.3)."""
+        """Freeze the guest's file systems through its agent, if it has one (docs/engine.md#consistency-of-a-snapshot)."""
         if vm.machine is None:
             yield
             return

@@ -164,7 +164,7 @@ class EngineFault(EngineError):
     """The engine answered, and the answer is no.
 
     :param reason: Key of :data:`conflicts.TABLE`, or ``unknown``.
-    :param retryable: Whether waiting can help (contract section 11).
+    :param retryable: Whether waiting can help (docs/engine.md#refusals-that-pass).
     """
 
     code = "engine_fault"

@@ -4,7 +4,8 @@
 """A VM's configuration (OVF): read without trust, and made ready for an import without its disks.
 
 An import attaches every disk that the OVF names, by its id, to the VM that the OVF names: with new
-ids that is still the original. So nothing of a disk is left in what is imported (contract section 15).
+ids that is still the original. So nothing of a disk is left in what is imported
+(docs/engine.md#importing-a-configuration).
 """
 
 from __future__ import annotations

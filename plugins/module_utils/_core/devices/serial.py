@@ -4,7 +4,7 @@
 """How a disk of the engine is recognised as a block device inside the appliance.
 
 The engine gives every disk its id as serial number. What the guest sees of it depends on the bus
-(contract section 5): virtio-blk has room for 20 characters, virtio-scsi shows all 36, and some
+(docs/engine.md#serial-numbers-in-the-guest): virtio-blk has room for 20 characters, virtio-scsi shows all 36, and some
 combinations of QEMU and udev cut the link's name, but not the serial, to 20.
 """
 

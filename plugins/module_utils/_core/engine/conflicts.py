@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the engine's refusals mean, and whether waiting can help.
 
-The engine names no error codes over the API, only English sentences (contract section 0.2), so the
+The engine names no error codes over the API, only English sentences (docs/engine.md#faults), so the
 sentences are matched, here and nowhere else. Order matters: the first entry that matches wins.
-Texts and verdicts: contract sections 0.2, 1.3, 3, 4, 6.4, 6.5 and 11.
+The texts: docs/engine.md#refusals-of-an-attach and the sections after it. Which of them pass:
+docs/engine.md#refusals-that-pass.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ TABLE: tuple[Meaning, ...] = (
         " names who holds it there, and takes down what LVM, MD and multipath built on it.",
     ),
     _entry("host_unreachable", "Network error during communication with the Host", True),
-    # What the engine makes of other codes of the host (contract section 15). 1: the engine has yet to learn where the VM is.
+    # Texts for other codes of the host (docs/engine.md#while-the-host-plugs). Code 1: the engine does not know yet where the VM is.
     _entry("vm_not_on_host", "Desktop does not exist", True),
     _entry(
         "domain_unreachable",
@@ -217,9 +218,9 @@ def meaning_of(detail: str | None) -> Meaning:
 
 
 def clean(detail: str | None) -> str:
-    """The engine's words without the brackets around them (contract section 0.2).
+    """The engine's words without the brackets around them (docs/engine.md#faults).
 
-    Lists of several entries are joined by a ``%n`` that the engine forgets to format (4.2).
+    The engine joins the entries of a list by a literal ``%n``.
     """
     text = " ".join((detail or "").replace("%n", "; ").split())
     if text.startswith("[") and text.endswith("]"):

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which snapshot does an attachment show? No call of API v4 tells (contract section 2.2).
+"""Infer which snapshot an attachment shows: no call of API v4 tells.
+
+The facts behind it: docs/engine.md#which-snapshot-an-attachment-shows.
 
 What can be known, best first:
 
@@ -85,7 +87,7 @@ class Holding:
 def is_disk_snapshot(layers: Iterable[DiskLayer], holder_snapshots: Iterable[SnapshotId]) -> bool:
     """Whether a disk attached to a VM is a snapshot of another VM's disk.
 
-    A disk that is in a snapshot can never be shareable (contract section 2.2), so if it is in
+    A disk that is in a snapshot can never be shareable (docs/engine.md#which-snapshot-an-attachment-shows), so if it is in
     snapshots and none of them is the holder's, the holder has it by attachment of a snapshot.
     """
     of_disk = {layer.snapshot_id for layer in layers}
@@ -115,7 +117,7 @@ def attached_snapshot(
 def attach_events(events: Iterable[Event], vm_id: VmId, names: Collection[str]) -> list[Event]:
     """The attach events that no later detach event has ended, oldest first.
 
-    Events name the disk by its alias only (contract section 12), and several disks of a VM may
+    Events name the disk by its alias only (docs/engine.md#events), and several disks of a VM may
     have one alias. So as long as more than one of them is attached, nothing tells which of them a
     detach event is about, and all their attach events are kept.
     """

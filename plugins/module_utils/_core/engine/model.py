@@ -73,7 +73,7 @@ class SnapshotDisk:
     """One disk as frozen in one snapshot.
 
     ``storage_type`` is empty where the engine does not tell it. ``virtual_size`` is exact when ``exact`` is true; otherwise the engine told only whole GiB
-    (contract section 2.1).
+    (docs/engine.md#what-the-reads-show).
     """
 
     disk_id: DiskId
@@ -245,7 +245,7 @@ class Checkpointed:
 
     :param disk_ids: Disks that have some.
     :param possible: Disks that may have some: incremental backup is enabled for them, and no list shows any.
-        The engine's list leaves out a checkpoint whose parent was deleted (contract section 15).
+        The engine's list leaves out a checkpoint whose parent was deleted (docs/engine.md#checkpoints).
     :param hidden: This user may not see the list.
     """
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user needs to be permitted for a backup, and what of it is missing (contract section 8).
+"""The permits that a user needs, and which of them are missing (docs/engine.md#permits).
 
 A right reaches an object from the object itself and from what lies above it. A disk is also reached
 from a VM that holds it, but the engine asks one of them alone: with two holders the choice is

@@ -5,7 +5,7 @@
 
 A VM can play two parts: *holder* of disk snapshots of others (an appliance), and *source* of disk
 snapshots that others hold. Which operation breaks which rule in which part is one table
-(contract section 4, design section 5).
+(docs/engine.md#operations-on-the-appliance, docs/engine.md#operations-on-the-source-vm).
 """
 
 from __future__ import annotations

@@ -322,7 +322,7 @@ def bootable_alone(
 
 
 def can_be_plugged(interface: str) -> bool:
-    """Whether a disk on an interface can be attached to a VM that runs (contract section 1.3, rows 21, 21b)."""
+    """Whether a disk on an interface can be attached to a VM that runs (docs/engine.md#refusals-of-an-attach, rows 21, 21b)."""
     return interface not in _NO_HOT_PLUG
 
 
@@ -378,7 +378,7 @@ class NamedDisk:
 def checkpoints_kept(
     engine_version: str, disks: Iterable[SnapshotDisk | NamedDisk], checkpointed: Checkpointed
 ) -> list[Violation]:
-    """Refuse disks whose checkpoints the engine would clear at detach (contract section 3)."""
+    """Refuse disks whose checkpoints the engine would clear at detach (docs/engine.md#checkpoints)."""
     if not clears_checkpoints(engine_version):
         return []
     return [
@@ -424,7 +424,7 @@ _BUILD = re.compile(r"snapshot|master|git", re.IGNORECASE)
 def _release(engine_version: str) -> tuple[int, int, int] | None:
     """The numbers of a release; None for a version that somebody built, or that is not told.
 
-    An engine built from the sources announces 4.4.0.0, whatever it is (contract section 15).
+    An engine built from the sources announces 4.4.0.0, whatever it is (docs/engine.md#the-engines-version).
     """
     found = _RELEASE.fullmatch(engine_version)
     if found is None or _BUILD.search(engine_version):

@@ -53,7 +53,7 @@ def make(owner: str, run_id: str, expires: datetime) -> Stamp:
     """Check the parts and make a stamp.
 
     :param run_id: Also sent as correlation id, so limited to what the engine keeps of one:
-        36 of letters, digits, - and _ (contract section 2.2).
+        36 of letters, digits, - and _ (docs/engine.md#correlation-ids).
     :raises InvalidRequest: a part has characters that it cannot have.
     """
     if not _WORD.fullmatch(owner):

@@ -62,7 +62,7 @@ Step = Union[AttachStep, DetachStep]
 
 PLUG_SECONDS = 200
 """After so many seconds an attachment that stays is plugged. The engine shows it, active, from before it asks the host, and
-takes it back if the host refuses or has not answered for 180 seconds (contract section 15); the rest is for slow clocks."""
+takes it back if the host refuses or has not answered for 180 seconds (docs/engine.md#while-the-host-plugs); the rest is for slow clocks."""
 
 _SETTINGS = ("interface", "bootable", "read_only", "pass_discard", "active")
 """What an attachment and the settings asked for have in common."""
@@ -208,7 +208,7 @@ def _wrong_settings(
     different = differences(held, wanted)
     if set(different) == {"active"} and wanted.active:
         # Nothing can be reading a disk that is not plugged: attaching it anew is safe. (The
-        # engine's own way to plug, PUT, would lock the source VM's disk: contract section 3.2.)
+        # engine's own way to plug, PUT, would lock the source VM's disk: docs/engine.md#changing-an-attachment)
         return None
     text = ", ".join(f"{name} is {is_!r}, not {be!r}" for name, (is_, be) in different.items())
     message = f"Disk {disk.alias!r} of this snapshot is attached already, but {text}."

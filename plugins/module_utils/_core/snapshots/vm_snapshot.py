@@ -37,7 +37,7 @@ CREATED = 68
 CREATE_FAILED = (170, 117, 69)
 """What tells of a failed creation, the one that says most first."""
 INCONSISTENT = (170, 10774, 69)
-"""With 10774 and 69 the engine keeps a snapshot whose creation failed (contract section 15)."""
+"""With 10774 and 69 the engine keeps a snapshot whose creation failed (docs/engine.md#when-a-snapshot-is-ready)."""
 CREATION_BEGUN = 45
 CREATION = (CREATION_BEGUN, CREATED, *CREATE_FAILED, *INCONSISTENT)
 """One of them at least is in the log for every snapshot, so who sees none may not see events."""
@@ -125,8 +125,8 @@ def _plan_present(now: SnapshotSituation, found: Snapshot | None, before: dict[s
 def check_description(text: str) -> None:
     """Refuse what the engine would refuse, or would not give back as it was.
 
-    It takes ASCII and letters of any script, 4,000 characters at the most (contract section 15). XML knows no
-    control characters but tab and line feed.
+    It accepts ASCII and letters of any script, at most 4,000 characters (docs/engine.md#making-a-snapshot). XML has no
+    control characters except tab and line feed.
 
     :raises errors.InvalidRequest: this cannot be a description.
     """
@@ -158,7 +158,7 @@ def is_same(found: Snapshot | None, wanted: Snapshot) -> bool:
     """Whether a snapshot that was read by an id is the one that was meant.
 
     The engine gives the id of a failed creation back to the ACTIVE entry, and to the next snapshot after that,
-    whoever makes it (contract section 15). So type and description tell, not the id.
+    whoever makes it (docs/engine.md#the-id-of-a-snapshot). So type and description tell, not the id.
     """
     return found is not None and found.type == "regular" and found.description == wanted.description
 
@@ -206,7 +206,7 @@ def about(events: Iterable[Event], vm: Vm, snapshot: Snapshot) -> list[Event]:
     """The events of one snapshot.
 
     A run has one correlation id for all of its VMs, and may remove an older snapshot of the same VM.
-    The events of a removal name the snapshot; a freeze of file systems does not (contract section 12).
+    The events of a removal name the snapshot; a freeze of file systems does not (docs/engine.md#events).
     """
     return [
         event
@@ -217,7 +217,7 @@ def about(events: Iterable[Event], vm: Vm, snapshot: Snapshot) -> list[Event]:
 
 
 def consistency(vm_status: str, events: Sequence[Event]) -> str:
-    """How good the frozen state is, as far as the engine says (contract section 6.3).
+    """How good the frozen state is, as far as the engine says (docs/engine.md#consistency-of-a-snapshot).
 
     :param vm_status: While the snapshot was made, see :func:`throughout`.
 
@@ -246,7 +246,7 @@ def throughout(before: str, after: str) -> str:
 def creation_shown(events: Iterable[Event]) -> bool:
     """Whether the user sees the events of the VM: the creation of a snapshot always has some.
 
-    A role on the system shows no events; one on the VM, its cluster or its data centre does (contract section 15).
+    A role on the system shows no events; one on the VM, its cluster or its data centre does (docs/engine.md#who-sees-events).
     """
     return any(event.code in CREATION for event in events)
 

@@ -44,7 +44,7 @@ def persist(
 
     A refusal that passes by itself is waited for. After an answer that was lost, or that leaves
     the effect open, the state is read before anything is repeated (the SDK itself repeats a POST
-    after 401, so even "already attached" may be our own success: contract section 9).
+    after 401, so even "already attached" may be our own success: docs/engine.md#the-python-sdk).
 
     :param done: Reads the engine and tells whether the order has been carried out.
     :param settled: Tells the same while the order may still be under way, and waits until that is certain; ``done`` if
@@ -83,7 +83,7 @@ def _may_pass(exc: EngineFault | EngineNotFound) -> bool:
     """Whether the order may succeed later, or may even have been carried out."""
     if isinstance(exc, EngineNotFound):
         return False
-    # Some refusals that are final come with status 500 (illegal disks: contract section 6.4).
+    # Some refusals that are final come with status 500 (illegal disks: docs/engine.md#refusals-of-a-creation).
     is_open = int(exc.details.get("status") or 0) >= UNCERTAIN_STATUS
     return exc.retryable or (is_open and exc.reason == UNKNOWN.reason)
 

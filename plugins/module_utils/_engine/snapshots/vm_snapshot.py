@@ -123,7 +123,7 @@ class VmSnapshot(EngineOperation):
         return [disk for disk in disks if vm_snapshot.taken_along(disk)]
 
     def _against_removal(self, step: RemoveSnapshotStep) -> list[rules.Violation]:
-        """What stands against the merge (contract section 6.5)."""
+        """Find what forbids the merge (docs/engine.md#removing-a-snapshot)."""
         lent = guarding.standing(self._engine, step.vm)
         loose = facts.unplugged(self._engine, step.vm)
         held = [
@@ -205,7 +205,7 @@ class VmSnapshot(EngineOperation):
         return self._facts(replace(vm, status="unknown"), snapshot, events)
 
     def _await_usable(self, vm: Vm, snapshot: Snapshot, deadline: Deadline) -> Snapshot:
-        """Wait until the snapshot is ok and its disks are no longer locked (contract 6.2)."""
+        """Wait until the snapshot is ok and its disks are no longer locked (docs/engine.md#when-a-snapshot-is-ready)."""
         ready = deadline.wait_for(
             lambda: self._still(vm, snapshot),
             lambda found: found.status != "locked",

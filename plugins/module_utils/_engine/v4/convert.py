@@ -195,7 +195,7 @@ def snapshot(sdk: SdkObject) -> Snapshot:
 
 
 def snapshot_disk(sdk: SdkObject, snapshot_id: SnapshotId) -> SnapshotDisk:
-    """Convert a ``types.Disk`` of a snapshot; its sizes are whole GiB (contract section 2.1)."""
+    """Convert a ``types.Disk`` of a snapshot; its sizes are whole GiB (docs/engine.md#what-the-reads-show)."""
     return SnapshotDisk(
         disk_id=DiskId(sdk.id),
         snapshot_id=snapshot_id,

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 
 REQUEST_TIMEOUT = 300
 """Seconds before one request is given up, unless ``auth.timeout`` says otherwise. Attach answers
-only when the host has plugged the disk, and plugs into one VM queue (contract section 11)."""
+only when the host has plugged the disk, and plugs into one VM queue (docs/engine.md#while-the-host-plugs)."""
 
 _CONTENT = {"all_content": "true"}
 
@@ -168,7 +168,7 @@ class V4Engine(RestoreCalls):
     def attach(
         self, vm_id: VmId, disk_id: DiskId, snapshot_id: SnapshotId, settings: AttachSettings
     ) -> None:
-        """Attach a disk snapshot. Event 2016 will carry the snapshot's id (contract 2.2)."""
+        """Attach a disk snapshot. Event 2016 will carry the snapshot's id (docs/engine.md#correlation-ids)."""
         order = types.DiskAttachment(
             disk=types.Disk(id=disk_id, snapshot=types.Snapshot(id=snapshot_id)),
             interface=types.DiskInterface(settings.interface),
@@ -217,7 +217,7 @@ class V4Engine(RestoreCalls):
         return sorted((convert.event(one) for one in found), key=lambda one: -one.index)
 
     def ovf(self, vm_id: VmId, snapshot_id: SnapshotId | None) -> str | None:
-        """The stored configuration. SDK 4 has no working argument for it (contract section 7)."""
+        """Read the stored configuration. SDK 4 has no working argument for it (docs/engine.md#the-python-sdk)."""
         service: SdkObject = self._vms.vm_service(vm_id)
         if snapshot_id is not None:
             service = service.snapshots_service().snapshot_service(snapshot_id)
@@ -228,7 +228,7 @@ class V4Engine(RestoreCalls):
         return None if configuration is None else configuration.data
 
     def holders(self, disk_id: DiskId) -> list[VmId] | None:
-        """VMs that have the disk. The engine tells administrators only (contract section 2.1)."""
+        """VMs that have the disk. The engine tells administrators only (docs/engine.md#what-the-reads-show)."""
         with translated(f"read who has disk {disk_id}"):
             found = or_none(lambda: self._disks.disk_service(disk_id).get(query=_CONTENT))
         if found is None or found.vms is None:
@@ -264,7 +264,7 @@ class V4Engine(RestoreCalls):
         return list(dict.fromkeys(disks))
 
     def own_permissions(self) -> list[Permission] | None:
-        """Own grants, those of one's groups and everybody's (contract section 8)."""
+        """Own grants, those of one's groups and everybody's (docs/engine.md#permits)."""
         with translated("read the permissions of this user"):
             myself = self._system.get().authenticated_user
             if not convert.id_of(myself):

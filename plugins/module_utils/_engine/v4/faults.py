@@ -53,7 +53,7 @@ def translated(action: str) -> Iterator[None]:
 
 
 def convert(exc: ovirtsdk4.Error, action: str) -> EngineError:
-    """Choose the class for an SDK error (contract section 9) and write its message."""
+    """Choose the class for an SDK error (docs/engine.md#the-python-sdk) and write its message."""
     if _never_answered(exc):
         return _unreachable(exc, action)
     if exc.code in (None, HTTPStatus.UNAUTHORIZED) or exc.fault is None:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Why a login was refused, and what to do about it.
 
-The engine answers 401 with an HTML page whose text is the reason (contract section 15). The SDK wants
-XML of every answer and shows nothing of that page, so it is read here, before the SDK sees it.
+The engine answers 401 with an HTML page whose text is the reason (docs/engine.md#login). The SDK
+expects XML and shows nothing of that page, so it is read here, before the SDK sees it.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ REFUSALS = (
         "A proxy that takes the header Authorization away does this, and an empty token.",
     ),
 )
-"""The first whose words are found; what the engine says of each is in contract section 15."""
+"""The first whose pattern matches counts. The engine's texts: docs/engine.md#login."""
 
 OTHER = _refusal(
     "", "The engine refused the login", "Check user name (user@profile), password or token."

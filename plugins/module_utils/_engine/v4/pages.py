@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Refusals that are pages: of the engine's web server, or of a proxy before it.
 
-The SDK wants XML, and of a page it tells neither the status nor a word (contract section 0.2). So it is
-read here, before the SDK sees it: a path that an engine does not know is 404 whatever it is written in.
+The SDK expects XML, and of a page it reports neither the status nor the text (docs/engine.md#pages-instead-of-faults).
+So the page is read here, before the SDK sees it: a path that an engine does not know is 404 in any format.
 """
 
 from __future__ import annotations

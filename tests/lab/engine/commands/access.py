@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Roles, permissions and users: who may change them, and what the engine refuses (section 8)."""
+"""Roles, permissions and users: who may change them, and what the engine refuses (docs/engine.md#permits)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attach a disk, or a disk as it was in a snapshot, to a VM (section 1 of the contract)."""
+"""Attach a disk, or a disk as it was in a snapshot, to a VM (docs/engine.md#attaching-a-disk-snapshot)."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def _case(world: World, wanted: Wanted) -> Case:
 
 
 def validate(case: Case) -> None:
-    """Rows 1 to 21b of section 1.3, in that order.
+    """Check rows 1 to 21b of docs/engine.md#refusals-of-an-attach, in that order.
 
     :raises Refusal: with the first row that applies.
     """

@@ -91,7 +91,7 @@ def host_refusal(failure: HostFailure, own: str) -> Refusal:
 
 
 def plug_refusals(vm: Vm, attachment: Attachment, alias: str) -> None:
-    """Interfaces that cannot be hot plugged (21 and 21b of the contract, 7 of detach).
+    """Refuse interfaces without hot plug (docs/engine.md#refusals-of-an-attach, rows 21 and 21b; row 7 of a detach).
 
     :raises Refusal: for IDE, sPAPR and SATA.
     """
@@ -141,7 +141,7 @@ def snapshots_attached_elsewhere(world: World, vm_id: str) -> list[Attachment]:
 
 
 def refuse_attached(world: World, vm_id: str, disk_id: str | None = None) -> None:
-    """Refuse while a disk snapshot of the VM, or of one disk, is attached anywhere (4.2)."""
+    """Refuse while a disk snapshot of the VM, or of one disk, is attached anywhere (docs/engine.md#operations-on-the-source-vm)."""
     found = snapshots_attached_elsewhere(world, vm_id)
     found = [one for one in found if disk_id in (None, one.disk_id)]
     if not found:

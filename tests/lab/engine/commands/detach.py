@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Detach a disk from a VM, and the PUT that nobody should use (section 3 of the contract)."""
+"""Detach a disk from a VM, and the PUT that nobody should use (docs/engine.md#changing-an-attachment)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _detached(call: Call, row: Attachment, alias: str) -> int:
 
 
 def validate(world: World, vm_id: str, disk_id: str) -> tuple[Vm, Attachment]:
-    """Rows 1 to 8 of section 3, in that order.
+    """Check rows 1 to 8 of docs/engine.md#refusals-of-a-detach, in that order.
 
     :raises Refusal: with the first row that applies.
     """

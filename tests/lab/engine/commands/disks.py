@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Create and remove disks; removal takes every snapshot with it, everywhere (3.1 of the contract)."""
+"""Create and remove disks; removal takes every snapshot with it, everywhere (docs/engine.md#detaching-a-disk-snapshot)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Export and clone a VM, and make a template of it (sections 4.1 and 4.2 of the contract).
+"""Export and clone a VM, and make a template of it (docs/engine.md#operations-on-the-appliance).
 
 All of them leave out, without a word, the disk snapshots that the VM holds: what is in the result is
 recorded in the world, so that a test sees what is not. No bits are copied.

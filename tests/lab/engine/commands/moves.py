@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Move a disk, and remove one disk from a snapshot (section 4.2 of the contract)."""
+"""Move a disk, and remove one disk from a snapshot (docs/engine.md#operations-on-the-source-vm)."""
 
 from __future__ import annotations
 

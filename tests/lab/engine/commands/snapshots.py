@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Create and remove VM snapshots: real layers, asynchronous states, events (section 6)."""
+"""Create and remove VM snapshots: real layers, asynchronous states, events (docs/engine.md#making-a-snapshot)."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def go(making: Making) -> None:
 
 
 def validate_create(world: World, wanted: Wanted) -> Vm:
-    """The table of section 6.4, in its order.
+    """Check docs/engine.md#refusals-of-a-creation, in that order.
 
     :raises Refusal: with the first row that applies.
     """
@@ -399,7 +399,7 @@ def remove_unseen(call: Call, snapshot: Snapshot) -> None:
 
 
 def validate_remove(world: World, vm_id: str, snapshot_id: str) -> Vm:
-    """The order of section 6.5.
+    """Check in the order of docs/engine.md#removing-a-snapshot.
 
     :raises Refusal: with the first check that fails.
     """

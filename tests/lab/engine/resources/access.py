@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Roles, permits, permissions, users and groups: what the engine tells whom (section 8 of the contract).
+"""Roles, permits, permissions, users and groups: what the engine shows to which user (docs/engine.md#permits).
 
 What a user without an administrator's role may find out about himself: ``users/{himself}/permissions``
 (his grants, those of his groups and everybody's), ``roles`` (those of users), ``roles/{any}/permits``,
