@@ -3,11 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every check and test of the collection, one session each.
 
-`make test` sets everything up and runs them all in two lanes (tools/checks.py); after that, `.venv/bin/nox -s NAME` runs
+`make test` sets everything up and runs them all in three lanes (tools/checks.py); after that, `.venv/bin/nox -s NAME` runs
 one. Sessions share the environments that tools/bootstrap makes: making one per session would cost minutes.
 
-Tags: `lab` makes devices and mounts of this machine, one such session at a time; `light` disturbs nobody: it reads the tree,
-or asks a lab of its own; `last` looks at what others left.
+Tags, by which tools/checks.py gives sessions to lanes: `lab` makes devices and mounts of this machine; `light` makes none: it
+reads the tree, or asks a lab of its own; `waiting` makes devices too, and lets a core idle for most of its time; `last` looks
+at what others left. Sessions share nothing: each lab has its own directory, ports and namespaces, and takes a free loop device.
 """
 
 from __future__ import annotations
@@ -60,6 +61,13 @@ BELOW_ANSIBLE = (
     "test_refusals.py",
     "test_snapshots.py",
 )
+
+# Backups and restores that are slow, stopped or lost: they mostly wait. `appliance` has the rest of their directory.
+WAITING = {
+    "following": "test_following.py",
+    "restores": "test_restore_play.py",
+    "runs": "test_two_runs.py",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -284,10 +292,10 @@ def sanity(session: nox.Session, core: str) -> None:
 
 
 def pytest(session: nox.Session, suite: str, core: str, *options: str) -> None:
-    """Run one directory of tests, with coverage."""
-    directory = ROOT / "tests" / suite
-    if not any(directory.rglob("test_*.py")):
-        not_run(session, f"there are no tests in {directory.relative_to(ROOT)}")
+    """Run one directory of tests, or one file of it, with coverage."""
+    place = ROOT / "tests" / suite
+    if not place.is_file() and not any(place.rglob("test_*.py")):
+        not_run(session, f"there are no tests in {place.relative_to(ROOT)}")
     (CACHE / "coverage").mkdir(parents=True, exist_ok=True)
     run(
         session,
@@ -296,7 +304,7 @@ def pytest(session: nox.Session, suite: str, core: str, *options: str) -> None:
         *options,
         *session.posargs,
         core=core,
-        COVERAGE_FILE=str(CACHE / "coverage" / f".coverage.{suite}-{core}"),
+        COVERAGE_FILE=str(CACHE / "coverage" / f".coverage.{suite.replace('/', '-')}-{core}"),
     )
 
 
@@ -310,7 +318,15 @@ def units(session: nox.Session, core: str) -> None:
 @nox.session(tags=["lab"])
 def appliance(session: nox.Session) -> None:
     """What runs on the appliance: real images, real devices of this machine."""
-    pytest(session, "appliance", setup(session).newest)
+    options = [f"--ignore=tests/appliance/{name}" for name in WAITING.values()]
+    pytest(session, "appliance", setup(session).newest, *options)
+
+
+@nox.session(tags=["waiting"])
+@nox.parametrize("what", [nox.param(name, id=name) for name in WAITING])
+def plays(session: nox.Session, what: str) -> None:
+    """Playbooks on a lab with an appliance, while all kinds of things happen."""
+    pytest(session, f"appliance/{WAITING[what]}", setup(session).newest)
 
 
 @nox.session(tags=["lab"])

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the nox sessions in two lanes, say how each ended, and end with the truth.
+"""Run the nox sessions in three lanes, say how each ended, and end with the truth.
 
-One lane runs the sessions that make devices or take long (tag `lab`) one after the other, so that they do not disturb each
-other; the other runs those that disturb nobody (tag `light`). A lane that has nothing left helps with `light` ones.
-Sessions with the tag `last` come when both are done. Each session's output goes to .cache/logs; a failure's end of log
+Two lanes keep two cores busy: one begins with the sessions that make devices (tag `lab`), the other with those that make none
+(tag `light`), and a lane that has none of its own left helps with the rest. A third lane is for sessions that mostly wait (tag
+`waiting`). Sessions with the tag `last` come when all are done. Each session's output goes to .cache/logs; a failure's end of log
 is shown. What a session leaves running, mounted or attached to a loop device is removed, and fails that session's run.
 """
 
@@ -35,6 +35,11 @@ NOX = ROOT / ".venv/bin/nox"
 MARK = (
     "CHECKS_SESSION"  # environment variable by which a session's processes are known, orphans too
 )
+LANES = (
+    ("lab", "light", "waiting"),
+    ("light", "lab", "waiting"),
+    ("waiting",),
+)  # each with the tags of its sessions, in the order of its choice
 GRACE_SECONDS = 30.0  # for a session that was told to stop, to clean up behind itself
 TAIL_LINES = 80
 PR_SET_CHILD_SUBREAPER = 36
@@ -245,7 +250,7 @@ def nox_result(report: pathlib.Path, code: int) -> str:
 
 
 class Runner:
-    """Runs sessions in two lanes until all are done or it is told to stop."""
+    """Runs sessions in lanes until all are done or it is told to stop."""
 
     def __init__(
         self, sessions: list[Session], temporary: str, *, strict: bool, thorough: bool
@@ -260,8 +265,7 @@ class Runner:
         self._queue = list(sessions)
         self._lock = threading.Lock()
         self._started = time.monotonic()
-        tags = (("lab", "light"), ("light",))
-        self._lanes = [threading.Thread(target=self._lane, args=wanted) for wanted in tags]
+        self._lanes = [threading.Thread(target=self._lane, args=tags) for tags in LANES]
 
     def _next(self, tags: tuple[str, ...]) -> Session | None:
         with self._lock:
@@ -432,7 +436,8 @@ def main() -> int:
     runner = Runner(sessions, temporary, strict=arguments.strict, thorough=arguments.all)
     start = time.monotonic()
     print(
-        f"checks: {len(sessions)} sessions in two lanes; their output is in .cache/logs", flush=True
+        f"checks: {len(sessions)} sessions in {len(LANES)} lanes; their output is in .cache/logs",
+        flush=True,
     )
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, raise_stopped)

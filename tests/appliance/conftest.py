@@ -44,6 +44,12 @@ def appliance(tmp_path: Path) -> Iterator[LoopAppliance]:
 
 
 @pytest.fixture
+def pipelining(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Ansible use one connection for each task, not five: for tests that run many tasks on few cores."""
+    monkeypatch.setenv("ANSIBLE_PIPELINING", "1")
+
+
+@pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A directory for images."""
     path = tmp_path / "repository"

@@ -18,6 +18,8 @@ from lab.lab import Lab
 from lab.model import Settings
 from lab.world import DEFAULT_VMS
 
+pytestmark = pytest.mark.usefixtures("pipelining")
+
 SLOW = 2 * MIB
 """Bytes a second: db01 takes 30 seconds to copy, and about as long to prove."""
 

@@ -21,6 +21,8 @@ from lab.lab import Lab
 from lab.model import Settings
 from lab.world import DiskSpec, VmSpec
 
+pytestmark = pytest.mark.usefixtures("pipelining")
+
 SHOP = VmSpec(
     "shop01",
     status="down",

@@ -24,6 +24,8 @@ from lab.lab import Lab
 from lab.model import Settings
 from lab.world import DiskSpec, VmSpec
 
+pytestmark = pytest.mark.usefixtures("pipelining")
+
 EARLY = (
     "Take the claim if nobody has it",
     "Look at the VM in its turn",
@@ -47,12 +49,6 @@ AT_ONCE = 3
 
 def small(name: str) -> VmSpec:
     return VmSpec(name, disks=(DiskSpec(f"{name}_system", 4 * MIB, bootable=True, seed=7),))
-
-
-@pytest.fixture(autouse=True)
-def fewer_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many runs at once, on machines with few cores."""
-    monkeypatch.setenv("ANSIBLE_PIPELINING", "1")
 
 
 @contextmanager
