@@ -40,7 +40,7 @@ def actor(user: str, correlation_id: str | None) -> Actor:
 
 
 NORMAL, WARNING, ERROR = "normal", "warning", "error"
-_TEXTS: dict[int, tuple[str, str]] = {
+TEXTS: dict[int, tuple[str, str]] = {
     2016: (NORMAL, "Disk ${disk} was successfully attached to VM ${vm} by ${user}."),
     2017: (ERROR, "Failed to attach Disk ${disk} to VM ${vm} (User: ${user})."),
     2018: (NORMAL, "Disk ${disk} was successfully detached from VM ${vm} by ${user}."),
@@ -212,7 +212,7 @@ def record(
     **variables: str,
 ) -> Event:
     """Append an event to the log. Hold the world's lock."""
-    severity, text = _TEXTS[code]
+    severity, text = TEXTS[code]
     vm = world.vms.get(vm_id) if vm_id else None
     values = {"vm": vm.name if vm else "", "user": who.login() if who else "", "error": ""}
     alone = code in _OF_HOSTS
