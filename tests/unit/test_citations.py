@@ -72,6 +72,12 @@ def test_every_citation_leads_to_a_section() -> None:
     assert [(file, anchor) for file, anchor in citations() if anchor not in known] == []
 
 
+def test_every_section_is_cited() -> None:
+    """The page has what something relies on, and no more."""
+    cited = {anchor for file, anchor in citations() if file != "docs/engine.md"}
+    assert set(sections()) - cited == set()
+
+
 def test_code_and_lab_cite_the_page() -> None:
     cited = {file.split("/")[0] for file, _anchor in citations()}
     assert {"plugins", "tests"} <= cited

@@ -79,7 +79,7 @@ class EnginePort(Protocol):
         """All snapshots of a VM, the active layer's entry included."""
 
     def snapshot(self, vm_id: VmId, snapshot_id: SnapshotId) -> Snapshot | None:
-        """One snapshot, or None. The engine does not check that it is this VM's."""
+        """Read one snapshot, or None. The engine does not check that it is this VM's (docs/engine.md#faults)."""
 
     def snapshot_disks(self, vm_id: VmId, snapshot_id: SnapshotId) -> list[SnapshotDisk]:
         """Disks that a snapshot holds. Sizes are rounded up to GiB."""

@@ -346,7 +346,7 @@ class Detach(EngineOperation):
         try:
             return facts.find_snapshot(self._engine, source, word).id, ()
         except NotFound:
-            # The engine removes no snapshot while a disk of it is attached.
+            # The engine removes no snapshot while a disk of it is attached (docs/engine.md#operations-on-the-source-vm).
             warning = f"{source.name!r} has no snapshot {word!r}; nothing of it can be attached."
             return SnapshotId(""), (warning,)
 

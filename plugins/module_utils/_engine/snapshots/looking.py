@@ -112,7 +112,7 @@ class DiskSnapshotInfo(ReadOnly):
         }
 
     def _owner(self, appliance: Vm, held: Holding) -> dict[str, Any]:
-        """The source VM, found through a snapshot's id: the engine ignores the VM in the URL."""
+        """Find the source VM by a snapshot's id: the engine ignores the VM in the URL (docs/engine.md#faults)."""
         word = held.snapshot_id or next(iter(held.candidates), None)
         found: Snapshot | None = None
         if word is not None:

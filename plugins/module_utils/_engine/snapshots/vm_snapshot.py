@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 
 
 EVENT_SECONDS = 5.0
-"""For so long the end of a creation is looked for in the log: an engine writes events a little later."""
+"""Seconds in which the end of a creation is looked for in the log: events come late (docs/engine.md#events)."""
 
 
 class VmSnapshot(EngineOperation):

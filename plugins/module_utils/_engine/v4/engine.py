@@ -103,7 +103,7 @@ class V4Engine(RestoreCalls):
         return str(info.version.full_version or f"{info.version.major}.{info.version.minor}")
 
     def vms_named(self, name: str) -> list[Vm]:
-        """VMs of this name. The caller has made sure that it has no search syntax in it."""
+        """Find VMs by name. The caller makes sure that it has no search syntax (docs/engine.md#searches)."""
         with translated(f"look for VM {name!r}"):
             found = self._vms.list(search=f'name="{name}"')
         return [convert.vm(vm) for vm in found if vm.name == name]
@@ -193,7 +193,7 @@ class V4Engine(RestoreCalls):
         memory: bool,
         correlation_id: str,
     ) -> Snapshot:
-        """Order a snapshot. The engine's own default would save the memory: always say."""
+        """Order a snapshot. The engine would save the memory by default (docs/engine.md#making-a-snapshot)."""
         disks = None
         if disk_ids is not None:
             disks = [types.DiskAttachment(disk=types.Disk(id=disk_id)) for disk_id in disk_ids]

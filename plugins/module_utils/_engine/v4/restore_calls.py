@@ -52,7 +52,7 @@ class RestoreCalls:
             return [convert.cluster(one) for one in self._system.clusters_service().list()]
 
     def domains(self, data_center_id: str) -> list[Domain]:
-        """Storage domains as their data centre has them: only there the engine tells the status."""
+        """List storage domains below their data centre: only there is a status (docs/engine.md#what-the-reads-show)."""
         service = self._system.data_centers_service().data_center_service(data_center_id)
         with translated(f"list the storage domains of data centre {data_center_id}"):
             return [convert.domain(one) for one in service.storage_domains_service().list()]
@@ -67,13 +67,13 @@ class RestoreCalls:
         return [f"{network}/{name}" for network, name in linked if network]
 
     def disks_described(self, word: str) -> list[Disk]:
-        """Found by the engine's search; the caller's word has no syntax in it."""
+        """Find disks by a word without search syntax (docs/engine.md#searches)."""
         with translated(f"look for disks of {word}"):
             found = self._disks_service().list(search=f"description=*{word}*")
         return [convert.disk(one) for one in found if word in (one.description or "")]
 
     def add_disk(self, new: NewDisk, correlation_id: str) -> None:
-        """Order a disk."""
+        """Order a disk (docs/engine.md#making-a-disk)."""
         order = types.Disk(
             id=new.id or None,
             alias=new.alias,
