@@ -57,15 +57,67 @@ def tasks(value: Json) -> Iterator[tuple[str, Mapping[str, Json]]]:
             yield from tasks(inner)
 
 
+ENGINE = f"group/{OURS}engine"
+IN_GROUP = set(load(ROOT / "meta/runtime.yml")["action_groups"]["engine"])
+
+
+def defaults(value: Json) -> Iterator[Mapping[str, Json]]:
+    """What a role or playbook gives to all modules that log in to the engine."""
+    if isinstance(value, dict):
+        yield from [value["module_defaults"][ENGINE]] if "module_defaults" in value else []
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from defaults(inner)
+
+
+def unit(path: Path) -> Path:
+    """What has defaults of its own: a playbook, or a role with all its files."""
+    return path if path.parent.name == "playbooks" else path.parents[1]
+
+
+@cache
+def given_to_all() -> dict[Path, Mapping[str, Json]]:
+    """The defaults of each role and playbook that logs in to the engine."""
+    return {
+        unit(path): given
+        for path in FILES
+        if "ovirt_community.backup.engine" in path.read_text("utf-8")
+        for given in defaults(load(path))
+    }
+
+
+def test_the_login_is_given_once() -> None:
+    """No task has a login of its own; each role and playbook gives one to the action group."""
+    used = {(unit(path), name) for path in FILES for name, _ in tasks(load(path))}
+    assert sorted({place for place, name in used if name in IN_GROUP}) == sorted(given_to_all())
+    assert all(list(given) == ["auth"] for given in given_to_all().values())
+    assert [path.name for path in FILES for login in own_logins(load(path))] == []
+
+
+def own_logins(value: Json) -> Iterator[Json]:
+    """The logins of single tasks, of any collection."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key.count(".") == 2 and not key.startswith("group/") and "auth" in (inner or {}):
+                yield inner["auth"]
+            yield from own_logins(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from own_logins(inner)
+
+
 def set_by() -> dict[tuple[str, str], set[str]]:
     """Which variables of roles and playbooks go into which option of which module."""
     found: dict[tuple[str, str], set[str]] = {}
     loaded = [load(path) for path in FILES]
+    shared = [given_to_all().get(unit(path), {}) for path in FILES]
     given_on: dict[str, str] = {}
     for name, text in (one for file in loaded for one in handed(file)):
         given_on[name] = f"{given_on.get(name, '')} {text}"
-    for file in loaded:
-        for module, given in tasks(file):
+    for file, to_all in zip(loaded, shared, strict=True):
+        for module, own in tasks(file):
+            given = {**to_all, **own} if module in IN_GROUP else own
             for name, value in given.items():
                 text = re.sub(r"\w+\.\w+", lambda one: given_on.get(one[0], one[0]), str(value))
                 # A condition decides between values, and is none itself.
