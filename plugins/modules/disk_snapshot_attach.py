@@ -20,13 +20,13 @@ description:
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
-  vm:
+  appliance:
     description:
       - Id or name of the appliance.
     type: str
     required: true
     aliases:
-      - appliance
+      - vm
   source_vm:
     description:
       - Id or name of the VM whose snapshot it is.
@@ -112,7 +112,7 @@ seealso:
 EXAMPLES = r"""
 - name: Attach all disks of a snapshot
   ovirt_community.backup.disk_snapshot_attach:
-    vm: backup01
+    appliance: backup01
     source_vm: web01
     snapshot: nightly backup
   register: attached

@@ -19,13 +19,13 @@ description:
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
-  vm:
+  appliance:
     description:
       - Id or name of the appliance.
     type: str
     required: true
     aliases:
-      - appliance
+      - vm
   disks:
     description:
       - Ids or names of the disks to detach.
@@ -71,13 +71,13 @@ seealso:
 EXAMPLES = r"""
 - name: Detach what belongs to one snapshot
   ovirt_community.backup.disk_snapshot_detach:
-    vm: backup01
+    appliance: backup01
     source_vm: web01
     snapshot: nightly backup
 
 - name: Detach every disk snapshot
   ovirt_community.backup.disk_snapshot_detach:
-    vm: backup01
+    appliance: backup01
     all: true
 """
 

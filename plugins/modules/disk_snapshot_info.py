@@ -16,12 +16,12 @@ description:
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
-  vm:
+  appliance:
     description:
       - Id or name of the appliance to look at.
     type: str
     aliases:
-      - appliance
+      - vm
   source_vm:
     description:
       - Id or name of the VM whose snapshots to look at.
@@ -41,7 +41,7 @@ seealso:
 EXAMPLES = r"""
 - name: Look at what an appliance holds
   ovirt_community.backup.disk_snapshot_info:
-    vm: backup01
+    appliance: backup01
   register: held
 
 - name: Look at the disks of a snapshot
@@ -271,7 +271,7 @@ def main() -> None:
     """Entry point."""
     module = AnsibleModule(
         argument_spec=engine_args.engine_spec(**engine_args.INFO),
-        required_one_of=[("vm", "source_vm")],
+        required_one_of=[("appliance", "source_vm")],
         required_by={"snapshot": "source_vm"},
         supports_check_mode=True,
     )

@@ -147,7 +147,7 @@ class Site:
 
     def detach(self, snapshot: str) -> None:
         """As a person would."""
-        options = {"vm": "backup01", "snapshot": snapshot, "auth": self.lab.auth()}
+        options = {"appliance": "backup01", "snapshot": snapshot, "auth": self.lab.auth()}
         module = "ovirt_community.backup.disk_snapshot_detach"
         run(*self._program("ansible"), "localhost", "-m", module, "-a", json.dumps(options))
 

@@ -19,7 +19,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
 
 Json = Any
 ATTACH = {
-    "vm": "backup01",
+    "appliance": "backup01",
     "source_vm": "three",
     "snapshot": "night",
     "timeout": 1,
@@ -93,7 +93,7 @@ def test_a_rollback_that_fails_is_told_by_name(scene: Scene, disks: Mapping[str,
 def test_an_unplug_that_is_refused_once(scene: Scene, disks: Mapping[str, str]) -> None:
     assert scene.one("disk_snapshot_attach", ATTACH).changed
     scene.control.add_fault("fail_unplug", disk=disks["second"])
-    result = scene.one("disk_snapshot_detach", {"vm": "backup01", "all": True})
+    result = scene.one("disk_snapshot_detach", {"appliance": "backup01", "all": True})
     assert result.changed
     assert len(result.sent("DELETE", disks["second"])) == 2
     assert scene.attached() == {}
@@ -102,7 +102,7 @@ def test_an_unplug_that_is_refused_once(scene: Scene, disks: Mapping[str, str]) 
 def test_an_unplug_that_is_refused_for_good(scene: Scene, disks: Mapping[str, str]) -> None:
     assert scene.one("disk_snapshot_attach", ATTACH).changed
     scene.control.add_fault("fail_unplug", disk=disks["second"], times=-1)
-    options = {"vm": "backup01", "all": True, "timeout": 1, "poll_interval": 1}
+    options = {"appliance": "backup01", "all": True, "timeout": 1, "poll_interval": 1}
     result = scene.one("disk_snapshot_detach", options)
     assert result.failed
     words = ("'second'", "'backup01'", "Failed to hot-unplug disk", "unmount")
@@ -123,7 +123,7 @@ def test_one_that_is_refused_takes_no_time_of_the_others(
     assert scene.one("disk_snapshot_attach", ATTACH).changed
     scene.control.add_fault("fail_unplug", disk=disks["first"], times=-1)
     scene.control.add_fault("fail_unplug", disk=disks["third"])
-    options = {"vm": "backup01", "all": True, "timeout": 1, "poll_interval": 1}
+    options = {"appliance": "backup01", "all": True, "timeout": 1, "poll_interval": 1}
     result = scene.one("disk_snapshot_detach", options)
     assert [one["alias"] for one in result["details"]["still_attached"]] == ["first"]
     assert list(scene.attached()) == ["first"]
@@ -131,7 +131,7 @@ def test_one_that_is_refused_takes_no_time_of_the_others(
 
 def test_what_is_to_be_kept_stays_attached(scene: Scene, disks: Mapping[str, str]) -> None:
     assert scene.one("disk_snapshot_attach", ATTACH).changed
-    options = {"vm": "backup01", "all": True, "keep": [disks["second"], str(uuid.uuid4())]}
+    options = {"appliance": "backup01", "all": True, "keep": [disks["second"], str(uuid.uuid4())]}
     result = scene.one("disk_snapshot_detach", options)
     assert [one["alias"] for one in result["kept"]] == ["second"]
     assert [one["alias"] for one in result["detached"]] == ["first", "third"]
@@ -141,7 +141,12 @@ def test_what_is_to_be_kept_stays_attached(scene: Scene, disks: Mapping[str, str
 def test_a_detach_that_fails_for_several(scene: Scene, disks: Mapping[str, str]) -> None:
     assert scene.one("disk_snapshot_attach", ATTACH).changed
     scene.control.add_fault("fail_unplug", times=-1)
-    options = {"vm": "backup01", "disks": ["first", "second"], "timeout": 1, "poll_interval": 1}
+    options = {
+        "appliance": "backup01",
+        "disks": ["first", "second"],
+        "timeout": 1,
+        "poll_interval": 1,
+    }
     result = scene.one("disk_snapshot_detach", options)
     assert result["error_code"] == "operation_failed"
     assert "2 of 2 disk snapshots" in result.message

@@ -45,7 +45,7 @@ def chain(auth: dict[str, Any], repository: Path) -> list[Step]:
     }
     make = {"auth": auth, "vm": vm, "snapshot": "{{ plan.description }}"}
     look = {"auth": auth, "vm": vm, "snapshot": snapshot}
-    attach = {"auth": auth, "vm": "backup01", "source_vm": vm, "snapshot": snapshot}
+    attach = {"auth": auth, "appliance": "backup01", "source_vm": vm, "snapshot": snapshot}
     return [
         Step("backup_plan_info", {"auth": auth, **PLAN}, keywords={"register": "plan"}),
         Step("vm_snapshot", make, keywords={"register": "made"}),

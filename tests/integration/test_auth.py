@@ -15,7 +15,7 @@ from support.playbooks import Result, Run, Step, engine_variables, only
 from support.scene import Scene
 
 Json = Any
-LOOK = {"vm": "backup01"}
+LOOK = {"appliance": "backup01"}
 PASSWORD = "50%(discount)s-%-s3cret"
 
 
@@ -176,9 +176,9 @@ def test_no_secret_is_printed(scene: Scene, percent: str, failing: bool) -> None
     vm = "nobody" if failing else "backup01"
     by_password = {**place, "username": percent, "password": PASSWORD}
     run = scene.run(
-        Step("disk_snapshot_info", {"vm": vm, "auth": by_password}),
-        Step("disk_snapshot_info", {"vm": vm, "auth": {**place, "token": token}}),
-        Step("disk_snapshot_info", {"vm": vm}),
+        Step("disk_snapshot_info", {"appliance": vm, "auth": by_password}),
+        Step("disk_snapshot_info", {"appliance": vm, "auth": {**place, "token": token}}),
+        Step("disk_snapshot_info", {"appliance": vm}),
         env=_variables(scene, percent),
         args=["-vvv", "--diff"],
     )

@@ -13,7 +13,7 @@ from support.scene import Scene
 
 from lab.world import ADMIN, BACKUP
 
-ATTACH = {"vm": "backup01", "source_vm": "marked", "snapshot": "nightly backup"}
+ATTACH = {"appliance": "backup01", "source_vm": "marked", "snapshot": "nightly backup"}
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_they_are_not_put_at_risk(marked: Scene, user: tuple[str, str], words: s
 @pytest.mark.parametrize("policy", ["warn", "allow"])
 def test_they_may_be_given_up(marked: Scene, policy: str) -> None:
     attach = Step("disk_snapshot_attach", {**ATTACH, "checkpoints": policy})
-    detach = Step("disk_snapshot_detach", {"vm": "backup01", "all": True})
+    detach = Step("disk_snapshot_detach", {"appliance": "backup01", "all": True})
     attached, detached = marked.run(attach, detach).results
     assert attached["changed"]
     assert detached["changed"]
@@ -63,7 +63,7 @@ def test_older_engines_keep_them(marked: Scene) -> None:
     marked.control.settings(version="4.5.7")
     steps = [
         Step("disk_snapshot_attach", ATTACH),
-        Step("disk_snapshot_detach", {"vm": "backup01", "all": True}),
+        Step("disk_snapshot_detach", {"appliance": "backup01", "all": True}),
     ]
     assert all(result["changed"] for result in marked.run(*steps).results)
     assert checkpoints(marked) == 2

@@ -206,7 +206,8 @@ def test_a_device_in_use_is_left_with_who_holds_it(house: House) -> None:
     assert house.scene.run(release, play=play, args=args).results[0]["busy"] == []
     absent = {"vm": "web01", "snapshot": next(iter(house.scene.snapshots())), "state": "absent"}
     house.scene.run(
-        Step("disk_snapshot_detach", {"vm": "backup01", "all": True}), Step("vm_snapshot", absent)
+        Step("disk_snapshot_detach", {"appliance": "backup01", "all": True}),
+        Step("vm_snapshot", absent),
     )
     assert house.is_clean()
 

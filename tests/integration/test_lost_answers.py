@@ -45,7 +45,7 @@ DEEDS = {
     "attach": Deed(
         "disk_snapshot_attach",
         {
-            "vm": "backup01",
+            "appliance": "backup01",
             "source_vm": "web01",
             "snapshot": "nightly backup",
             "disks": ["web01_data"],
@@ -58,7 +58,7 @@ DEEDS = {
     ),
     "detach": Deed(
         "disk_snapshot_detach",
-        {"vm": "backup01", "all": True},
+        {"appliance": "backup01", "all": True},
         "DELETE",
         "/diskattachments/",
         2018,
@@ -121,7 +121,7 @@ def test_an_order_whose_answer_is_lost(scene: Scene, deed: str, loss: str) -> No
 def test_a_token_that_expires_in_the_middle(scene: Scene) -> None:
     scene.snapshot()
     fault = {"kind": "expire_token", "method": "POST", "path": "/diskattachments"}
-    options = {"vm": "backup01", "source_vm": "web01", "snapshot": "nightly backup"}
+    options = {"appliance": "backup01", "source_vm": "web01", "snapshot": "nightly backup"}
     result = scene.one("disk_snapshot_attach", options, before=[("add_fault", fault)])
     assert result.changed
     assert set(scene.attached()) == {"web01_system", "web01_data"}

@@ -145,7 +145,7 @@ def test_what_the_playbook_grants_is_enough(scene: Scene, way: str) -> None:
     assert not role["admin"]
     auth = {"auth": scene.lab.auth(GUEST)}
     snapshot = {"vm": "web01", "snapshot": "night", **auth}
-    plugged = {"vm": "backup01", **auth}
+    plugged = {"appliance": "backup01", **auth}
     run = scene.run(
         Step("backup_plan_info", {"vms": ["web01"], "appliance": "backup01", **auth}),
         Step("vm_snapshot", snapshot),
@@ -182,7 +182,7 @@ def test_events_tell_which_snapshot_is_attached(scene: Scene, way: str, evidence
         Step("vm_snapshot", {**first, "snapshot": "second"}),
         Step(
             "disk_snapshot_attach",
-            {"vm": "backup01", "source_vm": "web01", "snapshot": "first", **auth},
+            {"appliance": "backup01", "source_vm": "web01", "snapshot": "first", **auth},
         ),
         Step("disk_snapshot_info", {"appliance": "backup01", **auth}),
     )

@@ -107,7 +107,7 @@ def test_a_snapshot_of_a_vm_that_is_down(scene: Scene) -> None:
 
 def test_a_whole_snapshot_is_attached(scene: Scene) -> None:
     snapshot_id = scene.snapshot()
-    check, real, again = thrice(scene, "disk_snapshot_attach", {"vm": "backup01", **SOURCE})
+    check, real, again = thrice(scene, "disk_snapshot_attach", {"appliance": "backup01", **SOURCE})
     assert check.changed
     assert attached(real.world, scene.vm_id("backup01")) == {
         "web01_system": snapshot_id,
@@ -124,7 +124,7 @@ def test_one_disk_is_attached_as_asked(scene: Scene) -> None:
     snapshot_id = scene.snapshot()
     system = scene.disk_ids("web01")["web01_system"]
     options = {
-        "vm": scene.vm_id("backup01"),
+        "appliance": scene.vm_id("backup01"),
         "source_vm": scene.vm_id("web01"),
         "snapshot": snapshot_id,
         "disks": [system],
@@ -155,7 +155,7 @@ def test_one_disk_is_attached_as_asked(scene: Scene) -> None:
 def test_a_disk_that_is_not_plugged_is_plugged(scene: Scene) -> None:
     """The engine's own way, PUT, would lock the source VM's disk: it is attached anew."""
     snapshot_id = scene.snapshot()
-    options = {"vm": "backup01", **SOURCE, "disks": ["web01_data"]}
+    options = {"appliance": "backup01", **SOURCE, "disks": ["web01_data"]}
     scene.one("disk_snapshot_attach", {**options, "active": False})
     _check, real, _again = thrice(scene, "disk_snapshot_attach", options)
     assert real.changed
@@ -189,9 +189,7 @@ def test_disk_snapshots_are_detached(scene: Scene, case: Detaching) -> None:
     scene.attach("web01_data", night)
     scene.attach("db01_system", other, "db01")
     disks = sorted(row["id"] for row in scene.control.world()["disks"])
-    check, real, again = thrice(
-        scene, "disk_snapshot_detach", {"appliance": "backup01", **case.options}
-    )
+    check, real, again = thrice(scene, "disk_snapshot_detach", {"vm": "backup01", **case.options})
     assert check.changed
     assert check["detached"] == real["detached"]
     assert again["detached"] == []
@@ -211,16 +209,18 @@ def _own_disk(scene: Scene) -> None:
 
 
 def test_nothing_attached_is_nothing_to_do(scene: Scene) -> None:
-    _check, real, _again = thrice(scene, "disk_snapshot_detach", {"vm": "backup01", "all": True})
+    _check, real, _again = thrice(
+        scene, "disk_snapshot_detach", {"appliance": "backup01", "all": True}
+    )
     assert not real.changed
 
 
 def test_a_snapshot_that_is_gone_is_nothing_to_detach(scene: Scene) -> None:
-    options = {"vm": "backup01", "source_vm": "web01", "snapshot": "never made"}
+    options = {"appliance": "backup01", "source_vm": "web01", "snapshot": "never made"}
     warned = "'web01' has no snapshot 'never made'"
     _check, real, _again = thrice(scene, "disk_snapshot_detach", options, warned=warned)
     assert not real.changed
-    nameless = {"vm": "backup01", "snapshot": "never made"}
+    nameless = {"appliance": "backup01", "snapshot": "never made"}
     result = scene.one("disk_snapshot_detach", nameless)
     assert result["error_code"] == "invalid_request"
 
@@ -231,7 +231,7 @@ def test_looking_changes_nothing(scene: Scene, module: str) -> None:
     scene.attach("web01_data", night)
     options: dict[str, Json] = {"vm": "web01", "snapshot": "nightly backup"}
     if module == "disk_snapshot_info":
-        options = {"vm": "backup01", **SOURCE}
+        options = {"appliance": "backup01", **SOURCE}
     if module == "vm_guard":
         options = {"vm": "web01", "operations": ["remove_snapshot"], "fail": False}
     if module == "backup_plan_info":
@@ -244,7 +244,7 @@ def test_looking_changes_nothing(scene: Scene, module: str) -> None:
 def test_what_an_appliance_and_a_snapshot_hold(scene: Scene) -> None:
     first, second = scene.snapshot(description="first"), scene.snapshot(description="second")
     scene.attach("web01_data", second)
-    options = {"vm": "backup01", "source_vm": "web01", "snapshot": "first"}
+    options = {"appliance": "backup01", "source_vm": "web01", "snapshot": "first"}
     result = scene.one("disk_snapshot_info", options)
     [held] = result["attachments"]
     assert (held["snapshot_id"], held["evidence"]) == (second, "event")
@@ -264,7 +264,7 @@ def test_the_only_snapshot_needs_no_event(scene: Scene) -> None:
     night = scene.snapshot()
     scene.attach("web01_data", night)
     scene.forget_events()
-    [held] = scene.one("disk_snapshot_info", {"vm": "backup01"})["attachments"]
+    [held] = scene.one("disk_snapshot_info", {"appliance": "backup01"})["attachments"]
     assert (held["snapshot_id"], held["evidence"]) == (night, "only_snapshot")
 
 
@@ -332,7 +332,7 @@ def test_a_plan_tells_what_earlier_runs_left(scene: Scene) -> None:
 def test_one_host_is_warned_of(scene: Scene) -> None:
     scene.control.add_vm("neighbour")
     scene.snapshot()
-    options = {"vm": "neighbour", "source_vm": "web01", "snapshot": "nightly backup"}
+    options = {"appliance": "neighbour", "source_vm": "web01", "snapshot": "nightly backup"}
     run = scene.run(Step("disk_snapshot_attach", options))
     assert run.results[0].changed
     assert any("run on one host" in complaint for complaint in run.complaints)

@@ -21,12 +21,12 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
 
 Json = Any
 NOBODY = "4b1f9c77-0f0e-4d55-9d41-0a0f6c1d2e3f"
-ATTACH = {"vm": "backup01", "source_vm": "web01", "snapshot": "nightly backup"}
+ATTACH = {"appliance": "backup01", "source_vm": "web01", "snapshot": "nightly backup"}
 ADDRESSED: dict[str, dict[str, Json]] = {  # how each module names a VM
     "vm_snapshot": {"vm": "{}", "snapshot": "x"},
-    "disk_snapshot_attach": {"vm": "backup01", "source_vm": "{}", "snapshot": "x"},
-    "disk_snapshot_detach": {"vm": "{}", "all": True},
-    "disk_snapshot_info": {"vm": "{}"},
+    "disk_snapshot_attach": {"appliance": "backup01", "source_vm": "{}", "snapshot": "x"},
+    "disk_snapshot_detach": {"appliance": "{}", "all": True},
+    "disk_snapshot_info": {"appliance": "{}"},
     "vm_guard": {"vm": "{}", "operations": ["migrate"]},
     "vm_ovf_info": {"vm": "{}"},
     "backup_plan_info": {"vms": ["web01"], "appliance": "{}"},
@@ -55,7 +55,7 @@ def test_names_that_are_no_name_of_one_vm(scene: Scene) -> None:
         'web01" or name="db01': ("invalid_request", "exactly"),
         "": ("invalid_request", "exactly"),
     }
-    run = scene.run(*(Step("disk_snapshot_info", {"vm": name}) for name in cases))
+    run = scene.run(*(Step("disk_snapshot_info", {"appliance": name}) for name in cases))
     assert run.complaints == []
     for result, (name, (code, *words)) in zip(run.results, cases.items(), strict=True):
         assert result.failed
@@ -117,9 +117,9 @@ def test_two_disks_of_one_name(scene: Scene) -> None:
         settings = AttachSettings()
         scene.engine.attach(scene.vm_id("backup01"), row.disk_id, night, settings)  # type: ignore[arg-type]
     scene.refused(
-        "disk_snapshot_detach", {"vm": "backup01", "disks": ["disk"]}, "ambiguous", "'disk'"
+        "disk_snapshot_detach", {"appliance": "backup01", "disks": ["disk"]}, "ambiguous", "'disk'"
     )
-    both = {"vm": "backup01", "disks": [row.disk_id for row in rows]}
+    both = {"appliance": "backup01", "disks": [row.disk_id for row in rows]}
     assert scene.one("disk_snapshot_detach", both).changed
     assert scene.attached() == {}
 
@@ -139,13 +139,25 @@ def test_two_snapshots_of_one_description(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("module", "options", "words"),
     [
-        ("disk_snapshot_detach", {"vm": "backup01"}, "exactly one of disks, snapshot and all"),
-        ("disk_snapshot_detach", {"vm": "backup01", "disks": []}, "empty list"),
-        ("disk_snapshot_detach", {"vm": "backup01", "all": True, "disks": ["x"]}, "exactly one"),
-        ("disk_snapshot_detach", {"vm": "backup01", "all": True, "snapshot": "x"}, "exactly one"),
         (
             "disk_snapshot_detach",
-            {"vm": "backup01", "disks": ["x"], "snapshot": "y"},
+            {"appliance": "backup01"},
+            "exactly one of disks, snapshot and all",
+        ),
+        ("disk_snapshot_detach", {"appliance": "backup01", "disks": []}, "empty list"),
+        (
+            "disk_snapshot_detach",
+            {"appliance": "backup01", "all": True, "disks": ["x"]},
+            "exactly one",
+        ),
+        (
+            "disk_snapshot_detach",
+            {"appliance": "backup01", "all": True, "snapshot": "x"},
+            "exactly one",
+        ),
+        (
+            "disk_snapshot_detach",
+            {"appliance": "backup01", "disks": ["x"], "snapshot": "y"},
             "exactly one",
         ),
         ("disk_snapshot_attach", {**ATTACH, "timeout": 0}, "timeout"),
@@ -163,7 +175,7 @@ def test_options_that_make_no_sense(
 def test_options_that_ansible_itself_refuses(scene: Scene) -> None:
     run = scene.run(
         Step("disk_snapshot_info", {}),
-        Step("disk_snapshot_info", {"vm": "backup01", "snapshot": "x"}),
+        Step("disk_snapshot_info", {"appliance": "backup01", "snapshot": "x"}),
         Step("disk_snapshot_attach", {**ATTACH, "interface": "usb"}),
         Step("vm_snapshot", {"vm": "web01"}),
     )
@@ -184,20 +196,20 @@ def test_an_appliance_that_is_paused(scene: Scene) -> None:
     options = {**ATTACH, "disks": ["web01_system"]}
     words = ("'backup01' is paused", "appliance-ready", "Resume")
     assert scene.refused("disk_snapshot_attach", options, "refused", *words).writes == []
-    detach = {"vm": "backup01", "all": True}
+    detach = {"appliance": "backup01", "all": True}
     assert scene.refused("disk_snapshot_detach", detach, "refused", *words).writes == []
 
 
 def test_an_appliance_cannot_be_its_own_source(scene: Scene) -> None:
     scene.snapshot()
-    options = {**ATTACH, "vm": "web01"}
+    options = {**ATTACH, "appliance": "web01"}
     assert scene.refused("disk_snapshot_attach", options, "refused", "'web01'").writes == []
 
 
 def test_an_appliance_of_another_data_centre(scene: Scene) -> None:
     scene.control.add_vm("far", data_centre="Second")
     scene.snapshot()
-    scene.refused("disk_snapshot_attach", {**ATTACH, "vm": "far"}, "refused", "data centre")
+    scene.refused("disk_snapshot_attach", {**ATTACH, "appliance": "far"}, "refused", "data centre")
 
 
 def test_an_appliance_that_starts_is_waited_for(scene: Scene) -> None:
@@ -233,7 +245,7 @@ def test_what_no_bus_can_do(scene: Scene, case: Asked) -> None:
     appliance = {"alias": "own_boot", "bootable": True}
     scene.control.add_vm("backup02", disks=[appliance], status="down" if case.down else "up")
     scene.snapshot()
-    options = {**ATTACH, "vm": "backup02", **case.options}
+    options = {**ATTACH, "appliance": "backup02", **case.options}
     assert scene.refused("disk_snapshot_attach", options, "refused", *case.words).writes == []
 
 
@@ -241,7 +253,7 @@ def test_virtio_scsi_that_is_disabled(scene: Scene) -> None:
     scene.control.add_vm("plain", virtio_scsi=False)
     scene.keep_apart("plain")
     scene.snapshot()
-    options = {**ATTACH, "vm": "plain"}
+    options = {**ATTACH, "appliance": "plain"}
     words = ("VirtIO-SCSI is disabled", "attach with interface: virtio")
     refused = scene.refused("disk_snapshot_attach", options, "refused", *words)
     assert "Resume" not in refused.message, "that is no remedy here"
@@ -284,10 +296,10 @@ def test_an_unknown_snapshot_is_attached_already(scene: Scene) -> None:
     options = {**ATTACH, "disks": ["web01_data"]}
     words = ("web01_data", "nothing tells which")
     assert scene.refused("disk_snapshot_attach", options, "refused", *words).writes == []
-    by_snapshot = {"vm": "backup01", "source_vm": "web01", "snapshot": "nightly backup"}
+    by_snapshot = {"appliance": "backup01", "source_vm": "web01", "snapshot": "nightly backup"}
     refused = scene.refused("disk_snapshot_detach", by_snapshot, "refused", "web01_data", "disks")
     assert refused.writes == []
-    [held] = scene.one("disk_snapshot_info", {"vm": "backup01"})["attachments"]
+    [held] = scene.one("disk_snapshot_info", {"appliance": "backup01"})["attachments"]
     assert (held["snapshot_id"], held["evidence"]) == (None, "unknown")
     assert scene.one("disk_snapshot_attach", {**options, "replace": True}).changed
     assert scene.attached() == {"web01_data": new}
@@ -298,12 +310,12 @@ def test_a_disk_that_was_renamed_while_it_is_attached(scene: Scene) -> None:
     old, _new = scene.snapshot(description="old"), scene.snapshot()
     scene.attach("web01_data", old)
     scene.control.patch("disks", scene.disk_ids("web01")["web01_data"], alias="renamed")
-    [held] = scene.one("disk_snapshot_info", {"vm": "backup01"})["attachments"]
+    [held] = scene.one("disk_snapshot_info", {"appliance": "backup01"})["attachments"]
     assert (held["alias"], held["snapshot_id"], held["evidence"]) == ("renamed", old, "event")
     options = {**ATTACH, "snapshot": "old", "disks": ["renamed"]}
     again = scene.one("disk_snapshot_attach", options)
     assert (again.changed, [one["alias"] for one in again["disks"]]) == (False, ["renamed"])
-    of_old = {"vm": "backup01", "source_vm": "web01", "snapshot": "old"}
+    of_old = {"appliance": "backup01", "source_vm": "web01", "snapshot": "old"}
     assert scene.one("disk_snapshot_detach", of_old).changed
     assert scene.attached() == {}
 
@@ -322,14 +334,14 @@ def test_the_same_snapshot_with_other_settings(scene: Scene) -> None:
 def test_an_ordinary_disk_is_never_detached(scene: Scene) -> None:
     scene.control.add_vm("backup02", disks=[{"alias": "container"}])
     scene.keep_apart("backup02")
-    detach = {"vm": "backup02", "disks": ["container"]}
+    detach = {"appliance": "backup02", "disks": ["container"]}
     words = ("container", "no disk snapshot", "detach-only")
     assert scene.refused("disk_snapshot_detach", detach, "refused", *words).writes == []
-    assert not scene.one("disk_snapshot_detach", {"vm": "backup02", "all": True}).changed
+    assert not scene.one("disk_snapshot_detach", {"appliance": "backup02", "all": True}).changed
     scene.snapshot()
-    at_source = {"vm": "web01", "disks": ["web01_data"]}
+    at_source = {"appliance": "web01", "disks": ["web01_data"]}
     assert scene.refused("disk_snapshot_detach", at_source, "refused", "web01_data").writes == []
-    replacing = {**ATTACH, "vm": "backup02", "replace": True}
+    replacing = {**ATTACH, "appliance": "backup02", "replace": True}
     shared = scene.lab.world
     with shared.lock:  # the live disk of the source VM, as an administrator might attach it
         row = shared.attachments.pop((scene.vm_id("web01"), scene.disk_ids("web01")["web01_data"]))
@@ -461,12 +473,12 @@ def test_ways_that_lead_to_no_engine(scene: Scene, name: str) -> None:
 
 def test_a_certificate_of_another_ca(scene: Scene, foreign_ca: str) -> None:
     auth = {**scene.lab.auth(), "ca_file": foreign_ca}
-    options = {"vm": "backup01", "auth": auth}
+    options = {"appliance": "backup01", "auth": auth}
     words = ("certificate", "ca_file", "pki-resource")
     result = scene.refused("disk_snapshot_info", options, "engine_untrusted", *words)
     assert result.requests == []
     trusting = {**auth, "insecure": True}
-    assert not scene.one("disk_snapshot_info", {"vm": "backup01", "auth": trusting}).failed
+    assert not scene.one("disk_snapshot_info", {"appliance": "backup01", "auth": trusting}).failed
 
 
 def test_an_engine_that_goes_away_in_the_middle(scene: Scene) -> None:
@@ -506,7 +518,7 @@ class Role:
     [
         Role("UserRole", "vm_snapshot", {"vm": "web01", "snapshot": "x"}),
         Role("DiskOperator", "disk_snapshot_attach", ATTACH),
-        Role("DiskOperator", "disk_snapshot_detach", {"vm": "backup01", "all": True}),
+        Role("DiskOperator", "disk_snapshot_detach", {"appliance": "backup01", "all": True}),
     ],
     ids=["snapshot", "attach", "detach"],
 )

@@ -105,7 +105,7 @@ def patience(params: Params) -> Patience:
 
 
 ATTACH: Spec = {
-    "vm": {"type": "str", "required": True, "aliases": ["appliance"]},
+    "appliance": {"type": "str", "required": True, "aliases": ["vm"]},
     "source_vm": {"type": "str", "required": True},
     "snapshot": {"type": "str", "required": True},
     "disks": {"type": "list", "elements": "str", "default": []},
@@ -122,7 +122,7 @@ ATTACH: Spec = {
 def attach_request(params: Params) -> AttachRequest:
     """Read the options of ``disk_snapshot_attach``."""
     return AttachRequest(
-        appliance=params["vm"],
+        appliance=params["appliance"],
         source=params["source_vm"],
         snapshot=params["snapshot"],
         disks=tuple(params["disks"]),
@@ -139,7 +139,7 @@ def attach_request(params: Params) -> AttachRequest:
 
 
 DETACH: Spec = {
-    "vm": {"type": "str", "required": True, "aliases": ["appliance"]},
+    "appliance": {"type": "str", "required": True, "aliases": ["vm"]},
     "disks": {"type": "list", "elements": "str"},
     "source_vm": {"type": "str"},
     "snapshot": {"type": "str"},
@@ -157,7 +157,7 @@ def detach_request(params: Params) -> DetachRequest:
             hint="An empty list or text is not taken for all of them.",
         )
     return DetachRequest(
-        appliance=params["vm"],
+        appliance=params["appliance"],
         disks=tuple(params["disks"] or ()),
         source=params["source_vm"] or None,
         snapshot=params["snapshot"] or None,
@@ -201,7 +201,7 @@ def snapshot_request(params: Params) -> SnapshotRequest:
 
 
 INFO: Spec = {
-    "vm": {"type": "str", "aliases": ["appliance"]},
+    "appliance": {"type": "str", "aliases": ["vm"]},
     "source_vm": {"type": "str"},
     "snapshot": {"type": "str"},
 }
@@ -209,7 +209,7 @@ INFO: Spec = {
 
 def info_request(params: Params) -> InfoRequest:
     """Read the options of ``disk_snapshot_info``."""
-    return InfoRequest(params["vm"], params["source_vm"], params["snapshot"])
+    return InfoRequest(params["appliance"], params["source_vm"], params["snapshot"])
 
 
 GUARD: Spec = {

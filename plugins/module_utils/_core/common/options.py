@@ -80,7 +80,7 @@ VARIABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "disk_snapshot_detach": {"auth": ("vm_backup_auth",), "timeout": ("vm_backup_attach_timeout",)},
     "disk_snapshot_info": {
         "auth": ("vm_backup_auth", "vm_restore_auth"),
-        "vm": ("vm_restore_appliance",),
+        "appliance": ("vm_restore_appliance",),
     },
     "restore_plan_info": {
         "auth": ("vm_restore_auth",),
