@@ -164,8 +164,6 @@ seconds:
   sample: 0.01
 """
 
-from collections.abc import Mapping
-from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -175,7 +173,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import copy_args, edge
 
-OPERATIONS: dict[str, Callable[[Mapping[str, Any]], edge.Operation]] = {
+OPERATIONS: dict[str, edge.Builder] = {
     "held": lambda params: TakeClaim(copy_args.wish(params)),
     "released": lambda params: GiveBack(copy_args.wish(params), left=params["left"]),
 }

@@ -319,8 +319,6 @@ seconds:
   sample: 0.05
 """
 
-from collections.abc import Mapping
-from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -333,7 +331,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module imp
     edge,
 )
 
-OPERATIONS: dict[str, Callable[[Mapping[str, Any]], edge.Operation]] = {
+OPERATIONS: dict[str, edge.Builder] = {
     "prepared": lambda params: PrepareSet(appliance_args.prepare_request(params)),
     "present": lambda params: FinishSet(appliance_args.finish_request(params)),
 }

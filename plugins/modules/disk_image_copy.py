@@ -306,7 +306,7 @@ def main() -> None:
         module,
         lambda params: CopyJob(
             appliance_args.copy_request(params),
-            copy_args.following(params, predict=module.check_mode),
+            copy_args.following(params),
         ),
     )
 

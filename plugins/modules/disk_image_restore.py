@@ -228,7 +228,7 @@ def main() -> None:
         module,
         lambda params: RestoreJob(
             restore_args.write_request(params),
-            copy_args.following(params, predict=module.check_mode),
+            copy_args.following(params),
         ),
     )
 

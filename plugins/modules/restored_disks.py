@@ -165,6 +165,9 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import (
+    SystemClock,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
     connect,
 )
@@ -175,9 +178,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module imp
     edge,
     engine_args,
     restore_args,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module.clock import (
-    SystemClock,
 )
 
 

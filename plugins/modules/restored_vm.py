@@ -194,6 +194,9 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import (
+    SystemClock,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
     connect,
 )
@@ -204,9 +207,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module imp
     edge,
     engine_args,
     restore_args,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module.clock import (
-    SystemClock,
 )
 
 

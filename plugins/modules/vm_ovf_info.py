@@ -116,6 +116,9 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import (
+    SystemClock,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
     connect,
 )
@@ -125,9 +128,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.sna
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
     engine_args,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module.clock import (
-    SystemClock,
 )
 
 

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.clocks import MadeClock
+
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
-    MachineClock,
     Paths,
 )
 
@@ -40,9 +41,9 @@ class Sysfs:
             by_id=str(self.root / "by-id"),
         )
 
-    def host(self, clock: MachineClock | None = None) -> Host:
+    def host(self, clock: MadeClock | None = None) -> Host:
         """The appliance for an operation."""
-        return Host(self.paths, clock or MachineClock())
+        return Host(self.paths, clock or MadeClock())
 
     def disk(self, name: str, backing: str, serial: str, *, state: str | None = "running") -> Path:
         """A SCSI disk (or, without a state, one of virtio) whose node is that of a real device."""

@@ -32,19 +32,19 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     ManifestInvalid,
     Refused,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import appliance_args
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import (
-    Operation,
-    perform,
-)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 
 SCHEMA = Path(__file__).resolve().parents[2] / "docs/schema/manifest-1.schema.json"
 VM = {"id": str(uuid.uuid4()), "name": "web/01\n-rf", "cluster": "C", "data_center": "D"}
 COMMON = {"run_id": "run1", "started": "2026-11-23T01:00:00Z"}
 
 
-def do(operation: Operation, *, check_mode: bool = False) -> dict[str, Any]:
+def do(operation: Operation[Any], *, check_mode: bool = False) -> dict[str, Any]:
     result, _warnings = perform(operation, check_mode=check_mode)
     return result
 

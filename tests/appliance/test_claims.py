@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.clocks import MadeClock
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
-    MachineClock,
     Paths,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs import claims
@@ -52,7 +52,7 @@ class Machine:
         self._boot.parent.mkdir(parents=True)
         self.start("first boot")
         paths = Paths(claims=str(root / "claims"), proc=str(root / "proc"))
-        self.host = Host(paths, MachineClock(lambda: self.seconds, self._sleep))
+        self.host = Host(paths, MadeClock(lambda: self.seconds, self._sleep))
 
     def start(self, boot: str) -> None:
         self._boot.write_text(boot + "\n", encoding="ascii")

@@ -88,7 +88,7 @@ class Desk:
         self, wait: float | None = None, follower: str = "", *, check: bool = False
     ) -> dict[str, Any]:
         """One call."""
-        following = jobs.Following(wait, follower, check)
+        following = jobs.Following(wait, follower)
         result, _warnings = perform(CopyJob(self.request, following, self.host), check_mode=check)
         return result
 

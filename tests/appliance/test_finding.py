@@ -17,6 +17,7 @@ from types import FrameType
 import pytest
 from appliance.loops import MIB, Export, LoopAppliance, serve
 from appliance.sysfs import Sysfs
+from support.clocks import MadeClock
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import (
     device,
@@ -30,7 +31,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
-    MachineClock,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     DeviceAmbiguous,
@@ -77,9 +77,7 @@ def find(host: Host, *serials: str, timeout: float = 0.0) -> tuple[dict[str, str
     return {serial: one.name for serial, one in found.items()}, warnings
 
 
-def after(
-    pauses: int, event: Callable[[], object], slept: list[float] | None = None
-) -> MachineClock:
+def after(pauses: int, event: Callable[[], object], slept: list[float] | None = None) -> MadeClock:
     """A clock that lets something happen in the n-th pause, and lets no time pass."""
     taken = slept if slept is not None else []
     now = [0.0]
@@ -90,7 +88,7 @@ def after(
         if len(taken) == pauses:
             event()
 
-    return MachineClock(lambda: now[0], sleep)
+    return MadeClock(lambda: now[0], sleep)
 
 
 # ----- the dead -----------------------------------------------------------------------------------
@@ -132,9 +130,8 @@ def test_a_copy_is_of_the_live_one(
     assert (repository / "a").read_bytes()[:7] == b"tonight"
     assert len(warnings) == 1
     (repository / "a").unlink()
-    host = Host(replace(sysfs.paths, jobs=str(sysfs.root / "jobs")), MachineClock())
-    following = jobs.Following(predict=True)
-    assert perform(CopyJob(request, following, host), check_mode=True)[1] == warnings
+    host = Host(replace(sysfs.paths, jobs=str(sysfs.root / "jobs")), MadeClock())
+    assert perform(CopyJob(request, jobs.Following(), host), check_mode=True)[1] == warnings
     again = perform(CopyJob(request, jobs.Following(), host), check_mode=False)[1]
     assert again == warnings, "from the process of the job"
 
@@ -320,7 +317,7 @@ def test_several_disks_come_one_after_the_other(sysfs: Sysfs, backing: str) -> N
             number, serial = waiting.pop()
             sysfs.disk(f"sd{number}", backing, serial)
 
-    host = sysfs.host(MachineClock(lambda: now[0], sleep))
+    host = sysfs.host(MadeClock(lambda: now[0], sleep))
     found, _warnings = find(host, *serials, timeout=60.0)
     assert sorted(found) == sorted(serials)
     assert len(slept) == 4

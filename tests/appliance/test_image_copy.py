@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 from appliance.loops import MIB, Export, LoopAppliance, run, serve
+from support.clocks import MadeClock
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import (
     device,
@@ -34,7 +35,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import files
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
-    MachineClock,
     Paths,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
@@ -214,7 +214,7 @@ def test_no_device_tells_what_was_seen(
         slept.append(seconds)
         now[0] += seconds
 
-    host = Host(appliance.paths, MachineClock(lambda: now[0], sleep))
+    host = Host(appliance.paths, MadeClock(lambda: now[0], sleep))
     request = CopyRequest((ImageRequest(disk_id, MIB, str(repository / "a")),), timeout=30.0)
     with pytest.raises(DeviceNotFound, match=other[:20]) as caught:
         ImageCopy(request, host).plan()
@@ -237,7 +237,7 @@ def test_a_device_that_comes_late_is_waited_for(
             (appliance.root / "by-id").mkdir()
             appliance.name(node, disk_id)
 
-    host = Host(appliance.paths, MachineClock(time.monotonic, sleep))
+    host = Host(appliance.paths, MadeClock(time.monotonic, sleep))
     request = CopyRequest((ImageRequest(disk_id, MIB, str(repository / "a")),), timeout=60.0)
     result, _warnings = perform(ImageCopy(request, host), check_mode=False)
     assert result["images"][0]["device"] == node
@@ -333,7 +333,7 @@ def test_a_passing_look_at_the_device_is_waited_out(
         if len(looked) == 2:
             os.close(fd)
 
-    host = Host(appliance.paths, MachineClock(time.monotonic, sleep))
+    host = Host(appliance.paths, MadeClock(time.monotonic, sleep))
     request = CopyRequest((ImageRequest(disk_id, MIB, str(repository / "a")),))
     result, _warnings = perform(ImageCopy(request, host), check_mode=False)
     assert result["changed"]

@@ -402,10 +402,12 @@ def test_the_writing_goes_on_by_itself(scene: Scene) -> None:
     host = Host(paths)
 
     def job(wait: float | None, follower: str, *, predict: bool = False) -> dict[str, object]:
-        following = Following(wait, follower, predict)
+        following = Following(wait, follower)
         operation = RestoreJob(scene.request(), following, host, str(scene.records))
+        if predict:
+            return dict(operation.predict().result)
         plan = operation.plan()
-        return {**plan.result, **({} if predict else operation.execute(plan))}
+        return {**plan.result, **operation.execute(plan)}
 
     seen = job(None, "a", predict=True)
     assert (seen["finished"], scene.content()) == (False, bytes(SIZE))

@@ -18,18 +18,19 @@ from typing import Any
 
 import pytest
 from appliance.loops import MIB, LoopAppliance, run
+from support.clocks import MadeClock
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import (
     survey,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.isolation.isolation import (
     Isolation,
+    IsolationStep,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
     programs,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
-    MachineClock,
     Paths,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.system import (
@@ -97,7 +98,7 @@ class Machine:
         )
         return System(
             paths=paths,
-            clock=MachineClock(sleep=self.sleeps.append),
+            clock=MadeClock(sleep=self.sleeps.append),
             etc=f"{root}/etc",
             sys=f"{root}/sys",
             run=f"{root}/run",
@@ -133,7 +134,7 @@ class Machine:
 
     def isolate(
         self, *own: str, probe: str = "", proof: str = "once", present: bool = True
-    ) -> tuple[Plan, dict[str, Any]]:
+    ) -> tuple[Plan[IsolationStep], dict[str, Any]]:
         """Plan and execute, as the edge does."""
         request = IsolationRequest(present, own, "/srv/backup", probe, proof)
         operation = Isolation(request, self.system)
@@ -292,7 +293,7 @@ esac
     assert not (machine.root / "sys_block" / name).exists()
 
 
-class _Rushing(MachineClock):
+class _Rushing(MadeClock):
     """Every look at it is a minute later."""
 
     def __init__(self) -> None:

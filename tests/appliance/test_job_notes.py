@@ -8,23 +8,25 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.clocks import MadeClock
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.copy_job import (
     Job,
-    Work,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.meter import (
     Meter,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
-    MachineClock,
     Paths,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import jobs
@@ -38,7 +40,12 @@ VMS = 500
 NIGHTS = 3
 
 
-class Little(Job):
+@dataclass(frozen=True)
+class Call:
+    """The step of a job whose work is a function."""
+
+
+class Little(Job[Call]):
     """A job whose work is a function."""
 
     def __init__(
@@ -58,16 +65,16 @@ class Little(Job):
 
     def _meter(self) -> Meter:
         request = CopyRequest((ImageRequest("a" * 20, 1, "/a"),))
-        return Meter(MachineClock(), request, lambda _progress: None)
+        return Meter(MadeClock(), request, lambda _progress: None)
 
-    def _operation(self, _meter: Meter | None) -> Work:
+    def _operation(self, _meter: Meter | None) -> Operation[Call]:
         does = self._does
 
-        class Doing:
-            def plan(self) -> Plan:
-                return Plan(steps=(1,), result={"images": []})
+        class Doing(Operation[Call]):
+            def plan(self) -> Plan[Call]:
+                return Plan(steps=(Call(),), result={"images": []})
 
-            def execute(self, _plan: Plan) -> Mapping[str, Any]:
+            def execute(self, _plan: Plan[Call]) -> Mapping[str, Any]:
                 does()
                 return {}
 

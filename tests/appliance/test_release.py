@@ -20,13 +20,13 @@ import pytest
 from appliance.loops import MIB, LoopAppliance, run
 from appliance.site import until
 from appliance.sysfs import Sysfs
+from support.clocks import MadeClock
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices.release import (
     Release,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
-    MachineClock,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     DeviceBusy,
@@ -145,7 +145,7 @@ def test_who_is_about_to_finish_is_waited_for(appliance: LoopAppliance, disk_id:
             if len(pauses) == 4:
                 device.close()
 
-        host = Host(appliance.paths, MachineClock(time.monotonic, sleep))
+        host = Host(appliance.paths, MadeClock(time.monotonic, sleep))
         assert release(host, disk_id, timeout=30.0)["busy"] == []
     assert len(pauses) == 4
     assert pauses == sorted(pauses)
@@ -400,6 +400,6 @@ def test_a_device_that_goes_a_little_later_is_waited_for(
         if len(pauses) == 3:
             run("rm", "-r", disk)
 
-    host = sysfs.host(MachineClock(time.monotonic, sleep))
+    host = sysfs.host(MadeClock(time.monotonic, sleep))
     assert not release(host, disk_id, state="absent", timeout=30.0)["changed"]
     assert len(pauses) == 3

@@ -7,8 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import (
+    SystemClock,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
     Clock,
 )
@@ -35,11 +41,11 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.res
     RestoredVm,
     RestorePlan,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module.clock import (
-    SystemClock,
-)
 
 Json = Mapping[str, Any]
+
+
+Step = TypeVar("Step")
 
 
 @dataclass
@@ -94,7 +100,7 @@ class Restore:
 
     def _run(
         self,
-        operation: RestoredDisks | RestoredVm,
+        operation: Operation[Step],
         *,
         check: bool = False,
         meanwhile: Callable[[], None] = lambda: None,

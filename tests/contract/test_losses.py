@@ -18,6 +18,9 @@ from contract.restoring import Restore
 from support.restorable import facts_of
 from support.scene import engine_of
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import (
+    SystemClock,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     EnginePermission,
     OperationFailed,
@@ -38,9 +41,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repos
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.looking import (
     VmOvf,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module.clock import (
-    SystemClock,
 )
 from lab.lab import Lab
 from lab.model import Disk, Settings, Vm

@@ -21,8 +21,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support.scene import engine_of
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import (
+    SystemClock,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     INTERFACES,
@@ -61,9 +67,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.sna
     VmSnapshot,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import edge
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module.clock import (
-    SystemClock,
-)
 from lab.lab import Lab
 from lab.model import Settings
 from lab.world import DiskSpec, VmSpec
@@ -256,7 +259,7 @@ def looked_up(lab: Lab, word: Json) -> Json:
     return ids[int(key) % len(ids)]
 
 
-MAKERS: dict[type, Callable[..., edge.Operation]] = {
+MAKERS: dict[type, Callable[..., Operation[Any]]] = {
     AttachRequest: Attach,
     DetachRequest: Detach,
     SnapshotRequest: VmSnapshot,

@@ -19,6 +19,9 @@ from contract.restoring import Restore
 from support.restorable import facts_of
 from support.scene import engine_of
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import (
+    SystemClock,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
     EngineFault,
@@ -51,9 +54,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.res
     RestorePlan,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import edge
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module.clock import (
-    SystemClock,
-)
 from lab.lab import Lab
 from lab.model import Settings
 from lab.world import ADMIN, DiskSpec, VmSpec

@@ -11,6 +11,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from contract.bench import OURS, Bench
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import (
+    SystemClock,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import options
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
@@ -18,7 +21,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     OperationFailed,
     Refused,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    NoStep,
+    Plan,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
     Clock,
 )
@@ -35,14 +41,14 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
     SnapshotRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import stamp
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.vm_snapshot import (
+    SnapshotStep,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.looking import (
     BackupPlan,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.vm_snapshot import (
     VmSnapshot,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module.clock import (
-    SystemClock,
 )
 from lab.control import Control
 from lab.lab import Lab
@@ -67,7 +73,7 @@ def operation(
     return VmSnapshot(bench.engine, clock or SystemClock(), patience, request)
 
 
-def planned(bench: Bench, word: str) -> tuple[VmSnapshot, Plan]:
+def planned(bench: Bench, word: str) -> tuple[VmSnapshot, Plan[SnapshotStep]]:
     """A removal that is decided, and not begun."""
     removal = operation(bench, word, present=False)
     return removal, removal.plan()
@@ -255,7 +261,7 @@ def overview(
     appliance: str = "",
     settle: float = 0.0,
     more: tuple[str, ...] = (),
-) -> Plan:
+) -> Plan[NoStep]:
     request = OverviewRequest(
         sources=(bench.source.name, *more),
         appliance=appliance or bench.appliance.name,
@@ -292,7 +298,7 @@ def test_an_unplugged_disk_is_left_out_where_that_is_asked_for(
     made = operation(bench, MINE, present=True, disks=tuple(found["snapshot_disks"]))
     assert [one["disk_id"] for one in made.execute(made.plan())["disks"]] == kept
     removal = operation(bench, MINE, present=False)
-    removal.foresee(removal.plan())
+    removal.predict()
     removal.execute(removal.plan())
     assert bench.ours() == []
 
@@ -366,7 +372,7 @@ def test_what_the_engine_would_refuse_is_told_in_the_plan(
     assert fault in refused.message
     wanted = operation(bench, MINE, present=True)
     with pytest.raises(Refused, match=r"source-ready|disk-healthy"):
-        wanted.foresee(wanted.plan())
+        wanted.predict()
 
 
 @pytest.mark.behind("an unplugged disk")
@@ -376,14 +382,14 @@ def test_a_removal_that_is_refused_is_refused_in_check_mode(
 ) -> None:
     snapshot_id = bench.snapshot()
     removal = operation(bench, snapshot_id, present=False)
-    removal.foresee(removal.plan())
+    removal.predict()
     if why == "attached":
         bench.attach(bench.disks(snapshot_id)[0].disk_id, snapshot_id)
     else:
         unplugged(bench, control)
     rule = {"attached": "source-frozen", "unplugged": "disks-plugged"}[why]
     with pytest.raises(Refused, match=rule):
-        removal.foresee(removal.plan())
+        removal.predict()
     with pytest.raises(Refused, match=rule):
         removal.execute(removal.plan())
 

@@ -12,6 +12,9 @@ from typing import Any
 
 from support.playbooks import Ansible, Order, Result, Run, Step, only
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import (
+    SystemClock,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
     Deadline,
 )
@@ -29,9 +32,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.con
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
     EnginePort,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module.clock import (
-    SystemClock,
 )
 from lab.control import Control
 from lab.lab import Lab

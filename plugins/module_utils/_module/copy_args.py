@@ -93,7 +93,7 @@ def wanted(params: Params) -> Callable[[str], takeover.Wanted]:
     return lambda vm_id: takeover.wanted_of(vm_id, plans, consistency, started)
 
 
-def following(params: Params, *, predict: bool) -> Following:
+def following(params: Params) -> Following:
     """How ``disk_image_copy`` follows the copy. Titles and connections are the controller's.
 
     :raises InvalidRequest: ``wait`` is less than nothing, or the next call could not be told from a stranger's.
@@ -105,4 +105,4 @@ def following(params: Params, *, predict: bool) -> Following:
             f"{option('wait')} needs {option('follower')}.",
             hint="Give any word that is the same in all calls that belong together: the result is for them alone.",
         )
-    return Following(params["wait"], params["follower"], predict)
+    return Following(params["wait"], params["follower"])

@@ -5,17 +5,20 @@
 
 Operations below raise :class:`errors.BackupError`; they know nothing of Ansible. A run has two
 halves: ``plan`` only reads and decides, ``execute`` does what the plan says. Check mode prints the
-plan that a real run would execute, so the two cannot disagree.
+plan that a real run would execute (``predict``), so the two cannot disagree.
 """
 
 from __future__ import annotations
 
-import time
 import traceback
-from typing import TYPE_CHECKING, Any, Callable, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypeVar
 
 from ansible.module_utils.common.parameters import remove_values
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import SystemClock
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import (
+    operation as runner,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import (
     options,
     words,
@@ -29,22 +32,17 @@ if TYPE_CHECKING:
 
     from ansible.module_utils.basic import AnsibleModule
 
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
-        Plan,
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+        Operation,
     )
 
+    Builder = Callable[[Mapping[str, Any]], Operation[Any]]
+    """Makes an operation, of whatever steps, from a module's parameters."""
 
-class Operation(Protocol):
-    """What a module does, decided and done apart."""
-
-    def plan(self) -> Plan:
-        """Read the state and decide. Changes nothing."""
-
-    def execute(self, plan: Plan, /) -> Mapping[str, Any]:
-        """Do what was decided; return the result keys that only the deed can fill."""
+Step = TypeVar("Step")
 
 
-def run(module: AnsibleModule, build: Callable[[Mapping[str, Any]], Operation]) -> NoReturn:
+def run(module: AnsibleModule, build: Builder) -> NoReturn:
     """Build the operation from the parameters, perform it, leave.
 
     This is the only ``except`` that catches everything, and the only ``fail_json``.
@@ -86,31 +84,11 @@ def _leave_failed(module: AnsibleModule, told: Mapping[str, Any]) -> NoReturn:
     module.fail_json(**masked, invocation={"module_args": given})
 
 
-def perform(operation: Operation, *, check_mode: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Plan, and execute unless in check mode. Returns the result and the warnings.
-
-    An operation may have ``foresee(plan)``, for check mode alone: it raises what the engine would refuse. A
-    real run asks the engine instead, which knows.
-
-    A deed that was planned elsewhere, in a job of its own, says itself what it changed, how long it
-    took, and of what to warn.
-    """
-    began = time.monotonic()
-    try:
-        plan = operation.plan()
-        if check_mode and plan.changed:
-            getattr(operation, "foresee", lambda _plan: None)(plan)
-        result = {
-            **plan.result,
-            "changed": plan.changed,
-            "diff": {"before": dict(plan.before), "after": dict(plan.after)},
-        }
-        if not check_mode and (plan.changed or plan.waits):
-            result.update(operation.execute(plan))
-    finally:
-        getattr(operation, "close", lambda: None)()
-    result.setdefault("seconds", round(time.monotonic() - began, 2))
-    return result, (*plan.warnings, *result.pop("warnings", ()))
+def perform(
+    operation: Operation[Step], *, check_mode: bool
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Run an operation by this machine's clock. Returns the result and the warnings."""
+    return runner.perform(operation, SystemClock(), check_mode=check_mode)
 
 
 def _sentences(message: str, hint: str) -> str:

@@ -21,7 +21,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     BackupError,
     ValueMasked,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    NoStep,
+    Plan,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import takeover
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     appliance_args,
@@ -109,18 +115,18 @@ passwords = st.one_of(
 ).filter(str.strip)
 
 
-class Returned:
+class Returned(Operation[NoStep]):
     """An operation that returns much."""
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[NoStep]:
         return Plan(result=RESULT)
 
-    def execute(self, plan: Plan, /) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[NoStep], /) -> Mapping[str, Any]:
         raise AssertionError(plan)
 
 
 def returned(
-    password: str, capsys: pytest.CaptureFixture[str], operation: edge.Operation
+    password: str, capsys: pytest.CaptureFixture[str], operation: Operation[NoStep]
 ) -> dict[str, Any]:
     """What a module of the engine prints, made by the real AnsibleModule of this environment."""
     options = {"vm": password, "auth": {"url": "https://e", "username": "u", "password": password}}
@@ -148,7 +154,7 @@ def test_what_was_given_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_failure_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
     class Fails(Returned):
-        def plan(self) -> Plan:
+        def plan(self) -> Plan[NoStep]:
             raise BackupError("The engine says hunter2.")
 
     found = returned("hunter2", capsys, Fails())

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module.clock import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import (
     SystemClock,
 )
 

@@ -18,6 +18,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     Refused,
     WaitTimeout,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
     MARK,
     option,
@@ -25,7 +28,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import edge
 
-CHANGE = Plan(
+CHANGE: Plan[str] = Plan(
     steps=("attach",),
     result={"attached": ["disk"], "seen": "before"},
     before={"attached": {}},
@@ -33,8 +36,8 @@ CHANGE = Plan(
     warnings=("On one host.",),
 )
 DEED = {"seen": "after"}
-NOTHING = Plan(result={"attached": ["disk"]})
-WAITS = Plan(result={"attached": ["disk"]}, waits=True)
+NOTHING: Plan[str] = Plan(result={"attached": ["disk"]})
+WAITS: Plan[str] = Plan(result={"attached": ["disk"]}, waits=True)
 
 
 class Left(Exception):
@@ -70,20 +73,20 @@ class Module:
 
 
 @dataclass
-class Operation:
+class Told(Operation[str]):
     """Does as it was told, and remembers what it was asked to do."""
 
-    decision: Plan | BaseException = CHANGE
+    decision: Plan[str] | BaseException = CHANGE
     outcome: Mapping[str, Any] | BaseException = field(default_factory=lambda: DEED)
     log: list[str] = field(default_factory=list)
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[str]:
         self.log.append("plan")
         if isinstance(self.decision, BaseException):
             raise self.decision
         return self.decision
 
-    def execute(self, plan: Plan, /) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[str], /) -> Mapping[str, Any]:
         self.log.append("execute")
         assert plan is self.decision
         if isinstance(self.outcome, BaseException):
@@ -100,12 +103,12 @@ def run(module: Module, build: Callable[[Mapping[str, Any]], Any]) -> Module:
     return module
 
 
-def performed(operation: Operation, *, check_mode: bool = False) -> Module:
+def performed(operation: Told, *, check_mode: bool = False) -> Module:
     return run(Module(check_mode), lambda _params: operation)
 
 
 def test_a_change() -> None:
-    operation = Operation()
+    operation = Told()
     module = performed(operation)
     assert operation.log == ["plan", "execute", "close"]
     assert not module.failed
@@ -117,8 +120,8 @@ def test_a_change() -> None:
 
 
 @pytest.mark.parametrize("plan", [CHANGE, NOTHING, WAITS])
-def test_check_mode_executes_nothing_and_tells_the_same(plan: Plan) -> None:
-    checked, real = Operation(plan), Operation(plan)
+def test_check_mode_executes_nothing_and_tells_the_same(plan: Plan[str]) -> None:
+    checked, real = Told(plan), Told(plan)
     said, done = performed(checked, check_mode=True), performed(real)
     assert checked.log == ["plan", "close"]
     assert said.result.keys() | set(DEED if plan.waits else ()) == done.result.keys()
@@ -128,14 +131,14 @@ def test_check_mode_executes_nothing_and_tells_the_same(plan: Plan) -> None:
 
 
 def test_nothing_to_do_is_not_executed() -> None:
-    operation = Operation(NOTHING)
+    operation = Told(NOTHING)
     module = performed(operation)
     assert operation.log == ["plan", "close"]
     assert module.result["changed"] is False
 
 
 def test_waiting_is_done_but_is_no_change() -> None:
-    operation = Operation(WAITS)
+    operation = Told(WAITS)
     module = performed(operation)
     assert operation.log == ["plan", "execute", "close"]
     assert module.result["changed"] is False
@@ -169,7 +172,7 @@ ERRORS = [
 def test_an_error_has_its_keys_and_the_engine_is_left(
     error: BackupError, keys: dict[str, Any], half: str
 ) -> None:
-    operation = Operation(error) if half == "plan" else Operation(CHANGE, error)
+    operation = Told(error) if half == "plan" else Told(CHANGE, error)
     module = performed(operation)
     assert module.failed
     assert module.result == {**keys, "invocation": {"module_args": {"vm": "appliance"}}}
@@ -180,7 +183,7 @@ def test_an_error_has_its_keys_and_the_engine_is_left(
 @pytest.mark.parametrize("half", ["plan", "execute"])
 def test_an_unexpected_error_is_told_with_its_traceback(half: str) -> None:
     error = KeyError("oops")
-    operation = Operation(error) if half == "plan" else Operation(CHANGE, error)
+    operation = Told(error) if half == "plan" else Told(CHANGE, error)
     module = performed(operation)
     assert module.failed
     assert module.result["msg"] == "Unexpected error, please report it: KeyError('oops')"
@@ -192,7 +195,7 @@ def test_an_unexpected_error_is_told_with_its_traceback(half: str) -> None:
 
 
 def test_an_error_of_the_parameters_is_told_like_any_other() -> None:
-    def build(params: Mapping[str, Any]) -> Operation:
+    def build(params: Mapping[str, Any]) -> Told:
         assert params == {"vm": "appliance"}
         raise BackupError("No.", hint="Say yes.")
 
@@ -202,7 +205,7 @@ def test_an_error_of_the_parameters_is_told_like_any_other() -> None:
 
 
 def test_whoever_interrupts_is_not_answered_but_the_engine_is_left() -> None:
-    operation = Operation(CHANGE, KeyboardInterrupt())
+    operation = Told(CHANGE, KeyboardInterrupt())
     module = Module()
     with pytest.raises(KeyboardInterrupt):
         edge.run(module, lambda _params: operation)  # type: ignore[arg-type]
@@ -211,11 +214,11 @@ def test_whoever_interrupts_is_not_answered_but_the_engine_is_left() -> None:
 
 
 def test_an_operation_that_has_nothing_to_close() -> None:
-    class Open:
-        def plan(self) -> Plan:
+    class Open(Operation[str]):
+        def plan(self) -> Plan[str]:
             return NOTHING
 
-        def execute(self, plan: Plan, /) -> Mapping[str, Any]:
+        def execute(self, plan: Plan[str], /) -> Mapping[str, Any]:
             raise AssertionError(plan)
 
     result, warnings = edge.perform(Open(), check_mode=False)
@@ -223,9 +226,9 @@ def test_an_operation_that_has_nothing_to_close() -> None:
 
 
 def test_what_is_for_people_is_masked_and_what_is_found_is_not() -> None:
-    said = Plan(result={"name": "ovirtmgmt"}, warnings=("The engine says ovirt.",))
+    said: Plan[str] = Plan(result={"name": "ovirtmgmt"}, warnings=("The engine says ovirt.",))
     module = Module(params={"password": "ovirt"}, no_log_values={"ovirt"})
-    run(module, lambda _params: Operation(said))
+    run(module, lambda _params: Told(said))
     assert module.warnings == ["The engine says ********."]
     assert module.result["name"] == "ovirtmgmt"
     assert "ovirt" not in module.result["invocation"]["module_args"].values()
@@ -236,7 +239,7 @@ def test_a_failure_is_masked_but_for_its_code() -> None:
     error = BackupError("ovirt said no.", hint="Ask ovirt.", details={"fault": "ovirt", "n": 1})
     error.code = "ovirt_error"
     module = Module(params={"password": "ovirt"}, no_log_values={"ovirt"})
-    run(module, lambda _params: Operation(error))
+    run(module, lambda _params: Told(error))
     assert module.result["error_code"] == "ovirt_error"
     rest = {key: value for key, value in module.result.items() if key != "error_code"}
     assert "ovirt" not in json.dumps(rest)
@@ -244,33 +247,34 @@ def test_a_failure_is_masked_but_for_its_code() -> None:
 
 
 def test_the_plan_itself_is_not_changed_and_results_are_plain() -> None:
-    operation = Operation()
+    operation = Told()
     module = performed(operation)
     assert CHANGE.result == {"attached": ["disk"], "seen": "before"}
     json.dumps(module.result)
 
 
 @dataclass
-class Foreseeing(Operation):
+class Foreseeing(Told):
     """Knows, before it is done, what the engine would refuse."""
 
     refusal: BackupError | None = None
 
-    def foresee(self, plan: Plan, /) -> None:
-        self.log.append("foresee")
-        assert plan is self.decision
+    def predict(self) -> Plan[str]:
+        plan = super().predict()
+        self.log.append("predict")
         if self.refusal:
             raise self.refusal
+        return plan
 
 
 def test_check_mode_asks_what_the_engine_would_refuse_and_a_real_run_asks_the_engine() -> None:
     checked, real, idle = Foreseeing(), Foreseeing(), Foreseeing(NOTHING)
     assert performed(checked, check_mode=True).result["changed"] is True
-    assert checked.log == ["plan", "foresee", "close"]
+    assert checked.log == ["plan", "predict", "close"]
     performed(real)
     assert real.log == ["plan", "execute", "close"]
-    performed(idle, check_mode=True)
-    assert idle.log == ["plan", "close"]
+    assert performed(idle, check_mode=True).result["changed"] is False
+    assert idle.log == ["plan", "predict", "close"]
 
 
 def test_a_refusal_that_is_foreseen_fails_the_check() -> None:
@@ -278,7 +282,7 @@ def test_a_refusal_that_is_foreseen_fails_the_check() -> None:
     module = performed(operation, check_mode=True)
     assert module.failed
     assert module.result["error_code"] == "refused"
-    assert operation.log == ["plan", "foresee", "close"]
+    assert operation.log == ["plan", "predict", "close"]
 
 
 def test_who_reads_a_result_or_a_failure_can_set_what_it_names() -> None:
@@ -287,13 +291,13 @@ def test_who_reads_a_result_or_a_failure_can_set_what_it_names() -> None:
         f"Raise {option('timeout')}.",
         "Raise timeout (variable vm_backup_snapshot_timeout).",
     )
-    plan = Plan(result={"problems": [marked], "size": 7}, warnings=(marked,))
-    module = performed(Operation(plan))
+    plan: Plan[str] = Plan(result={"problems": [marked], "size": 7}, warnings=(marked,))
+    module = performed(Told(plan))
     assert module.result["problems"] == [told]
     assert module.result["size"] == 7
     assert module.warnings == [told]
     error = Refused("No.", hint=marked, details={"problems": [{"remedy": marked}]})
-    failed = performed(Operation(CHANGE, error))
+    failed = performed(Told(CHANGE, error))
     assert failed.result["msg"] == f"No. {told}"
     assert failed.result["hint"] == told
     assert failed.result["details"] == {"problems": [{"remedy": told}]}

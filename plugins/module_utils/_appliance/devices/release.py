@@ -24,7 +24,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     DeviceBusy,
     DeviceLost,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    Plan,
+    unhandled,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices import release
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
     BlockDevice,
@@ -78,7 +84,7 @@ class View:
         return tuple(item for item in self.items if item.used_by)
 
 
-class Release:
+class Release(Operation[Step]):
     """Have the appliance let go of disks before they are detached, or forget them afterwards."""
 
     def __init__(self, request: release.ReleaseRequest, host: Host | None = None) -> None:
@@ -91,10 +97,10 @@ class Release:
         self._request = request
         self._host = host or Host()
         self._finder = device.Finder(self._host)
-        self._start = self._host.clock.monotonic()
+        self._start = self._host.clock.now()
         self._view = View((), (), {}, {})
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[Step]:
         """Wait until nobody uses the devices, and decide. Changes nothing.
 
         :raises DeviceBusy: Somebody does until the time is up, and that is to be an error.
@@ -116,7 +122,7 @@ class Release:
             waits=any(item.device for item in view.items),
         )
 
-    def execute(self, plan: Plan) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[Step]) -> Mapping[str, Any]:
         """Take down what is built on the devices, and prove that nothing holds them.
 
         :raises DeviceBusy: Something does, and that is to be an error.
@@ -133,7 +139,7 @@ class Release:
         return release.result(items)
 
     def _waited(self) -> float:
-        return self._host.clock.monotonic() - self._start
+        return self._host.clock.now() - self._start
 
     # ----- deciding -----------------------------------------------------------------------------
 
@@ -187,6 +193,8 @@ class Release:
             said = self._patiently(lambda: stacks.take_down(self._host.paths, step))
             disks = sorted(disks_below(self._view.layers, step.name)) if said else []
             return [(name, f"{step.title} could not be taken down: {said}") for name in disks]
+        if not isinstance(step, Forget):
+            unhandled(step)
         one = step.device
         faults = device.Finder(self._host).faults([one], one.serials)
         if self._stays(one, faults):

@@ -21,12 +21,14 @@ import re
 import shutil
 import stat
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import scan
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.image_copy import (
+    CopyStep,
     ImageCopy,
     check_directories,
 )
@@ -47,7 +49,14 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+    perform,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    Plan,
+    UnhandledStep,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import (
     images,
     jobs,
@@ -70,17 +79,10 @@ _NAME = re.compile(r"[0-9a-f]{32}")
 _NOTHING: dict[str, Any] = {"images": []}
 
 
-class Work(Protocol):
-    """What a job does: an operation, decided and done apart."""
-
-    def plan(self) -> Plan:
-        """Decide."""
-
-    def execute(self, plan: Plan, /) -> Mapping[str, Any]:
-        """Do it."""
+Step = TypeVar("Step")
 
 
-class Job(ABC):
+class Job(Operation[Step]):
     """Have some work done by a job that is started, joined, or whose result is taken."""
 
     def __init__(self, key: str, following: jobs.Following, host: Host | None = None) -> None:
@@ -104,7 +106,7 @@ class Job(ABC):
         """Counts the work, and tells the note of it."""
 
     @abstractmethod
-    def _operation(self, meter: Meter | None) -> Work:
+    def _operation(self, meter: Meter | None) -> Operation[Step]:
         """What the job does."""
 
     @abstractmethod
@@ -122,31 +124,37 @@ class Job(ABC):
         :param first: For the first time in this call.
         """
 
-    def plan(self) -> Plan:
-        """Say what would be done. A real run leaves the planning to the job: it may read disks."""
+    def plan(self) -> Plan[Step]:
+        """Look how far the job is. The planning is left to the job: it may read disks."""
         self._check()
-        begun = self._note.progress() or self._meter().progress.facts()
-        unfinished = {"finished": False, "progress": begun}
-        step = jobs.decide(self._found(), self._following.follower, bound=self._bound())
-        if self._following.predict and step == jobs.START:
-            plan = self._operation(None).plan()
-            return Plan(
-                steps=plan.steps,
-                result={**plan.result, **unfinished},
-                before=plan.before,
-                after=plan.after,
-                warnings=plan.warnings,
-            )
-        return Plan(result={**_NOTHING, **unfinished}, waits=True)
+        return Plan(result={**_NOTHING, **self._unfinished()}, waits=True)
 
-    def execute(self, _plan: Plan) -> Mapping[str, Any]:
+    def predict(self) -> Plan[Step]:
+        """Say what a job would do, if one would be started."""
+        waiting = self.plan()
+        if self._decided() != jobs.START:
+            return waiting
+        plan = self._operation(None).predict()
+        return replace(plan, result={**plan.result, **self._unfinished()})
+
+    def _unfinished(self) -> dict[str, Any]:
+        begun = self._note.progress() or self._meter().progress.facts()
+        return {"finished": False, "progress": begun}
+
+    def _decided(self) -> str:
+        return jobs.decide(self._found(), self._following.follower, bound=self._bound())
+
+    def execute(self, plan: Plan[Step]) -> Mapping[str, Any]:
         """Start the job or join it, and wait for its end as long as was asked.
 
         :raises BackupError: What stopped the job.
         :raises CopyDied: The job ended without saying how.
+        :raises UnhandledStep: The plan has a step; the steps are the job's.
         """
+        if plan.changed:
+            raise UnhandledStep(plan.steps[0])
         follower = self._following.follower
-        began = self._host.clock.monotonic()
+        began = self._host.clock.now()
         step = jobs.OUTLAST
         while step == jobs.OUTLAST:
             step = self._step()
@@ -172,7 +180,7 @@ class Job(ABC):
         """Decide, and start or join the job."""
         follower = self._following.follower
         with self._note.held():
-            step = jobs.decide(self._found(), follower, bound=self._bound())
+            step = self._decided()
             if step == jobs.START:
                 self._start()
             if step in (jobs.START, jobs.JOIN):
@@ -188,7 +196,7 @@ class Job(ABC):
         pause = _FIRST_PAUSE
         touched = start - _TOUCH
         while self._note.is_running():
-            now = clock.monotonic()
+            now = clock.now()
             if now - touched >= _TOUCH:
                 self._touch(first=touched < start)
                 touched = now
@@ -214,30 +222,17 @@ class Job(ABC):
         self._note.write("outcome", self._do())
 
     def _do(self) -> dict[str, Any]:
-        start = self._host.clock.monotonic()
         meter = self._meter()
-        operation = self._operation(meter)
         try:
-            plan = operation.plan()
-            done = operation.execute(plan) if plan.changed else {}
+            result, warnings = perform(self._operation(meter), self._host.clock, check_mode=False)
         except BackupError as exc:
             return jobs.outcome_of(exc)
-        seconds = round(self._host.clock.monotonic() - start, 2)
-        end = Progress(meter.progress.size, 0, rate=meter.progress.size / max(seconds, 0.01))
-        return {
-            "result": {
-                **plan.result,
-                **done,
-                "changed": plan.changed,
-                "diff": {"before": dict(plan.before), "after": dict(plan.after)},
-                "seconds": seconds,
-                "progress": end.facts(),
-                "warnings": list(plan.warnings),
-            }
-        }
+        rate = meter.progress.size / max(result["seconds"], 0.01)
+        end = Progress(meter.progress.size, 0, rate=rate)
+        return {"result": {**result, "progress": end.facts(), "warnings": list(warnings)}}
 
 
-class CopyJob(Job):
+class CopyJob(Job[CopyStep]):
     """Have some disks copied by a job."""
 
     def __init__(

@@ -26,7 +26,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     ImageMismatch,
     InvalidRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    Plan,
+    unhandled,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import images
 
 if TYPE_CHECKING:
@@ -47,7 +53,7 @@ class CopyStep:
     device: str
 
 
-class ImageCopy:
+class ImageCopy(Operation[CopyStep]):
     """Device to image file, for one or several disks."""
 
     def __init__(
@@ -65,7 +71,7 @@ class ImageCopy:
         self._finder = device.Finder(self._host)
         self._meter = meter or Meter(self._host.clock, request, lambda _progress: None)
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[CopyStep]:
         """Find every device, check it, and see which images are there already. Writes nothing."""
         images.check_request(self._request)
         check_directories(self._request)
@@ -87,11 +93,14 @@ class ImageCopy:
             warnings=warnings,
         )
 
-    def execute(self, plan: Plan) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[CopyStep]) -> Mapping[str, Any]:
         """Copy what is not there yet; stops at the first failure and says what was done.
 
         :raises BackupError: With the results of finished images in ``details["done"]``.
         """
+        for step in plan.steps:
+            if not isinstance(step, CopyStep):
+                unhandled(step)
         qemu_img = qemu.locate()
         results: dict[str, Result] = {result["dest"]: result for result in plan.result["images"]}
         done = [result for result in results.values() if not result["changed"]]
@@ -123,7 +132,7 @@ class ImageCopy:
 
         :raises ImageExists: It is something else.
         """
-        start = self._host.clock.monotonic()
+        start = self._host.clock.now()
         fd = _open_existing(image.dest)
         try:
             status = os.fstat(fd)
@@ -139,7 +148,7 @@ class ImageCopy:
             raise images.image_exists(image.dest, "has not the content of the device") from exc
         finally:
             os.close(fd)
-        seconds = {"copying": 0.0, "verifying": _rounded(self._host.clock.monotonic() - start)}
+        seconds = {"copying": 0.0, "verifying": _rounded(self._host.clock.now() - start)}
         return {
             **images.blank_result(image, self._request, claim.device.path),
             **_facts(status, proof, image.size, seconds),
@@ -153,17 +162,17 @@ class ImageCopy:
         fmt = self._request.format
         with self._claimed(image) as claim, files.part(image.dest) as part:
             device.set_read_only(claim)
-            start = clock.monotonic()
+            start = clock.now()
             qemu.convert(qemu_img, self._request, claim, part, self._meter.at)
             _sync(part, image.size)
             self._meter.passed(image.size)
-            copied = clock.monotonic()
+            copied = clock.now()
             status = os.fstat(part.fd)
             stored = qemu.Stored(part.path, part.fd, fmt, status.st_size)
             proof = qemu.prove(qemu_img, claim, stored, self._meter.at)
             self._meter.passed(image.size)
             files.publish(part)
-            verified = clock.monotonic()
+            verified = clock.now()
             files.forget(claim.fd, part.fd)  # a backup passes once
             seconds = {
                 "copying": _rounded(copied - start),

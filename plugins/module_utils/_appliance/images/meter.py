@@ -16,8 +16,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.image
 if TYPE_CHECKING:
     from typing import Callable
 
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
-        MachineClock,
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
+        Clock,
     )
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
         CopyRequest,
@@ -31,7 +31,7 @@ class Meter:
     """The progress of one copy of several disks, pass after pass."""
 
     def __init__(
-        self, clock: MachineClock, request: CopyRequest, tell: Callable[[Progress], None]
+        self, clock: Clock, request: CopyRequest, tell: Callable[[Progress], None]
     ) -> None:
         """Begin at nothing.
 
@@ -42,7 +42,7 @@ class Meter:
         """
         work = [image.size * (1 if os.path.lexists(image.dest) else 2) for image in request.images]
         size = sum(image.size for image in request.images)
-        self.progress = Progress(size, sum(work), at=clock.monotonic())
+        self.progress = Progress(size, sum(work), at=clock.now())
         self._clock = clock
         self._tell = tell
         self._told = self.progress.at
@@ -50,7 +50,7 @@ class Meter:
 
     def at(self, offset: int) -> None:
         """So many bytes of the present pass are done."""
-        now = self._clock.monotonic()
+        now = self._clock.now()
         if now - self._told >= _INTERVAL:
             self.progress = advance(self.progress, self._base + offset, now)
             self._told = now

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices.survey import (
     WITH_DEVICES_FILE,
@@ -28,10 +28,16 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     IsolationFailed,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
     option,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    Plan,
+    unhandled,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.version import (
     VERSION,
 )
@@ -92,7 +98,10 @@ class WriteNote:
     fact: Mapping[str, Any]
 
 
-class Isolation:
+IsolationStep = Union[Write, ListVolumes, RemoveIsolationFile, Reload, Prove, WriteNote]
+
+
+class Isolation(Operation[IsolationStep]):
     """Have disks isolated, or not any more."""
 
     def __init__(self, request: isolation.IsolationRequest, host: System | None = None) -> None:
@@ -105,7 +114,7 @@ class Isolation:
         self._request = request
         self._host = host or System()
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[IsolationStep]:
         """Look, and decide what to write.
 
         :raises Refused: Own disks cannot be told from others.
@@ -139,7 +148,7 @@ class Isolation:
             ),
         )
 
-    def execute(self, plan: Plan) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[IsolationStep]) -> Mapping[str, Any]:
         """Write the files, make them count at once, prove it, note it.
 
         :raises IsolationFailed: It does not hold, or it would hit the appliance's own disks.
@@ -155,9 +164,11 @@ class Isolation:
             elif isinstance(step, Reload):
                 self._reload(step)
             elif isinstance(step, Prove):
-                made["proof"] = self._prove(step, plan.steps[-1])
-            else:
+                made["proof"] = self._prove(step, _note_of(plan))
+            elif isinstance(step, WriteNote):
                 made["fact"] = self._note(step, made.get("proof"))
+            else:
+                unhandled(step)
         return {"proof": made.get("fact", {}).get("proof")}
 
     def _path(self, path: str) -> str:
@@ -272,11 +283,16 @@ class Isolation:
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._host.now()))
 
 
-def _writing(wanted: Mapping[str, str], present: Mapping[str, str | None]) -> list[Any]:
+def _note_of(plan: Plan[IsolationStep]) -> WriteNote:
+    """The note of a plan with a proof: a proof that fails is noted at once."""
+    return next(step for step in plan.steps if isinstance(step, WriteNote))
+
+
+def _writing(wanted: Mapping[str, str], present: Mapping[str, str | None]) -> list[IsolationStep]:
     return [Write(path, text) for path, text in wanted.items() if present[path] != text]
 
 
-def _listing(found: Survey) -> list[Any]:
+def _listing(found: Survey) -> list[IsolationStep]:
     """What LVM's devices file lacks: before its use is turned on, or LVM would see nothing."""
     known = found.programs
     if not known.lvm:
@@ -287,9 +303,9 @@ def _listing(found: Survey) -> list[Any]:
     return [ListVolumes(path, make, missing)] if make or missing else []
 
 
-def _stale(wanted: Mapping[str, str], present: Mapping[str, str | None]) -> list[Any]:
+def _stale(wanted: Mapping[str, str], present: Mapping[str, str | None]) -> list[IsolationStep]:
     """What we wrote once and is not wanted any more."""
-    steps: list[Any] = []
+    steps: list[IsolationStep] = []
     for path, text in present.items():
         if path in wanted or text is None or path == isolation.FACT:
             continue
@@ -300,7 +316,7 @@ def _stale(wanted: Mapping[str, str], present: Mapping[str, str | None]) -> list
     return steps
 
 
-def _undo(found: Survey, present: Mapping[str, str | None]) -> Plan:
+def _undo(found: Survey, present: Mapping[str, str | None]) -> Plan[IsolationStep]:
     """Take everything away that is ours, and have every disk seen again."""
     steps = _stale({}, present)
     if steps:

@@ -329,13 +329,13 @@ class _Trap:
     def _wait(self, *, parts: bool) -> BlockDevice:
         """The disk, as soon as it is there, with all partitions if they are wanted."""
         clock = self._host.clock
-        deadline = clock.monotonic() + _APPEAR_SECONDS
+        deadline = clock.now() + _APPEAR_SECONDS
         while True:
             device = self._finder()
             if device and (not parts or len(device.partitions) == len(isolation_proof.PARTS)):
                 self.path = device.path
                 return device
-            if clock.monotonic() >= deadline:
+            if clock.now() >= deadline:
                 raise DeviceError(
                     f"The probe disk {self.path or 'of the proof'} did not appear within "
                     f"{_APPEAR_SECONDS:.0f} s, with its partitions."

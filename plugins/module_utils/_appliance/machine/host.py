@@ -5,9 +5,15 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from typing import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import SystemClock
+
+if TYPE_CHECKING:
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
+        Clock,
+    )
 
 
 @dataclass(frozen=True)
@@ -30,16 +36,8 @@ class Paths:
 
 
 @dataclass(frozen=True)
-class MachineClock:
-    """Monotonic seconds, and how to let some pass."""
-
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-
-
-@dataclass(frozen=True)
 class Host:
     """The appliance."""
 
     paths: Paths = Paths()
-    clock: MachineClock = MachineClock()
+    clock: Clock = field(default_factory=SystemClock)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
-        MachineClock,
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
+        Clock,
     )
 
 _SHORTEST_PAUSE = 0.001
@@ -20,12 +20,12 @@ _LONGEST_PAUSE = 1.0
 _GROWTH = 1.5
 
 
-def looks(clock: MachineClock, timeout: float) -> Iterator[float]:
+def looks(clock: Clock, timeout: float) -> Iterator[float]:
     """Yield the seconds waited: at once, after pauses that grow, and last when the time is up."""
-    start = clock.monotonic()
+    start = clock.now()
     pause = _FIRST_PAUSE
     while True:
-        waited = clock.monotonic() - start
+        waited = clock.now() - start
         yield waited
         if waited >= timeout:
             return

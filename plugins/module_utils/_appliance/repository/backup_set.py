@@ -10,7 +10,7 @@ import stat
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Union
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import files
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
@@ -27,7 +27,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     ImageError,
     InvalidRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    Plan,
+    unhandled,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.configuration import ovf
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
     backup_set,
@@ -70,7 +76,11 @@ class RemoveFile:
     path: str
 
 
-class PrepareSet:
+PrepareStep = Union[MakeSetDirectory, WriteFile]
+FinishStep = Union[WriteFile, RemoveFile]
+
+
+class PrepareSet(Operation[PrepareStep]):
     """Make the directory of a new set, and name its files.
 
     What a restore would refuse of the configuration is refused here, before hours of copying.
@@ -88,7 +98,7 @@ class PrepareSet:
         self._request = request
         self._time = now
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[PrepareStep]:
         """Name everything; see which directories are missing.
 
         :raises InvalidRequest: The repository is not there.
@@ -122,13 +132,15 @@ class PrepareSet:
             after={"directories": list(directories)},
         )
 
-    def execute(self, plan: Plan) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[PrepareStep]) -> Mapping[str, Any]:
         """Make the missing directories, and write the record."""
         for step in plan.steps:
             if isinstance(step, MakeSetDirectory):
                 files.make_directory(step.path)
-            else:
+            elif isinstance(step, WriteFile):
                 files.write_whole(step.path, step.data, _MODE)
+            else:
+                unhandled(step)
         return {}
 
     def _record(self, path: str) -> tuple[WriteFile, ...]:
@@ -143,14 +155,14 @@ class PrepareSet:
         return (WriteFile(target, takeover.stamped(data, moment)),)
 
 
-class FinishSet:
+class FinishSet(Operation[FinishStep]):
     """Write what describes a set; the manifest last, and only when a restore would take the set."""
 
     def __init__(self, request: backup_set.FinishRequest) -> None:
         """Keep the request."""
         self._request = request
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[FinishStep]:
         """Check the images; see what is to be written.
 
         :raises ImageMismatch: An image is missing or of another size.
@@ -188,7 +200,7 @@ class FinishSet:
             warnings=backup_set.time_warnings(path, wanted),
         )
 
-    def execute(self, plan: Plan) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[FinishStep]) -> Mapping[str, Any]:
         """Write the files in the plan's order, each whole and durable before the next.
 
         :raises BackupError: A restore would refuse what is on the disk; there is no manifest then.
@@ -196,10 +208,12 @@ class FinishSet:
         for step in plan.steps:
             if isinstance(step, RemoveFile):
                 os.unlink(step.path)
-                continue
-            if os.path.basename(step.path) == MANIFEST:
-                restore_source.prove(os.path.dirname(step.path), step.data)
-            files.write_whole(step.path, step.data, _MODE)
+            elif isinstance(step, WriteFile):
+                if os.path.basename(step.path) == MANIFEST:
+                    restore_source.prove(os.path.dirname(step.path), step.data)
+                files.write_whole(step.path, step.data, _MODE)
+            else:
+                unhandled(step)
         return {}
 
 

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Union
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import files
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
@@ -16,7 +17,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     ImageError,
     InvalidRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    Plan,
+    unhandled,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
     backup_set,
     catalogue,
@@ -30,7 +37,25 @@ _MODE = 0o600
 _LIMIT = 65536
 
 
-class ProtectSet:
+@dataclass(frozen=True)
+class WriteMark:
+    """Write the mark of a set."""
+
+    path: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class RemoveMark:
+    """Remove the mark of a set."""
+
+    path: str
+
+
+MarkStep = Union[WriteMark, RemoveMark]
+
+
+class ProtectSet(Operation[MarkStep]):
     """Make or remove the mark."""
 
     def __init__(self, path: str, reason: str, *, protected: bool) -> None:
@@ -45,7 +70,7 @@ class ProtectSet:
         self._data = f"{reason}\n".encode("utf-8", "surrogateescape")
         self._protected = protected
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[MarkStep]:
         """See whether the mark is there.
 
         :raises InvalidRequest: The path is that of no set.
@@ -54,23 +79,26 @@ class ProtectSet:
         mark = f"{path}{catalogue.PROTECTED_SUFFIX}"
         found = os.path.lexists(mark)
         changed = not (found and _content(mark) == self._data) if self._protected else found
+        step = WriteMark(mark, self._data) if self._protected else RemoveMark(mark)
         return Plan(
-            steps=(mark,) if changed else (),
+            steps=(step,) if changed else (),
             result={"path": path, "protected": self._protected},
             before={"protected": found, "path": path},
             after={"protected": self._protected, "path": path},
         )
 
-    def execute(self, plan: Plan) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[MarkStep]) -> Mapping[str, Any]:
         """Make it, or remove it.
 
         :raises ImageError: Something is in the way.
         """
-        for mark in plan.steps:
-            if self._protected:
-                files.write_whole(mark, self._data, _MODE)
+        for step in plan.steps:
+            if isinstance(step, WriteMark):
+                files.write_whole(step.path, step.data, _MODE)
+            elif isinstance(step, RemoveMark):
+                _remove(step.path)
             else:
-                _remove(mark)
+                unhandled(step)
         return {}
 
 

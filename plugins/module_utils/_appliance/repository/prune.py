@@ -27,7 +27,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     ImageError,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    Plan,
+    unhandled,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
     PART_SUFFIX,
 )
@@ -88,7 +94,7 @@ class _Tally:
             self.failed[step.path] = str(exc.strerror)
 
 
-class PruneSets:
+class PruneSets(Operation[RemoveSet]):
     """Remove the sets that a policy lets go."""
 
     def __init__(
@@ -103,7 +109,7 @@ class PruneSets:
         self._request = request
         self._time = now
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[RemoveSet]:
         """Decide on every set.
 
         :raises InvalidRequest: There is no such repository, or the policy is none.
@@ -140,11 +146,14 @@ class PruneSets:
             warnings=repository.unread(found),
         )
 
-    def execute(self, plan: Plan) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[RemoveSet]) -> Mapping[str, Any]:
         """Remove them; what cannot be removed does not stop the others.
 
         :raises ImageError: Some could not be removed; ``details`` name them, and those that were.
         """
+        for step in plan.steps:
+            if not isinstance(step, RemoveSet):
+                unhandled(step)
         tally = _Tally()
         top = self._request.repository.rstrip("/")
         for directory, steps in itertools.groupby(

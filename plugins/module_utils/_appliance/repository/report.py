@@ -20,10 +20,16 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
     option,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    Plan,
+    unhandled,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.report import (
     page,
     picture,
@@ -48,7 +54,7 @@ class WritePage:
     data: bytes
 
 
-class WriteReport:
+class WriteReport(Operation[WritePage]):
     """Draw a repository."""
 
     def __init__(
@@ -63,7 +69,7 @@ class WriteReport:
         self._request = request
         self._time = now
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[WritePage]:
         """Draw.
 
         :raises InvalidRequest: There is no such repository, or no safe place for the page.
@@ -85,9 +91,11 @@ class WriteReport:
             after=known,
         )
 
-    def execute(self, plan: Plan) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[WritePage]) -> Mapping[str, Any]:
         """Write it, whole or not at all."""
         for step in plan.steps:
+            if not isinstance(step, WritePage):
+                unhandled(step)
             files.write_whole(step.dest, step.data, _MODE)
         return {}
 

@@ -20,19 +20,23 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
-    MachineClock,
-)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.pauses import (
     looks,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs import (
     unfinished,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import SystemClock
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    ReadOnlyOperation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    NoStep,
+    Plan,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
     backup_set,
     catalogue,
@@ -43,7 +47,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repos
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -68,7 +72,7 @@ def could_not_look(exc: OSError) -> bool:
     return exc.errno not in _DECIDED
 
 
-class BackupSetInfo:
+class BackupSetInfo(ReadOnlyOperation):
     """List the sets of a repository."""
 
     def __init__(self, repository: str, wanted: catalogue.Filter, *, manifests: bool) -> None:
@@ -83,7 +87,7 @@ class BackupSetInfo:
         self._wanted = wanted
         self._manifests = manifests
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[NoStep]:
         """Look; there is nothing to do.
 
         :raises InvalidRequest: There is no such repository.
@@ -103,10 +107,6 @@ class BackupSetInfo:
             },
             warnings=unread(found),
         )
-
-    def execute(self, _plan: Plan) -> Mapping[str, Any]:
-        """Nothing: a plan of this operation has no steps."""
-        return {}
 
 
 def _left(entry: catalogue.Entry, now: float) -> dict[str, Any] | None:
@@ -222,7 +222,7 @@ def held_at(path: str) -> Iterator[int | None]:
         yield None
         return
     try:
-        mine = any(lock(fd, fcntl.LOCK_SH) for _waited in looks(MachineClock(), _LOOK_SECONDS))
+        mine = any(lock(fd, fcntl.LOCK_SH) for _waited in looks(SystemClock(), _LOOK_SECONDS))
         yield fd if mine else None
     finally:
         os.close(fd)

@@ -12,7 +12,7 @@ import stat
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images import qemu
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
@@ -31,7 +31,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     NotFound,
     OvfInvalid,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    ReadOnlyOperation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    NoStep,
+    Plan,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.configuration import ovf
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import images
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
@@ -44,10 +50,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.resto
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
 
-class RestoreSource:
+class RestoreSource(ReadOnlyOperation):
     """Choose a set, and prove that it can be restored."""
 
     def __init__(self, request: image_restore.SourceRequest, host: System | None = None) -> None:
@@ -58,7 +64,7 @@ class RestoreSource:
         self._request = request
         self._host = host or System()
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[NoStep]:
         """Look; there is nothing to do.
 
         :raises BackupError: The set is none, or damaged, or what it says does not agree.
@@ -82,10 +88,6 @@ class RestoreSource:
             },
             warnings=warnings,
         )
-
-    def execute(self, _plan: Plan) -> Mapping[str, Any]:
-        """Nothing: a plan of this operation has no steps."""
-        return {}
 
     def _entry(self) -> tuple[catalogue.Entry, tuple[str, ...]]:
         """The set, and what a person should know of the choice."""

@@ -15,7 +15,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
     repository,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    Plan,
+    unhandled,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.times import (
     show_time,
 )
@@ -88,7 +94,7 @@ def _all(directory: int, where: str) -> sources.Recorded:
     return sources.Recorded(tuple(found), there=True, faults=tuple(faults))
 
 
-class RecordVms:
+class RecordVms(Operation[sources.Source]):
     """Record which VMs are to be backed up, or retire some."""
 
     def __init__(self, request: RecordRequest, now: Callable[[], float] = time.time) -> None:
@@ -101,7 +107,7 @@ class RecordVms:
         self._request = request
         self._time = now
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[sources.Source]:
         """See what is not recorded so.
 
         :raises NotFound: A VM that is to be retired is not known.
@@ -125,11 +131,14 @@ class RecordVms:
             warnings=tuple(naming.show_text(f"{fault}.") for fault in known.faults),
         )
 
-    def execute(self, plan: Plan) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[sources.Source]) -> Mapping[str, Any]:
         """Write the records, each whole.
 
         :raises ImageError: One cannot be written.
         """
+        for step in plan.steps:
+            if not isinstance(step, sources.Source):
+                unhandled(step)
         directory = (
             f"{backup_set.plain_path('repository', self._request.repository)}/{sources.DIRECTORY}"
         )

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from threading import Event
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Union
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images import qemu
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.sink import (
@@ -34,7 +34,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    Plan,
+    unhandled,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.times import (
     show_time,
 )
@@ -53,7 +59,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repos
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.manifest import (
         ManifestDisk,
@@ -122,7 +128,11 @@ class _Image:
     reader: process.Process | None = None
 
 
-class VerifySets:
+VerifyStep = Union[catalogue.Entry, catalogue.Stranger]
+"""A set to read, or what could not be looked at: it is told of when all sets were read."""
+
+
+class VerifySets(Operation[VerifyStep]):
     """Read sets again, and record what was found beside each."""
 
     def __init__(self, request: verify.VerifyRequest, now: Callable[[], float] = time.time) -> None:
@@ -136,7 +146,7 @@ class VerifySets:
         self._time = now
         self._round = verify.Round((), (), backlog.Backlog())
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[VerifyStep]:
         """See which sets are due.
 
         :raises InvalidRequest: There is no such repository, or no such set.
@@ -164,18 +174,17 @@ class VerifySets:
             waits=bool(self._round.known),
         )
 
-    def execute(self, plan: Plan) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[VerifyStep]) -> Mapping[str, Any]:
         """Look at all of them; only then say which are corrupt, also of those that were not read.
 
         :raises SetsCorrupt: With every fault of every set.
         :raises ImageError: A set could not be looked at, or a record not be written.
         """
         seen = _ReadSet()
-        due = [step for step in plan.steps if isinstance(step, catalogue.Entry)]
+        due, unread = _kinds(plan.steps)
         tools = self._tools() if due else {}
         if due and self._request.polite:
             _be_polite()
-        unread = [step for step in plan.steps if isinstance(step, catalogue.Stranger)]
         seen.undecided.update((one.path, [one.reason]) for one in unread)
         for batch in verify.batches(due, self._request.parallel):
             for work, record in self._batch(batch, tools):
@@ -254,6 +263,20 @@ class VerifySets:
             tools=tools,
             seconds=seconds,
         )
+
+
+def _kinds(steps: Iterable[VerifyStep]) -> tuple[list[catalogue.Entry], list[catalogue.Stranger]]:
+    """The sets to read, and what could not be looked at."""
+    due: list[catalogue.Entry] = []
+    unread: list[catalogue.Stranger] = []
+    for step in steps:
+        if isinstance(step, catalogue.Entry):
+            due.append(step)
+        elif isinstance(step, catalogue.Stranger):
+            unread.append(step)
+        else:
+            unhandled(step)
+    return due, unread
 
 
 def _be_polite() -> None:

@@ -32,7 +32,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     InvalidRequest,
     NotFound,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    Plan,
+    unhandled,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import images
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
     manifest,
@@ -72,7 +78,7 @@ class WriteStep:
     mode: str
 
 
-class ImageRestore:
+class ImageRestore(Operation[WriteStep]):
     """Images of one set to new disks.
 
     While it writes, the set is held: it is not pruned under it.
@@ -99,7 +105,7 @@ class ImageRestore:
         self._records = records
         self._finder = device.Finder(self._host)
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[WriteStep]:
         """Check the set, find every device, and see which of them may be written. Writes nothing.
 
         :raises Refused: A device holds something that this restore did not put there.
@@ -131,13 +137,16 @@ class ImageRestore:
             warnings=warnings,
         )
 
-    def execute(self, plan: Plan) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[WriteStep]) -> Mapping[str, Any]:
         """Write; stops at the first failure and says what was done.
 
         All images are read before the first byte is written, so that a damaged one costs no writing.
 
         :raises BackupError: With the results of finished images in ``details["done"]``.
         """
+        for step in plan.steps:
+            if not isinstance(step, WriteStep):
+                unhandled(step)
         qemu_img = qemu.locate()
         path = str(plan.result["path"])
         results: dict[str, Result] = {one["serial"]: one for one in plan.result["images"]}
@@ -199,7 +208,7 @@ class ImageRestore:
         """
         disk, target = step.disk, step.target
         wanted = self._record(disk, target)
-        start = self._host.clock.monotonic()
+        start = self._host.clock.now()
         request = self._claim_request(disk, target)
         with device.claimed(self._host, request, self._finder) as claim:
             path_now = claim.device.path
@@ -219,7 +228,7 @@ class ImageRestore:
             if self._read(claim).sha256 != disk.content_sha256:
                 raise _mismatch(path_now, disk)
             self._forget(wanted)
-        seconds = round(self._host.clock.monotonic() - start, 3)
+        seconds = round(self._host.clock.now() - start, 3)
         return {**image_restore.blank_result(disk, target, path_now), "seconds": seconds}
 
     def _may_overwrite(

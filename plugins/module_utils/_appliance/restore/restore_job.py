@@ -34,14 +34,16 @@ if TYPE_CHECKING:
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
         Host,
-        MachineClock,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
+        Clock,
     )
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.jobs import (
         Following,
     )
 
 
-class RestoreJob(Job):
+class RestoreJob(Job[image_restore.WriteStep]):
     """Have images of a set written to new disks by a job."""
 
     def __init__(
@@ -92,6 +94,6 @@ class RestoreJob(Job):
 class _WriteMeter(Meter):
     """The progress of writing so many bytes of devices."""
 
-    def __init__(self, clock: MachineClock, size: int, tell: Callable[[Progress], None]) -> None:
+    def __init__(self, clock: Clock, size: int, tell: Callable[[Progress], None]) -> None:
         super().__init__(clock, CopyRequest(()), tell)
-        self.progress = Progress(size, size * image_restore.PASSES, at=clock.monotonic())
+        self.progress = Progress(size, size * image_restore.PASSES, at=clock.now())

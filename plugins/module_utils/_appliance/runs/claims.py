@@ -12,8 +12,9 @@ import os
 import time
 import uuid
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import files
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
@@ -23,7 +24,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     BackupError,
     ImageError,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    Plan,
+    unhandled,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.times import (
     show_time,
 )
@@ -38,7 +45,23 @@ _MODE = 0o600
 _MARK = ".boot"
 
 
-class _ClaimOperation:
+@dataclass(frozen=True)
+class SignClaim:
+    """Have the claim in the name of a run, and at this step of it."""
+
+    run_id: str
+    step: str
+
+
+@dataclass(frozen=True)
+class ReleaseClaim:
+    """Give the claim back."""
+
+
+Step = TypeVar("Step")
+
+
+class _ClaimOperation(Operation[Step]):
     """What taking and giving back have in common."""
 
     def __init__(self, wish: claims.Wish, host: Host | None = None) -> None:
@@ -57,26 +80,30 @@ class _ClaimOperation:
         return claims.current(_read(_file(self._host, self._wish.vm_id)), now), now
 
 
-class TakeClaim(_ClaimOperation):
+class TakeClaim(_ClaimOperation[SignClaim]):
     """Have a VM's claim, and sign it. Waits until it is known whether another run that has it lives."""
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[SignClaim]:
         """Watch, and decide.
 
         :raises VmClaimed: Another run has it and lives, or took it from this one.
         """
         found, _now_then = self._watch()
-        after = {"run_id": self._wish.run_id, "step": self._wish.step}
+        signed = SignClaim(self._wish.run_id, self._wish.step)
+        after = asdict(signed)
         before = {"run_id": found.run_id, "step": found.step} if found else {}
-        steps = () if before == after else (after,)
+        steps = () if before == after else (signed,)
         result = self._result(found)
         return Plan(steps=steps, result=result, before=before, after=after, waits=True)
 
-    def execute(self, _plan: Plan) -> Mapping[str, Any]:
-        """Take it, unless another run did so since.
+    def execute(self, plan: Plan[SignClaim]) -> Mapping[str, Any]:
+        """Take it, unless another run did so since. It is signed even if it was ours.
 
-        :raises VmClaimed: It did.
+        :raises VmClaimed: Another run took it.
         """
+        for step in plan.steps:
+            if not isinstance(step, SignClaim):
+                unhandled(step)
         with files.locked_directory(self._host.paths.claims):
             found, now = self._find(locked=True)
             judged = claims.verdict(found, found, self._wish, now, self._start)
@@ -104,7 +131,7 @@ class TakeClaim(_ClaimOperation):
         return claims.facts(claims.taken(found, self._wish, _now(self._host)))
 
 
-class GiveBack(_ClaimOperation):
+class GiveBack(_ClaimOperation[ReleaseClaim]):
     """Give a VM's claim back."""
 
     def __init__(self, wish: claims.Wish, host: Host | None = None, *, left: bool = False) -> None:
@@ -118,15 +145,18 @@ class GiveBack(_ClaimOperation):
         super().__init__(wish, host)
         self._left = left
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[ReleaseClaim]:
         """See whose it is."""
         found, _now_then = self._find()
         mine = found is not None and found.run_id == self._wish.run_id and not found.ended
         held = {"run_id": self._wish.run_id} if mine else {}
-        return Plan(steps=("give back",) if mine else (), before=held)
+        return Plan(steps=(ReleaseClaim(),) if mine else (), before=held)
 
-    def execute(self, _plan: Plan) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[ReleaseClaim]) -> Mapping[str, Any]:
         """Remove it, or note in it that its run has ended."""
+        for step in plan.steps:
+            if not isinstance(step, ReleaseClaim):
+                unhandled(step)
         with files.locked_directory(self._host.paths.claims):
             found, _now_then = self._find()
             if found is None or found.run_id != self._wish.run_id:
@@ -178,7 +208,7 @@ def _now(host: Host, *, locked: bool = False) -> claims.Now:
     boot = _text(f"{host.paths.proc}/sys/kernel/random/boot_id")
     here = _text(mark) if os.path.lexists(mark) else ""
     moment = datetime.fromtimestamp(time.time(), timezone.utc)
-    return claims.Now(f"{boot}.{here}", host.clock.monotonic(), show_time(moment))
+    return claims.Now(f"{boot}.{here}", host.clock.now(), show_time(moment))
 
 
 def _text(path: str) -> str:

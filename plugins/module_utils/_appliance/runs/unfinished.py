@@ -15,7 +15,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     BackupError,
     ImageError,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    ReadOnlyOperation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    NoStep,
+    Plan,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import naming
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import takeover
 
@@ -82,7 +88,7 @@ def touch(directories: Iterable[str]) -> None:
             os.utime(record_of(directory), follow_symlinks=False)
 
 
-class TakeoverInfo:
+class TakeoverInfo(ReadOnlyOperation):
     """The operation behind ``backup_takeover_info``: look, and watch."""
 
     def __init__(
@@ -108,7 +114,7 @@ class TakeoverInfo:
         self._wanted = wanted
         self._dead = dead
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[NoStep]:
         """Decide for each VM. Changes nothing."""
         moved = self._watch()
         vms: dict[str, Any] = {}
@@ -121,10 +127,6 @@ class TakeoverInfo:
             ).result()
             warnings += faults
         return Plan(result={"vms": vms}, warnings=tuple(warnings))
-
-    def execute(self, _plan: Plan) -> Mapping[str, Any]:
-        """Nothing is ever to be done."""
-        return {}
 
     def _watch(self) -> set[str]:
         """The runs that were not silent long enough, by their records.

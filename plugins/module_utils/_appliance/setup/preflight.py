@@ -9,7 +9,7 @@ import os
 import platform
 import subprocess
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images import qemu
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
@@ -30,7 +30,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appli
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     MissingDependency,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    ReadOnlyOperation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    NoStep,
+    Plan,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
     Mount,
     parse_mount,
@@ -45,13 +51,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repos
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 _PROBE_SECONDS = 60
 _LEFTOVERS_LIMIT = 1000
 
 
-class Preflight:
+class Preflight(ReadOnlyOperation):
     """Is this appliance fit for a backup?"""
 
     def __init__(self, request: preflight.PreflightRequest, host: System | None = None) -> None:
@@ -64,7 +70,7 @@ class Preflight:
         self._request = request
         self._host = host or System()
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[NoStep]:
         """Gather all facts and judge them; there is never anything to execute.
 
         :raises Refused: With every problem at once.
@@ -75,10 +81,6 @@ class Preflight:
             result={**preflight.facts_dict(facts), "needed_bytes": self._request.needed_bytes},
             warnings=preflight.warnings(self._request, facts),
         )
-
-    def execute(self, _plan: Plan) -> Mapping[str, Any]:
-        """Nothing to do."""
-        return {}
 
     def gather(self) -> preflight.ApplianceFacts:
         """What there is, without judging it."""

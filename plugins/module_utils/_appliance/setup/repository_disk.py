@@ -9,7 +9,7 @@ import os
 import stat
 import uuid
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import (
     scan,
@@ -31,7 +31,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appli
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     DeviceError,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    Plan,
+    unhandled,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
     BlockDevice,
     Mount,
@@ -50,7 +56,7 @@ _MKFS_SECONDS = 3600.0
 """A large disk may take long to be discarded."""
 
 
-class RepositoryDisk:
+class RepositoryDisk(Operation[repository_disk.Step]):
     """Have the container disk mounted as the repository."""
 
     def __init__(
@@ -65,7 +71,7 @@ class RepositoryDisk:
         self._request = request
         self._host = host or System()
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[repository_disk.Step]:
         """Look at the directory and at the device, and decide.
 
         :raises Refused: It would lose data, or is not what was asked for.
@@ -88,17 +94,21 @@ class RepositoryDisk:
             warnings=(f"{exposure.message(path, exposed)} {exposure.REMEDY}",) if exposed else (),
         )
 
-    def execute(self, plan: Plan) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[repository_disk.Step]) -> Mapping[str, Any]:
         """Do it; returns nothing that the plan does not tell."""
-        does: dict[type, Callable[[Any], None]] = {
-            repository_disk.MakeFilesystem: self._make,
-            repository_disk.MakeMountPoint: self._directory,
-            repository_disk.AddLine: self._add_line,
-            repository_disk.MountDisk: self._mount,
-            repository_disk.Restrict: self._restrict,
-        }
         for step in plan.steps:
-            does[type(step)](step)
+            if isinstance(step, repository_disk.MakeFilesystem):
+                self._make(step)
+            elif isinstance(step, repository_disk.MakeMountPoint):
+                self._directory(step)
+            elif isinstance(step, repository_disk.AddLine):
+                self._add_line(step)
+            elif isinstance(step, repository_disk.MountDisk):
+                self._mount(step)
+            elif isinstance(step, repository_disk.Restrict):
+                self._restrict(step)
+            else:
+                unhandled(step)
         return {}
 
     def _fstab(self) -> str:

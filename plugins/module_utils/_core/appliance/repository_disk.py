@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
@@ -15,6 +15,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
     option,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    unhandled,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
     fstab_fields,
@@ -132,6 +135,9 @@ class Restrict:
     path: str
 
 
+Step = Union[MakeFilesystem, MakeMountPoint, AddLine, MountDisk, Restrict]
+
+
 def check_request(request: RepositoryRequest) -> None:
     """Refuse what cannot be written into fstab.
 
@@ -153,7 +159,7 @@ def steps(
     device: DeviceFacts | None,
     fstab: str,
     number_of: Callable[[str], str] = lambda _spec: "",
-) -> tuple[Any, ...]:
+) -> tuple[Step, ...]:
     """What to do, in order.
 
     :param number_of: ``major:minor`` of the device that the first word of a line of fstab leads to,
@@ -161,7 +167,7 @@ def steps(
     :raises Refused: It would lose data, or is not what was asked for.
     """
     mounted = place.mount_point == request.path
-    found: list[Any] = []
+    found: list[Step] = []
     if device is None:
         _check_place(request, place)
     elif mounted:
@@ -203,7 +209,7 @@ def _check_mounted(request: RepositoryRequest, place: PlaceFacts, device: Device
 
 def _making(
     request: RepositoryRequest, place: PlaceFacts, device: DeviceFacts
-) -> tuple[list[Any], str]:
+) -> tuple[list[Step], str]:
     """What has to be made before it can be mounted, and the file system that it has then."""
     if place.mode is not None and not place.is_directory:
         raise Refused(f"{request.path} exists and is no directory.")
@@ -212,7 +218,7 @@ def _making(
             f"{device.path} is in use: {'; '.join(device.uses)}.",
             hint="The container disk is mounted as the repository and nowhere else.",
         )
-    found: list[Any] = []
+    found: list[Step] = []
     filesystem = device.signature
     if device.usage != "filesystem":
         _check_blank(request, device)
@@ -282,18 +288,21 @@ def with_line(fstab: str, line: str) -> str:
     return f"{fstab}{end}{line}\n"
 
 
-def after(place: PlaceFacts, todo: Iterable[Any], device: DeviceFacts | None) -> dict[str, Any]:
+def after(place: PlaceFacts, todo: Iterable[Step], device: DeviceFacts | None) -> dict[str, Any]:
     """The state that the steps lead to, for diff mode."""
     state = describe(place)
     for step in todo:
-        if isinstance(step, MountDisk) and device:
-            state.update(mount_point=step.path, source=device.path)
+        if isinstance(step, MountDisk):
+            source = device.path if device else place.source
+            state.update(mount_point=step.path, source=source)
         elif isinstance(step, (MakeMountPoint, Restrict)):
             state["mode"] = f"0{OWNER_ONLY:o}"
         elif isinstance(step, AddLine):
             state["fstab"] = step.line
-        else:
+        elif isinstance(step, MakeFilesystem):
             state["made"] = {key: value for key, value in asdict(step).items() if key != "uuid"}
+        else:
+            unhandled(step)
     return state
 
 

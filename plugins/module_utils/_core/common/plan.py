@@ -6,24 +6,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+Step_co = TypeVar("Step_co", covariant=True)
+
+NoStep = NoReturn
+"""The step of an operation that changes nothing: ``Plan[NoStep]`` has no steps."""
+
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Generic[Step_co]):
     """A decision: the steps to take, and the state before and after them.
 
-    :param steps: What would be done, in order. None means that nothing changes.
-    :param result: Result keys as far as they are known before anything is done.
-    :param before: State before, for diff mode.
-    :param after: State after, for diff mode.
-    :param waits: Nothing is to be changed, but something under way is to be waited for.
+    The type parameter names the kinds of steps: a dataclass, or a union of some.
+
+    Attributes:
+        steps: What would be done, in order. Without steps nothing changes.
+        result: Result keys as far as they are known before anything is done.
+        before: State before, for diff mode.
+        after: State after, for diff mode.
+        warnings: For the user.
+        waits: Nothing is to be changed, but something under way is to be waited for.
     """
 
-    steps: tuple[Any, ...] = ()
+    steps: tuple[Step_co, ...] = ()
     result: Mapping[str, Any] = field(default_factory=dict)
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
@@ -34,3 +43,22 @@ class Plan:
     def changed(self) -> bool:
         """Whether anything would change."""
         return bool(self.steps)
+
+
+class UnhandledStep(Exception):
+    """A plan has a step that its operation does not handle: a defect of this collection."""
+
+    def __init__(self, step: object) -> None:
+        """Name the step."""
+        super().__init__(f"No operation handles this step: {step!r}. It was not done.")
+
+
+def unhandled(step: NoReturn) -> NoReturn:
+    """End a dispatch over the kinds of steps: mypy proves that no kind is left, and at run time this raises.
+
+    It is ``typing.assert_never``, which Python 3.9 does not have.
+
+    Raises:
+        UnhandledStep: Always.
+    """
+    raise UnhandledStep(step)

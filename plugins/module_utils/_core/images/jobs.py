@@ -44,12 +44,10 @@ class Following:
 
     :param wait: Seconds to wait for its end at most; None: to the end.
     :param follower: Who follows; the calls of one follower have the same word. May be empty.
-    :param predict: Only say what would be done (check mode).
     """
 
     wait: float | None = None
     follower: str = ""
-    predict: bool = False
 
 
 @dataclass(frozen=True)

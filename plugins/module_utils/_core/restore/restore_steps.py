@@ -20,7 +20,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
     option,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    Plan,
+    UnhandledStep,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     INTERFACES,
     DiskId,
@@ -358,14 +361,26 @@ class RemoveDiskStep:
 CleanStep = Union[ReopenDiskStep, RemoveVmStep, RemoveDiskStep]
 """What a removal is made of."""
 
+REMOVALS = (ReopenDiskStep, RemoveVmStep, RemoveDiskStep)
+"""The same at run time."""
 
-def plan_prepared(now: Situation) -> Plan:
+OnVmStep = Union[TryStep, MoveStep, SettleVmStep, FinishDiskStep, FinishVmStep, StartStep, AskStep]
+"""What can happen to a VM that is there."""
+
+DiskStep = Union[CreateDiskStep, PlugStep, MoveStep, FinishDiskStep, CleanStep]
+"""What can happen to the disks of a restore."""
+
+VmStep = Union[ImportStep, OnVmStep, CleanStep]
+"""What can happen to the VM of a restore."""
+
+
+def plan_prepared(now: Situation) -> Plan[DiskStep]:
     """Have a disk for each order, attached to the appliance.
 
     :raises OperationFailed: A disk that is there has another size.
     """
     rules.enforce(rules.appliance_ready(now.appliance))
-    steps: list[Any] = []
+    steps: list[DiskStep] = []
     disks = []
     for order in now.orders:
         held = now.own(order) or _finished_one(now, order)
@@ -397,7 +412,7 @@ def _finished_one(now: Situation, order: DiskOrder) -> list[Made]:
     ][:1]
 
 
-def _prepare(now: Situation, order: DiskOrder, held: Sequence[Made]) -> Iterator[Any]:
+def _prepare(now: Situation, order: DiskOrder, held: Sequence[Made]) -> Iterator[DiskStep]:
     if not held:
         text = now.mark.disk_text(order.disk_id)
         new = NewDisk(
@@ -478,7 +493,7 @@ def images(disks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def plan_prepared_vm(now: Situation) -> Plan:
+def plan_prepared_vm(now: Situation) -> Plan[VmStep]:
     """Have the VM without disks, or as it is: what the engine refuses of it is refused now."""
     return Plan(
         steps=tuple(_make(now)),
@@ -488,14 +503,14 @@ def plan_prepared_vm(now: Situation) -> Plan:
     )
 
 
-def _make(now: Situation) -> Iterator[Any]:
+def _make(now: Situation) -> Iterator[VmStep]:
     if now.vm is None:
         yield ImportStep()
     if now.vm is None or (now.half_made and not now.tried):
         yield TryStep()
 
 
-def plan_vm(now: Situation, *, start: bool, test: bool = False) -> Plan:
+def plan_vm(now: Situation, *, start: bool, test: bool = False) -> Plan[VmStep]:
     """Have the VM with its disks.
 
     :param test: It is to be started and stays half-made, so that it can be removed again.
@@ -509,7 +524,7 @@ def plan_vm(now: Situation, *, start: bool, test: bool = False) -> Plan:
                 details={"problems": ["finished"], "vm_id": now.vm.id},
             )
         return _finished(now, start=start)
-    steps: list[Any] = list(_make(now))
+    steps = list(_make(now))
     moved = [(order, _the_one(now, order)) for order in now.orders]
     for order, one in moved:
         if not (now.vm and one.holders and now.vm.id in one.holders):
@@ -537,7 +552,7 @@ def plan_vm(now: Situation, *, start: bool, test: bool = False) -> Plan:
 _GUEST = {True: ANSWERED, False: SILENT, None: ""}
 
 
-def _test(now: Situation, *, begun: bool) -> Iterator[Any]:
+def _test(now: Situation, *, begun: bool) -> Iterator[VmStep]:
     """Have the VM up, and its guest answering if it did when it was backed up.
 
     :param begun: Whether the VM has its disks.
@@ -557,7 +572,7 @@ def lacking(vm: str, disks: Sequence[str]) -> str:
     )
 
 
-def _finished(now: Situation, *, start: bool) -> Plan:
+def _finished(now: Situation, *, start: bool) -> Plan[VmStep]:
     """The VM is there: nothing to do, or to start it.
 
     :raises Refused: It has not all of its disks.
@@ -578,12 +593,12 @@ def _finished(now: Situation, *, start: bool) -> Plan:
     )
 
 
-def plan_handover(now: Situation) -> Plan:
+def plan_handover(now: Situation) -> Plan[DiskStep]:
     """Have the disks alone, attached to a VM or to nobody. They never become boot disks.
 
     :raises Refused: A disk is not there.
     """
-    steps: list[Any] = []
+    steps: list[DiskStep] = []
     found = []
     for order in now.orders:
         one = _the_one(now, order)
@@ -632,7 +647,7 @@ def vm_facts(vm: Vm | None) -> dict[str, Any] | None:
     return {"id": vm.id, "name": vm.name, "status": vm.status} if vm else None
 
 
-def plan_absent(now: Situation) -> Plan:
+def plan_absent(now: Situation) -> Plan[CleanStep]:
     """Have nothing half-made: what a restore made and did not finish goes.
 
     A disk that was finished before its VM was goes with it: nobody has used it.
@@ -670,7 +685,7 @@ def plan_absent(now: Situation) -> Plan:
     )
 
 
-def _removals(now: Situation, vm: Vm | None, mine: Sequence[Made]) -> Iterator[Any]:
+def _removals(now: Situation, vm: Vm | None, mine: Sequence[Made]) -> Iterator[CleanStep]:
     """Take away the VM, and then the disks; at every moment all of them say that they are half-made."""
     if vm:
         for one in mine:
@@ -681,3 +696,28 @@ def _removals(now: Situation, vm: Vm | None, mine: Sequence[Made]) -> Iterator[A
         holders = one.holders or frozenset()
         on_appliance, on_vm = now.appliance.id in holders, bool(vm and vm.id in holders)
         yield RemoveDiskStep(one.disk.id, one.disk.alias, on_appliance, on_vm)
+
+
+def removals(plan: Plan[object]) -> list[CleanStep]:
+    """The steps of a plan that removes.
+
+    :raises UnhandledStep: One of them is of another kind.
+    """
+    found: list[CleanStep] = []
+    for step in plan.steps:
+        if not isinstance(step, REMOVALS):
+            raise UnhandledStep(step)
+        found.append(step)
+    return found
+
+
+def name_of(step: CleanStep) -> str:
+    """What a step of a removal concerns, for people."""
+    if isinstance(step, RemoveVmStep):
+        return f"VM {step.vm.name}"
+    return f"disk {step.alias} ({step.disk_id})"
+
+
+def stands_alone(step: CleanStep) -> bool:
+    """Whether a step of a removal is done although the VM stays."""
+    return isinstance(step, RemoveDiskStep) and not step.from_vm

@@ -86,7 +86,7 @@ class AttachSituation:
     checkpoints: str = "refuse"
 
 
-def plan_attach(now: AttachSituation) -> Plan:
+def plan_attach(now: AttachSituation) -> Plan[Step]:
     """Decide what to attach, and what to detach before.
 
     :raises errors.Refused: naming every rule that stands against it.

@@ -59,7 +59,7 @@ class DetachSituation:
     keep: tuple[str, ...] = ()
 
 
-def plan_detach(now: DetachSituation) -> Plan:
+def plan_detach(now: DetachSituation) -> Plan[DetachStep]:
     """Decide what to detach. What is not there is no error: it is detached already.
 
     :raises errors.Refused: something named is not a disk snapshot, or cannot be told.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
@@ -67,6 +67,9 @@ class RemoveSnapshotStep:
     snapshot: Snapshot
 
 
+SnapshotStep = Union[CreateSnapshotStep, RemoveSnapshotStep]
+
+
 @dataclass(frozen=True)
 class SnapshotSituation:
     """What was asked for, and what was found. ``snapshot`` is an id or a description."""
@@ -79,7 +82,7 @@ class SnapshotSituation:
     memory: bool = False
 
 
-def plan_snapshot(now: SnapshotSituation) -> Plan:
+def plan_snapshot(now: SnapshotSituation) -> Plan[SnapshotStep]:
     """Decide whether to make or to remove a snapshot.
 
     :raises errors.Ambiguous: two snapshots have this description.
@@ -101,7 +104,9 @@ def plan_snapshot(now: SnapshotSituation) -> Plan:
     )
 
 
-def _plan_present(now: SnapshotSituation, found: Snapshot | None, before: dict[str, Any]) -> Plan:
+def _plan_present(
+    now: SnapshotSituation, found: Snapshot | None, before: dict[str, Any]
+) -> Plan[SnapshotStep]:
     if found is not None:
         rules.enforce(rules.snapshot_usable(found))
         return Plan(result=_result(now.vm, found), before=before, after=before, waits=True)

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
     Clock,
     Deadline,
@@ -20,8 +23,10 @@ if TYPE_CHECKING:
         EnginePort,
     )
 
+Step = TypeVar("Step")
 
-class EngineOperation:
+
+class EngineOperation(Operation[Step]):
     """An operation with an engine that it closes, and a clock that is handed in."""
 
     def __init__(self, engine: EnginePort, clock: Clock, patience: Patience) -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
@@ -20,7 +20,12 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
     option,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    NoStep,
+    Plan,
+    UnhandledStep,
+    unhandled,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.configuration import ovf
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine import lookup
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
@@ -54,7 +59,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.sna
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
         Clock,
@@ -85,7 +90,7 @@ class RestorePlan(ReadOnly):
         super().__init__(engine, clock, patience)
         self._request = request
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[NoStep]:
         """Look at everything that the restore would meet.
 
         :raises errors.BackupError: for the appliance, or for a set that says nonsense.
@@ -275,7 +280,10 @@ class _Holders:
         return frozenset(self._seen.get(disk_id, ()))
 
 
-class Restoring(EngineOperation):
+Step = TypeVar("Step")
+
+
+class Restoring(EngineOperation[Step]):
     """The steps that both operations below are made of."""
 
     def __init__(
@@ -413,7 +421,7 @@ class Restoring(EngineOperation):
         with in_our_words():
             persist(lambda: self._engine.describe_disk(disk_id, holder, text), described, deadline)
 
-    def _clean(self, appliance: Vm, plan: Plan) -> None:
+    def _clean(self, appliance: Vm, steps: Sequence[restore_steps.CleanStep]) -> None:
         """Carry out the steps of a removal; what fails does not stop the rest.
 
         :raises errors.BackupError: the first failure, with what is left in its details.
@@ -422,12 +430,11 @@ class Restoring(EngineOperation):
         failures: list[BackupError] = []
         left: list[str] = []
         vm_stays = False
-        for step in plan.steps:
-            is_vm = isinstance(step, restore_steps.RemoveVmStep)
-            name = f"VM {step.vm.name}" if is_vm else f"disk {step.alias} ({step.disk_id})"
+        for step in steps:
+            name = restore_steps.name_of(step)
             is_disk = isinstance(step, restore_steps.RemoveDiskStep)
             try:
-                if vm_stays and not (is_disk and not step.from_vm):
+                if vm_stays and not restore_steps.stands_alone(step):
                     left.append(name)
                 else:
                     self._clean_step(appliance, step, deadline)
@@ -449,10 +456,12 @@ class Restoring(EngineOperation):
         elif isinstance(step, restore_steps.ReopenDiskStep):
             self._half_made(step.vm)
             self._describe(step.disk_id, self._mark.disk_text(step.source_id), step.vm, deadline)
-        else:
+        elif isinstance(step, restore_steps.RemoveDiskStep):
             if step.from_appliance:
                 self._unplug(appliance, step.disk_id, deadline)
             self._remove(step, deadline)
+        else:
+            unhandled(step)
 
     def _half_made(self, vm: Vm) -> Vm | None:
         """The VM as it is at this moment.
@@ -513,7 +522,7 @@ class Restoring(EngineOperation):
             self._plug(vm, step.disk_id, step.order.plugging, deadline)
 
 
-class RestoredDisks(Restoring):
+class RestoredDisks(Restoring[restore_steps.DiskStep]):
     """The disks of a restore."""
 
     def __init__(
@@ -528,7 +537,7 @@ class RestoredDisks(Restoring):
         self._appliance: Vm | None = None
         self._vm: Vm | None = None
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[restore_steps.DiskStep]:
         """Look at what there is, and decide."""
         engine, request = self._engine, self._request
         appliance = self._appliance = facts.find_vm(engine, request.appliance)
@@ -552,29 +561,15 @@ class RestoredDisks(Restoring):
         facts_of_disks = {key: gone.result[key] for key in ("disks", "removed", "left")}
         return replace(gone, result={**facts_of_disks, "images": []})
 
-    def execute(self, plan: Plan) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[restore_steps.DiskStep]) -> Mapping[str, Any]:
         """Carry out the steps."""
         appliance = self._appliance or facts.find_vm(self._engine, self._request.appliance)
         if self._request.state == "absent":
-            self._clean(appliance, plan)
+            self._clean(appliance, restore_steps.removals(plan))
             return {}
         made: dict[str, DiskId] = {}
         for step in plan.steps:
-            deadline = self.deadline()
-            if isinstance(step, restore_steps.CreateDiskStep):
-                made[step.order.disk_id] = self._create(step, self._making(step.order))
-            elif isinstance(step, restore_steps.PlugStep):
-                disk_id = step.disk_id or made[step.order.disk_id]
-                self._settled(disk_id, step.order.alias, self._making(step.order))
-                plugging = Plugging(self._request.interface)
-                self._plug(appliance, disk_id, plugging, self.deadline())
-            elif isinstance(step, restore_steps.MoveStep):
-                self._move(step, appliance, self._vm, deadline)
-            elif isinstance(step, restore_steps.FinishDiskStep):
-                text = self._mark.done_text(step.order.disk_id)
-                self._describe(step.disk_id, text, self._vm, deadline)
-            else:
-                self._remove(step, deadline)
+            self._step(step, appliance, made)
         if self._request.state == "present":
             return {}
         disks = [
@@ -584,8 +579,33 @@ class RestoredDisks(Restoring):
         disks = [{**one, "on_appliance": not one["on_vm"] and not one["finished"]} for one in disks]
         return {"disks": disks, "images": restore_steps.images(disks)}
 
+    def _step(self, step: restore_steps.DiskStep, appliance: Vm, made: dict[str, DiskId]) -> None:
+        """Carry out a step on the way to the disks.
 
-class RestoredVm(Restoring):
+        :param made: The new disks by id of the original; a disk that is made is added.
+        """
+        deadline = self.deadline()
+        if isinstance(step, restore_steps.CreateDiskStep):
+            made[step.order.disk_id] = self._create(step, self._making(step.order))
+        elif isinstance(step, restore_steps.PlugStep):
+            disk_id = step.disk_id or made[step.order.disk_id]
+            self._settled(disk_id, step.order.alias, self._making(step.order))
+            plugging = Plugging(self._request.interface)
+            self._plug(appliance, disk_id, plugging, self.deadline())
+        elif isinstance(step, restore_steps.MoveStep):
+            self._move(step, appliance, self._vm, deadline)
+        elif isinstance(step, restore_steps.FinishDiskStep):
+            text = self._mark.done_text(step.order.disk_id)
+            self._describe(step.disk_id, text, self._vm, deadline)
+        elif isinstance(step, restore_steps.RemoveDiskStep):
+            self._remove(step, deadline)
+        elif isinstance(step, (restore_steps.ReopenDiskStep, restore_steps.RemoveVmStep)):
+            raise UnhandledStep(step)  # only a removal touches a VM
+        else:
+            unhandled(step)
+
+
+class RestoredVm(Restoring[restore_steps.VmStep]):
     """The VM of a restore."""
 
     def __init__(
@@ -598,7 +618,7 @@ class RestoredVm(Restoring):
         self._lost: list[losses.Loss] = []
         self._guest = ""
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[restore_steps.VmStep]:
         """Look at what there is, and decide.
 
         :raises Refused: Another VM has the name.
@@ -641,12 +661,12 @@ class RestoredVm(Restoring):
         was = ovf.read(self._request.ovf).beside
         return was is not None and was.answered
 
-    def execute(self, plan: Plan) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[restore_steps.VmStep]) -> Mapping[str, Any]:
         """Carry out the steps."""
         engine, request = self._engine, self._request
         appliance = self._appliance or facts.find_vm(engine, request.appliance)
         if request.state == restore_steps.ABSENT:
-            self._clean(appliance, plan)
+            self._clean(appliance, restore_steps.removals(plan))
             return {}
         found = plan.result["vm"]
         vm = engine.vm(VmId(found["id"])) if found else None
@@ -654,6 +674,8 @@ class RestoredVm(Restoring):
             deadline = self.deadline()
             if isinstance(step, restore_steps.ImportStep):
                 vm = self._import(deadline)
+            elif isinstance(step, restore_steps.REMOVALS):
+                raise UnhandledStep(step)  # only a removal removes
             elif vm is None:
                 raise EngineNotFound(f"VM {request.name!r} is gone.")
             else:
@@ -665,7 +687,14 @@ class RestoredVm(Restoring):
             "guest": self._guest,
         }
 
-    def _step(self, step: Any, appliance: Vm, vm: Vm, plan: Plan, deadline: Deadline) -> None:  # noqa: ANN401
+    def _step(
+        self,
+        step: restore_steps.OnVmStep,
+        appliance: Vm,
+        vm: Vm,
+        plan: Plan[restore_steps.VmStep],
+        deadline: Deadline,
+    ) -> None:
         """Carry out a step on the VM that is there."""
         if isinstance(step, restore_steps.TryStep):
             self._try(vm, deadline)
@@ -684,11 +713,15 @@ class RestoredVm(Restoring):
             self._finish_vm(vm, deadline)
         elif isinstance(step, restore_steps.StartStep):
             self._start(vm, deadline)
-        elif self._patience.wait:
+        elif isinstance(step, restore_steps.AskStep):
             self._ask(vm, deadline)
+        else:
+            unhandled(step)
 
     def _ask(self, vm: Vm, deadline: Deadline) -> None:
-        """See whether a guest answers; in a test of a VM whose guest did, it has to."""
+        """See whether a guest answers, unless nobody waits; in a test of a VM whose guest did, it has to."""
+        if not self._patience.wait:
+            return
         if self._request.state == restore_steps.TESTED and self._expected():
             settling.await_answer(self._engine, vm, deadline)
         answers = settling.answers(self._engine, vm)
@@ -727,7 +760,7 @@ class RestoredVm(Restoring):
             raise EngineNotFound(f"VM {request.name!r} is gone.")
         return vm
 
-    def _only_own(self, vm: Vm, plan: Plan) -> None:
+    def _only_own(self, vm: Vm, plan: Plan[restore_steps.VmStep]) -> None:
         """Prove that the new VM has no disk but those of this restore.
 
         :raises Refused: The engine gave it another one.

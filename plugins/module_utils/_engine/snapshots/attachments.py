@@ -20,6 +20,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
     option,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    unhandled,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine import evidence
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.conflicts import (
     PLUG_ONCE,
@@ -40,6 +43,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snaps
     AttachSituation,
     AttachStep,
     DetachStep,
+    Step,
     plan_attach,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.detach import (
@@ -188,7 +192,7 @@ def _failed(step: AttachStep | DetachStep) -> str:
     return f"Disk {step.disk.alias!r} was not attached to {step.appliance.name!r}."
 
 
-class Attach(EngineOperation):
+class Attach(EngineOperation[Step]):
     """Attach disks of one snapshot, all or nothing."""
 
     def __init__(
@@ -197,7 +201,7 @@ class Attach(EngineOperation):
         super().__init__(engine, clock, patience)
         self._request = request
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[Step]:
         """Look at both VMs and at the snapshot, and decide."""
         engine, request = self._engine, self._request
         appliance = facts.find_vm(engine, request.appliance)
@@ -230,7 +234,7 @@ class Attach(EngineOperation):
         )
         return plan_attach(situation)
 
-    def execute(self, plan: Plan) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[Step]) -> Mapping[str, Any]:
         """Carry out the steps; undo what was attached if a later one fails."""
         deadline = self.deadline()
         since = self._newest_events(plan)
@@ -247,10 +251,12 @@ class Attach(EngineOperation):
                             "snapshot_id": step.snapshot_id,
                         }
                     )
-                    continue
-                # Counted before it is tried: a lost answer may hide a success.
-                done.append(step)
-                attach_one(self._engine, step, deadline, since.get(step.disk.alias))
+                elif isinstance(step, AttachStep):
+                    # Counted before it is tried: a lost answer may hide a success.
+                    done.append(step)
+                    attach_one(self._engine, step, deadline, since.get(step.disk.alias))
+                else:
+                    unhandled(step)
         except BackupError as exc:
             exc.message = f"{_failed(step)} {exc.message}"
             # What was replaced is not attached anew: another try is going to replace it again.
@@ -259,7 +265,7 @@ class Attach(EngineOperation):
             raise
         return {}
 
-    def _newest_events(self, plan: Plan) -> dict[str, int]:
+    def _newest_events(self, plan: Plan[Step]) -> dict[str, int]:
         """By alias, the newest event before the disk is plugged; none of aliases that several disks have."""
         steps = [step for step in plan.steps if isinstance(step, AttachStep) and step.plugs]
         if not steps:
@@ -305,7 +311,7 @@ class Attach(EngineOperation):
         return "detached"
 
 
-class Detach(EngineOperation):
+class Detach(EngineOperation[DetachStep]):
     """Detach disk snapshots, and nothing else."""
 
     def __init__(
@@ -314,7 +320,7 @@ class Detach(EngineOperation):
         super().__init__(engine, clock, patience)
         self._request = request
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[DetachStep]:
         """Look at the appliance and decide."""
         appliance = facts.find_vm(self._engine, self._request.appliance)
         snapshot_id, warnings = self._snapshot()
@@ -350,11 +356,14 @@ class Detach(EngineOperation):
             warning = f"{source.name!r} has no snapshot {word!r}; nothing of it can be attached."
             return SnapshotId(""), (warning,)
 
-    def execute(self, plan: Plan) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[DetachStep]) -> Mapping[str, Any]:
         """Detach all; the others are detached even if the guest does not let go of one.
 
         :raises errors.BackupError: with what is detached and what is still attached, and why.
         """
+        for step in plan.steps:
+            if not isinstance(step, DetachStep):
+                unhandled(step)
         deadline = self.deadline()
         steps = list(plan.steps)
         if len(steps) > 1:

@@ -11,7 +11,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     Refused,
     WaitTimeout,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    NoStep,
+    Plan,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine import evidence
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     Attachment,
@@ -173,7 +176,7 @@ class VmGuard(ReadOnly):
         super().__init__(engine, clock, patience)
         self._request = request
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[NoStep]:
         """Look, and look again while there is something to wait for.
 
         :raises errors.Refused: something stands against it.

@@ -19,7 +19,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     InvalidRequest,
     NotFound,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    ReadOnlyOperation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    NoStep,
+    Plan,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.configuration import (
     extras,
 )
@@ -57,7 +63,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.com
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
         Clock,
@@ -76,12 +82,8 @@ if TYPE_CHECKING:
     )
 
 
-class ReadOnly(EngineOperation):
-    """An operation without a deed: its plan has no steps."""
-
-    def execute(self, _plan: Plan) -> Mapping[str, Any]:
-        """Nothing is ever to be done."""
-        return {}
+class ReadOnly(ReadOnlyOperation, EngineOperation[NoStep]):
+    """An operation that only looks at the engine."""
 
 
 class DiskSnapshotInfo(ReadOnly):
@@ -93,7 +95,7 @@ class DiskSnapshotInfo(ReadOnly):
         super().__init__(engine, clock, patience)
         self._request = request
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[NoStep]:
         """Look."""
         return Plan(result={**self._of_appliance(), **self._of_snapshot()})
 
@@ -156,7 +158,7 @@ class VmOvf(ReadOnly):
         super().__init__(engine, clock, patience)
         self._request = request
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[NoStep]:
         """Look.
 
         :raises errors.NotFound: the engine has no configuration to give.
@@ -196,7 +198,7 @@ class BackupPlan(ReadOnly):
         super().__init__(engine, clock, patience)
         self._request = request
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[NoStep]:
         """Look at the appliance and at each VM. A VM that has a problem does not hide the others.
 
         :raises errors.BackupError: for the appliance; without it there is no backup of any VM.

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     OperationFailed,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    unhandled,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.lookup import (
     the_one,
 )
@@ -33,6 +36,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snaps
     CreateSnapshotStep,
     RemoveSnapshotStep,
     SnapshotSituation,
+    SnapshotStep,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common import facts
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common.base import (
@@ -69,7 +73,7 @@ EVENT_SECONDS = 5.0
 """Seconds in which the end of a creation is looked for in the log: events come late (docs/engine.md#events)."""
 
 
-class VmSnapshot(EngineOperation):
+class VmSnapshot(EngineOperation[SnapshotStep]):
     """Have a snapshot, or have it no more."""
 
     def __init__(
@@ -78,7 +82,7 @@ class VmSnapshot(EngineOperation):
         super().__init__(engine, clock, patience)
         self._request = request
 
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[SnapshotStep]:
         """Look for the snapshot and decide."""
         request = self._request
         vm = facts.find_vm(self._engine, request.vm)
@@ -94,7 +98,7 @@ class VmSnapshot(EngineOperation):
         )
         return replace(plan, warnings=self._warnings(plan))
 
-    def _warnings(self, plan: Plan) -> tuple[str, ...]:
+    def _warnings(self, plan: Plan[SnapshotStep]) -> tuple[str, ...]:
         """Disks for which a snapshot that is to be made could not be removed again."""
         found = []
         for step in plan.steps:
@@ -104,16 +108,20 @@ class VmSnapshot(EngineOperation):
                 found += rules.disks_plugged(step.vm, chosen)
         return tuple(f"{one.message} {one.rule.reason} {one.rule.remedy}" for one in found)
 
-    def foresee(self, plan: Plan) -> None:
-        """Find what the engine would refuse, for check mode.
+    def predict(self) -> Plan[SnapshotStep]:
+        """Decide, and find what the engine would refuse.
 
         :raises errors.Refused: it would.
         """
+        plan = self.plan()
         for step in plan.steps:
             if isinstance(step, RemoveSnapshotStep):
                 rules.enforce(self._against_removal(step))
-            else:
+            elif isinstance(step, CreateSnapshotStep):
                 rules.enforce(rules.images_legal(step.vm, self._to_freeze(step)))
+            else:
+                unhandled(step)
+        return plan
 
     def _to_freeze(self, step: CreateSnapshotStep) -> list[Disk]:
         """Disks that a snapshot would have."""
@@ -134,14 +142,16 @@ class VmSnapshot(EngineOperation):
         ]
         return [*guard.check(("remove_snapshot",), lent), *rules.disks_plugged(step.vm, held)]
 
-    def execute(self, plan: Plan) -> Mapping[str, Any]:
+    def execute(self, plan: Plan[SnapshotStep]) -> Mapping[str, Any]:
         """Do it and wait for the end of it."""
         deadline = self.deadline()
         for step in plan.steps:
             if isinstance(step, RemoveSnapshotStep):
                 self._remove(step, deadline)
                 return {}
-            return self._create(step, deadline)
+            if isinstance(step, CreateSnapshotStep):
+                return self._create(step, deadline)
+            unhandled(step)
         return self._await_present(plan, deadline)
 
     def _disk_ids(self, vm: Vm) -> tuple[DiskId, ...]:
@@ -193,7 +203,7 @@ class VmSnapshot(EngineOperation):
             "warnings": (vm_snapshot.unseen_events(step.vm),) if hidden else (),
         }
 
-    def _await_present(self, plan: Plan, deadline: Deadline) -> Mapping[str, Any]:
+    def _await_present(self, plan: Plan[SnapshotStep], deadline: Deadline) -> Mapping[str, Any]:
         vm = facts.find_vm(self._engine, plan.result["vm"]["id"])
         planned = plan.result["snapshot"]
         wanted = Snapshot(planned["id"], planned["description"], planned["status"], planned["type"])

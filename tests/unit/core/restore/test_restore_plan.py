@@ -456,6 +456,7 @@ def test_a_disk_is_made_with_the_id_of_an_original_that_is_gone() -> None:
         assert wanted["keep_id"] is kept
         now = replace(situation(), orders=restore_steps.read_orders([wanted]))
         made_ = restore_steps.plan_prepared(now).steps[0]
+        assert isinstance(made_, restore_steps.CreateDiskStep)
         assert made_.disk.id == (DISK_ID if kept else "")
     never = replace(REQUEST, wishes=restore_plan.Wishes(keep_disk_ids=False))
     assert not result(never, target)[0]["disks"][0]["keep_id"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real time, for the waiters of core."""
+"""The machine's clock: the one file that lets time pass."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import time
 
 
 class SystemClock:
-    """The machine's monotonic clock."""
+    """The monotonic clock of the machine that this runs on."""
 
     def now(self) -> float:
-        """Seconds since some fixed moment."""
+        """Seconds since some fixed moment; never goes back."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:

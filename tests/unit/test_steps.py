@@ -1,0 +1,190 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A step that nobody handles is an error, and does nothing: on the appliance, and for every operation there is.
+
+tests/contract/test_unknown_steps.py has those of the engine.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices.release import (
+    Release,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.copy_job import (
+    CopyJob,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.image_copy import (
+    ImageCopy,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.isolation.isolation import (
+    Isolation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
+    Host,
+    Paths,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.system import (
+    System,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set import (
+    FinishSet,
+    PrepareSet,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.protect import (
+    ProtectSet,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.prune import (
+    PruneSets,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.report import (
+    WriteReport,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.sources import (
+    RecordRequest,
+    RecordVms,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.verify import (
+    VerifySets,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.restore.image_restore import (
+    ImageRestore,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.restore.restore_job import (
+    RestoreJob,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs.claims import (
+    GiveBack,
+    TakeClaim,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.repository_disk import (
+    RepositoryDisk,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance.repository_disk import (
+    RepositoryRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+    ReadOnlyOperation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    Plan,
+    UnhandledStep,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.release import (
+    ReleaseRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
+    CopyRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.jobs import (
+    Following,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation.isolation import (
+    IsolationRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.report.picture import (
+    ReportRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.backup_set import (
+    FinishRequest,
+    PrepareRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.retention import (
+    Policy,
+    PruneRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.verify import (
+    VerifyRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.image_restore import (
+    WriteRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs.claims import Wish
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = "ansible_collections.ovirt_community.backup.plugins.module_utils"
+ON_THE_ENGINE = {"Attach", "Detach", "VmSnapshot", "RestoredDisks", "RestoredVm"}
+"""See tests/contract/test_unknown_steps.py."""
+
+
+@dataclass(frozen=True)
+class Strange:
+    """A step that no operation knows."""
+
+    path: str = "/"
+
+
+STRANGE: Plan[Any] = Plan(steps=(Strange(),), result={"path": "/", "images": [], "removed": []})
+
+
+def operations(root: Path) -> dict[str, Operation[Any]]:
+    """Every operation with steps that runs on the appliance, by name."""
+    here = str(root)
+    host = Host(replace(Paths(), jobs=f"{root}/jobs", claims=f"{root}/claims"))
+    system = System(paths=host.paths, etc=f"{root}/etc", sys=here, run=here, tools=here)
+    wish = Wish(str(uuid.UUID(int=1)), "tests", "run1", "prepare")
+    run = ("2026-11-23T01:00:00Z", "run1")
+    made: list[Operation[Any]] = [
+        WriteReport(ReportRequest(here, f"{root}/page.html", "")),
+        VerifySets(VerifyRequest(here)),
+        PruneSets(PruneRequest(here, Policy())),
+        RecordVms(RecordRequest(here)),
+        ProtectSet(here, "why", protected=True),
+        PrepareSet(PrepareRequest(here, ("web01", str(uuid.UUID(int=1))), run, (), "raw")),
+        FinishSet(FinishRequest(here, {}, (), (), None)),
+        ImageCopy(CopyRequest(()), host),
+        CopyJob(CopyRequest(()), Following(), host),
+        ImageRestore(WriteRequest(here, "0123456789ab", ()), host),
+        RestoreJob(WriteRequest(here, "0123456789ab", ()), Following(), host),
+        RepositoryDisk(RepositoryRequest(here), system),
+        Isolation(IsolationRequest(), system),
+        Release(ReleaseRequest(()), host),
+        TakeClaim(wish, host),
+        GiveBack(wish, host),
+    ]
+    return {type(one).__name__: one for one in made}
+
+
+NAMES = sorted(operations(Path("/nowhere")))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_unknown_step_raises_and_does_nothing(name: str, tmp_path: Path) -> None:
+    operation = operations(tmp_path)[name]
+    with pytest.raises(UnhandledStep, match="Strange"):
+        operation.execute(STRANGE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_operation_is_missing_here() -> None:
+    found = {one.__name__ for one in concrete()}
+    assert found == set(NAMES) | ON_THE_ENGINE
+
+
+def concrete() -> Iterator[type]:
+    """Every operation of the collection that has steps."""
+    for path in sorted((ROOT / "plugins/module_utils").rglob("*.py")):
+        if path.stem == "__init__":
+            continue
+        dotted = ".".join(path.relative_to(ROOT / "plugins/module_utils").with_suffix("").parts)
+        module = importlib.import_module(f"{PACKAGE}.{dotted}")
+        for one in vars(module).values():
+            if inspect.isclass(one) and one.__module__ == module.__name__ and is_with_steps(one):
+                yield one
+
+
+def is_with_steps(one: type) -> bool:
+    """Whether a class is an operation that can be used, and that does something."""
+    wanted = issubclass(one, Operation) and not issubclass(one, ReadOnlyOperation)
+    return wanted and not inspect.isabstract(one) and not one.__name__.startswith("_")
