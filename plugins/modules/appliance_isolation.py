@@ -7,28 +7,28 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: appliance_isolation
-short_description: Keep an appliance's programs away from attached disks, and prove it
+short_description: Keep an appliance's programs away from attached disks, and test it
 version_added: 0.1.0
 description:
   - Disks that are attached to an appliance carry the volume groups, arrays, swap and file systems of other machines, often
-    with the same UUIDs as the appliance's own. This module sees to it that udev, systemd, LVM, MD RAID, multipath and udisks
-    act on no disk but the appliance's own. It takes effect at once, without a restart.
-  - The appliance's own disks are those that are in use (mounted, swap, or a physical volume of a volume group that is) when
-    the module runs, and those in O(own_disks). A disk that comes later is another's. So run it again after a disk was added
-    to the appliance, and run it while no disk snapshot is attached.
-  - The proof lays a trap on a throw-away disk, a twin of the appliance's root file system, of its volume group, a swap and an
-    array, has the kernel find that disk anew, and fails if anything acts on it.
-  - Writes rules of udev, and, where LVM, multipath or mdadm is installed, LVM's devices file and a block in
-    C(/etc/lvm/lvmlocal.conf) that turns its use on, or a file in C(/etc/multipath/conf.d) or C(mdadm.conf.d). What was done
-    and how it was proven is kept as a local fact in C(/etc/ansible/facts.d/ovirt_backup.fact).
+    with the same UUIDs as the appliance's own. This module restricts udev, systemd, LVM, MD RAID, multipath and udisks to the
+    appliance's own disks. It takes effect at once, without a restart.
+  - The appliance's own disks are those in use when the module runs (mounted, swap, or a physical volume of a volume group in
+    use), and those in O(own_disks). Any disk attached later is isolated. Run the module again after you add a disk to the
+    appliance, and only while no disk snapshot is attached.
+  - The proof puts a trap on a throw-away disk. The trap is a twin of the appliance's root file system and of its volume group, a swap
+    and an array. The module lets the kernel detect that disk again, and fails if a program acts on it.
+  - Writes udev rules. Where LVM is installed, it also writes LVM's devices file and enables it in a block of
+    C(/etc/lvm/lvmlocal.conf). For multipath and mdadm it writes a file in C(/etc/multipath/conf.d) or C(mdadm.conf.d).
+  - Stores what it did and how that was proven as a local fact in C(/etc/ansible/facts.d/ovirt_backup.fact).
   - Runs on the appliance, as root (C(become)).
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
   state:
     description:
-      - V(present) isolates what is not the appliance's own, V(absent) takes everything away that the module wrote, but for
-        LVM's devices file.
+      - V(present) isolates all disks that are not the appliance's own. V(absent) removes everything that the module wrote,
+        except LVM's devices file.
     type: str
     choices:
       - present
@@ -36,21 +36,21 @@ options:
     default: present
   own_disks:
     description:
-      - Disks that are the appliance's own though nothing uses them now, for example a container disk that is not mounted
-        yet. Each is named by its serial number, which is the id of the disk in the engine, by a path, or by C(UUID=),
-        C(LABEL=), C(PARTUUID=) or C(PARTLABEL=).
+      - More disks that belong to the appliance although nothing uses them now, for example a repository disk that is not
+        mounted yet. Name each by its serial number (the disk's id in the engine), by a path, or by C(UUID=), C(LABEL=),
+        C(PARTUUID=) or C(PARTLABEL=).
     type: list
     elements: str
     default: []
   repository:
     description:
-      - Directory that holds the backup sets, to be noted in the fact.
+      - Directory that contains the backup sets. The module stores it in the fact.
     type: path
     default: ""
   proof:
     description:
-      - V(once) proves the isolation if it was not proven with just these files yet, V(always) proves it again, V(never) does
-        not prove it.
+      - V(once) proves the isolation unless it was already proven with exactly these files. V(always) proves it again. V(never)
+        does not prove it.
     type: str
     choices:
       - once
@@ -59,15 +59,15 @@ options:
     default: once
   probe_serial:
     description:
-      - Serial number of a disk on which to prove it. Its first 16 MiB are written over, and are blank again in the end. A disk
-        that is not blank there, or is the appliance's own, is refused.
-      - Without it, the kernel's module C(scsi_debug) makes a disk of 24 MiB in memory. If there is no such module, the
-        isolation stays unproven, which is a warning.
+      - Serial number of a disk to use for the proof. The module overwrites its first 16 MiB and blanks them again afterwards. It
+        refuses a disk that is not blank there, or that is the appliance's own.
+      - Without this option, the kernel module C(scsi_debug) creates a disk of 24 MiB in memory. If that module is not available,
+        the isolation remains unproven, and the module warns.
     type: str
     default: ""
   settle:
     description:
-      - Seconds that whatever acts on a new disk is given to do so.
+      - Seconds to wait for programs that act on a new disk.
     type: float
     default: 5.0
 extends_documentation_fragment:
@@ -76,7 +76,7 @@ attributes:
   idempotent:
     support: partial
     details:
-      - O(proof=always) makes the proof each time.
+      - O(proof=always) repeats the proof each time.
 seealso:
   - module: ovirt_community.backup.appliance_repository
   - module: ovirt_community.backup.appliance_preflight
@@ -89,7 +89,7 @@ EXAMPLES = r"""
       - c4a2b8f0-6d1e-4f53-9a57-2e8c7d90b1a4
   become: true
 
-- name: Prove it again, on an empty disk that was attached for it
+- name: Prove the isolation again, on an empty disk attached for the proof
   ovirt_community.backup.appliance_isolation:
     own_disks:
       - c4a2b8f0-6d1e-4f53-9a57-2e8c7d90b1a4
@@ -111,12 +111,12 @@ own_disks:
       type: str
       sample: /dev/sda
     serial:
-      description: Serial number as udev shows it, may be empty.
+      description: Serial number as udev shows it. Can be empty.
       returned: success
       type: str
       sample: 0QEMU_QEMU_HARDDISK_c4a2b8f0-6d1e-4f53-9a57-2e8c7d90b1a4
     match:
-      description: By what udev recognises the disk.
+      description: The udev match that recognises the disk.
       returned: success
       type: str
       sample: ENV{ID_SERIAL}=="*c4a2b8f0-6d1e-4f53-*"
@@ -128,13 +128,13 @@ own_disks:
       sample:
         - mounted on /srv/backup
 isolated_disks:
-  description: All others that are attached now; the same keys.
+  description: All other disks attached now, with the same keys.
   returned: success
   type: list
   elements: dict
   sample: []
 isolation:
-  description: What is kept away, and by which means. Empty with O(state=absent).
+  description: Which programs are kept away, and how. Empty with O(state=absent).
   returned: success
   type: dict
   sample:
@@ -145,7 +145,7 @@ isolation:
     udev: rules
     udisks: rules
 files:
-  description: Files below C(/etc) that hold it.
+  description: Files below C(/etc) that the module manages.
   returned: success
   type: list
   elements: str
@@ -154,12 +154,12 @@ files:
     - udev/rules.d/59-ovirt-backup-isolation.rules
     - udev/rules.d/61-ovirt-backup-isolation.rules
 proof:
-  description: The proof that was made with these files, now or earlier; null if there is none.
+  description: The proof made with these files, now or earlier. Null if the isolation is unproven.
   returned: success
   type: dict
   contains:
     kind:
-      description: V(disk) for a disk that was attached, V(scsi_debug) for one that the kernel made.
+      description: V(disk) for an attached disk, V(scsi_debug) for a disk that the kernel created.
       returned: success
       type: str
       sample: scsi_debug
@@ -170,12 +170,12 @@ proof:
       sample: ""
     event:
       description:
-        - V(replug) if the kernel forgot the disk and found it anew, V(trigger) if udev was only told so.
+        - V(replug) if the kernel removed the disk and detected it again. V(trigger) if only udev was triggered.
       returned: success
       type: str
       sample: replug
     trap:
-      description: What the disk carried. What is missing here has no program on the appliance that could act on it.
+      description: What the disk contained. A missing entry means that no program on the appliance could act on it.
       returned: success
       type: list
       elements: str
@@ -185,7 +185,7 @@ proof:
         - swap
         - md
     checks:
-      description: What was looked at.
+      description: The checks that were made.
       returned: success
       type: list
       elements: str
@@ -206,7 +206,7 @@ proof:
       type: str
       sample: "2026-11-24T17:20:00Z"
     files:
-      description: SHA-256 of what is ours in each file.
+      description: SHA-256 of the managed part of each file.
       returned: success
       type: dict
       sample: {}

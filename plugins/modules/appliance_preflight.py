@@ -7,40 +7,40 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: appliance_preflight
-short_description: Check that an appliance is fit for a backup
+short_description: Check that an appliance is ready for a backup
 version_added: 0.1.0
 description:
-  - Checks the repository, the space in it, qemu-img, Python and the rights of the task, and fails with all problems at once.
-  - The repository, each directory above it and each VM's directory in it must be root's, and nobody else may write to them. Else
-    somebody could have root write elsewhere. A sticky directory such as C(/tmp) may be above it.
+  - Checks the repository, its free space, qemu-img, Python and the rights of the task. Reports all problems at once.
+  - Root must own the repository, each directory above it and each VM's directory in it, and no other user may write to them.
+    Otherwise another user could redirect what root writes. A sticky directory such as C(/tmp) may be above the repository.
   - Runs on the appliance, as root (C(become)). Writes nothing.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
   repository:
     description:
-      - Absolute path of the directory that holds the backup sets.
+      - Absolute path of the directory that contains the backup sets.
     type: path
     required: true
   require_mount:
     description:
-      - Whether the repository must lie on a file system of its own, not on the appliance's root file system. So a
-        container disk that is not mounted is noticed before the root file system is full.
+      - Whether the repository must be on a file system of its own, not on the appliance's root file system. This detects a
+        repository disk that is not mounted before the root file system is full.
     type: bool
     default: true
   required_bytes:
     description:
-      - Bytes that the images of this run are expected to need.
+      - Expected size of this run's images, in bytes.
     type: int
     default: 0
   space_factor:
     description:
-      - How much of O(required_bytes) must be free, as a share of it, such as V(0.5) for images that are compressed.
+      - Share of O(required_bytes) that must be free, for example V(0.5) for compressed images.
     type: float
     default: 1.0
   reserve_bytes:
     description:
-      - Bytes that must be free besides O(required_bytes).
+      - Bytes that must be free in addition to O(required_bytes).
     type: int
     default: 67108864
   require_zstd:
@@ -50,7 +50,7 @@ options:
     default: true
   format:
     description:
-      - Format that the images are going to have. Refused if they cannot be compressed as O(compression) says.
+      - Format of the images. The module fails if this format does not support O(compression).
     type: str
     choices:
       - qcow2
@@ -58,7 +58,7 @@ options:
     default: qcow2
   compression:
     description:
-      - Compression that the images are going to have, see O(ovirt_community.backup.disk_image_copy#module:compression).
+      - Compression of the images, see O(ovirt_community.backup.disk_image_copy#module:compression).
     type: str
     choices:
       - none
@@ -66,8 +66,8 @@ options:
     default: none
   isolation:
     description:
-      - What to do if it is not sure that the appliance's programs leave attached disks alone, see
-        M(ovirt_community.backup.appliance_isolation). V(warn) tells why, V(refuse) fails, V(ignore) says nothing.
+      - What to do if the isolation of attached disks is not certain, see M(ovirt_community.backup.appliance_isolation).
+        V(warn) warns with the reason, V(refuse) fails, V(ignore) reports nothing.
     type: str
     choices:
       - ignore
@@ -76,14 +76,14 @@ options:
     default: warn
   vm_id:
     description:
-      - Id that the engine has for the appliance. It must be the UUID that the firmware of this machine shows. So an inventory whose
-        host leads to another machine is noticed before a disk is attached. Not compared if empty.
+      - The appliance's id in the engine. It must equal the UUID that the firmware of this machine shows. This detects an inventory
+        whose host is another machine, before a disk is attached. If empty, the module does not compare.
     type: str
     default: ""
   identity:
     description:
-      - How the machine is compared with O(vm_id). V(compare) fails if it is another, and warns if it shows no UUID. V(require)
-        fails in both cases. V(ignore) does not compare.
+      - How to compare the machine with O(vm_id). V(compare) fails if the UUID differs, and warns if the machine shows no UUID.
+        V(require) fails in both cases. V(ignore) does not compare.
     type: str
     choices:
       - compare
@@ -113,7 +113,7 @@ repository:
   type: dict
   contains:
     path:
-      description: Path as it was given.
+      description: Path as given.
       returned: success
       type: str
       sample: /backup
@@ -138,7 +138,7 @@ repository:
       type: str
       sample: /dev/mapper/backup-container
     writable:
-      description: Whether it can be written to.
+      description: Whether it is writable.
       returned: success
       type: bool
       sample: true
@@ -154,14 +154,14 @@ repository:
       sample: 1099511627776
     exposed:
       description:
-        - Directories on the way to it, and of its VMs, that others than root could put another in the place of. Always empty where
-          the module succeeds.
+        - Directories above the repository, and of its VMs, that a user other than root could replace. Always empty if the module
+          succeeds.
       returned: success
       type: list
       elements: str
       sample: []
 needed_bytes:
-  description: Bytes that must be free, O(required_bytes) with O(space_factor) and O(reserve_bytes) together.
+  description: Bytes that must be free, from O(required_bytes), O(space_factor) and O(reserve_bytes).
   returned: success
   type: int
   sample: 32279363584
@@ -207,8 +207,8 @@ root:
   sample: true
 leftovers:
   description:
-    - What is not finished in the repository, at most 1000 of each. Nothing is removed.
-    - It may be of a run that is at work; M(ovirt_community.backup.backup_set_info) tells whose an unfinished set is.
+    - Unfinished files and sets in the repository, at most 1000 of each. The module removes nothing.
+    - They can belong to a run that still works. M(ovirt_community.backup.backup_set_info) shows the run of an unfinished set.
   returned: success
   type: dict
   contains:
@@ -219,13 +219,13 @@ leftovers:
       elements: str
       sample: []
     sets:
-      description: Directories of sets without a manifest, so no backup sets.
+      description: Directories without a manifest, which are therefore not backup sets.
       returned: success
       type: list
       elements: str
       sample: []
 isolation:
-  description: What is known of the isolation of attached disks.
+  description: State of the isolation of attached disks.
   returned: success
   type: dict
   contains:
@@ -240,18 +240,18 @@ isolation:
       type: str
       sample: "2026-11-24T17:18:45Z"
     proof:
-      description: On what it was proven, see RV(ovirt_community.backup.appliance_isolation#module:proof.kind).
+      description: Kind of disk used for the proof, see RV(ovirt_community.backup.appliance_isolation#module:proof.kind).
       returned: success
       type: str
       sample: scsi_debug
     altered:
-      description: Files that are not as they were written.
+      description: Files that were changed since they were written.
       returned: success
       type: list
       elements: str
       sample: []
     loose:
-      description: Disks that are attached now, and neither isolated nor the appliance's own.
+      description: Attached disks that are neither isolated nor the appliance's own.
       returned: success
       type: list
       elements: str

@@ -7,32 +7,33 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: appliance_repository
-short_description: Mount the container disk of an appliance as the repository
+short_description: Mount the repository disk of an appliance
 version_added: 0.1.0
 description:
-  - Mounts the container disk, with an entry in C(/etc/fstab) by UUID, and gives the directory to root alone (mode 0700).
-    Or, without O(device), checks that something is mounted there.
-  - Makes a file system only if that is asked for, and the disk is blank, which means that no signature is on it, that its
-    first and last MiB are zero, and so are 256 samples all over it.
+  - Mounts the repository disk, with an entry in C(/etc/fstab) by UUID, and restricts the directory to root (mode 0700).
+    Without O(device), it only checks that something is mounted there.
+  - Creates a file system only if O(format) is true and the disk is blank. A disk is blank if it has no signature, and its first MiB,
+    its last MiB and 256 samples across it are zero.
   - Runs on the appliance, as root (C(become)). If the disk is isolated, run M(ovirt_community.backup.appliance_isolation)
-    with the disk in O(ovirt_community.backup.appliance_isolation#module:own_disks) first, else systemd unmounts it again.
+    with the disk in O(ovirt_community.backup.appliance_isolation#module:own_disks) first. Otherwise systemd unmounts it again.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
   path:
     description:
-      - Absolute path of the directory that holds the backup sets. It is made if it does not exist.
+      - Absolute path of the directory that contains the backup sets. The module creates it if it does not exist.
     type: path
     required: true
   device:
     description:
-      - The container disk. Its serial number, which is the id of the disk in the engine, or a path, or C(UUID=) and the like.
-      - Without it, what is mounted on O(path) has to do.
+      - The repository disk, as its serial number (the disk's id in the engine), a path, or C(UUID=), C(LABEL=), C(PARTUUID=) or
+        C(PARTLABEL=).
+      - Without this option, the module uses the file system that is already mounted on O(path).
     type: str
     default: ""
   filesystem:
     description:
-      - File system to make. V(xfs) needs the package C(xfsprogs).
+      - File system to create. V(xfs) needs the package C(xfsprogs).
     type: str
     choices:
       - ext4
@@ -40,19 +41,19 @@ options:
     default: ext4
   format:
     description:
-      - Make a file system on O(device) if it is blank. One that holds anything is never written to.
+      - Whether to create a file system on O(device) if it is blank. The module never formats a disk with data.
     type: bool
     default: false
   mount_options:
     description:
-      - Options of a new entry in C(/etc/fstab). An entry that is there is left as it is.
-      - V(nofail) lets the appliance start without the container disk, so that it can be mended. A backup refuses the
-        root file system in place of the repository.
+      - Options of a new entry in C(/etc/fstab). The module does not change an existing entry.
+      - V(nofail) lets the appliance start without the repository disk, so that you can repair it. A backup does not write to the
+        root file system instead.
     type: str
     default: defaults,noatime,nodev,nosuid,noexec,nofail
   require_mount:
     description:
-      - Without O(device), refuse a repository on the root file system.
+      - Whether to refuse a repository on the root file system, if O(device) is not given.
     type: bool
     default: true
 extends_documentation_fragment:
@@ -63,7 +64,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Mount the container disk, and make a file system on it if it is new
+- name: Mount the repository disk, and create a file system on it if it is new
   ovirt_community.backup.appliance_repository:
     path: /srv/backup
     device: c4a2b8f0-6d1e-4f53-9a57-2e8c7d90b1a4
@@ -78,7 +79,7 @@ path:
   type: str
   sample: /srv/backup
 device:
-  description: Node of the container disk, now. Empty if none was named.
+  description: Current device node of the repository disk. Empty if O(device) is not given.
   returned: success
   type: str
   sample: /dev/sdb

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_claim
-short_description: Let one run at a time back up a VM through an appliance
+short_description: Let only one run at a time work on a VM through an appliance
 version_added: 0.1.0
 description:
-  - Takes a VM's claim on the appliance, signs it at each step of a backup, and gives it back. Runs of all owners exclude each other.
-  - Another run's claim makes the module fail with RV(ignore:error_code) V(vm_claimed), and the message says whose it is, since when, and
-    what that run is doing. With O(silence) the module waits until it is known whether that run lives, and takes the claim of a dead one over.
-  - A run lives if another call of its controller signs the claim while it is watched. It is dead if it was silent for O(silence), or for as
-    long as its step may take where it attaches or detaches disks. M(ovirt_community.backup.disk_image_copy) signs the claim while it
-    copies into the directory of a set.
-  - A run that was silent for too long may go on later. It fails here at its next step, before it attaches, finishes or detaches anything.
-  - Claims are in C(/run/ovirt_community.backup-claims) of the appliance. A restart of the appliance ends all of them; a run that goes on after it
-    takes its claim again, unless another run was faster.
+  - Takes a VM's claim on the appliance, renews it at each step of a backup, and releases it. Runs of all owners exclude each other.
+  - If another run has the claim, the module fails with RV(ignore:error_code) V(vm_claimed). The message names that run, its owner, its
+    start and its step. With O(silence) the module waits until it knows whether that run is alive, and takes over the claim of a dead run.
+  - A run is alive if its controller renews the claim while the module watches. It is dead if it was silent for O(silence). While it
+    attaches or detaches disks, it is dead only after the time limit of that step. M(ovirt_community.backup.disk_image_copy) renews the
+    claim while it copies into the directory of a set.
+  - A run that was silent too long can continue later. It then fails here at its next step, before it attaches, finishes or detaches
+    anything.
+  - Claims are in C(/run/ovirt_community.backup-claims) on the appliance. A restart of the appliance ends all of them. A run that continues
+    after the restart takes its claim again, unless another run has taken it.
   - Runs on the appliance, as root (C(become)).
 author:
   - ovirt_community.backup contributors (@ovirt-community)
@@ -30,7 +31,7 @@ options:
     required: true
   state:
     description:
-      - V(held) takes the claim, or signs it. V(released) gives it back; another run's is left alone.
+      - V(held) takes or renews the claim. V(released) releases it, and ignores the claim of another run.
     type: str
     choices:
       - held
@@ -48,8 +49,8 @@ options:
     required: true
   step:
     description:
-      - What the run is about to do. V(snapshot) makes a snapshot, V(clean) takes back what an earlier run left, V(attach) and V(copy) are
-        what they say, V(release) detaches the disks and removes the snapshot.
+      - The next step of the run. V(snapshot) creates a snapshot, V(clean) removes what an earlier run left, V(attach) attaches the disks,
+        V(copy) copies them, V(release) detaches the disks and removes the snapshot.
     type: str
     choices:
       - snapshot
@@ -60,37 +61,38 @@ options:
     default: snapshot
   attach_timeout:
     description:
-      - Seconds within which the run attaches the disks of a VM, and again detaches them.
+      - Time limit in seconds for attaching the disks of a VM, and again for detaching them.
     type: float
     default: 180.0
   device_timeout:
     description:
-      - Seconds within which devices show up in the appliance, and go.
+      - Time limit in seconds for devices to appear in the appliance, and to disappear.
     type: float
     default: 60.0
   silence:
     description:
-      - A run that was silent for so many seconds is dead. Without it no claim is taken over, and nothing is waited for.
+      - Seconds without a sign after which a run counts as dead. Without this option, the module takes over no claim and does not wait.
     type: float
   leftovers:
     description:
-      - RV(ovirt_community.backup.backup_plan_info#module:leftovers) of a look at this VM that was taken just now, with
+      - RV(ovirt_community.backup.backup_plan_info#module:leftovers) of this VM, read just before this call, with
         O(ovirt_community.backup.backup_plan_info#module:settle_timeout). A run of the same owner whose snapshot is gone has nothing left to remove.
     type: list
     elements: dict
   boot:
     description:
-      - RV(boot) of the call that took the claim. It tells a claim that was lost to another run from one that a restart of the appliance ended.
+      - RV(boot) of the call that took the claim. It distinguishes a claim lost to another run from a claim that a restart of the
+        appliance ended.
     type: str
     default: ''
   path:
     description:
-      - Directory of the set of another run that this run finishes. Copies into it sign the claim.
+      - Directory of another run's set that this run finishes. Copying into it renews the claim.
     type: path
     default: ''
   left:
     description:
-      - For O(state=released), whether the run leaves a snapshot or an attachment. Its run is in RV(dead) for the next one then.
+      - For O(state=released), whether the run leaves a snapshot or an attachment. RV(dead) of the next run then includes this run.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -109,7 +111,7 @@ EXAMPLES = r"""
   become: true
   register: claim
 
-- name: Sign it before the disks are attached
+- name: Renew the claim before the disks are attached
   ovirt_community.backup.backup_claim:
     vm: "{{ plan.plans[0].vm.id }}"
     run_id: "{{ plan.run_id }}"
@@ -117,7 +119,7 @@ EXAMPLES = r"""
     boot: "{{ claim.boot }}"
   become: true
 
-- name: Give it back
+- name: Release the claim
   ovirt_community.backup.backup_claim:
     vm: "{{ plan.plans[0].vm.id }}"
     run_id: "{{ plan.run_id }}"
@@ -127,12 +129,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 owner:
-  description: Who has the claim.
+  description: Owner of the run that has the claim.
   returned: success and O(state=held)
   type: str
   sample: default
 run_id:
-  description: The run that has it.
+  description: The run that has the claim.
   returned: success and O(state=held)
   type: str
   sample: 4f0c2a91d7be
@@ -142,12 +144,12 @@ since:
   type: str
   sample: "2026-11-23T01:00:05Z"
 step:
-  description: What the run is doing.
+  description: Current step of the run.
   returned: success and O(state=held)
   type: str
   sample: snapshot
 dead:
-  description: Runs that had the claim before and are dead, or have ended and left something.
+  description: Earlier runs with this claim that are dead, or that ended and left a snapshot or an attachment.
   returned: success and O(state=held)
   type: list
   elements: str

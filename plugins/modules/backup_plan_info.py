@@ -7,19 +7,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_plan_info
-short_description: Show what a backup of some VMs would be
+short_description: Show what a backup of VMs would contain, and what prevents it
 version_added: 0.1.0
 description:
-  - Looks at an appliance and at the VMs to be backed up through it, and tells what a backup would hold, what it could not
-    hold and why, how much room it needs, and what stands against it.
-  - A problem of one VM does not hide the others; a problem of the appliance is an error.
-  - Names the run; everything the run makes carries that name.
+  - Reads an appliance and the VMs to back up through it. Shows what a backup would contain, what it would leave out and why, how
+    much space it needs, and what prevents it.
+  - Reports the problems of each VM separately. A problem of the appliance is an error.
+  - Chooses the name of the run. Everything that the run creates has that name.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
   vms:
     description:
-      - Ids or names of the source VMs. A VM that is named twice, as by name and by id, counts once.
+      - Ids or names of the source VMs. A VM given twice, for example by name and by id, counts once.
     type: list
     elements: str
     required: true
@@ -30,21 +30,21 @@ options:
     required: true
   owner:
     description:
-      - Who runs the backup. Marks what is made, so that one owner's runs do not clean up behind another's.
+      - Who runs the backup. Marks what the run creates, so that a run cleans up only after runs of the same owner.
     type: str
     default: default
   run_id:
     description:
-      - Name of the run. Made up if not given.
+      - Name of the run. Generated if not given.
     type: str
   lease_hours:
     description:
-      - Hours for which what the run makes may stand. What is found later was left behind by a run that died.
+      - Lease in hours of what the run creates. After that, later runs consider it left behind by a dead run.
     type: float
     default: 24.0
   checkpoints:
     description:
-      - Whether checkpoints of incremental backup that the engine would clear stand against it, as
+      - What to do about checkpoints of incremental backup that the engine would clear, as
         O(ovirt_community.backup.disk_snapshot_attach#module:checkpoints). Only V(refuse) makes them a problem.
     type: str
     choices:
@@ -54,10 +54,10 @@ options:
     default: refuse
   unplugged:
     description:
-      - What to do about a disk of a VM that runs and that is not plugged. A snapshot of all disks would include it, and the
-        engine removes no such snapshot while the VM runs.
+      - What to do about an unplugged disk of a running VM. A snapshot of all disks would include it, and the engine cannot remove
+        such a snapshot while the VM runs.
       - V(refuse) makes it a problem of the VM. V(leave_out) leaves the disk out of the snapshot and of the set.
-      - Of a VM that is down such a disk is backed up as any other.
+      - If the VM is down, such a disk is backed up like any other.
     type: str
     choices:
       - refuse
@@ -65,17 +65,17 @@ options:
     default: refuse
   check_permissions:
     description:
-      - Whether to look what the user of O(auth) may do. A permit that a backup needs and the user lacks is then a problem of
-        each VM concerned, with the object, the call that needs it, and where to grant it.
-      - A right on a disk that comes through a VM alone is a warning. While a disk is attached to two VMs the engine asks any
-        one of them.
-      - Where the engine does not tell the user what they may do, a warning says so.
+      - Whether to check the permits of the user in O(auth). A permit that a backup needs and the user lacks becomes a problem of
+        each affected VM. The problem names the object, the call that needs the permit, and where to grant it.
+      - A right on a disk that comes only through a VM is a warning. While a disk is attached to two VMs, the engine checks the
+        rights of either of them.
+      - The module warns if the engine does not show the user's permits.
     type: bool
     default: true
   settle_timeout:
     description:
-      - Seconds for which to wait for snapshots in RV(leftovers) that the engine is making or merging, before anything is told. What is
-        still locked then is told as it is.
+      - Seconds to wait for snapshots in RV(leftovers) that the engine still creates or merges. After that, the module returns them as
+        they are, locked or not.
     type: float
     default: 0.0
 extends_documentation_fragment:
@@ -88,14 +88,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See what a backup would be
+- name: Show what a backup would contain
   ovirt_community.backup.backup_plan_info:
     vms:
       - web01
     appliance: backup01
   register: plan
 
-- name: Show what stands against it
+- name: Show what prevents the backup
   ansible.builtin.debug:
     msg: "{{ plan.plans | map(attribute='problems') | flatten }}"
 """
@@ -127,15 +127,15 @@ collection_version:
   type: str
   sample: 0.1.0
 token:
-  description: Whether the login is a token. The engine ends its session when nobody uses it for half an hour.
+  description: Whether the login is a token. The engine ends the session of a token after half an hour without use.
   returned: success
   type: bool
   sample: false
 appliance:
   description:
     - The appliance.
-    - Its key C(unreachable) says why nothing can be asked of the machine itself, since the engine knows that it does not run. Empty if
-      it may be connected to.
+    - Its key C(unreachable) says why the machine cannot be reached, for example because the engine reports that it does not run. Empty
+      if a connection may be tried.
   returned: success
   type: dict
   sample:
@@ -146,71 +146,71 @@ appliance:
     host_id: 5f7a0f0e-5c57-4d51-8f3b-0b6e2f7a9c11
     unreachable: ""
 required_bytes:
-  description: Bytes that the disks of all VMs occupy on their storage; without compression a backup needs about as much.
+  description: Bytes that the disks of all VMs use on their storage. A backup without compression needs about as much.
   returned: success
   type: int
   sample: 2147483648
 plans:
-  description: One entry per source VM, in the order asked for.
+  description: One entry per source VM, in the order of O(vms).
   returned: success
   type: list
   elements: dict
   contains:
     name:
-      description: Name of the VM, or the word that was given where there is no such VM.
+      description: Name of the VM, or the text given in O(vms) if no such VM exists.
       type: str
       returned: success
       sample: web01
     vm:
-      description: The VM, null where there is none.
+      description: The VM. Null if no such VM exists.
       type: dict
       returned: success
     disks:
-      description: Disks that the set would hold.
+      description: Disks that the set would contain.
       type: list
       elements: dict
       returned: success
     snapshot_disks:
       description:
-        - Ids of the disks to name when the snapshot is made, so that it does not include one that is left out. Empty where the
-          snapshot is to have all disks that it can.
+        - Ids of the disks to include in the snapshot, if some disks are left out. Empty if the snapshot includes all disks that it
+          can.
       type: list
       elements: str
       returned: success
       sample: []
     left_out:
-      description: Disks that the set would not hold, each with the reason.
+      description: Disks that the set would not contain, each with the reason.
       type: list
       elements: dict
       returned: success
     required_bytes:
-      description: Bytes that the VM's disks occupy on their storage.
+      description: Bytes that the VM's disks use on their storage.
       type: int
       returned: success
       sample: 2147483648
     problems:
-      description: Why this VM cannot be backed up; empty if it can.
+      description: Why this VM cannot be backed up. Empty if it can.
       type: list
       elements: str
       returned: success
       sample: []
     hands_off:
       description:
-        - Whether what earlier runs left of this VM is to stay, too. Its disks have checkpoints that a detach would clear, and
+        - Whether to keep what earlier runs left of this VM. True if its disks have checkpoints that a detach would clear, and
           O(checkpoints=refuse).
       type: bool
       returned: success
       sample: false
     warnings:
-      description: What a person should know although it stops nothing.
+      description: Warnings that do not prevent the backup.
       type: list
       elements: str
       returned: success
       sample: []
 leftovers:
   description:
-    - Snapshots of the VMs that other runs of the same owner made and did not remove. Of each, C(attached) are the disks that the
-      appliance holds; they do not count as problems. M(ovirt_community.backup.backup_takeover_info) tells what to do.
+    - Snapshots of the VMs that other runs of the same owner created and did not remove. C(attached) lists the disks that the
+      appliance holds. They do not count as problems. M(ovirt_community.backup.backup_takeover_info) decides what to do.
   returned: success
   type: list
   elements: dict

@@ -10,24 +10,24 @@ module: backup_repository_report
 short_description: Draw a repository of backup sets as a page
 version_added: 0.1.0
 description:
-  - Writes one HTML page that shows the VMs of a repository, their sets over time, sizes, verifications, and what needs a look,
-    worst first.
-  - A VM that M(ovirt_community.backup.backup_vm) has recorded, and that has no set, is red. One that is retired is not overdue. Without any
+  - Writes one HTML page that shows the VMs of a repository, their sets over time, sizes, verifications, and problems, the worst
+    first.
+  - A VM that M(ovirt_community.backup.backup_vm) recorded, and that has no set, is red. A retired VM is never overdue. Without any
     record the page is not green.
   - Runs on the appliance, as root (C(become)).
-  - The page needs no server, loads nothing and runs nothing. It is light or dark as the browser is. Names are shown as text,
-    whatever they hold.
+  - The page needs no server, loads nothing and runs no scripts. It follows the light or dark mode of the browser. It always shows
+    names as plain text.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
   repository:
     description:
-      - Absolute path of the directory that holds the backup sets.
+      - Absolute path of the directory that contains the backup sets.
     type: path
     required: true
   dest:
     description:
-      - Absolute path of the page. Its directory must be the user's own, and nobody else may write there.
+      - Absolute path of the page. The user must own its directory, and no other user may write there.
       - By default C(index.html) in the repository.
     type: path
   title:
@@ -36,12 +36,12 @@ options:
     type: str
   overdue_hours:
     description:
-      - A VM is overdue if the data of its newest good set are older than this, and it is not retired.
+      - A VM is overdue if the data of its newest good set is older than this many hours. Retired VMs are never overdue.
     type: float
     default: 26.0
   verify_days:
     description:
-      - A VM is not verified if no set of it was found good in so many days.
+      - A VM counts as not verified if no set of it was verified successfully within this many days.
     type: float
     default: 30.0
 extends_documentation_fragment:
@@ -50,7 +50,7 @@ attributes:
   idempotent:
     support: none
     details:
-      - The page says when it was made, so that one sees if nobody renews it. Each run writes it anew.
+      - The page shows when it was written, so that readers notice an outdated page. Each run writes it again.
 seealso:
   - module: ovirt_community.backup.backup_vm
   - module: ovirt_community.backup.backup_set_info
@@ -65,7 +65,7 @@ EXAMPLES = r"""
   become: true
   register: report
 
-- name: Take the page to the controller
+- name: Fetch the page to the controller
   ansible.builtin.fetch:
     src: "{{ report.dest }}"
     dest: backups.html
@@ -80,19 +80,19 @@ dest:
   type: str
   sample: /srv/backup/index.html
 size:
-  description: Its bytes.
+  description: Size of the page in bytes.
   returned: success
   type: int
   sample: 18342
 problems:
-  description: What needs a look, a line each, the worst first.
+  description: Problems, one line each, the worst first.
   returned: success
   type: list
   elements: str
   sample:
     - "db01: overdue, the newest good set is of 2026-11-20T01:00:05Z"
 totals:
-  description: Numbers of the sets, as RV(ovirt_community.backup.backup_set_info#module:totals).
+  description: Number of VMs and sets, as RV(ovirt_community.backup.backup_set_info#module:totals).
   returned: success
   type: dict
   sample:

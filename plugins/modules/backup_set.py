@@ -10,21 +10,21 @@ module: backup_set
 short_description: Prepare and finish a backup set in the repository
 version_added: 0.1.0
 description:
-  - Makes the directory of a backup set and names its images, and describes a set whose images are all there, with a
-    manifest, the configuration of the VM, and a README that tells how to restore the set by hand.
+  - Creates the directory of a backup set and names its images. When all images exist, writes the manifest, the configuration of
+    the VM, and a README that explains how to restore the set by hand.
   - Runs on the appliance, as root (C(become)).
-  - The manifest is written last, atomically. A directory without a manifest is no backup set.
+  - Writes the manifest last, atomically. A directory without a manifest is not a backup set.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
   state:
     description:
-      - V(prepared) makes the directory and returns, in RV(images), the option O(ovirt_community.backup.disk_image_copy#module:images)
+      - V(prepared) creates the directory and returns, in RV(images), the option O(ovirt_community.backup.disk_image_copy#module:images)
         of M(ovirt_community.backup.disk_image_copy). If O(snapshot) is given, it also keeps there, until the set is finished, what a
         later run needs to finish it.
       - V(present) checks that the images are there as they were copied, and writes C(vm.ovf), C(README), C(manifest.sha256) and
         C(manifest.json).
-        A finished set that says something else is left as it is, and the module fails.
+        If a finished set with other contents exists, the module changes nothing and fails.
     type: str
     required: true
     choices:
@@ -32,7 +32,7 @@ options:
       - present
   repository:
     description:
-      - Absolute path of the directory that holds the backup sets. It must exist.
+      - Absolute path of the directory that contains the backup sets. It must exist.
       - Needed for O(state=prepared).
     type: path
   path:
@@ -52,7 +52,7 @@ options:
     required: true
   finished:
     description:
-      - When the last image was finished, UTC.
+      - When the last image was complete, UTC.
       - Needed for O(state=present).
     type: str
   correlation_id:
@@ -73,7 +73,7 @@ options:
         required: true
       name:
         description:
-          - Its name; any text. It is escaped where it becomes part of a path.
+          - Its name, as any text. The module escapes it in paths.
         type: str
         required: true
       cluster:
@@ -93,7 +93,7 @@ options:
         default: ''
   snapshot:
     description:
-      - The snapshot that was, or is to be, copied.
+      - The snapshot to copy from.
       - Needed for O(state=present).
     type: dict
     suboptions:
@@ -109,35 +109,35 @@ options:
         default: ''
       date:
         description:
-          - When it was made, as the engine says.
+          - When it was created, by the engine's clock.
         type: str
         default: ''
       asked:
         description:
-          - When it was asked for, UTC, by the controller's clock, such as V(2026-11-23T01:00:02Z).
-          - With O(snapshot.there), and the time of the appliance at O(state=prepared), it tells whether O(snapshot.date) can be
-            believed. Needs to be given for O(state=prepared) alone.
+          - When it was requested, UTC, by the controller's clock, such as V(2026-11-23T01:00:02Z).
+          - With O(snapshot.there), and the time of the appliance at O(state=prepared), it shows whether O(snapshot.date) is
+            plausible. Only O(state=prepared) needs it.
         type: str
         default: ''
       there:
         description:
-          - When it was attached to the appliance, UTC, by the controller's clock, so now.
+          - When it was attached to the appliance, UTC, by the controller's clock. Pass the current time.
         type: str
         default: ''
   consistency:
     description:
-      - How consistent the data are, as RV(ovirt_community.backup.vm_snapshot#module:consistency) of M(ovirt_community.backup.vm_snapshot).
+      - Consistency of the data, as RV(ovirt_community.backup.vm_snapshot#module:consistency) of M(ovirt_community.backup.vm_snapshot).
     type: str
     default: unknown
   evidence:
     description:
-      - What O(consistency) is known from.
+      - Evidence for O(consistency).
     type: list
     elements: str
     default: []
   versions:
     description:
-      - What made the set.
+      - Versions of the software that made the set.
     type: dict
     suboptions:
       engine:
@@ -162,7 +162,7 @@ options:
         default: ''
   format:
     description:
-      - Format of the images to come, which makes the end of their names.
+      - Format of the images. It determines the suffix of their names.
     type: str
     choices:
       - qcow2
@@ -170,7 +170,7 @@ options:
     default: qcow2
   compression:
     description:
-      - Compression of the images to come, for who has to finish the set.
+      - Compression of the images. Recorded for a run that takes over the set.
     type: str
     choices:
       - zstd
@@ -194,12 +194,12 @@ options:
   ovf:
     description:
       - The VM's configuration, as RV(ovirt_community.backup.vm_ovf_info#module:ovf) of M(ovirt_community.backup.vm_ovf_info).
-      - For O(state=present), by default the one that was given with O(state=prepared).
+      - For O(state=present), by default the configuration given with O(state=prepared).
     type: str
   ovf_sha256:
     description:
-      - RV(ovirt_community.backup.vm_ovf_info#module:ovf_sha256) of M(ovirt_community.backup.vm_ovf_info), the proof that O(ovf) arrived as
-        the engine gave it. Nothing is stored if it did not.
+      - RV(ovirt_community.backup.vm_ovf_info#module:ovf_sha256) of M(ovirt_community.backup.vm_ovf_info). The module compares it
+        with O(ovf), and stores nothing if they differ.
     type: str
 extends_documentation_fragment:
   - ovirt_community.backup.attributes
@@ -209,7 +209,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Make the directory of a set
+- name: Create the directory of a set
   ovirt_community.backup.backup_set:
     state: prepared
     repository: /backup
@@ -290,17 +290,17 @@ files:
     - manifest.sha256
     - vm.ovf
 time:
-  description: When the snapshot was made, UTC, by the clocks that agree.
+  description: When the snapshot was created, UTC, by the clocks that agree.
   returned: success and O(state=present)
   type: str
   sample: "2026-11-23T01:00:05Z"
 time_certain:
-  description: Whether two of the clocks of engine, controller and appliance agree on it.
+  description: Whether at least two clocks of engine, controller and appliance agree on RV(time).
   returned: success and O(state=present)
   type: bool
   sample: true
 time_note:
-  description: Which clock was not believed, or why the time is not certain. Empty if all agree.
+  description: Which clock was ignored, or why the time is not certain. Empty if all agree.
   returned: success and O(state=present)
   type: str
   sample: ""

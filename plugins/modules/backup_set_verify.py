@@ -33,7 +33,7 @@ requirements:
 options:
   repository:
     description:
-      - Absolute path of the directory that holds the backup sets.
+      - Absolute path of the directory that contains the backup sets.
     type: path
     required: true
   sets:

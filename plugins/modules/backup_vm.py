@@ -21,7 +21,7 @@ author:
 options:
   repository:
     description:
-      - Absolute path of the directory that holds the backup sets.
+      - Absolute path of the directory that contains the backup sets.
     type: path
     required: true
   wanted:
