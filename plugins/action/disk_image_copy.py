@@ -10,6 +10,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.ovirt_community.backup.plugins.plugin_utils._following import Follower
+from ansible_collections.ovirt_community.backup.plugins.plugin_utils._reaching import fail_if_lost
 
 
 class ActionModule(ActionBase):
@@ -23,4 +24,5 @@ class ActionModule(ActionBase):
     ) -> dict[str, Any]:
         """Run the task."""
         super().run(tmp, task_vars)
-        return Follower(self, self._task, self._connection, task_vars or {}).run()
+        follower = Follower(self, self._task, self._connection, task_vars or {})
+        return fail_if_lost(self, task_vars or {}, follower.run)

@@ -10,8 +10,13 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.ovirt_community.backup.plugins.plugin_utils._following import Follower
+from ansible_collections.ovirt_community.backup.plugins.plugin_utils._reaching import fail_if_lost
 
 MODULE = "ovirt_community.backup.disk_image_restore"
+PAUSED = (
+    "If the engine shows that it is paused, the storage domain of a new disk is full: "
+    "free space, resume the appliance, then run the restore again."
+)
 
 
 class ActionModule(ActionBase):
@@ -25,4 +30,5 @@ class ActionModule(ActionBase):
     ) -> dict[str, Any]:
         """Run the task."""
         super().run(tmp, task_vars)
-        return Follower(self, self._task, self._connection, task_vars or {}, MODULE).run()
+        follower = Follower(self, self._task, self._connection, task_vars or {}, MODULE)
+        return fail_if_lost(self, task_vars or {}, follower.run, PAUSED)

@@ -92,7 +92,9 @@ def test_an_appliance_that_stays_away_ends_the_wait(site: Site) -> None:
     until(site.copying)
     site.control.status("backup01", "down")
     assert backup.ends() == 2
-    assert re.search(r"cannot be reached any more: .*No answer from backup01 for \d", backup.text)
+    assert re.search(
+        r"appliance backup01 cannot be reached: .*No answer from backup01 for \d", backup.text
+    )
     assert "Nothing tells which sets of the repository are unfinished: " in backup.text
     site.control.status("backup01", "up")
     site.check_nothing_left()

@@ -71,5 +71,5 @@ def test_an_appliance_that_does_not_run_is_not_connected_to(
 
 def test_one_that_runs_is_connected_to(scene: Scene, calls: Path) -> None:
     said = back_up(scene, calls, "--check")
-    assert "The appliance cannot be reached: " in said
+    assert "The appliance backup01 cannot be reached: " in said
     assert calls.read_text()

@@ -271,6 +271,6 @@ def test_an_appliance_that_is_lost_is_detached_from_all_the_same(house: House) -
     down = ("status", {"vm": "backup01", "status": "down"})
     run = house.back_up({"Let go of the devices on the appliance": [down]})
     assert failures(run) == "", run.text
-    assert result_of(run, "Let go of the devices")["unreachable"]
+    assert result_of(run, "Let go of the devices")["error_code"] == "appliance_unavailable"
     assert (house.scene.attached(), house.scene.snapshots()) == ({}, {})
     assert list(house.transient.iterdir()) == []

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+OURS = "ovirt_community.backup."
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 
 

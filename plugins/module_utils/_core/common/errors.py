@@ -17,6 +17,7 @@ The modules' edge catches :class:`BackupError` in one place and hands ``code``, 
     |-- Refused                 a rule forbids it (_core/rules/rules.py); nothing was changed
     |-- VmClaimed               another run is at work on this VM; nothing was begun
     |-- WaitTimeout             the state asked for did not come in time
+    |-- ApplianceUnavailable    the connection to the appliance was lost, or there was none
     |-- EngineError
     |   |-- EngineUnavailable   no answer, or none that an engine would give
     |   |   `-- EngineUntrusted the certificate could not be verified
@@ -119,6 +120,12 @@ class WaitTimeout(BackupError):
     """A state did not come in time; ``details`` has the last state and the seconds waited."""
 
     code = "timeout"
+
+
+class ApplianceUnavailable(BackupError):
+    """Ansible cannot reach the appliance. It is an ordinary failure, so that ``rescue`` and ``always`` are run."""
+
+    code = "appliance_unavailable"
 
 
 class EngineError(BackupError):
