@@ -12,9 +12,9 @@ version_added: 0.1.0
 description:
   - Lists the sets of a repository, all or some, by VM and time.
   - Runs on the appliance, as root (C(become)).
-  - Only manifests, sizes of files and the records of M(ovirt_community.backup.backup_set_verify) are read, no image. A
-    repository of thousands of sets is listed in about a second.
-  - A set that cannot be read does not end the list. It is listed with the reason. Links are never followed.
+  - Reads only manifests, file sizes and the records of M(ovirt_community.backup.backup_set_verify), no images. Listing thousands of
+    sets takes about a second.
+  - Lists a set that cannot be read with the reason. Never follows links.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
@@ -29,15 +29,15 @@ options:
     type: str
   after:
     description:
-      - Only sets whose data are of this time or later, UTC, such as V(2026-11-23T01:02:03Z) or V(2026-11-23).
+      - Only sets whose data is from this time or later, UTC, such as V(2026-11-23T01:02:03Z) or V(2026-11-23).
     type: str
   before:
     description:
-      - Only sets whose data are older than this time.
+      - Only sets whose data is older than this time.
     type: str
   states:
     description:
-      - Only sets in one of these states. None means all.
+      - Only sets in one of these states. An empty list means all.
     type: list
     elements: str
     choices:
@@ -50,23 +50,23 @@ options:
     default: []
   consistency:
     description:
-      - Only sets with one of these levels, such as V(filesystem). None means all.
+      - Only sets with one of these levels, such as V(filesystem). An empty list means all.
     type: list
     elements: str
     default: []
   min_size:
     description:
-      - Only sets that take at least this many bytes.
+      - Only sets that use at least this many bytes.
     type: int
   max_size:
     description:
-      - Only sets that take at most this many bytes.
+      - Only sets that use at most this many bytes.
     type: int
   select:
     description:
-      - V(newest) takes of each VM the newest of the sets that pass the other options, V(newest_good) the newest of them whose
+      - Of the sets that match the other options, V(newest) selects the newest of each VM. V(newest_good) selects the newest whose
         state is V(complete) and whose time is certain.
-      - With O(before) this is the set that one restores after something went wrong at that time.
+      - V(newest_good) with O(before) selects the set to restore after an accident at that time.
     type: str
     choices:
       - all
@@ -75,7 +75,7 @@ options:
     default: all
   manifests:
     description:
-      - Whether to return the manifest of each set, too.
+      - Whether to also return the manifest of each set.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -101,7 +101,7 @@ EXAMPLES = r"""
     manifests: true
   become: true
 
-- name: List what needs a look
+- name: List the sets with a problem
   ovirt_community.backup.backup_set_info:
     repository: /srv/backup
     states:
@@ -136,34 +136,34 @@ sets:
       type: str
       sample: 4f0c2a91d7be
     time:
-      description: The time that the data are of, UTC. That of the snapshot; without a manifest, when the run began.
+      description: Time of the data, UTC. This is the time of the snapshot or, without a manifest, the start of the run.
       returned: success
       type: str
       sample: "2026-11-23T01:00:05Z"
     time_certain:
-      description: Whether two of the clocks of engine, controller and appliance agree on the time, and it is not in the future. If not,
-        the set takes no place in any rule, and no rule removes it.
+      description: Whether at least two clocks of engine, controller and appliance agree on the time, and it is not in the future. If
+        not, no rule of a policy counts or removes the set.
       returned: success
       type: bool
       sample: true
     time_note:
-      description: Why the time is not certain, or which clock was not believed. Empty if all agree.
+      description: Why the time is not certain, or which clock was ignored. Empty if all agree.
       returned: success
       type: str
       sample: ""
     finished:
-      description: When the last image was finished, UTC. Null without a manifest.
+      description: When the last image was complete, UTC. Null without a manifest.
       returned: success
       type: str
       sample: "2026-11-23T01:12:30Z"
     state:
       description:
-        - V(complete), all files are there in their sizes, and no verification found a fault.
-        - V(unfinished), there is no manifest. The run is at it, or failed, or was killed.
-        - V(corrupt), the manifest is none, or a file is missing or of another size, or the last verification found a fault.
-        - V(parent_missing), the set builds on another one that is not there or not complete.
-        - V(unsupported), the manifest is of a format version that this release does not know.
-        - V(unreadable), the set could not be looked at, so that nothing is known of it. It is neither called corrupt nor gone.
+        - V(complete), all files exist with their recorded sizes, and no verification found a fault.
+        - V(unfinished), the manifest does not exist. The run still works, failed, or was killed.
+        - V(corrupt), the manifest is invalid, a file is missing or has another size, or the last verification found a fault.
+        - V(parent_missing), the set builds on another set that is missing or not complete.
+        - V(unsupported), this release does not know the format version of the manifest.
+        - V(unreadable), the set could not be read, so its state is unknown.
       returned: success
       type: str
       sample: complete
@@ -173,7 +173,7 @@ sets:
       type: str
       sample: ""
     consistency:
-      description: How consistent the data are. Null without a manifest.
+      description: Consistency of the data. Null without a manifest.
       returned: success
       type: str
       sample: filesystem
@@ -183,12 +183,12 @@ sets:
       type: int
       sample: 2
     virtual_size:
-      description: Bytes of its disks as a guest sees them. Null without a manifest.
+      description: Size of its disks in bytes, as a guest sees them. Null without a manifest.
       returned: success
       type: int
       sample: 21474836480
     bytes_stored:
-      description: Bytes that its images take in the repository.
+      description: Bytes that its images use in the repository.
       returned: success
       type: int
       sample: 3221225472
@@ -204,7 +204,7 @@ sets:
       type: bool
       sample: false
     verified:
-      description: The last verification, with C(time), C(verdict), C(depth), C(faults) and C(notes). Null if there was none.
+      description: The last verification, with C(time), C(verdict), C(depth), C(faults) and C(notes). Null if it was never verified.
       returned: success
       type: dict
       sample:
@@ -215,9 +215,9 @@ sets:
         notes: []
     unfinished:
       description:
-        - Of an unfinished set, RV(ignore:owner) is who runs the backup that began it, as O(ovirt_community.backup.backup_plan_info#module:owner),
-          null if nothing tells. RV(ignore:quiet_seconds) is for how long nothing of it has changed, null if it changed in the future.
-          A run that is at work changes something every few seconds, unless it is attaching the disks or has lost its connection.
+        - For an unfinished set, RV(ignore:owner) is the owner of its run, as O(ovirt_community.backup.backup_plan_info#module:owner), null if
+          unknown. RV(ignore:quiet_seconds) is the time since its last change, null if that change is in the future. A live run changes
+          something every few seconds, unless it attaches disks or has lost its connection.
         - Null for all other sets.
       returned: success
       type: dict
@@ -225,7 +225,7 @@ sets:
         owner: default
         quiet_seconds: 32400
     manifest:
-      description: The manifest, see C(docs/schema/manifest-1.schema.json). Null if there is none that can be read.
+      description: The manifest, see C(docs/schema/manifest-1.schema.json). Null if it is missing or cannot be read.
       returned: success and O(manifests=true)
       type: dict
       sample:
@@ -233,7 +233,7 @@ sets:
         version: 1
         run_id: 4f0c2a91d7be
 totals:
-  description: Numbers of the sets that are listed, C(vms), C(sets), C(bytes_stored), and how many are in each state.
+  description: Totals of the listed sets, C(vms), C(sets), C(bytes_stored), and the number of sets in each state.
   returned: success
   type: dict
   sample:
@@ -247,7 +247,7 @@ totals:
     unsupported: 0
     unreadable: 0
 unrecognised:
-  description: What else lies in the repository, or cannot be looked at, C(path) and C(reason). It is never touched.
+  description: Other entries in the repository, and those that cannot be read, with C(path) and C(reason). The module never changes them.
   returned: success
   type: list
   elements: dict

@@ -10,10 +10,9 @@ module: backup_set_protection
 short_description: Protect a backup set from removal
 version_added: 0.1.0
 description:
-  - Makes or removes the mark that keeps M(ovirt_community.backup.backup_set_prune) from removing a set.
+  - Creates or removes the mark that prevents M(ovirt_community.backup.backup_set_prune) from removing a set.
   - Runs on the appliance, as root (C(become)).
-  - The mark is C(<set>.protected) beside the set's directory. A file, or anything else, that somebody makes under this name
-    protects the set as well.
+  - The mark is the file C(<set>.protected) next to the set's directory. Any other entry with this name also protects the set.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
@@ -32,7 +31,7 @@ options:
     default: present
   reason:
     description:
-      - Why, for whoever looks at the mark. It is the content of the file.
+      - Reason for the protection. The module writes it into the file.
     type: str
     default: ''
 extends_documentation_fragment:

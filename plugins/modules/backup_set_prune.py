@@ -10,21 +10,20 @@ module: backup_set_prune
 short_description: Remove old backup sets by a policy
 version_added: 0.1.0
 description:
-  - Decides for every set of a repository whether it stays, with the reasons, and removes the others. Check mode and diff mode
+  - Decides for every set of a repository whether to keep it, with the reasons, and removes the others. Check mode and diff mode
     show the same decision, line by line.
   - Runs on the appliance, as root (C(become)).
-  - A rule of O(keep) looks at the good sets of each VM, newest first, and keeps the newest of each of the last so many hours,
-    days and so on that have a set. A rule that finds fewer than it may keep also keeps the oldest set. What any rule keeps
-    stays. This is how C(restic forget) counts. Proxmox Backup Server counts otherwise, there a set that one rule keeps is not
-    counted by the next. Days begin at midnight UTC, weeks on Monday.
-  - Whatever the policy says, these stay. Of each VM the newest good set, and the newest that was verified, a set that another
-    one builds on that stays, a protected set (M(ovirt_community.backup.backup_set_protection)), a set that is in use or
-    that a run is writing, and everything in the repository that is not recognised.
-  - If a VM has a set of a later format version, or one that cannot be read, all its sets stay, as it cannot be known what that one
-    builds on.
-  - A set whose time is not certain, as the clocks of engine, controller and appliance disagree or as it is dated in the future, takes no
-    place in any rule, and stays. Whoever knows better deletes its directory.
-  - A set is renamed before its files are deleted. What an interrupted run began, the next one with a policy finishes.
+  - A rule of O(keep) goes through the good sets of each VM, newest first. For each of the last hours, days and so on that have a set, it
+    keeps the newest set. A rule that finds fewer sets than it may keep also keeps the oldest set. A set stays if any rule keeps it.
+  - This is how C(restic forget) counts. In Proxmox Backup Server, a set that one rule keeps does not count for the next. Days begin
+    at midnight UTC, weeks on Monday.
+  - Some sets stay whatever the policy says. These are the newest good and the newest verified set of each VM, a set that a kept set builds
+    on, a protected set (M(ovirt_community.backup.backup_set_protection)), and a set that is in use or being written. Entries that the
+    module does not recognise also stay.
+  - If a VM has a set of a later format version, or one that cannot be read, all its sets stay. That set might build on any of them.
+  - A set whose time is not certain stays, and no rule counts it. Its clocks disagree, or its time is in the future. To remove it,
+    delete its directory.
+  - The module renames a set before it deletes its files. If a run is interrupted, the next run with a policy completes the removal.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
@@ -39,54 +38,54 @@ options:
     type: str
   keep:
     description:
-      - What to keep of each VM. If nothing is given, or all is V(0), every set stays.
+      - What to keep of each VM. If this is empty, or every value is V(0), every set stays.
     type: dict
     required: true
     suboptions:
       last:
         description:
-          - So many of the newest sets.
+          - This many of the newest sets.
         type: int
         default: 0
       hourly:
         description:
-          - The newest set of each of the last so many hours that have one.
+          - The newest set of each of the last this many hours that have a set.
         type: int
         default: 0
       daily:
         description:
-          - The newest set of each of the last so many days that have one.
+          - The newest set of each of the last this many days that have a set.
         type: int
         default: 0
       weekly:
         description:
-          - The newest set of each of the last so many weeks that have one.
+          - The newest set of each of the last this many weeks that have a set.
         type: int
         default: 0
       monthly:
         description:
-          - The newest set of each of the last so many months that have one.
+          - The newest set of each of the last this many months that have a set.
         type: int
         default: 0
       yearly:
         description:
-          - The newest set of each of the last so many years that have one.
+          - The newest set of each of the last this many years that have a set.
         type: int
         default: 0
       within:
         description:
-          - All sets of this length of time before the newest good set of the VM, such as V(14d) or V(1y5m7d2h). Years, months,
-            days and hours are known.
+          - All sets within this time before the newest good set of the VM, such as V(14d) or V(1y5m7d2h), in years, months, days and
+            hours.
         type: str
         default: ''
   unfinished_days:
     description:
-      - An unfinished set is removed when nothing of it has changed for so many days. If it is all that there is of a VM, it stays.
+      - Days without a change after which an unfinished set is removed. It stays if it is the only set of its VM.
     type: float
     default: 7.0
   remove_corrupt:
     description:
-      - Whether sets go, too, that are corrupt or whose parent is missing. They stay as long as the VM has no good set.
+      - Whether to also remove sets that are corrupt or whose parent is missing. They stay while the VM has no good set.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -98,7 +97,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Keep two weeks of days, two months of weeks and a year of months
+- name: Keep 14 daily, 8 weekly and 12 monthly sets
   ovirt_community.backup.backup_set_prune:
     repository: /srv/backup
     keep:
@@ -112,8 +111,8 @@ RETURN = r"""
 sets:
   description:
     - The decision on each set.
-    - C(keep) says whether it stays, C(reasons) why or why not. C(path), C(vm), C(run_id), C(time), C(state), C(bytes_stored)
-      and C(protected) are those of RV(ovirt_community.backup.backup_set_info#module:sets).
+    - C(keep) is whether it stays, C(reasons) explains why. C(path), C(vm), C(run_id), C(time), C(state), C(bytes_stored)
+      and C(protected) are as in RV(ovirt_community.backup.backup_set_info#module:sets).
   returned: success
   type: list
   elements: dict
@@ -138,7 +137,7 @@ removed:
   elements: str
   sample: []
 leftovers:
-  description: Paths of what an interrupted run had begun to remove.
+  description: Paths that an interrupted run had started to remove.
   returned: success
   type: list
   elements: str
@@ -151,7 +150,7 @@ summary:
   sample:
     - "web01 2026-11-23T01:00:05Z 4f0c2a91d7be keep: daily 2026-11-23, the newest good set"
 totals:
-  description: How many sets stay and go, and the bytes that their images take.
+  description: Number of kept and removed sets, and the bytes freed.
   returned: success
   type: dict
   sample:
@@ -159,7 +158,7 @@ totals:
     removed: 0
     bytes_freed: 0
 unrecognised:
-  description: What else lies in the repository, C(path) and C(reason). It is never touched.
+  description: Other entries in the repository, with C(path) and C(reason). The module never changes them.
   returned: success
   type: list
   elements: dict

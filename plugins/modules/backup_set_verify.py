@@ -7,24 +7,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_set_verify
-short_description: Read backup sets again, and record whether they are as they were written
+short_description: Verify backup sets against their manifests, and record the result
 version_added: 0.1.0
 description:
   - Compares the files of sets with the hashes in their manifests, checks the structure of the images with C(qemu-img check),
     and compares the VM's configuration with the disks.
   - Runs on the appliance, as root (C(become)).
-  - The outcome is recorded beside each set, as C(<set>.verified.json) in the directory of the VM. The set itself is never
-    changed.
-  - All sets are looked at, then the module fails if one is corrupt, and names each with its faults. A corrupt set is not
-    chosen for a restore any more, and it is due again at each verification, until it is found good or is gone.
-  - Sets that are known to be corrupt, and those that cannot be looked at, count also where they are not read now, because of O(limit) or
-    O(select). Only O(sets) and O(vm) leave them out.
-  - A set of which nothing can be said, as it cannot be listed, its image is open elsewhere, or the reader came to no end, keeps its
-    last record. The module fails then, too, and names it.
-  - A manifest that is not the one that was written, or not the one that was verified before, is a fault of its set.
-  - A set without a manifest, and one of a later format version, cannot be verified and is left out.
-  - Before any program opens an image, its header is read, and what would lead the program to another file is a fault.
-    The configuration is refused if it declares a document type or entities.
+  - Records the result next to each set, as C(<set>.verified.json) in the directory of the VM. Never changes the set itself.
+  - Verifies all sets, then fails if any is corrupt, and reports the faults of each. A restore no longer selects a corrupt set. The
+    set is verified again each time, until it is good or removed.
+  - The module also fails for known corrupt and unreadable sets that O(limit) or O(select) leaves out. Only O(sets) and O(vm) exclude
+    them.
+  - The module also fails for a set that it cannot verify, because it cannot list the set, an image is open elsewhere, or reading did not
+    finish. Such a set keeps its last record.
+  - A manifest that differs from the one written, or from the one verified before, is a fault.
+  - Leaves out sets without a manifest and sets of a later format version.
+  - Reads the header of each image before any program opens it. A reference to another file is a fault. Refuses a configuration that
+    declares a document type or entities.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 requirements:
@@ -38,7 +37,7 @@ options:
     required: true
   sets:
     description:
-      - Only these sets, paths as M(ovirt_community.backup.backup_set_info) lists them. None means all.
+      - Only these sets, as paths that M(ovirt_community.backup.backup_set_info) lists. An empty list means all.
     type: list
     elements: path
     default: []
@@ -48,7 +47,7 @@ options:
     type: str
   select:
     description:
-      - V(newest) takes of each VM its newest set that has a manifest.
+      - V(newest) selects the newest set of each VM that has a manifest.
     type: str
     choices:
       - all
@@ -56,30 +55,30 @@ options:
     default: all
   unverified_days:
     description:
-      - Only sets that were not found good in the last so many days, to this depth. V(0) means all.
+      - Only sets that were not verified successfully, to this depth, in the last this many days. V(0) means all.
     type: float
     default: 0.0
   limit:
     description:
-      - At most so many sets, first those that were never verified, then those whose verification is longest ago. So a large repository
-        is verified piece by piece, a piece a night.
-      - More than a night's new sets, and with O(unverified_days) also the sets that come again each night. What is left out is in
-        RV(not_reached), and a warning says whether it is ever reached at the pace of the last seven days.
+      - Maximum number of sets to verify. Sets that were never verified come first, then those verified longest ago. So you can verify
+        part of a large repository each night.
+      - Choose more than the new sets of a night. With O(unverified_days), add the sets that become due each night. RV(not_reached) shows
+        what is left out, and a warning says whether the pace of the last seven days is enough.
     type: int
   content:
     description:
-      - Also decode each image, and compare the bytes that a guest would see with what the disk had. No room is needed for
-        that, but time, as all of the virtual size is hashed.
+      - Whether to also decode each image, and compare the bytes that a guest would see with those of the disk. This needs no space,
+        but takes time because it hashes the whole virtual size.
     type: bool
     default: false
   parallel:
     description:
-      - How many images are read at a time, 1 to 64.
+      - Number of images to read at the same time, 1 to 64.
     type: int
     default: 2
   polite:
     description:
-      - Whether to leave the processor and the storage to others who want them (C(nice) and C(ionice)).
+      - Whether to run with low CPU and I/O priority (C(nice) and C(ionice)).
     type: bool
     default: true
 extends_documentation_fragment:
@@ -88,10 +87,10 @@ attributes:
   idempotent:
     support: partial
     details:
-      - Every verification leaves a new record, which is a change. With O(unverified_days), what was found good is left out, so
-        that a second run changes nothing.
+      - Every verification writes a new record, which is a change. With O(unverified_days), a second run leaves out the good sets and
+        changes nothing.
 notes:
-  - In check mode, and in diff mode, the sets are listed that would be read.
+  - Check mode and diff mode list the sets that would be verified.
 seealso:
   - module: ovirt_community.backup.backup_set_info
   - module: ovirt_community.backup.backup_set_prune
@@ -104,7 +103,7 @@ EXAMPLES = r"""
     select: newest
   become: true
 
-- name: Verify thoroughly what was not verified for a month, 200 sets a night
+- name: Verify the content of up to 200 sets that were not verified for a month
   ovirt_community.backup.backup_set_verify:
     repository: /srv/backup
     unverified_days: 30
@@ -116,9 +115,9 @@ EXAMPLES = r"""
 RETURN = r"""
 sets:
   description:
-    - The sets that were looked at, in this order, as RV(ovirt_community.backup.backup_set_info#module:sets) of
-      M(ovirt_community.backup.backup_set_info) has them.
-    - In check mode, the sets that would be looked at, with their last verification.
+    - The verified sets, in this order, as RV(ovirt_community.backup.backup_set_info#module:sets) of
+      M(ovirt_community.backup.backup_set_info).
+    - In check mode, the sets that would be verified, with their last verification.
   returned: success
   type: list
   elements: dict
@@ -132,18 +131,18 @@ sets:
         faults: []
         notes: []
 gone:
-  description: Paths of sets that went away, or were being removed, before they were looked at.
+  description: Paths of sets that disappeared, or were being removed, before they were verified.
   returned: success
   type: list
   elements: str
   sample: []
 not_reached:
   description:
-    - Sets that are due, and that O(limit) left out. RV(ignore:sets) and RV(ignore:never_verified) are their numbers.
-    - RV(ignore:since) is when the one that waits longest was verified, or made if it never was; null if there is none.
-    - RV(ignore:read_a_day) and RV(ignore:new_a_day) are how many sets were verified and made a day in the last seven days.
-    - RV(ignore:days) are the days after which O(limit) leaves nothing out any more at this pace, if no set is removed; null if that does not
-      come within a year.
+    - Sets that are due, but that O(limit) left out. RV(ignore:sets) and RV(ignore:never_verified) are their numbers.
+    - RV(ignore:since) is when the set that waits longest was verified or, if it never was, created. Null if no set waits.
+    - RV(ignore:read_a_day) and RV(ignore:new_a_day) are the numbers of sets verified and created per day in the last seven days.
+    - RV(ignore:days) is the number of days until O(limit) leaves out no sets, at this pace and if no set is removed. Null if that takes
+      more than a year.
   returned: success; also in RV(ignore:details) of a failure
   type: dict
   sample:
@@ -154,7 +153,7 @@ not_reached:
     new_a_day: 150.0
     days:
 unrecognised:
-  description: What else lies in the repository, C(path) and C(reason). It is never touched.
+  description: Other entries in the repository, with C(path) and C(reason). The module never changes them.
   returned: success
   type: list
   elements: dict

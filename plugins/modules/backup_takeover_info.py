@@ -7,11 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_takeover_info
-short_description: Tell what to do about backups that were killed
+short_description: Decide what to do about backups that were killed
 version_added: 0.1.0
 description:
-  - Looks in the repository for the unfinished sets of runs that left snapshots behind, watches whether those runs still live,
-    and decides for each VM.
+  - Finds the unfinished sets of runs that left snapshots behind, watches whether those runs are still alive, and decides for each VM.
   - A run that copies touches the record in its set's directory every few seconds, as long as its controller follows. A record
     that is touched, comes or goes while it is watched belongs to a run that lives.
   - A run that uses M(ovirt_community.backup.backup_claim) is known by its claim, and named in O(dead). Only runs of which no claim

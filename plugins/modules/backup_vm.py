@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_vm
-short_description: Record which VMs are to be backed up, or retire some
+short_description: Record which VMs are backed up, or retire VMs
 version_added: 0.1.0
 description:
-  - Keeps a record of each VM in the directory C(vms) of a repository. By it M(ovirt_community.backup.backup_repository_report) names a VM
-    that is to be backed up and has no set, and does not call a VM overdue that is retired.
+  - Keeps a record of each VM in the directory C(vms) of a repository. M(ovirt_community.backup.backup_repository_report) uses it to report
+    recorded VMs without a set, and to never report a retired VM as overdue.
   - The role P(ovirt_community.backup.vm_backup#role) records the VMs of every run.
-  - A retired VM keeps its sets. M(ovirt_community.backup.backup_set_prune) and M(ovirt_community.backup.backup_set_verify) go on with them
-    as before.
+  - A retired VM keeps its sets. M(ovirt_community.backup.backup_set_prune) and M(ovirt_community.backup.backup_set_verify) treat them as
+    before.
   - Runs on the appliance, as root (C(become)).
 author:
   - ovirt_community.backup contributors (@ovirt-community)
@@ -26,20 +26,20 @@ options:
     required: true
   wanted:
     description:
-      - VMs that are to be backed up, each with C(id) and C(name), as C(vm) in RV(ovirt_community.backup.backup_plan_info#module:plans).
-        One that was retired is not any more.
+      - VMs to back up, each with C(id) and C(name), as C(vm) in RV(ovirt_community.backup.backup_plan_info#module:plans). A retired VM in this
+        list is no longer retired.
     type: list
     elements: dict
     default: []
   retired:
     description:
-      - Names or ids of VMs that are not to be backed up any more. There must be a set or a record of each.
+      - Names or ids of VMs that are no longer backed up. Each must have a set or a record.
     type: list
     elements: str
     default: []
   reason:
     description:
-      - Why O(retired) are, for the page.
+      - Why the VMs in O(retired) are retired. The report shows it.
     type: str
     default: ''
 extends_documentation_fragment:
@@ -50,7 +50,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Say that a VM is to be backed up
+- name: Record that a VM is backed up
   ovirt_community.backup.backup_vm:
     repository: /srv/backup
     wanted:
@@ -58,7 +58,7 @@ EXAMPLES = r"""
         name: web01
   become: true
 
-- name: Say that it is not any more
+- name: Retire the VM
   ovirt_community.backup.backup_vm:
     repository: /srv/backup
     retired:
@@ -80,17 +80,17 @@ vms:
       type: str
       sample: 5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11
     name:
-      description: Its name, when it was recorded last.
+      description: Its name when it was last recorded.
       returned: success
       type: str
       sample: web01
     since:
-      description: When it was recorded first, UTC.
+      description: When it was first recorded, UTC.
       returned: success
       type: str
       sample: "2026-11-23T01:00:05Z"
     retired:
-      description: When it was retired, UTC. Null if it is to be backed up.
+      description: When it was retired, UTC. Null if it is still backed up.
       returned: success
       type: str
       sample: "2027-03-01T09:30:00Z"

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: disk_device_release
-short_description: Have the appliance let go of disk snapshots before they are detached
+short_description: Release disk snapshots on the appliance before they are detached
 version_added: 0.1.0
 description:
-  - Looks who uses the devices of disk snapshots on the appliance, and takes down what nobody needs, so that they can be
-    detached. A device that is pulled while something holds it is lost to that, and may stay behind as a dead device.
+  - Finds what uses the devices of disk snapshots on the appliance, and removes unused layers on them, so that they can be detached.
+    If a device is unplugged while in use, its user gets I/O errors, and a dead device can remain.
   - Runs on the appliance, as root (C(become)). Needs no programs there.
-  - What the appliance itself builds on a disk that appears is taken down if nobody uses it. These are volumes of LVM, maps of
-    multipath and other devices of the device mapper, and arrays of MD. The page cache is flushed.
-  - Nothing is taken away from whoever uses it, and no option changes that. A mount in any mount namespace, swap, an open
-    file, a loop device, or a claim of the kernel keeps a device and everything on it as it is. The device is named in
-    RV(busy) with who uses it. A file system was mounted by somebody who may read it now, and knows better when to end that.
-  - A device that is not among O(serials) is never touched. A volume that lies also on another disk stays, and so does
-    one whose volume group does. So the appliance's own disks are safe even if they are asked for by mistake.
-  - A serial that no device has is no error. It is detached already.
+  - Removes what the appliance itself builds on a new disk if it is unused. These are LVM volumes, multipath maps and other device
+    mapper devices, and MD arrays. Flushes the page cache.
+  - Never takes a device away from its user, and no option changes that. A mount in any mount namespace, swap, an open file, a loop device,
+    or a claim of the kernel keeps a device and everything on it. RV(busy) lists the device, RV(devices[].used_by) what uses it.
+  - Never changes a device that is not in O(serials). Keeps a volume that is also on another disk, or whose volume group is. So the
+    appliance's own disks are safe even if you list them by mistake.
+  - Ignores a serial that no device has, because that disk is already detached.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 requirements:
@@ -34,9 +33,9 @@ options:
     required: true
   state:
     description:
-      - V(released), before the disks are detached, takes down what is built on the devices.
-      - V(absent), after the disks are detached, waits until the devices are gone. A device that stayed behind is removed
-        if it is proven dead. The kernel must have marked it so, or its first sector cannot be read. Nothing may use it.
+      - V(released), before the disks are detached, removes the layers on the devices.
+      - V(absent), after the disks are detached, waits until the devices are gone. It removes a remaining device if the device is unused and
+        dead. A device is dead if the kernel marked it so, or its first sector cannot be read.
     type: str
     choices:
       - released
@@ -44,13 +43,13 @@ options:
     default: released
   timeout:
     description:
-      - Seconds to wait for those who use the devices, or for the devices to go.
+      - Seconds to wait until the devices are unused, or until they are gone.
     type: float
     default: 30.0
   fail:
     description:
-      - Whether it is an error if a device is still in use then. In this case nothing is taken down on any device.
-      - With V(false), the other devices are released, and RV(busy) and RV(why) tell of those that are not.
+      - Whether to fail if a device is still in use after O(timeout). In this case the module releases no device.
+      - With V(false), it releases the other devices. RV(busy) and RV(why) report those still in use.
     type: bool
     default: true
 extends_documentation_fragment:
@@ -61,14 +60,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Let go of two disk snapshots
+- name: Release two disk snapshots
   ovirt_community.backup.disk_device_release:
     serials:
       - b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10
       - 0f6f7f0e-5d5c-4a1c-9b53-2f8c5f7a1d02
   become: true
 
-- name: Be sure that they are gone after they were detached
+- name: Wait until the devices are gone after the disks were detached
   ovirt_community.backup.disk_device_release:
     serials:
       - b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10
@@ -80,14 +79,14 @@ EXAMPLES = r"""
 RETURN = r"""
 devices:
   description:
-    - The devices, in the order asked for.
+    - The devices, in the order of O(serials).
     - With O(state=absent), a serial has an entry for each device that has it.
   returned: success
   type: list
   elements: dict
   contains:
     serial:
-      description: Serial number as it was asked for.
+      description: Serial number as given.
       returned: success
       type: str
       sample: b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10
@@ -97,31 +96,31 @@ devices:
       type: str
       sample: /dev/sdb
     free:
-      description: Whether nothing holds the device any more.
+      description: Whether the device is unused.
       returned: success
       type: bool
       sample: true
     removed:
-      description: What was taken down, and with O(state=absent) the device itself.
+      description: What was removed, with O(state=absent) including the device itself.
       returned: success
       type: list
       elements: str
       sample:
         - LVM volume vg0/root (dm-2)
     used_by:
-      description: Who uses it, or what else stands against it.
+      description: What uses it, or why else it cannot be released.
       returned: success
       type: list
       elements: str
       sample: []
 busy:
-  description: Serial numbers of the devices that something uses.
+  description: Serial numbers of the devices in use.
   returned: success
   type: list
   elements: str
   sample: []
 why:
-  description: What stands against it, in words. Empty if nothing does.
+  description: Why devices could not be released, as text. Empty if all were released.
   returned: success
   type: str
   sample: ""

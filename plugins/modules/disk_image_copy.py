@@ -10,22 +10,20 @@ module: disk_image_copy
 short_description: Copy block devices of the appliance to image files
 version_added: 0.1.0
 description:
-  - Copies one or more block devices, found by their serial number, to image files. Every image is proven equal to its
-    device before it gets its name.
+  - Copies one or more block devices, found by their serial number, to image files. Verifies that each image equals its device
+    before it gets its final name.
   - Runs on the appliance, as root (C(become)).
-  - A device is found by its serial, never by its letter. It must have exactly the size that is expected, and nothing may
-    use it. It is held exclusively and set read-only while it is copied.
-  - The copy is a process of its own on the appliance. It goes on when the connection is lost and when Ansible is killed; the
-    same task, run again, joins it, or takes its result; see O(snapshot). A process that died is noticed at once, and the same
-    task begins anew.
-  - While it goes on, the task shows how far it is, first after 10 seconds, then every 30 seconds to every 5 minutes. If
-    the connection is lost it connects again for O(reconnect_timeout) seconds.
-  - An image is written as RV(images[].dest) with C(.part) appended, flushed, compared with the device and hashed, and only
-    then renamed. Whatever interrupts the module, no partial image has the final name. What an interrupted run left
-    under the C(.part) name is replaced.
-  - A file that is there already and equal to the device is no change. Any other file is left as it is, and the module fails.
-  - Zeros are not stored. The storage delivers the device's data twice, once for the copy and once for the proof, as long
-    as the appliance has memory for its page cache.
+  - Finds a device by its serial, never by its letter. The device must have exactly the expected size and be unused. The module opens it
+    exclusively and sets it read-only during the copy.
+  - The copy is a separate process on the appliance. It continues if the connection is lost or Ansible is killed. The same task, run again,
+    joins it or takes its result, see O(snapshot). If the process died, the same task starts again.
+  - The task shows the progress, first after 10 seconds, then every 30 seconds to every 5 minutes. If the connection is lost, it
+    tries to reconnect for O(reconnect_timeout) seconds.
+  - Writes an image as RV(images[].dest) with C(.part) appended, flushes it, compares it with the device, hashes it, and only then renames
+    it. So a partial image never has the final name. Replaces a C(.part) file that an interrupted run left.
+  - If the file exists and equals the device, the module changes nothing. If it differs, the module does not change it and fails.
+  - Does not store zeros. Reads the device twice, once to copy and once to verify, as long as the appliance has memory for its page
+    cache.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 requirements:
@@ -34,8 +32,8 @@ requirements:
 options:
   images:
     description:
-      - The devices and where to copy them. All are looked for, and checked, before the first is copied.
-      - Copying stops at the first failure. The images that are finished by then stay, and are reported in RV(ignore:details.done).
+      - The devices, and where to copy them. The module finds and checks all of them before it copies the first.
+      - Copying stops at the first failure. Images that are already complete stay, and RV(ignore:details.done) lists them.
     type: list
     elements: dict
     required: true
@@ -43,7 +41,7 @@ options:
       serial:
         description:
           - Serial number of the device, which is the id of the disk. 36 characters, or its first 20.
-          - A device that shows only the first 20 characters is found by all 36, too.
+          - All 36 characters also find a device that shows only the first 20.
         type: str
         required: true
       size:
@@ -67,7 +65,7 @@ options:
   compression:
     description:
       - V(zstd) compresses, for O(format=qcow2) only. It stores less and takes more CPU time.
-      - An uncompressed image that is there already and equal to the device satisfies V(zstd) as well.
+      - An existing uncompressed image that equals the device also satisfies V(zstd).
     type: str
     choices:
       - zstd
@@ -80,45 +78,44 @@ options:
     default: 60.0
   snapshot:
     description:
-      - Id of the snapshot that the devices show, or any word that stands for their content. A serial number does not; the disk has the
-        same in every snapshot.
-      - Calls for the same images of the same snapshot share one copy. A call joins the copy that another began, and has its result, as long as
-        the images are there. A failure is not handed on.
-      - Without it, nothing is taken from another call. A copy of the same images that goes on is waited for, and then the images are
-        proven equal to the devices as they are now.
+      - Id of the snapshot that the devices show, or any text that identifies their content. A serial number does not, because a disk
+        has the same serial number in every snapshot.
+      - Calls for the same images of the same snapshot share one copy. A call joins the copy that another call started, and gets its result, as
+        long as the images exist. It does not get the failure of another call.
+      - Without this option, a call takes no result of another call. It waits for a running copy of the same images, and then verifies
+        that the images equal the devices.
     type: str
     default: ''
   wait:
     description:
-      - Seconds to wait for the end of the copy. If it has not ended by then, RV(finished) is V(false), RV(progress) says
-        how far it is, and the copy goes on. A connection that is lost is an error then, as in any other task.
-      - Needs O(follower), so that the next call can tell its own copy from another's.
+      - Seconds to wait for the end of the copy. If it is still running after that, RV(finished) is V(false), RV(progress) shows the
+        progress, and the copy continues. With this option a lost connection is an error, as in any other task.
+      - Requires O(follower), so that the next call can identify its copy.
       - By default, the task ends with the copy.
     type: float
   follower:
     description:
-      - Any word that is the same in calls that belong together. The result of a copy, or its failure, is given to the follower who
-        asked for it, and again to that one. To others, images that are there are proven anew, unless O(snapshot) says of what they are.
+      - Any text that is the same in calls that belong together. Only calls with the follower of the call that started a copy get its result
+        or failure. For other calls, the module verifies existing images again, unless O(snapshot) identifies their content.
       - By default, a task is its own follower.
     type: str
     default: ''
   title:
     description:
-      - What the lines that show the progress begin with; by default the name of the host.
+      - Prefix of the progress lines. By default, the name of the host.
     type: str
     default: ''
   reconnect_timeout:
     description:
-      - Seconds for which a lost connection is tried again before the host counts as unreachable. Long enough for a
-        restart of the appliance, after which the copy begins anew.
+      - Seconds to try to reconnect before the host counts as unreachable. Choose a time long enough for a restart of the appliance.
+        After a restart the copy starts again.
     type: float
     default: 600.0
   limit:
     description:
-      - Seconds after which the task ends with RV(finished=false) though the copy goes on, unlike O(wait) with progress and lost
-        connections as without it. The next task with the same O(follower) goes on. 0 for no limit.
-      - So that something else can be done meanwhile, such as to ask the engine something, which ends the session of a token that
-        nobody uses for half an hour.
+      - Seconds after which the task ends with RV(finished=false) while the copy continues. V(0) means no limit. Unlike O(wait), it shows
+        progress and reconnects. The next task with the same O(follower) continues.
+      - Use it to call the engine in between. The engine ends the session of a token after half an hour without use.
     type: float
     default: 0.0
 extends_documentation_fragment:
@@ -126,13 +123,13 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     details:
-      - Looks for the devices, waits for them, and compares with images that are there, as a real run does. Does not set a
-        device read-only.
+      - Finds the devices, waits for them, and compares them with existing images, as a real run does. Does not set a device
+        read-only.
   async:
     description: Supports being used with the C(async) keyword.
     support: none
     details:
-      - There is no need to; see O(wait).
+      - Not needed, see O(wait).
 notes:
   - Where C(KillUserProcesses=yes) is set in C(logind.conf), systemd ends the copy with the session of a user other than root.
     Exempt that user there with C(KillExcludeUsers), or connect as root.
@@ -168,17 +165,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 finished:
-  description: Whether the copy has ended. Only with O(wait), and in check mode, it may be V(false).
+  description: Whether the copy has ended. Can be V(false) only with O(wait) or O(limit), and in check mode.
   returned: success
   type: bool
   sample: true
 progress:
-  description: How far the copy is.
+  description: Progress of the copy.
   returned: success
   type: dict
   contains:
     percent:
-      description: Of the reading that is to be done, for the copy and for the proof; rounded down.
+      description: Percentage of all reading, for the copy and for the verification, rounded down.
       returned: success
       type: int
       sample: 45
@@ -188,7 +185,7 @@ progress:
       type: int
       sample: 107374182400
     rate:
-      description: Bytes a second that are read, smoothed; at the end, the bytes of all devices by the seconds it took. Null if unknown.
+      description: Bytes read per second, smoothed. At the end, the average over all devices. Null if unknown.
       returned: success
       type: int
       sample: 220200960
@@ -199,14 +196,14 @@ progress:
       sample: 240
 images:
   description:
-    - The images, in the order asked for. Empty as long as RV(finished) is V(false), but for check mode.
-    - In check mode, what only the copy can tell is null.
+    - The images, in the order of O(images). Empty while RV(finished) is V(false), except in check mode.
+    - In check mode, values that only the copy can determine are null.
   returned: success
   type: list
   elements: dict
   contains:
     serial:
-      description: Serial number as it was asked for.
+      description: Serial number as given.
       returned: success
       type: str
       sample: b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10
@@ -231,7 +228,7 @@ images:
       type: str
       sample: qcow2
     compression:
-      description: V(zstd) or V(none); for an image that was there already, what its header says.
+      description: V(zstd) or V(none). For an existing image, as its header says.
       returned: success
       type: str
       sample: zstd
@@ -266,7 +263,7 @@ images:
       type: dict
       contains:
         copying:
-          description: Seconds for copying and flushing; V(0.0) for an image that was there already.
+          description: Seconds for copying and flushing. V(0.0) for an existing image.
           returned: success
           type: float
           sample: 21.5

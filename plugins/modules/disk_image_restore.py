@@ -10,17 +10,17 @@ module: disk_image_restore
 short_description: Write images of a backup set to new disks of the appliance
 version_added: 0.1.0
 description:
-  - Writes images of a backup set to block devices, found by their serial number, and proves each device equal to the disk that
-    was backed up.
+  - Writes images of a backup set to block devices, found by their serial number. Verifies that each device equals the disk that was
+    backed up.
   - Runs on the appliance, as root (C(become)).
-  - A device is written to only if it is blank from its first to its last byte, or if this very restore (O(restore_id)) proved
-    it blank before and was interrupted. Anything else is refused. So no disk that holds anything is ever overwritten.
-  - A device must have exactly the size of the disk, and nothing may use it. It is held exclusively meanwhile.
-  - Zeros are not written to a blank device. Each device is read twice, each image twice.
-  - A device that has the wanted content already is no change.
-  - The writing is a process of its own on the appliance. It goes on when the connection is lost and when Ansible is killed; the
-    same task, run again, joins it, or takes its result. While it goes on, the task shows how far it is.
-  - What an interrupted restore proved is forgotten when the appliance is started anew. The restore then needs new disks.
+  - Writes to a device only if it is blank from its first to its last byte, or if an interrupted run of the same restore (O(restore_id))
+    proved it blank. Refuses all other devices, so it never overwrites a disk with data.
+  - A device must have exactly the size of the disk and be unused. The module opens it exclusively.
+  - Does not write zeros to a blank device. Reads each device twice and each image twice.
+  - If a device already has the expected content, the module does not change it.
+  - The writing is a separate process on the appliance. It continues if the connection is lost or Ansible is killed. The same task, run
+    again, joins it or takes its result. The task shows the progress.
+  - A restart of the appliance deletes what an interrupted restore proved. The restore then needs new disks.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 requirements:
@@ -34,13 +34,13 @@ options:
     required: true
   restore_id:
     description:
-      - Name of the restore, as M(ovirt_community.backup.restore_plan_info) gives it.
+      - Name of the restore, as M(ovirt_community.backup.restore_plan_info) returns it.
     type: str
     required: true
   images:
     description:
-      - The images, and where to write them. All are checked before the first is written.
-      - Writing stops at the first failure. What is finished by then is reported in RV(ignore:details.done).
+      - The images, and where to write them. The module checks all of them before it writes the first.
+      - Writing stops at the first failure. RV(ignore:details.done) lists what is already complete.
     type: list
     elements: dict
     required: true
@@ -57,20 +57,20 @@ options:
         required: true
       blank:
         description:
-          - Whether the device must be blank, or hold what this restore began to write. What holds anything else is refused.
-          - Raw disks on block storage (iSCSI, FC) are not zeroed when they are made. M(ovirt_community.backup.restored_disks) returns
-            V(false) for them. Never say so of a disk that was not made for this restore.
+          - Whether the device must be blank, or contain what this restore began to write. Otherwise the module refuses it.
+          - The engine does not zero new raw disks on block storage (iSCSI, FC). M(ovirt_community.backup.restored_disks) returns V(false)
+            for them. Never set V(false) for a disk that was not created for this restore.
         type: bool
         default: true
       same_id:
         description:
-          - Whether the new disk has the id of the original, which is gone. M(ovirt_community.backup.restored_disks) returns it for disks that it
-            made. Without it, a disk with the id of the original is taken for the original, and refused.
+          - Whether the new disk has the id of the original, which no longer exists. M(ovirt_community.backup.restored_disks) returns it for disks
+            that it created. Without it, the module refuses a disk with the id of the original, because it may be the original.
         type: bool
         default: false
       storage:
         description:
-          - Name of the storage domain that the disk is in, for the message that it is full.
+          - Name of the disk's storage domain, for the message if it is full.
         type: str
         default: ''
   timeout:
@@ -80,33 +80,32 @@ options:
     default: 60.0
   wait:
     description:
-      - Seconds to wait for the end of the writing. If it has not ended by then, RV(finished) is V(false), and it goes on.
-      - Needs O(follower), so that the next call can tell its own writing from another's.
+      - Seconds to wait for the end of the writing. If it is still running after that, RV(finished) is V(false), and it continues.
+      - Requires O(follower), so that the next call can identify its writing.
       - By default, the task ends with the writing.
     type: float
   follower:
     description:
-      - Any word that is the same in calls that belong together. The result, or the failure, is given to the follower who asked
-        for it, and again to that one. To others, the disks are proven anew.
+      - Any text that is the same in calls that belong together. Only calls with the follower of the call that started the writing get its
+        result or failure. For other calls, the module verifies the disks again.
       - By default, a task is its own follower.
     type: str
     default: ''
   title:
     description:
-      - What the lines that show the progress begin with; by default the name of the host.
+      - Prefix of the progress lines. By default, the name of the host.
     type: str
     default: ''
   reconnect_timeout:
     description:
-      - Seconds for which a lost connection is tried again before the host counts as unreachable.
+      - Seconds to try to reconnect before the host counts as unreachable.
     type: float
     default: 600.0
   limit:
     description:
-      - Seconds after which the task ends with RV(finished=false) though the writing goes on, unlike O(wait) with progress and lost
-        connections as without it. The next task with the same O(follower) goes on. 0 for no limit.
-      - So that something else can be done meanwhile, such as to ask the engine something, which ends the session of a token that
-        nobody uses for half an hour.
+      - Seconds after which the task ends with RV(finished=false) while the writing continues. V(0) means no limit. Unlike O(wait), it
+        shows progress and reconnects. The next task with the same O(follower) continues.
+      - Use it to call the engine in between. The engine ends the session of a token after half an hour without use.
     type: float
     default: 0.0
 extends_documentation_fragment:
@@ -119,7 +118,7 @@ attributes:
     description: Supports being used with the C(async) keyword.
     support: none
     details:
-      - There is no need to; see O(wait).
+      - Not needed, see O(wait).
 seealso:
   - module: ovirt_community.backup.restored_disks
   - module: ovirt_community.backup.restore_source_info
@@ -138,12 +137,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 finished:
-  description: Whether the writing has ended. Only with O(wait), and in check mode, it may be V(false).
+  description: Whether the writing has ended. Can be V(false) only with O(wait) or O(limit), and in check mode.
   returned: success
   type: bool
   sample: true
 progress:
-  description: How far the writing is, C(percent), C(bytes_total), C(rate) in bytes a second, and C(seconds_left).
+  description: Progress of the writing, C(percent), C(bytes_total), C(rate) in bytes per second, and C(seconds_left).
   returned: success
   type: dict
   sample:
@@ -157,7 +156,7 @@ path:
   type: str
   sample: /srv/backup/web01.5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11/20261123T010000Z.4f0c2a91d7be
 images:
-  description: The images, in the order asked for. Empty as long as RV(finished) is V(false), but for check mode.
+  description: The images, in the order of O(images). Empty while RV(finished) is V(false), except in check mode.
   returned: success
   type: list
   elements: dict
@@ -173,7 +172,7 @@ images:
       type: str
       sample: web01_system
     serial:
-      description: Serial number as it was asked for.
+      description: Serial number as given.
       returned: success
       type: str
       sample: 2f8c5f7a-1d02-4a1c-9b53-0f6f7f0e5d5c
@@ -193,7 +192,7 @@ images:
       type: str
       sample: 5c0b5d6f3c1a9ad2b4a3d8b5d5b1ae3f4d1c2b3a49586776655443322110ffee
     seconds:
-      description: How long it took. Null if nothing was written.
+      description: Duration in seconds. Null if nothing was written.
       returned: success
       type: float
       sample: 21.5
