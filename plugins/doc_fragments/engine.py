@@ -17,11 +17,11 @@ notes:
 options:
   auth:
     description:
-      - How to reach the engine and who to be there. The fact C(ovirt_auth) of
-        M(ovirt.ovirt.ovirt_auth) can be given as it is.
-      - May be left out. What it does not say is looked for in the environment variables E(OVIRT_URL), E(OVIRT_HOSTNAME),
+      - Login to the engine. You can pass the fact C(ovirt_auth) of
+        M(ovirt.ovirt.ovirt_auth) unchanged.
+      - Optional. Missing values come from the environment variables E(OVIRT_URL), E(OVIRT_HOSTNAME),
         E(OVIRT_USERNAME), E(OVIRT_PASSWORD), E(OVIRT_TOKEN), E(OVIRT_CAFILE) and E(OVIRT_INSECURE), then in the file that
-        E(OVIRT_INI_PATH) names. So AWX's stock credential type C(Red Hat Virtualization) is enough, its CA file included.
+        E(OVIRT_INI_PATH) names. So AWX's built-in credential type C(Red Hat Virtualization) is enough, including its CA file.
     type: dict
     suboptions:
       url:
@@ -62,15 +62,15 @@ options:
         type: bool
       compress:
         description:
-          - Ask the engine to compress its answers; on by default.
+          - Whether the engine compresses its answers. True by default.
         type: bool
       timeout:
         description:
-          - Seconds after which one request is given up; 300 by default.
+          - Time limit of one request in seconds, 300 by default.
         type: int
       headers:
         description:
-          - HTTP headers to send with every request. They are not logged, for a value may be a login.
+          - HTTP headers to send with every request. They are not logged, because a value may be a secret.
         type: dict
 """
 
@@ -78,12 +78,12 @@ options:
 options:
   wait:
     description:
-      - Wait until what was asked for is true, not only ordered.
+      - Whether to wait until the operation is complete.
     type: bool
     default: true
   poll_interval:
     description:
-      - Longest pause, in seconds, between two looks at the engine. The first looks follow each other faster.
+      - Maximum time between two polls of the engine, in seconds. The first polls follow each other faster.
     type: int
     default: 3
 """

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 DOCUMENTATION = r"""
 name: names
-short_description: Make a list of names out of what a person typed
+short_description: Convert text to a list of names
 version_added: 0.1.0
 description:
-  - A survey and the option C(-e) of Ansible give text. This makes a list of it, and leaves a list a list.
+  - A survey and the option C(-e) of Ansible give text. This filter splits text into a list, and returns a list unchanged.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 positional: _input
 options:
   _input:
     description:
-      - A list of names, or a text with commas or line breaks between them. Blanks beside a name are dropped.
+      - A list of names, or a text with commas or line breaks between them. The filter strips blanks around names.
     type: raw
     required: true
 """

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: hosts
-short_description: Find the hosts of a play, and fail if there is none
+short_description: Find the hosts of a play, and fail if no host matches
 version_added: 0.1.0
 description:
-  - A play whose pattern matches no host is skipped by Ansible, and its run ends well although it did nothing. With this lookup in
-    C(hosts) it fails.
+  - Ansible skips a play whose pattern matches no host, and the run succeeds although it did nothing. With this lookup in C(hosts),
+    the run fails.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
@@ -22,8 +22,8 @@ options:
     elements: str
     required: true
 notes:
-  - The option C(--limit) counts. A host that it leaves out is not found.
-  - A syntax check gets the patterns back, since it may have no inventory.
+  - Respects the option C(--limit). The lookup does not find a host that it excludes.
+  - Returns the patterns in a syntax check, which may have no inventory.
 """
 
 EXAMPLES = r"""

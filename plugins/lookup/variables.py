@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: variables
-short_description: Name the variables that a role or a playbook of this collection does not have
+short_description: Report unknown variables of a role or a playbook of this collection
 version_added: 0.1.0
 description:
-  - Ansible ignores a variable that nothing reads, so that a misspelt one leaves the default in force without a word. The roles and
-    playbooks of this collection refuse to run with one. This finds them, with the name that is likely meant.
-  - Looked at are variables that begin as those of the role or the playbook do. Where a site may have variables with the same
-    beginning, such as C(backup_) or C(export_), only names that are nearly one of this collection's are found.
-  - For a playbook, variables that must be set and are not are named as well.
+  - Ansible ignores unknown variables, so a misspelt variable silently leaves the default in force. The roles and playbooks of this
+    collection refuse to run with one. This lookup finds such variables, and suggests the closest known name.
+  - Checks variables with the prefix of the role or the playbook. For common prefixes such as C(backup_) or C(export_), it reports only
+    names that are close to a name of this collection.
+  - For a playbook, it also reports required variables that are not set.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
@@ -27,14 +27,14 @@ options:
 """
 
 EXAMPLES = r"""
-- name: See whether the variables of a backup are spelt right
+- name: Check that the variables of a backup are known
   ansible.builtin.debug:
     msg: "{{ query('ovirt_community.backup.variables', 'vm_backup') }}"
 """
 
 RETURN = r"""
 _raw:
-  description: A sentence for each variable. Empty if there is none.
+  description: A sentence for each variable. Empty if all variables are known.
   type: list
   elements: str
 """

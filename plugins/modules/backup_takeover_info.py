@@ -11,15 +11,15 @@ short_description: Decide what to do about backups that were killed
 version_added: 0.1.0
 description:
   - Finds the unfinished sets of runs that left snapshots behind, watches whether those runs are still alive, and decides for each VM.
-  - A run that copies touches the record in its set's directory every few seconds, as long as its controller follows. A record
-    that is touched, comes or goes while it is watched belongs to a run that lives.
-  - A run that uses M(ovirt_community.backup.backup_claim) is known by its claim, and named in O(dead). Only runs of which no claim
-    speaks any more are watched, as after a restart of the appliance, and only those that wrote a record.
-  - Of the dead runs of a VM, the latest set whose disks are all still attached is to be finished. What is tied to this appliance
-    by an attachment or by a record is to be cleaned up. Any other snapshot may belong to a run through another appliance, and is
-    left until its lease has ended.
-  - A set that is finished stands in for the backup of the run that asks only if that run would have accepted it now. The lease of
-    its snapshot has not ended, it holds all disks that the VM has now, and its consistency is in O(accept_consistency).
+  - A copying run updates the record in its set's directory every few seconds, as long as its controller follows. If a record is
+    updated, appears or disappears while the module watches it, its run is alive.
+  - A claim identifies a run that uses M(ovirt_community.backup.backup_claim), and O(dead) lists dead ones. The module watches only runs
+    without a claim, as after a restart of the appliance, and only those that wrote a record.
+  - Of the dead runs of a VM, the module selects the latest set whose disks are all still attached, to be finished. It marks for removal what
+    an attachment or a record ties to this appliance. Any other snapshot may belong to a run through another appliance, and stays until
+    its lease ends.
+  - A finished set counts as the backup of the current run only if that run would accept it now. The lease of its snapshot must still be
+    valid, it must contain all disks that the VM has now, and its consistency must be in O(accept_consistency).
   - Runs on the appliance, as root (C(become)).
 author:
   - ovirt_community.backup contributors (@ovirt-community)
@@ -100,25 +100,26 @@ EXAMPLES = r"""
 
 RETURN = r"""
 vms:
-  description: By the VM's id, for each VM of which something was left.
+  description: Decisions by VM id, for each VM with something left behind.
   returned: success
   type: dict
   contains:
     problems:
-      description: Why nothing may be done, nor a backup begun; a run that lives, or a snapshot that is locked.
+      description: What prevents the takeover and a new backup, such as a live run or a locked snapshot.
       returned: success
       type: list
       elements: str
     take_over:
       description:
-        - The set to finish, as it was prepared, with RV(ignore:images) for M(ovirt_community.backup.disk_image_copy); null if there is none.
-        - The configuration of the VM is not in it; M(ovirt_community.backup.backup_set) takes it from the set.
+        - The set to finish, as it was prepared, with RV(ignore:images) for M(ovirt_community.backup.disk_image_copy). Null if no set can be
+          finished.
+        - It does not include the configuration of the VM. M(ovirt_community.backup.backup_set) reads that from the set.
       returned: success
       type: dict
     stands_in:
       description:
-        - Whether RV(ignore:take_over) counts as the backup of the run that asks. If not, it is finished as what it is, RV(ignore:notes) tell
-          why, and another backup is to be made.
+        - Whether RV(ignore:take_over) counts as the backup of the current run. If not, the set is still finished, RV(ignore:notes) explain
+          why, and the run makes another backup.
       returned: success
       type: bool
     clean:
@@ -127,7 +128,7 @@ vms:
       type: list
       elements: dict
     notes:
-      description: Sentences for a person.
+      description: Notes for the summary.
       returned: success
       type: list
       elements: str

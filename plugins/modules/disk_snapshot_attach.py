@@ -10,11 +10,11 @@ module: disk_snapshot_attach
 short_description: Attach the disks of a VM snapshot to an appliance
 version_added: 0.1.0
 description:
-  - Attaches some or all disks of one snapshot of a source VM to another VM, the appliance, where they can be read as they
-    were when the snapshot was made, while the source VM runs on.
-  - All or nothing. If one disk fails, those that this task attached are detached again.
-  - A disk that is attached already with the same snapshot is left as it is. With another snapshot, or with one that cannot
-    be told, it is an error unless O(replace=true).
+  - Attaches some or all disks of one snapshot of a source VM to another VM, the appliance. There you can read them as they were at
+    the time of the snapshot, while the source VM keeps running.
+  - Attaches all or nothing. If one disk fails, the module detaches the disks that it attached.
+  - Does not change a disk that is already attached with the same snapshot. Fails if a disk is attached with another or an unknown
+    snapshot, unless O(replace=true).
   - The host of the appliance puts a temporary overlay over each disk, so nothing that happens in the appliance reaches the
     source VM's data.
 author:
@@ -29,7 +29,7 @@ options:
       - vm
   source_vm:
     description:
-      - Id or name of the VM whose snapshot it is.
+      - Id or name of the VM that O(snapshot) belongs to.
     type: str
     required: true
   snapshot:
@@ -46,8 +46,8 @@ options:
   interface:
     description:
       - Bus on which the appliance sees the disks.
-      - V(virtio_scsi) has room for many disks and shows the whole serial number; V(virtio) takes a PCI slot for each disk and
-        shows 20 characters of it. The others cannot be plugged while the appliance runs.
+      - V(virtio_scsi) supports many disks and shows the whole serial number. V(virtio) uses a PCI slot for each disk and shows
+        20 characters of the serial number. The others cannot be plugged while the appliance runs.
     type: str
     choices:
       - virtio_scsi
@@ -58,27 +58,27 @@ options:
     default: virtio_scsi
   bootable:
     description:
-      - Mark the disk as the one to boot from. Possible for a single disk and if the appliance has no other boot disk.
+      - Whether to mark the disk as boot disk. Possible only for a single disk, if the appliance has no other boot disk.
     type: bool
     default: false
   read_only:
     description:
-      - Let the appliance only read. What it could write would be lost at detach and would fill the local disk of its host.
+      - Whether to attach the disks read-only. Anything written is lost at detach, and fills the local disk of the appliance's host.
     type: bool
     default: true
   pass_discard:
     description:
-      - Pass discards of the guest on to the overlay.
+      - Whether to pass discards of the guest on to the overlay.
     type: bool
     default: false
   active:
     description:
-      - Plug the disks. The engine's own default would leave them unplugged, so invisible.
+      - Whether to plug the disks. By default, the engine would leave them unplugged and therefore invisible.
     type: bool
     default: true
   replace:
     description:
-      - Detach what stands in the way first, if it is a snapshot of the same disk, and attach what was asked for.
+      - Whether to first detach another snapshot of the same disk.
     type: bool
     default: false
   checkpoints:
@@ -94,9 +94,9 @@ options:
     default: refuse
   timeout:
     description:
-      - Seconds within which it has to be done. Refusals of the engine that pass by themselves are retried until then.
-      - An answer that was lost while a host plugs the disk says nothing, and neither does the attachment that the engine shows
-        meanwhile. It is waited for event 2016 of the appliance, or for 200 seconds, since the engine gives a host 180.
+      - Time limit in seconds. The module retries temporary refusals of the engine until then.
+      - If an answer is lost while a host plugs the disk, the attachment that the engine shows is no proof. The module then waits for
+        event 2016 of the appliance, or for 200 seconds, because the engine gives a host 180.
     type: int
     default: 300
 extends_documentation_fragment:
@@ -139,7 +139,7 @@ appliance:
       returned: success
       sample: backup01
 source_vm:
-  description: The VM whose snapshot it is.
+  description: The VM that the snapshot belongs to.
   returned: success
   type: dict
   contains:
@@ -169,7 +169,7 @@ snapshot:
       returned: success
       sample: nightly backup
 attached:
-  description: Ids of the disks of this snapshot that were asked for, all of which are attached now.
+  description: Ids of the requested disks of this snapshot. All of them are attached now.
   returned: success
   type: list
   elements: str
@@ -177,7 +177,7 @@ attached:
     - b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10
 disks:
   description:
-    - What was asked for, with all that is needed to find each device in the appliance and to copy it.
+    - The requested disks, with what is needed to find each device in the appliance and to copy it.
   returned: success
   type: list
   elements: dict

@@ -10,12 +10,12 @@ module: disk_snapshot_detach
 short_description: Detach disk snapshots from an appliance
 version_added: 0.1.0
 description:
-  - Detaches disk snapshots from an appliance; some, all of one snapshot, or all.
-  - Never touches a disk that is not a disk snapshot, and never deletes a disk.
-  - What is not attached is no error.
-  - All are tried even if one is refused. The error then says in RV(ignore:details.detached) and
-    RV(ignore:details.still_attached) which are detached and which are not.
-  - While a disk snapshot is attached anywhere, plugged or not, the engine removes no snapshot of its source VM.
+  - Detaches selected disk snapshots, all of one snapshot, or all from an appliance.
+  - Never changes a disk that is not a disk snapshot, and never deletes a disk.
+  - Ignores disks that are not attached.
+  - Tries all disks even if the engine refuses one. The error then lists them in RV(ignore:details.detached) and
+    RV(ignore:details.still_attached).
+  - While a disk snapshot is attached to any VM, plugged or not, the engine cannot remove snapshots of its source VM.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
@@ -29,33 +29,33 @@ options:
   disks:
     description:
       - Ids or names of the disks to detach.
-      - Exactly one of O(disks), O(snapshot) and O(all) says what is meant.
+      - Set exactly one of O(disks), O(snapshot) and O(all).
     type: list
     elements: str
   source_vm:
     description:
-      - Id or name of the VM whose snapshot O(snapshot) is. Not needed if O(snapshot) is an id.
+      - Id or name of the VM that O(snapshot) belongs to. Not needed if O(snapshot) is an id.
     type: str
   snapshot:
     description:
-      - Id or whole description of the snapshot whose disks are to be detached. A description needs O(source_vm); if that VM has no
-        such snapshot, nothing of it can be attached, and a warning says so.
+      - Id or whole description of the snapshot whose disks to detach. A description requires O(source_vm). If that VM has no such
+        snapshot, none of its disks can be attached, and the module warns.
     type: str
   all:
     description:
-      - Detach all disk snapshots that the appliance holds, whoever attached them.
+      - Whether to detach all disk snapshots that the appliance holds, including those that others attached.
     type: bool
     default: false
   keep:
     description:
-      - Ids, serial numbers or names of disks that stay attached, although O(snapshot), O(all) or O(disks) mean them. Such as those that
-        M(ovirt_community.backup.disk_device_release) found in use. A name that no attached disk has is refused.
+      - Ids, serial numbers or names of disks that stay attached, although O(snapshot), O(all) or O(disks) selects them. Use it for disks
+        that M(ovirt_community.backup.disk_device_release) found in use. The module fails for a name that no attached disk has.
     type: list
     elements: str
     default: []
   timeout:
     description:
-      - Seconds within which it has to be done. A guest that does not let go of a disk is asked again until then.
+      - Time limit in seconds. If the guest does not release a disk, the module tries again until then.
     type: int
     default: 180
 extends_documentation_fragment:
@@ -114,7 +114,7 @@ detached:
       returned: success
       sample: web01_Disk1
     snapshot_id:
-      description: Id of the snapshot with which it was attached, null if nothing tells.
+      description: Id of the snapshot with which it was attached. Null if unknown.
       type: str
       returned: success
       sample: 2f1c0a4e-7a43-4d8c-a5d4-4f6bb2b4dd01
@@ -129,7 +129,7 @@ detached:
       returned: success
       sample: true
 kept:
-  description: What O(keep) held back, with the same keys.
+  description: Disks that stay attached because of O(keep), with the same keys.
   returned: success
   type: list
   elements: dict

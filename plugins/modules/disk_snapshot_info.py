@@ -10,25 +10,25 @@ module: disk_snapshot_info
 short_description: Show disk snapshots, on an appliance or in a snapshot
 version_added: 0.1.0
 description:
-  - Shows which disk snapshots an appliance holds, of which snapshot each one is, and how that is known. The engine itself
-    does not tell.
-  - Shows what a snapshot of a VM holds, with exact sizes.
+  - Lists the disk snapshots that an appliance holds, the snapshot that each belongs to, and the evidence for it. The engine itself
+    does not show it.
+  - Lists the disks of a VM's snapshot, with exact sizes.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
   appliance:
     description:
-      - Id or name of the appliance to look at.
+      - Id or name of the appliance.
     type: str
     aliases:
       - vm
   source_vm:
     description:
-      - Id or name of the VM whose snapshots to look at.
+      - Id or name of the VM whose snapshots to list.
     type: str
   snapshot:
     description:
-      - Id or whole description of a snapshot of O(source_vm) whose disks to show.
+      - Id or whole description of a snapshot of O(source_vm) whose disks to list.
     type: str
 extends_documentation_fragment:
   - ovirt_community.backup.attributes.info_module
@@ -39,12 +39,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at what an appliance holds
+- name: List the disk snapshots that an appliance holds
   ovirt_community.backup.disk_snapshot_info:
     appliance: backup01
   register: held
 
-- name: Look at the disks of a snapshot
+- name: List the disks of a snapshot
   ovirt_community.backup.disk_snapshot_info:
     source_vm: web01
     snapshot: nightly backup
@@ -52,7 +52,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 appliance:
-  description: The appliance, null if none was asked for.
+  description: The appliance. Null if O(vm) is not given.
   returned: success
   type: dict
   sample:
@@ -60,7 +60,7 @@ appliance:
     name: backup01
     status: up
 attachments:
-  description: The disk snapshots that the appliance holds; its own disks are not among them.
+  description: The disk snapshots that the appliance holds, without its own disks.
   returned: success
   type: list
   elements: dict
@@ -76,13 +76,13 @@ attachments:
       returned: success
       sample: web01_Disk1
     snapshot_id:
-      description: Id of the snapshot, null if nothing tells.
+      description: Id of the snapshot. Null if unknown.
       type: str
       returned: success
       sample: 2f1c0a4e-7a43-4d8c-a5d4-4f6bb2b4dd01
     evidence:
       description:
-        - V(only_snapshot) if the disk is in no other snapshot; while it is attached its snapshot cannot be removed.
+        - V(only_snapshot) if the disk is in no other snapshot. While it is attached, its snapshot cannot be removed.
         - V(event) if the engine's event of the attachment names it. V(unknown) otherwise.
       type: str
       returned: success
@@ -107,7 +107,7 @@ attachments:
       returned: success
       sample: true
 source_vm:
-  description: The VM whose snapshots were asked for, null if none.
+  description: The VM in O(source_vm). Null if it is not given.
   returned: success
   type: dict
   sample:
@@ -151,12 +151,12 @@ snapshots:
       returned: success
       sample: false
 snapshot:
-  description: The snapshot that was asked for, null if none; as in RV(snapshots).
+  description: The snapshot in O(snapshot), as in RV(snapshots). Null if it is not given.
   returned: success
   type: dict
 disks:
   description:
-    - The disks of the snapshot that was asked for. The fields about an appliance say what M(ovirt_community.backup.disk_snapshot_attach) would do by default.
+    - The disks of the snapshot in O(snapshot). The fields about an appliance show what M(ovirt_community.backup.disk_snapshot_attach) would do by default.
   returned: success
   type: list
   elements: dict

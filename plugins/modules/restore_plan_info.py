@@ -7,19 +7,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: restore_plan_info
-short_description: Show what a restore would make, and what stands against it
+short_description: Show what a restore would create, and what prevents it
 version_added: 0.1.0
 description:
-  - Looks at the engine and tells what a restore of a backup set would make there, what is missing for it, and what an earlier
-    run of the same restore has left.
-  - Names the restore. The same set restored to the same name by the same owner is the same restore, so that one that was
-    killed is taken up by the next run.
+  - Shows what a restore of a backup set would create on the engine, what is missing for it, and what an earlier run of the same
+    restore left.
+  - Chooses the name of the restore. The same set restored to the same name by the same owner is the same restore. So the next run
+    continues a killed restore.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
   appliance:
     description:
-      - Id or name of the appliance. What is restored comes into its data centre.
+      - Id or name of the appliance. The restore creates everything in its data centre.
     type: str
     required: true
   manifest:
@@ -42,73 +42,73 @@ options:
     default: vm
   disks:
     description:
-      - Ids of the disks that are wanted. None means all.
+      - Ids of the disks to restore. An empty list means all.
     type: list
     elements: str
     default: []
   vm:
     description:
-      - With O(what=disks), id or name of the VM that gets the disks. Nobody gets them by default.
+      - With O(what=disks), id or name of the VM to attach the disks to. By default, they stay unattached.
     type: str
   name:
     description:
-      - Name of the new VM. By default, the name that it had with C(-restored-) and the time of the set.
+      - Name of the new VM. By default, the name of the original with C(-restored-) and the time of the set.
     type: str
   cluster:
     description:
-      - Id or name of the cluster of the new VM. By default, the one that it was in.
+      - Id or name of the cluster of the new VM. By default, the cluster of the original.
     type: str
   storage_domain:
     description:
-      - Id or name of the storage domain of the new disks. By default, each goes to where the original is; where that is gone, to
-        the only active data domain.
+      - Id or name of the storage domain of the new disks. By default, each new disk uses the storage domain of the original. If the
+        original no longer exists, it uses the only active data domain.
     type: str
   storage_domains:
     description:
-      - Storage domains by name or id of the disk. Goes before O(storage_domain).
+      - Storage domains by name or id of the disk. Overrides O(storage_domain).
     type: dict
     default: {}
   vnic_profiles:
     description:
-      - What network cards are to be connected to, as V(network/profile), V(network), or nothing to leave them unconnected.
-        Keys are names of cards, or what they were connected to. Other cards stay as they were.
+      - What to connect network cards to, as V(network/profile) or V(network). Leave a value empty for an unconnected card. Keys are
+        names of cards, or what they were connected to. Other cards stay as they were.
     type: dict
     default: {}
   keep_identity:
     description:
-      - Whether the new VM gets the id and the MAC addresses of the original, which must be gone.
+      - Whether the new VM gets the id and the MAC addresses of the original. The original must no longer exist.
     type: bool
     default: false
   keep_disk_ids:
     description:
-      - Whether a new disk gets the id of the original where that is gone. The guest then finds it by the same serial number.
+      - Whether a new disk gets the id of the original if that no longer exists. The guest then finds it by the same serial number.
     type: bool
     default: true
   test:
     description:
-      - Whether the VM is made to be tested and removed again. It is then called C(-test-) instead of C(-restored-), and cards that
-        O(vnic_profiles) does not name are not connected.
+      - Whether the VM is only a test, and is removed afterwards. Its name has C(-test-) instead of C(-restored-). Cards that are not in
+        O(vnic_profiles) stay unconnected.
     type: bool
     default: false
   owner:
     description:
-      - Who runs the restore. Marks what is made.
+      - Who runs the restore. Marks what the restore creates.
     type: str
     default: default
   check_permissions:
     description:
-      - Whether to look what the user of O(auth) may do. A permit that is missing is a problem.
+      - Whether to check the permits of the user in O(auth). A missing permit is a problem.
     type: bool
     default: true
   machine_id:
     description:
-      - UUID that the firmware of the appliance's host shows, as RV(ovirt_community.backup.restore_source_info#module:machine_id). It must be
-        the id of O(appliance), else the inventory's host is another machine. Not compared if it is not given.
+      - UUID that the firmware of the appliance's host shows, as RV(ovirt_community.backup.restore_source_info#module:machine_id). It must equal
+        the id of O(appliance). Otherwise the inventory's host is another machine. If it is not given, the module does not compare.
     type: str
   identity:
     description:
-      - How the two are compared. V(compare) makes another machine a problem, and warns if it shows no UUID. V(require) makes
-        both a problem. V(ignore) does not compare.
+      - How to compare O(machine_id) with the appliance. V(compare) makes another machine a problem, and warns if it shows no UUID.
+        V(require) makes both a problem. V(ignore) does not compare.
     type: str
     choices:
       - compare
@@ -126,7 +126,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See what a restore would be
+- name: Show what a restore would create
   ovirt_community.backup.restore_plan_info:
     appliance: backup01
     manifest: "{{ source.manifest }}"
@@ -135,7 +135,7 @@ EXAMPLES = r"""
       nic1: ovirtmgmt/ovirtmgmt
   register: plan
 
-- name: Show what stands against it
+- name: Show what prevents it
   ansible.builtin.debug:
     var: plan.problems
 """
@@ -168,15 +168,15 @@ name:
   sample: web01-restored-20261123T010000Z
 state:
   description:
-    - V(absent), there is nothing of it yet.
-    - V(half_made), an earlier run did not come to its end.
-    - V(finished), it is done.
+    - V(absent), nothing was created yet.
+    - V(half_made), an earlier run did not finish.
+    - V(finished), the restore is complete.
     - V(taken), another VM has the name.
   returned: success
   type: str
   sample: absent
 vm:
-  description: The VM that this restore has made, C(id) and C(name). Null if there is none.
+  description: The VM that this restore created, C(id) and C(name). Null if it does not exist yet.
   returned: success
   type: dict
 source_vm:
@@ -194,7 +194,7 @@ appliance:
     id: 0c9b2c32-6c6e-44f3-8f0e-35a0d5a3f001
     name: backup01
 cluster:
-  description: The cluster of the new VM. Null if it is not there.
+  description: The cluster of the new VM. Null if it does not exist.
   returned: success
   type: dict
   sample:
@@ -207,7 +207,7 @@ keep_identity:
   type: bool
   sample: false
 vnic_profiles:
-  description: By name of a card, what it will be connected to otherwise than before.
+  description: New connections of network cards that change, by name of the card.
   returned: success
   type: dict
   sample:
@@ -222,14 +222,14 @@ nics:
       was: production/production
       will_be: isolated/isolated
 receiver:
-  description: The VM that disks alone are for, C(id) and C(name). Null if they are for none, or for a new VM.
+  description: With O(what=disks), the VM that gets the disks, C(id) and C(name). Null if no VM or a new VM gets them.
   returned: success
   type: dict
   sample:
     id: 5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11
     name: web01
 disks:
-  description: The disks that are to be made, for M(ovirt_community.backup.restored_disks) and M(ovirt_community.backup.restored_vm).
+  description: The disks to create, for M(ovirt_community.backup.restored_disks) and M(ovirt_community.backup.restored_vm).
   returned: success
   type: list
   elements: dict
@@ -240,7 +240,7 @@ disks:
       type: str
       sample: b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10
     alias:
-      description: Name of the new disk. That of the original, with C(what=disks) that and the time of the set.
+      description: Name of the new disk. This is the name of the original, with C(what=disks) followed by the time of the set.
       returned: success
       type: str
       sample: web01_system-restored-20261123T010000Z
@@ -265,7 +265,7 @@ disks:
       type: bool
       sample: true
     blank:
-      description: Whether the storage makes it blank. It does not zero raw disks on block storage.
+      description: Whether the new disk is blank. Raw disks on block storage are not zeroed.
       returned: success
       type: bool
       sample: true
@@ -275,12 +275,12 @@ disks:
       type: str
       sample: 2e0f5c6a-5d5c-4a1c-9b53-0f6f7f0e1d02
     storage_domain_name:
-      description: Name of its storage domain. Empty if nothing tells which.
+      description: Name of its storage domain. Empty if unknown.
       returned: success
       type: str
       sample: data1
     interface:
-      description: How the VM has it.
+      description: Interface by which the VM has it.
       returned: success
       type: str
       sample: virtio_scsi
@@ -295,7 +295,7 @@ disks:
       type: bool
       sample: false
     pass_discard:
-      description: Whether discards reach the storage; only where the storage domain takes them.
+      description: Whether discards reach the storage, if the storage domain supports them.
       returned: success
       type: bool
       sample: false
@@ -315,28 +315,28 @@ disks:
       type: bool
       sample: false
     disk_profile:
-      description: Id of the disk profile that it had. Empty if its storage domain does not have it, or the set does not tell.
+      description: Id of its former disk profile. Empty if its storage domain does not have the profile, or the set does not name it.
       returned: success
       type: str
       sample: 58ca604b-017d-0374-0220-00000000014e
     keep_id:
-      description: Whether the new disk is to have the id of the original, which is gone.
+      description: Whether the new disk gets the id of the original, which no longer exists.
       returned: success
       type: bool
       sample: true
 losses:
-  description: What does not come back as it was. Nothing of it stands against the restore.
+  description: What the restore cannot bring back as it was. None of it prevents the restore.
   returned: success
   type: list
   elements: dict
   contains:
     kind:
-      description: A word for programs.
+      description: Kind of loss, for programs.
       returned: success
       type: str
       sample: allocation
     subject:
-      description: Whose it is, V(VM), V(disks), or the name of a disk or a network card.
+      description: What is affected, V(VM), V(disks), or the name of a disk or a network card.
       returned: success
       type: str
       sample: web01_system
@@ -346,25 +346,25 @@ losses:
       type: str
       sample: it was thin and becomes preallocated, block storage has no thin raw disks
     do:
-      description: What can be done about it.
+      description: What you can do about it.
       returned: success
       type: str
       sample: Leave it so, or choose a storage domain on file storage to keep it thin.
 required_bytes:
-  description: Bytes that the new disks take at least.
+  description: Minimum size of the new disks in bytes.
   returned: success
   type: int
   sample: 3221225472
 left_out:
-  description: Disks of the VM that the set has no image of, each with the reason.
+  description: Disks of the VM without an image in the set, each with the reason.
   returned: success
   type: list
   elements: dict
   sample: []
 unfinished:
   description:
-    - Other restores of the same disks, by the same owner, that are at work, did not come to their end, or are tests that were kept.
-    - RV(ignore:restore_id) and RV(ignore:run_id) name them, RV(ignore:disks) are the names of their half-made disks.
+    - Other restores of the same disks, by the same owner, that still work, did not finish, or are tests that were kept.
+    - RV(ignore:restore_id) and RV(ignore:run_id) identify them, RV(ignore:disks) are the names of their incomplete disks.
   returned: success
   type: list
   elements: dict
@@ -385,7 +385,7 @@ engine_version:
   type: str
   sample: 4.5.7
 token:
-  description: Whether the login is a token. The engine ends its session when nobody uses it for half an hour.
+  description: Whether the login is a token. The engine ends the session of a token after half an hour without use.
   returned: success
   type: bool
   sample: false

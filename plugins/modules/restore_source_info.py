@@ -7,20 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: restore_source_info
-short_description: Read and check a backup set that is to be restored
+short_description: Select, read and check a backup set for a restore
 version_added: 0.1.0
 description:
-  - Chooses a backup set, proves that it can be restored, and returns what a restore needs of it.
+  - Selects a backup set, checks that it can be restored, and returns what a restore needs from it.
   - Runs on the appliance, as root (C(become)).
-  - Nothing of the set is believed. The manifest must be one that this release knows, the configuration (OVF) must have the
-    recorded bytes, must be plain XML without a document type, and must name the VM and the disks of the manifest. The images
-    must be regular files of the recorded length that need no other file, and, with O(verify=true), have the recorded bytes.
+  - Trusts nothing in the set. This release must know the format of the manifest. The configuration (OVF) must match its checksum, be plain
+    XML without a document type, and name the VM and the disks of the manifest. The images must be regular files of the recorded
+    length that refer to no other file and, with O(verify=true), match their checksums.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
   path:
     description:
-      - Directory of the set, below a repository. Either this or O(vm) is needed.
+      - Directory of the set, below a repository. Set either this or O(vm).
     type: path
   repository:
     description:
@@ -28,25 +28,25 @@ options:
     type: path
   vm:
     description:
-      - Name or id of the VM of which the newest good set is taken. With O(disks), a set is good if these disks are.
-      - A former name will do. All sets of the VM count, whatever it was called then, and RV(notes) says so.
-      - A set whose time is not certain, such as one from the future, is never taken. Give its O(path).
+      - Name or id of the VM whose newest good set to use. With O(disks), a set is good if these disks are good.
+      - A former name works too. All sets of the VM count, whatever its name was at that time, and RV(notes) says so.
+      - The module never selects a set whose time is not certain, such as a set from the future. Use O(path) for it.
     type: str
   before:
     description:
-      - Only sets whose data are older than this time, UTC, such as V(2026-11-23T01:02:03Z).
+      - Only sets whose data is older than this time, UTC, such as V(2026-11-23T01:02:03Z).
     type: str
   disks:
     description:
-      - Names or ids of the disks that are wanted. None means all.
-      - Only these are checked. Another disk of the set may be damaged.
+      - Names or ids of the disks to restore. An empty list means all.
+      - The module checks only these disks. Other disks of the set may be damaged.
     type: list
     elements: str
     default: []
   verify:
     description:
-      - Whether to read the images of these disks and to compare their hashes.
-      - M(ovirt_community.backup.disk_image_restore) does so in any case before it writes. Here it is done before anything is made.
+      - Whether to read the images of these disks and to compare their checksums.
+      - M(ovirt_community.backup.disk_image_restore) always does so before it writes. This option does it before anything is created.
     type: bool
     default: true
 extends_documentation_fragment:
@@ -58,14 +58,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Take the newest good set of a VM
+- name: Select the newest good set of a VM
   ovirt_community.backup.restore_source_info:
     repository: /srv/backup
     vm: web01
   become: true
   register: source
 
-- name: Take one disk of the last set from before an accident
+- name: Select one disk of the last set from before an accident
   ovirt_community.backup.restore_source_info:
     repository: /srv/backup
     vm: web01
@@ -93,24 +93,24 @@ manifest:
     version: 1
     run_id: 4f0c2a91d7be
 ovf:
-  description: The VM's configuration. It may hold secrets, such as a password for the guest.
+  description: The VM's configuration. It can contain secrets, such as a password for the guest.
   returned: success
   type: str
   sample: <ovf:Envelope>...</ovf:Envelope>
 disks:
-  description: Ids of the disks that are wanted.
+  description: Ids of the disks to restore.
   returned: success
   type: list
   elements: str
   sample:
     - b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10
 verified:
-  description: Whether the hashes of the images were compared.
+  description: Whether the checksums of the images were compared.
   returned: success
   type: bool
   sample: true
 notes:
-  description: Newer sets that were not taken, with the reasons, what could not be looked at, and whether the VM had another name.
+  description: Newer sets that were not selected, with the reasons, entries that could not be read, and whether the VM had another name.
   returned: success
   type: list
   elements: str

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: restored_disks
-short_description: Have the new disks of a restore made, handed over, or removed
+short_description: Create the new disks of a restore, move them to a VM, or remove incomplete ones
 version_added: 0.1.0
 description:
-  - Makes new, empty disks and attaches them to the appliance, where they are written. Hands them over to a VM when they are.
-    Removes those that were not finished.
-  - Each disk says in its description to which restore it belongs, and whether it is half-made. A run that was killed and is run again
-    finds its own by that. No other disk is ever attached, detached or removed.
+  - Creates new, empty disks and attaches them to the appliance, which writes them. Then moves them to a VM. Removes incomplete disks.
+  - The description of each disk names its restore, and says whether the disk is incomplete. A restore that is run again after it was
+    killed finds its disks by the description. The module never attaches, detaches or removes any other disk.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
   state:
     description:
-      - V(prepared), there is a new disk for each of O(disks), of exactly its size, attached to the appliance.
-      - V(present), the disks are detached from the appliance, attached to O(vm) if there is one, and not half-made any more.
-      - V(absent), there is no half-made disk of this restore. Finished ones stay.
+      - V(prepared) creates a new disk of exactly the same size for each of O(disks), and attaches it to the appliance.
+      - V(present) detaches the disks from the appliance, attaches them to O(vm) if given, and marks them complete.
+      - V(absent) removes the incomplete disks of this restore. Complete disks stay.
     type: str
     required: true
     choices:
@@ -35,7 +34,7 @@ options:
     default: default
   restore_id:
     description:
-      - Name of the restore, as M(ovirt_community.backup.restore_plan_info) gives it.
+      - Name of the restore, as M(ovirt_community.backup.restore_plan_info) returns it.
     type: str
     required: true
   run_id:
@@ -55,11 +54,12 @@ options:
     elements: dict
   vm:
     description:
-      - Id or name of the VM that the disks are for. With O(state=present), it gets them; nobody does by default.
+      - Id or name of the VM that the disks are for. With O(state=present), the module attaches them to it. By default, they stay
+        unattached.
     type: str
   interface:
     description:
-      - How the appliance gets the disks.
+      - Interface by which the appliance gets the disks.
     type: str
     choices:
       - virtio_scsi
@@ -70,7 +70,7 @@ options:
     default: virtio_scsi
   timeout:
     description:
-      - Seconds for each step. The making of a preallocated disk has more, by its size, since some storage is zeroed by the host.
+      - Seconds for each step. Creating a preallocated disk gets more time by its size, because a host may have to zero it.
     type: int
     default: 600
 extends_documentation_fragment:
@@ -85,7 +85,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Make the disks, and attach them to the appliance
+- name: Create the disks, and attach them to the appliance
   ovirt_community.backup.restored_disks:
     state: prepared
     restore_id: "{{ plan.restore_id }}"
@@ -94,7 +94,7 @@ EXAMPLES = r"""
     disks: "{{ plan.disks }}"
   register: prepared
 
-- name: Give a disk that was written to a VM
+- name: Attach the written disks to a VM
   ovirt_community.backup.restored_disks:
     state: present
     restore_id: "{{ plan.restore_id }}"
@@ -103,7 +103,7 @@ EXAMPLES = r"""
     disks: "{{ plan.disks }}"
     vm: web01
 
-- name: Remove what was not finished
+- name: Remove incomplete disks
   ovirt_community.backup.restored_disks:
     state: absent
     restore_id: "{{ plan.restore_id }}"
@@ -113,7 +113,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 disks:
-  description: The disks. In check mode, ids of disks that are not there yet are null. Empty with O(state=absent).
+  description: The disks. In check mode, the ids of disks that do not exist yet are null. Empty with O(state=absent).
   returned: success
   type: list
   elements: dict
@@ -134,7 +134,7 @@ disks:
       type: str
       sample: web01_system
 images:
-  description: What is to be written, for M(ovirt_community.backup.disk_image_restore). Disks that the VM has already are not in it.
+  description: The images to write, for M(ovirt_community.backup.disk_image_restore), without disks that the VM already has.
   returned: success
   type: list
   elements: dict
@@ -151,7 +151,7 @@ removed:
   elements: str
   sample: []
 left:
-  description: Half-made disks that stay since another VM has them.
+  description: Incomplete disks that stay because they are attached to another VM.
   returned: success
   type: list
   elements: dict

@@ -7,26 +7,26 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: restored_vm
-short_description: Have the new VM of a restore, or nothing half-made of it
+short_description: Create the new VM of a restore, or remove an incomplete one
 version_added: 0.1.0
 description:
-  - Makes a new VM of the configuration in a backup set, takes the disks that were written from the appliance, and attaches
-    them to the new VM as they were.
-  - The configuration is imported without its disks. The engine would attach the original disks to the original VM.
-  - As long as the VM is not finished, it can be deleted, whatever it was. When it is, it is protected as it was.
-  - As long as the VM is not finished, its comment says so. A run that was killed and is run again finds it by that. No other VM is ever
-    changed or removed.
+  - Creates a new VM from the configuration in a backup set, detaches the written disks from the appliance, and attaches them to the new
+    VM as they were.
+  - Imports the configuration without its disks. Otherwise the engine would attach the original disks to the original VM.
+  - Restores the delete protection of the VM only when the VM is complete.
+  - Marks an incomplete VM in its comment. A restore that is run again after it was killed finds the VM by this comment. The module never
+    changes or removes any other VM.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
   state:
     description:
-      - V(prepared), the VM is there, without disks, and it took a change. What the engine refuses of a configuration it refuses
-        here, so this is asked for before anything is written.
-      - V(present), the VM is there with its disks.
-      - V(tested), it is there, was started and is up. It says of itself that it is a test, so that V(absent) powers it off
-        and removes it with its disks.
-      - V(absent), there is no half-made VM and no half-made disk of this restore. What is finished stays.
+      - V(prepared) creates the VM without disks and changes it once. If the engine refuses the configuration, it does so here, before
+        anything is written.
+      - V(present) creates the VM with its disks.
+      - V(tested) creates the VM, starts it and waits until it is up. Its comment marks it as a test, so that V(absent) powers it off and
+        removes it with its disks.
+      - V(absent) removes the incomplete VM and the incomplete disks of this restore. A complete VM stays.
     type: str
     choices:
       - prepared
@@ -41,7 +41,7 @@ options:
     default: default
   restore_id:
     description:
-      - Name of the restore, as M(ovirt_community.backup.restore_plan_info) gives it.
+      - Name of the restore, as M(ovirt_community.backup.restore_plan_info) returns it.
     type: str
     required: true
   run_id:
@@ -74,22 +74,23 @@ options:
     type: str
   vnic_profiles:
     description:
-      - By name of a card, what it is to be connected to, V(network/profile), V(network), or nothing. Other cards stay as they were.
+      - What to connect each network card to, by name of the card, V(network/profile), V(network), or empty. Other cards stay as they
+        were.
     type: dict
     default: {}
   keep_identity:
     description:
-      - Whether the VM gets the id and the MAC addresses of the original, which must be gone.
+      - Whether the VM gets the id and the MAC addresses of the original. The original must no longer exist.
     type: bool
     default: false
   start:
     description:
-      - With O(state=present), whether to start the VM when it is finished, and to wait until it is up.
+      - With O(state=present), whether to start the complete VM, and to wait until it is up.
     type: bool
     default: false
   test:
     description:
-      - With O(state=prepared), whether the VM is made for O(state=tested).
+      - With O(state=prepared), whether the VM is for O(state=tested).
     type: bool
     default: false
   timeout:
@@ -108,7 +109,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Make the VM, before the disks are written
+- name: Create the VM, before the disks are written
   ovirt_community.backup.restored_vm:
     state: prepared
     restore_id: "{{ plan.restore_id }}"
@@ -119,7 +120,7 @@ EXAMPLES = r"""
     ovf: "{{ source.ovf }}"
     vnic_profiles: "{{ plan.vnic_profiles }}"
 
-- name: Give it the disks when they are written
+- name: Attach the written disks to the VM
   ovirt_community.backup.restored_vm:
     restore_id: "{{ plan.restore_id }}"
     run_id: "{{ plan.run_id }}"
@@ -131,7 +132,7 @@ EXAMPLES = r"""
     vnic_profiles: "{{ plan.vnic_profiles }}"
   register: restored
 
-- name: Remove what was not finished
+- name: Remove the incomplete VM
   ovirt_community.backup.restored_vm:
     state: absent
     restore_id: "{{ plan.restore_id }}"
@@ -142,7 +143,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 vm:
-  description: The new VM. Null in check mode if it is not there yet.
+  description: The new VM. Null in check mode if it does not exist yet.
   returned: success
   type: dict
   sample:
@@ -165,14 +166,14 @@ removed:
   elements: str
   sample: []
 left:
-  description: Half-made disks that stay since another VM has them.
+  description: Incomplete disks that stay because they are attached to another VM.
   returned: success
   type: list
   elements: dict
   sample: []
 losses:
   description:
-    - What the engine's import did not bring, and the engine refused to put right afterwards. The form is that of
+    - What the engine did not import, and refused to change afterwards, in the form of
       RV(ovirt_community.backup.restore_plan_info#module:losses).
   returned: success
   type: list
@@ -180,8 +181,8 @@ losses:
   sample: []
 guest:
   description:
-    - Whether a guest agent told the engine of the guest that was started, V(answered) or V(silent). Empty if nothing was started.
-    - With O(state=tested), a VM whose guest agent answered when it was backed up has to answer within O(timeout).
+    - Whether the guest agent of the started VM answered, V(answered) or V(silent). Empty if no VM was started.
+    - With O(state=tested), a VM whose guest agent answered at the time of the backup must answer within O(timeout).
   returned: success
   type: str
   sample: answered

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vm_guard
-short_description: Ask whether something may be done to a VM while disk snapshots are attached
+short_description: Check whether attached disk snapshots forbid an operation on a VM, or wait until they no longer do
 version_added: 0.1.0
 description:
-  - Asks, before a VM is exported, made into a template, migrated and so on, whether an attached disk snapshot stands against
-    it. The engine itself leaves such a disk out of an export or a template without a word, and refuses other things late.
-  - Looks at the VM in both parts that it may play; as one that holds disk snapshots of others, and as one whose own disk
-    snapshots others hold.
-  - Fails with everything that stands against it, or waits until nothing does, so that a playbook that patches hosts simply
-    waits for the backup to end.
+  - Checks whether an attached disk snapshot forbids an operation on a VM, such as export, template or migration. The engine itself silently
+    leaves such a disk out of an export or a template, and refuses other operations late.
+  - Checks the VM both as a holder of other VMs' disk snapshots, and as a VM whose disk snapshots others hold.
+  - Fails with all reasons, or waits until the operation is allowed. A playbook that patches hosts can use it to wait for the end of a
+    backup.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
@@ -26,8 +25,8 @@ options:
     required: true
   operations:
     description:
-      - What is about to be done. V(export) is to an export domain, V(export_ova) to a file, V(revert) is the commit of a
-        previewed snapshot, V(host_maintenance) is of the host on which the VM runs.
+      - The planned operations. V(export) is to an export domain, V(export_ova) to a file, V(revert) is the commit of a previewed
+        snapshot, V(host_maintenance) is maintenance of the host on which the VM runs.
       - V(start) and V(stop) are never forbidden.
     type: list
     elements: str
@@ -51,28 +50,28 @@ options:
       - stop
   fail:
     description:
-      - Fail if something stands against it. If V(false), look at RV(allowed).
+      - Whether to fail if an operation is forbidden. With V(false), check RV(allowed).
     type: bool
     default: true
   wait:
     description:
-      - Wait until nothing stands against it. A line tells at once, and then every five minutes, which backup is waited for, since when it
-        is attached, and how long the wait may still be.
+      - Whether to wait until the operations are allowed. A line shows at once, and then every five minutes, the backup it waits for, since
+        when that is attached, and the remaining time.
     type: bool
     default: false
   timeout:
     description:
-      - Seconds to wait at the most.
+      - Maximum time to wait, in seconds.
     type: int
     default: 3600
   poll_interval:
     description:
-      - Longest pause, in seconds, between two looks at the engine.
+      - Maximum time between two polls of the engine, in seconds.
     type: int
     default: 10
   waited:
     description:
-      - Seconds that earlier calls of the same wait took. A task that waits sets it by itself.
+      - Seconds that earlier calls of the same wait took. A waiting task sets it automatically.
     type: float
     default: 0.0
 extends_documentation_fragment:
@@ -92,7 +91,7 @@ EXAMPLES = r"""
     wait: true
     timeout: 7200
 
-- name: See what stands against an export
+- name: Show what forbids an export
   ovirt_community.backup.vm_guard:
     vm: web01
     operations:
@@ -118,12 +117,12 @@ vm:
       returned: success
       sample: backup01
 allowed:
-  description: Whether nothing stands against any of the operations, as far as could be seen.
+  description: Whether all operations are allowed, as far as the user can see.
   returned: success
   type: bool
   sample: true
 violations:
-  description: What stands against it. Where the module fails it is under RV(ignore:details).
+  description: What forbids the operations. If the module fails, it is under RV(ignore:details).
   returned: success
   type: list
   elements: dict
@@ -134,11 +133,11 @@ violations:
       returned: success
       sample: no-export
     message:
-      description: What would break it.
+      description: How the operation would break the rule.
       type: str
       returned: success
     reason:
-      description: Why there is such a rule.
+      description: Reason for the rule.
       type: str
       returned: success
     remedy:
@@ -162,7 +161,7 @@ lent:
   type: list
   elements: dict
 unseen:
-  description: What the user may not see, in words; what stands there is not known.
+  description: What the user has no right to see, as text. Its contents are unknown.
   returned: success
   type: list
   elements: str
@@ -173,7 +172,7 @@ seconds:
   type: float
   sample: 0.21
 waited_seconds:
-  description: Seconds that were waited.
+  description: Total waiting time in seconds.
   returned: success
   type: float
   sample: 0.1

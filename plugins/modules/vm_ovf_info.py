@@ -10,8 +10,8 @@ module: vm_ovf_info
 short_description: Get the configuration of a VM as OVF
 version_added: 0.1.0
 description:
-  - Gets the configuration of a VM as the engine stores it, in the form that the engine takes back when a VM is restored;
-    that of now, or that of the moment a snapshot was made.
+  - Gets the configuration of a VM as the engine stores it, now or at the time of a snapshot. The engine accepts this form when a VM
+    is restored.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
@@ -22,7 +22,7 @@ options:
     required: true
   snapshot:
     description:
-      - Id or whole description of a snapshot; the configuration of now if not given.
+      - Id or whole description of a snapshot. If not given, the module gets the current configuration.
     type: str
 extends_documentation_fragment:
   - ovirt_community.backup.attributes.info_module
@@ -57,7 +57,7 @@ vm:
       returned: success
       sample: web01
 snapshot:
-  description: The snapshot, null if none was asked for.
+  description: The snapshot. Null if O(snapshot) is not given.
   returned: success
   type: dict
   contains:
@@ -93,10 +93,10 @@ snapshot:
       sample: false
 ovf:
   description:
-    - The OVF document. It has whole GiB for the sizes of disks, and no storage domains.
-    - It is followed by one processing instruction, which readers of XML pass over, with what the configuration lacks or
-      garbles. That is what cloud-init gets, the shares of the CPU, the profiles of the disks, and whether a guest agent has answered.
-    - It may hold secrets, such as scripts and keys for the guest, and what its TPM holds. C(no_log) keeps it out of the log.
+    - The OVF document. It gives disk sizes in whole GiB, and no storage domains.
+    - A processing instruction follows it, which XML parsers ignore, with what the configuration lacks or garbles. These are the
+      cloud-init settings, the CPU shares, the disk profiles, and whether a guest agent answered.
+    - It can contain secrets, such as scripts and keys for the guest, and the contents of its TPM. C(no_log) keeps it out of the log.
   returned: success
   type: str
   sample: <?xml version="1.0" encoding="UTF-8"?><ovf:Envelope ...

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vm_snapshot
-short_description: Make or remove a snapshot of a VM for a backup
+short_description: Create or remove a snapshot of a VM for a backup
 version_added: 0.1.0
 description:
-  - Makes a snapshot of all disks of a VM, or of some, and waits until it can truly be used; or removes one and waits until
-    its layers are merged.
-  - A snapshot is found again by its description, so a second run changes nothing.
-  - Tells how consistent the frozen state is, as far as the engine says.
+  - Creates a snapshot of all or some disks of a VM, and waits until it is usable. Or removes a snapshot, and waits until its layers are
+    merged.
+  - Finds an existing snapshot by its description, so a second run changes nothing.
+  - Returns the consistency of the snapshot, as far as the engine reports it.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
@@ -24,17 +24,17 @@ options:
     required: true
   snapshot:
     description:
-      - Description of the snapshot, matched as a whole. To find one that exists its id will do, too.
-      - The engine takes ASCII and letters of any script, up to 4,000 characters; anything else is refused before anything is sent.
-      - A snapshot is removed only if it still is what was found - a regular one with the same description - since the engine
-        gives the id of a creation that failed to the next snapshot.
+      - Description of the snapshot, matched as a whole. For an existing snapshot, you can use its id instead.
+      - The engine accepts ASCII and letters of any script, up to 4,000 characters. The module refuses anything else.
+      - Before it removes a snapshot, the module checks again that the snapshot is regular and has the same description. The engine can reuse
+        the id of a failed creation for the next snapshot.
     type: str
     required: true
     aliases:
       - description
   state:
     description:
-      - Whether there is to be such a snapshot.
+      - Whether the snapshot should exist.
     type: str
     choices:
       - present
@@ -42,22 +42,21 @@ options:
     default: present
   disks:
     description:
-      - Ids or names of disks of the VM to include when the snapshot is made. All that can be if empty.
-      - A disk that is not plugged is included, too; but while the VM runs the engine removes no snapshot that has one. A warning
-        says so.
+      - Ids or names of the VM's disks to include in a new snapshot. If empty, it includes all disks that it can.
+      - It also includes unplugged disks. The engine cannot remove such a snapshot while the VM runs, and the module warns about it.
     type: list
     elements: str
     default: []
   memory:
     description:
-      - Save the memory of the running guest, too. The engine's own default is to save it; a backup has no use for it, and the
-        guest's file systems are not frozen while it is saved.
+      - Whether to save the memory of the running guest. A backup does not need it, and the guest's file systems are not frozen while
+        memory is saved. The engine itself would save it by default.
     type: bool
     default: false
   correlation_id:
     description:
-      - Mark under which the engine's events and log can be found again. Up to 36 letters, digits, C(-) and C(_).
-      - Made up if not given.
+      - Correlation id of the engine's events and log entries. Up to 36 letters, digits, C(-) and C(_).
+      - Generated if not given.
     type: str
   timeout:
     description:
@@ -74,7 +73,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Have a snapshot to back up from
+- name: Create a snapshot to back up from
   ovirt_community.backup.vm_snapshot:
     vm: web01
     snapshot: nightly backup
@@ -103,7 +102,7 @@ vm:
       returned: success
       sample: web01
 snapshot:
-  description: The snapshot; null if there is none and none was wanted.
+  description: The snapshot. Null if it does not exist, with O(state=absent).
   returned: success
   type: dict
   contains:
@@ -139,12 +138,12 @@ snapshot:
       sample: false
 consistency:
   description:
-    - V(offline) if the VM was down before and after; V(filesystem) if the engine froze the guest's file systems; V(crash) if it tried and
-      failed, as after a power cut; V(inconsistent) if the engine itself warns of the snapshot.
-    - V(unknown) means V(crash) or better. By default the host freezes the file systems through the guest agent and tells
-      nobody how that went.
-    - It is also V(unknown), whatever the VM did, if the engine shows this user no events of the VM; a warning says so.
-      A role on the system shows none, one on the VM, its cluster or its data centre does.
+    - V(offline) if the VM was down before and after. V(filesystem) if the engine froze the guest's file systems. V(crash) if that
+      failed, as after a power cut. V(inconsistent) if the engine itself warns about the snapshot.
+    - V(unknown) means V(crash) or better. By default the host freezes the file systems through the guest agent, but does not report
+      whether that worked.
+    - It is also V(unknown) if the engine shows this user no events of the VM, and the module warns about it. The user sees these events
+      with a role on the VM, its cluster or its data centre, but not with a role on the system.
   returned: success
   type: str
   sample: unknown
@@ -158,7 +157,7 @@ events:
       description: Snapshot 'nightly backup' creation for VM 'web01' has been completed.
 disks:
   description:
-    - The disks that the snapshot holds. Empty in check mode and where it is not waited for.
+    - The disks of the snapshot. Empty in check mode and with O(wait=false).
   returned: success
   type: list
   elements: dict
