@@ -52,9 +52,9 @@ options:
         type: path
       insecure:
         description:
-          - Do not verify the engine's certificate. Whoever stands between can then read the password and the data.
+          - Whether to skip the verification of the engine's certificate. An attacker on the network can then read the password and the data.
           - Also allows an address with C(http://), which is refused otherwise.
-          - Not verified only if this is V(true).
+          - The module skips the verification only if this is V(true).
         type: bool
       kerberos:
         description:
