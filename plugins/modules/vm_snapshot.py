@@ -178,7 +178,7 @@ disks:
       returned: success
       sample: 0d1c5b8e-6a0b-4d0f-8d0c-4a1b6f6d7f22
     parent_image_id:
-      description: Id of the volume below it, null if there is none.
+      description: Id of the volume below it. Null if it has no parent.
       type: str
       returned: success
       sample: null
