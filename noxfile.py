@@ -319,7 +319,7 @@ def pytest(session: nox.Session, suite: str, core: str, *options: str) -> None:
         *options,
         *session.posargs,
         core=core,
-        COVERAGE_FILE=str(CACHE / "coverage" / f".coverage.{suite}-{core}"),
+        COVERAGE_FILE=str(CACHE / "coverage" / f".coverage.{suite.replace('/', '-')}-{core}"),
     )
 
 
