@@ -6,6 +6,7 @@
 - a function of plugins/ is at most 40 lines long, a module's main() at most 15 statements, without a branch;
 - fail_json and exit_json are called in module_utils/_module alone; ruff sees to blanket catches;
 - the action group `engine` holds exactly the modules that take the connection options;
+- files are opened by flags, and owners are judged, in the files that :data:`ALONE` names alone;
 - no two classes of plugins/ share a name, but for those that Ansible prescribes;
 - no file in plugins/ or tests/ uses a mock library;
 - of urllib, core uses urllib.parse alone (import-linter knows packages of others only as a whole);
@@ -31,6 +32,17 @@ FUNCTION_LINES = 40
 MAIN_STATEMENTS = 15
 PRESCRIBED = {"ActionModule", "FilterModule", "LookupModule", "ModuleDocFragment"}
 AUTH_FRAGMENT = "ovirt_community.backup.engine"
+MACHINE = PLUGINS / "module_utils/_appliance/machine"
+ALONE = {
+    "os.open": [MACHINE / "opening.py"],
+    "os.O_NOFOLLOW": [MACHINE / "opening.py"],
+    "os.O_DIRECTORY": [MACHINE / "opening.py"],
+    "os.O_CREAT": [MACHINE / "opening.py"],
+    "os.makedirs": [MACHINE / "private.py"],
+    # The preflight asks whether it runs as root.
+    "os.geteuid": [MACHINE / "private.py", MACHINE.parent / "setup/preflight.py"],
+}
+"""What only these files may use: whatever has to be safe is made safe there, once."""
 
 Tree = tuple[pathlib.Path, ast.Module]
 
@@ -79,6 +91,16 @@ def misplaced_edge(tree: Tree) -> Iterator[str]:
     for node in ast.walk(module):
         if isinstance(node, ast.Attribute) and node.attr in ("fail_json", "exit_json"):
             yield f"{path}:{node.lineno}: {node.attr} outside {EDGE.relative_to(ROOT)}"
+
+
+def unsafe_uses(tree: Tree) -> Iterator[str]:
+    """What belongs into one file, in another one."""
+    path, module = tree
+    for node in ast.walk(module):
+        if isinstance(node, ast.Attribute):
+            homes = ALONE.get(ast.unparse(node), [path])
+            if path not in homes:
+                yield f"{path}:{node.lineno}: {ast.unparse(node)} outside {homes[0]}"
 
 
 def shared_class_names(parsed: list[Tree]) -> Iterator[str]:
@@ -155,6 +177,7 @@ def breaches() -> Iterator[str]:
         yield from long_functions(tree)
         yield from fat_mains(tree)
         yield from misplaced_edge(tree)
+        yield from unsafe_uses(tree)
         yield from mocks(tree)
         yield from connecting_core(tree)
     for tree in trees(ROOT / "tests"):

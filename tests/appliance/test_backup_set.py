@@ -17,6 +17,7 @@ import jsonschema
 import pytest
 from appliance import stored
 from appliance.loops import MIB, LoopAppliance
+from appliance.test_unread import DEAD, dead_mount
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.image_copy import (
     ImageCopy,
@@ -279,6 +280,32 @@ def test_what_a_dead_run_left_is_finished(filled: Filled) -> None:
     assert do(filled.finish())["changed"]
     assert not do(filled.finish())["changed"]
     assert "manifest.json.tmp" not in filled.names()
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_only_files_of_its_own_describe_a_set(filled: Filled, tmp_path: Path, kind: str) -> None:
+    do(filled.finish())
+    for name in ("README", "vm.ovf", "manifest.sha256"):
+        file, other = filled.path / name, tmp_path / name
+        other.write_bytes(file.read_bytes())
+        file.unlink()
+        if kind == "link":
+            file.symlink_to(other)
+        else:
+            os.mkfifo(file)
+    assert do(filled.finish())["changed"]
+    found = [path for path in filled.path.iterdir() if path.is_symlink() or not path.is_file()]
+    assert not found
+    assert not do(filled.finish())["changed"]
+
+
+def test_an_image_that_cannot_be_looked_at_is_not_called_missing(filled: Filled) -> None:
+    image = Path(filled.images[1]["dest"])
+    with dead_mount(image), pytest.raises(ImageError, match=DEAD) as caught:
+        do(filled.finish())
+    assert not isinstance(caught.value, ImageMismatch)
+    assert caught.value.details["path"] == str(image)
+    assert do(filled.finish())["changed"]
 
 
 def test_another_manifest_is_refused_and_kept(filled: Filled) -> None:

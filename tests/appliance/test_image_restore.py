@@ -10,7 +10,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -174,9 +174,25 @@ def test_a_note_that_others_could_write_is_no_proof(scene: Scene) -> None:
     with pytest.raises(Refused):
         scene.restore()
     Path(scene.device).write_bytes(bytes(8))
-    with pytest.raises(InvalidRequest, match="Others can write"):
+    with pytest.raises(InvalidRequest, match="others can write there"):
         scene.restore()
     assert scene.content() == bytes(SIZE)
+
+
+@pytest.mark.parametrize("kind", ["writable", "link"])
+def test_a_note_that_others_could_have_written_is_no_proof(scene: Scene, kind: str) -> None:
+    Path(scene.device).write_bytes(b"precious")
+    record = image_restore.WriteRecord("r1", scene.serial, SIZE, _content_hash(scene))
+    scene.records.mkdir(mode=0o700)
+    note = scene.records / image_restore.key(record)
+    file = scene.path.parent / "elsewhere" if kind == "link" else note
+    file.write_text(json.dumps(asdict(record)))
+    file.chmod(0o600 if kind == "link" else 0o620)
+    if kind == "link":
+        note.symlink_to(file)
+    with pytest.raises(Refused):
+        scene.restore()
+    assert scene.content().startswith(b"precious")
 
 
 def _content_hash(scene: Scene) -> str:

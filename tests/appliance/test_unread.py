@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 import time
@@ -57,9 +58,10 @@ DEAD = "Transport endpoint is not connected"
 
 @contextmanager
 def dead_mount(path: Path) -> Iterator[None]:
-    """A mount whose server is gone: whatever is asked for in it, and the directory itself, is ENOTCONN."""
+    """A mount whose server is gone: whatever is asked for in it, and the place itself, is ENOTCONN."""
+    kind = stat.S_IFMT(path.stat().st_mode)
     fd = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
-    options = f"fd={fd},rootmode=40000,user_id=0,group_id=0".encode()
+    options = f"fd={fd},rootmode={kind:o},user_id=0,group_id=0".encode()
     done = _LIBC.mount(b"dead", os.fsencode(path), b"fuse.dead", 0, options)
     os.close(fd)
     assert done == 0, os.strerror(ctypes.get_errno())

@@ -20,6 +20,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
     stacks,
     usage,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    opening,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.pauses import (
     looks,
 )
@@ -172,7 +175,7 @@ class Finder:
 def first_sector_fault(device: BlockDevice) -> DeviceFault | None:
     """Read the beginning of a device from the device itself, past the page cache."""
     try:
-        fd = os.open(device.path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
+        fd = opening.node(device.path, os.O_RDONLY | os.O_DIRECT)
         try:
             with mmap.mmap(-1, _PROBE_BYTES) as buffer:
                 count = os.preadv(fd, [buffer], 0)
@@ -273,7 +276,7 @@ def _open(host: Host, device: BlockDevice, serial: str) -> int:
 def _try_open(device: BlockDevice) -> int | None:
     """Open with O_EXCL; None if somebody else has it so."""
     try:
-        return os.open(device.path, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC)
+        return opening.node(device.path, os.O_RDONLY | os.O_EXCL)
     except OSError as exc:
         if exc.errno != errno.EBUSY:
             raise _open_fault(device, exc) from exc

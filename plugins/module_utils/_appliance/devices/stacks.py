@@ -15,6 +15,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
     scan,
     usage,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    opening,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.stacks import (
     ARRAY,
     MAPPED,
@@ -137,7 +140,7 @@ def can_delete(paths: Paths, name: str) -> bool:
 
 
 def _write(path: str, data: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    fd = opening.node(path, os.O_WRONLY)
     try:
         os.write(fd, data)
     finally:
@@ -150,7 +153,7 @@ def _remove_mapped(control: str, one: StackLayer) -> None:
     device = 0 if one.uuid else os.makedev(int(major), int(minor))
     size = _DM_HEADER.size
     order = _DM_HEADER.pack(*_DM_VERSION, size, size, 0, 0, 0, 0, 0, device, b"", one.uuid.encode())
-    fd = os.open(control, os.O_RDWR | os.O_CLOEXEC)
+    fd = opening.node(control, os.O_RDWR)
     try:
         fcntl.ioctl(fd, _DM_DEV_REMOVE, order)
     finally:

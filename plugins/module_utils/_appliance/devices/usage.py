@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import scan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    opening,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
     parse_mounts,
     unescape_mount,
@@ -146,7 +149,7 @@ def process(paths: Paths, pid: str) -> str:
 def _is_claimed(place: MountedAt) -> bool:
     """Whether something in the kernel has the node for itself that no list shows."""
     try:
-        os.close(os.open(place.paths[0], os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC | os.O_NONBLOCK))
+        os.close(opening.node(place.paths[0], os.O_RDONLY | os.O_EXCL | os.O_NONBLOCK))
     except OSError as exc:
         return exc.errno == errno.EBUSY
     return False

@@ -37,6 +37,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
     files,
+    opening,
+    private,
     process,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
@@ -298,7 +300,7 @@ class JobNote:
     def is_running(self) -> bool:
         """Whether the job's process lives, by the lock that it holds."""
         try:
-            fd = os.open(self.path("alive"), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            fd = opening.any_file(self.path("alive"))
         except FileNotFoundError:
             return False
         try:
@@ -335,9 +337,8 @@ class JobNote:
     def renew(self) -> int:
         """Forget an earlier job; returns the lock, held, that the new one lives by."""
         shutil.rmtree(self._directory, ignore_errors=True)
-        os.mkdir(self._directory, 0o700)
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(self.path("alive"), flags, 0o600)
+        private.make_directory(self._directory)
+        fd = opening.new_file(self.path("alive"))
         fcntl.flock(fd, fcntl.LOCK_EX)
         return fd
 

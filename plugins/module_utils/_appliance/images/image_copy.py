@@ -17,7 +17,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.meter import (
     Meter,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import files
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    files,
+    opening,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
 )
@@ -212,7 +215,7 @@ def check_directories(request: images.CopyRequest) -> None:
 
 def _open_existing(path: str) -> int:
     try:
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return opening.any_file(path)
     except OSError as exc:
         raise images.image_exists(path, f"cannot be opened ({exc.strerror})") from exc
 

@@ -21,6 +21,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
     survey,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    opening,
     programs,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
@@ -364,7 +365,7 @@ def _read(path: str, start: int, end: int) -> bytes:
 
 def _write(path: str, data: bytes) -> None:
     """Write over the start of a disk that nothing else has claimed, and have it read again."""
-    fd = os.open(path, os.O_WRONLY | os.O_EXCL | os.O_CLOEXEC)
+    fd = opening.node(path, os.O_WRONLY | os.O_EXCL)
     with os.fdopen(fd, "wb") as file:
         file.write(data)
         file.flush()

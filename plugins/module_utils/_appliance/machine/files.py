@@ -13,10 +13,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    opening,
+    private,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     ImageBusy,
     ImageError,
-    InvalidRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
     image_exists,
@@ -91,8 +94,7 @@ def write_whole(path: str, data: bytes, mode: int) -> None:
     try:
         with suppress(FileNotFoundError):
             os.unlink(temporary)  # of a run that died: neither its content nor its owner is ours
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(temporary, flags, 0o600)
+        fd = opening.new_file(temporary)
         with os.fdopen(fd, "wb") as file:
             _dress(fd, path, mode)
             file.write(data)
@@ -130,7 +132,7 @@ def make_directories(path: str, mode: int) -> None:
         missing.append(path)
         path = os.path.dirname(path)
     for one in reversed(missing):
-        os.mkdir(one, 0o700)
+        private.make_directory(one)
         os.chmod(one, mode)
 
 
@@ -140,7 +142,7 @@ def make_directory(path: str) -> None:
     :raises ImageError: It cannot be made, or something else has the name.
     """
     try:
-        os.mkdir(path, 0o700)
+        private.make_directory(path)
         sync_directory(os.path.dirname(path))
     except FileExistsError as exc:
         if not is_directory(path):
@@ -155,25 +157,9 @@ def locked_directory(path: str) -> Iterator[None]:
 
     :raises InvalidRequest: It cannot be made, or others can write there.
     """
-    try:
-        os.makedirs(path, 0o700, exist_ok=True)
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as exc:
-        raise _no_place(path, str(exc.strerror)) from exc
-    try:
-        status = os.fstat(fd)
-        if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise _no_place(path, "others can write there")
+    with private.noted_in(path) as fd:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(fd)
-
-
-def _no_place(path: str, reason: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"Nothing can be noted in {path}: {reason}.", hint="Run this task as root (become: true)."
-    )
 
 
 def is_directory(path: str) -> bool:
@@ -186,11 +172,8 @@ def is_directory(path: str) -> bool:
 
 def sync_directory(path: str) -> None:
     """Make the names in a directory durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with opening.closing(opening.administrators_directory(path)) as fd:
         os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def forget(*descriptors: int) -> None:
@@ -252,11 +235,10 @@ def _open_locked(path: str) -> int:
 
 
 def _open_part(path: str) -> tuple[int, bool]:
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600), True
+        return opening.new_file(path), True
     except FileExistsError:
-        return os.open(path, flags), False
+        return opening.writable_file(path), False
 
 
 def _busy(path: str) -> ImageBusy:

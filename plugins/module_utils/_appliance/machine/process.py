@@ -15,7 +15,10 @@ import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import scope
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    opening,
+    scope,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
     Outcome,
 )
@@ -142,8 +145,8 @@ def _let_go(log: str, keep: int) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.chdir("/")
     os.umask(0o077)
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):
+    output = opening.emptied_file(log)
+    for source, target in ((opening.node(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):
         os.dup2(source, target)
     for fd in [int(name) for name in os.listdir("/proc/self/fd")]:
         if fd > 2 and fd != keep:  # noqa: PLR2004  (standard input, output and errors)

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import os
-import stat
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Callable, Union
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import files
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    files,
+    opening,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
     exposure as ways,
 )
@@ -242,33 +244,45 @@ def read_manifest(path: str) -> manifest.Manifest:
     """
     target = f"{path}/{MANIFEST}"
     try:
-        fd = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(fd, "rb") as file:
-            data = file.read(manifest.SIZE_LIMIT + 1)
+        data = opening.read_regular(target, manifest.SIZE_LIMIT + 1)
     except OSError as exc:
-        raise ImageError(f"{target} could not be read: {exc.strerror}.") from exc
+        raise _unread(target, exc) from exc
     return manifest.loads(data)
 
 
 def _look(path: str) -> backup_set.FoundFile | None:
-    """Size and head of a regular file; a link or a pipe is as good as nothing."""
+    """Size and head of a regular file; a link or a pipe is as good as nothing.
+
+    :raises ImageError: It cannot be looked at.
+    """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+        with opening.closing(opening.regular_file(path)) as fd:
+            head = os.pread(fd, backup_set.HEAD_LENGTH, 0)
+            return backup_set.FoundFile(os.fstat(fd).st_size, head)
+    except OSError as exc:
+        if opening.could_not_look(exc):
+            raise _unread(path, exc) from exc
         return None
-    try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        return backup_set.FoundFile(status.st_size, os.pread(fd, backup_set.HEAD_LENGTH, 0))
-    finally:
-        os.close(fd)
 
 
 def _content(path: str, length: int) -> bytes | None:
-    """A small file's content, no more of it than tells whether it is the one wanted."""
+    """A small file's content, no more of it than tells whether it is the one wanted.
+
+    A link or a pipe is as good as nothing.
+
+    :raises ImageError: It cannot be looked at.
+    """
     try:
-        with open(path, "rb") as file:
-            return file.read(length + 1)
-    except OSError:
+        return opening.read_regular(path, length + 1)
+    except OSError as exc:
+        if opening.could_not_look(exc):
+            raise _unread(path, exc) from exc
         return None
+
+
+def _unread(path: str, exc: OSError) -> ImageError:
+    return ImageError(
+        f"{path} could not be read: {exc.strerror}.",
+        hint="Look at the repository's file system and at the kernel's log.",
+        details={"path": path},
+    )

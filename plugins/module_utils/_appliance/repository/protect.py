@@ -9,7 +9,10 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Union
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import files
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    files,
+    opening,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
     repository,
 )
@@ -116,13 +119,12 @@ def _set_path(text: str) -> str:
 
 def _content(mark: str) -> bytes | None:
     """What is written in the mark; None if it is no file that can be read."""
-    directory = os.open(os.path.dirname(mark), repository.DIRECTORY)
-    try:
-        return repository.read_file(directory, os.path.basename(mark), _LIMIT)
-    except (ValueError, repository.UnreadError):
-        return None
-    finally:
-        os.close(directory)
+    above, name = os.path.split(mark)
+    with opening.closing(opening.directory(above)) as directory:
+        try:
+            return repository.read_file(directory, name, _LIMIT)
+        except (ValueError, repository.UnreadError):
+            return None
 
 
 def _remove(mark: str) -> None:

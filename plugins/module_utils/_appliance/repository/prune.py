@@ -21,6 +21,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Callable
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    opening,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
     repository,
 )
@@ -221,7 +224,7 @@ def _opened(path: str, identity: tuple[int, int], directory: int | None = None) 
 
     :raises KeptError: It is another one, or in use.
     """
-    fd = os.open(path, repository.DIRECTORY, dir_fd=directory)
+    fd = opening.directory(path, within=directory)
     try:
         status = os.fstat(fd)
         if (status.st_dev, status.st_ino) != identity:
@@ -255,9 +258,9 @@ def _is_written(directory: int, name: str) -> bool:
     :raises KeptError: Nobody can tell.
     """
     try:
-        fd = os.open(name, repository.FILE, dir_fd=directory)
+        fd = opening.any_file(name, within=directory)
     except OSError as exc:
-        if repository.could_not_look(exc):
+        if opening.could_not_look(exc):
             raise KeptError(
                 f"{naming.show_text(name)} cannot be looked at: {exc.strerror}"
             ) from exc
@@ -272,7 +275,7 @@ def _remove(vm_directory: str, steps: Sequence[RemoveSet], tally: _Tally) -> Non
     """Remove sets of one VM: rename all, flush, empty all, flush."""
     with ExitStack() as stack:
         try:
-            top = os.open(vm_directory, repository.DIRECTORY)
+            top = opening.directory(vm_directory)
         except OSError as exc:
             tally.failed.update((step.path, str(exc.strerror)) for step in steps)
             return

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Callable
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import files
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    files,
+    private,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
     repository,
     sources,
@@ -108,8 +111,7 @@ def _dest(path: str) -> str:
         status = os.lstat(above)
     except OSError as exc:
         raise InvalidRequest(f"{above} is no directory: {exc.strerror}.") from exc
-    ours = status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    if not stat.S_ISDIR(status.st_mode) or not ours:
+    if not stat.S_ISDIR(status.st_mode) or not private.is_ours(status):
         raise InvalidRequest(
             f"{above} is no directory in which we alone can write.",
             hint=f"Leave {option('dest')} out, so that the page is in the repository, or name another directory.",

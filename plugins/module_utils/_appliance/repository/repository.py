@@ -20,6 +20,9 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    opening,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.pauses import (
     looks,
 )
@@ -49,8 +52,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repos
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 NAMES_LIMIT = 8192
 """Most names in a set's directory; more are no set of ours."""
 
@@ -58,18 +59,9 @@ _LOOK_SECONDS = 1.0
 
 _OURS = (catalogue.PAGE, sources.DIRECTORY, "lost+found")
 
-_DECIDED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR})
-"""Errors of an open that tell what is there: nothing, or something else than was asked for. All others only tell
-that nobody could look."""
-
 
 class UnreadError(Exception):
     """Something is there, and could not be looked at; the text says why."""
-
-
-def could_not_look(exc: OSError) -> bool:
-    """Whether an error says nothing of what it was asked for."""
-    return exc.errno not in _DECIDED
 
 
 class BackupSetInfo(ReadOnlyOperation):
@@ -162,16 +154,14 @@ def opened(repository: str) -> Iterator[int]:
     :raises InvalidRequest: It is no directory, or may not be read.
     """
     try:
-        fd = os.open(repository, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = opening.administrators_directory(repository)
     except OSError as exc:
         raise InvalidRequest(
             f"The repository {repository} cannot be read: {exc.strerror}.",
             hint="Mount the container disk, and run this task as root (become: true).",
         ) from exc
-    try:
+    with opening.closing(fd):
         yield fd
-    finally:
-        os.close(fd)
 
 
 def lock(fd: int, how: int) -> bool:
@@ -215,9 +205,9 @@ def held_at(path: str) -> Iterator[int | None]:
     A prune looks at each set for a moment; only one that holds it longer removes it.
     """
     try:
-        fd = os.open(path, DIRECTORY)
+        fd = opening.directory(path)
     except OSError as exc:
-        if could_not_look(exc):
+        if opening.could_not_look(exc):
             raise UnreadError(str(exc.strerror)) from exc
         yield None
         return
@@ -241,18 +231,18 @@ def read_file(directory: int, name: str, limit: int) -> bytes | None:
         UnreadError: It is there, and cannot be read.
     """
     try:
-        fd = os.open(name, FILE, dir_fd=directory)
+        fd = opening.regular_file(name, within=directory)
     except FileNotFoundError:
         return None
+    except opening.NotRegularError as exc:
+        raise ValueError(f"{name} is no regular file") from exc
     except OSError as exc:
-        if could_not_look(exc):
+        if opening.could_not_look(exc):
             raise UnreadError(f"{name}: {exc.strerror}") from exc
         link = exc.errno == errno.ELOOP
         raise ValueError(f"{name} is a link" if link else f"{name}: {exc.strerror}") from exc
     try:
         status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError(f"{name} is no regular file")
         if status.st_size > limit:
             raise ValueError(f"{name} is longer than {limit} bytes")
         return _all(fd, status.st_size)
@@ -303,7 +293,7 @@ def _vm(
 ) -> list[catalogue.Stranger]:
     """Read one VM's directory; returns what is not recognised in it."""
     try:
-        directory = os.open(name, DIRECTORY, dir_fd=top)
+        directory = opening.directory(name, within=top)
     except FileNotFoundError:
         return []
     except OSError as exc:
@@ -379,7 +369,7 @@ def see(
         protected=f"{name}{catalogue.PROTECTED_SUFFIX}" in known,
     )
     try:
-        fd = os.open(name, DIRECTORY, dir_fd=directory)
+        fd = opening.directory(name, within=directory)
         try:
             return [_look(fd, replace(found, record=_record(directory, name, known)))]
         finally:

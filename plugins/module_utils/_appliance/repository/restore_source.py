@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
-import stat
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from threading import Event
@@ -19,6 +18,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
     digest,
     files,
     identity,
+    opening,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.system import (
     System,
@@ -131,7 +131,7 @@ def prove(path: str, data: bytes) -> None:
     above, name = posixpath.split(backup_set.plain_path("path", path))
     top, vm_directory = posixpath.split(above)
     try:
-        fd = os.open(above, repository.DIRECTORY)
+        fd = opening.directory(above)
     except OSError as exc:
         raise ImageError(f"{above} could not be read: {exc.strerror}.") from exc
     try:
@@ -194,17 +194,16 @@ def opened_image(path: str, disk: manifest.ManifestDisk) -> Iterator[int]:
     :raises ImageError: It cannot be looked at.
     """
     target = f"{path}/{disk.file}"
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        fd = os.open(target, flags)
+        fd = opening.regular_file(target)
+    except opening.NotRegularError as exc:
+        raise image_restore.bad_image(target, "is no regular file") from exc
     except OSError as exc:
-        if repository.could_not_look(exc):
+        if opening.could_not_look(exc):
             raise image_restore.unread_image(target, str(exc.strerror)) from exc
         raise image_restore.bad_image(target, f"cannot be opened ({exc.strerror})") from exc
     try:
         status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise image_restore.bad_image(target, "is no regular file")
         fault = image_restore.image_fault(disk, status.st_size, _head(target, fd))
         if fault:
             raise image_restore.bad_image(target, fault)
@@ -247,9 +246,7 @@ def _configuration(path: str, found: manifest.Manifest) -> str:
     # What is longer is refused unread.
     limit = min(found.ovf.size, ovf.BYTES_LIMIT) + 1
     try:
-        fd = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(fd, "rb") as file:
-            data = file.read(limit)
+        data = opening.read_regular(target, limit)
     except OSError as exc:
         raise ImageError(f"{target} could not be read: {exc.strerror}.") from exc
     if hashlib.sha256(data).hexdigest() != found.ovf.sha256:

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Callable
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import files
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    files,
+    opening,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
     repository,
 )
@@ -60,7 +63,7 @@ def read(path: str) -> sources.Recorded:
     where = f"{backup_set.plain_path('repository', path)}/{sources.DIRECTORY}"
     with repository.opened(os.path.dirname(where)) as top:
         try:
-            directory = os.open(sources.DIRECTORY, repository.DIRECTORY, dir_fd=top)
+            directory = opening.directory(sources.DIRECTORY, within=top)
         except FileNotFoundError:
             return sources.Recorded()
         except OSError as exc:

@@ -26,6 +26,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
     digest,
     files,
+    opening,
     process,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
@@ -326,7 +327,7 @@ def _look(work: _Reading, stack: ExitStack) -> Iterator[_Image]:
 def _unopened(disk: ManifestDisk, exc: OSError, findings: verify.Findings) -> None:
     """What an image that cannot be opened comes to: not there is a fault, not readable is none."""
     said = f"cannot be read: {exc.strerror}"
-    if repository.could_not_look(exc):
+    if opening.could_not_look(exc):
         findings.undecided.append(f"{disk.file} {said}")
     else:
         findings.fault(disk.file, said)
@@ -353,7 +354,7 @@ def _configuration(work: _Reading) -> None:
 
 
 def _open(directory: int, name: str) -> int:
-    return os.open(name, repository.FILE, dir_fd=directory)
+    return opening.any_file(name, within=directory)
 
 
 def _header(disk: ManifestDisk, fd: int) -> str:

@@ -16,7 +16,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
     device,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images import qemu
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import files
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    files,
+    private,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
 )
@@ -29,7 +32,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
     ImageMismatch,
-    InvalidRequest,
     NotFound,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
@@ -64,6 +66,7 @@ empties it: then nobody knows any more what a device holds that is not blank."""
 PASSES = 5
 """Times that a disk passes by: looked at, its image read, looked at again before the first byte, written, proven."""
 
+_NOTE_LIMIT = 65536
 _CHUNK = 1024 * 1024
 _ZEROS = bytes(_CHUNK)
 
@@ -253,30 +256,21 @@ class ImageRestore(Operation[WriteStep]):
     def _noted(self, record: image_restore.WriteRecord) -> bool:
         """Whether this restore began to write to this device."""
         try:
-            status = os.lstat(self._records)
-            with open(self._path(record), encoding="ascii") as file:
-                found = json.load(file)
+            with private.directory(self._records) as directory:
+                name = image_restore.key(record)
+                found = json.loads(private.read(name, _NOTE_LIMIT, within=directory))
         except (OSError, ValueError):
             return False
-        private = status.st_uid == os.geteuid() and not status.st_mode & 0o022
-        return private and bool(found == asdict(record))
+        return bool(found == asdict(record))
 
     def _note(self, record: image_restore.WriteRecord) -> None:
         """Note durably enough that the device was blank, before the first byte goes to it.
 
         :raises InvalidRequest: Others could write the note.
         """
-        try:
-            os.makedirs(self._records, 0o700, exist_ok=True)
-            status = os.lstat(self._records)
-        except OSError as exc:
-            raise InvalidRequest(
-                f"{self._records} cannot be made: {exc.strerror}.",
-                hint="Run this task as root (become: true).",
-            ) from exc
-        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
-            raise InvalidRequest(f"Others can write to {self._records}.")
-        files.write_whole(self._path(record), json.dumps(asdict(record)).encode("ascii"), 0o600)
+        data = json.dumps(asdict(record)).encode("ascii")
+        with private.noted_in(self._records):
+            files.write_whole(self._path(record), data, 0o600)
 
     def _forget(self, record: image_restore.WriteRecord) -> None:
         with suppress(FileNotFoundError):

@@ -16,7 +16,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import files
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    files,
+    opening,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
 )
@@ -230,14 +233,9 @@ def _read(path: str) -> claims.Claim | None:
     :raises InvalidRequest: It is no claim.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        data = opening.read_regular(path, claims.SIZE_LIMIT)
     except FileNotFoundError:
         return None
-    except OSError as exc:
-        raise _unread(path, exc) from exc
-    try:
-        with os.fdopen(fd, "rb") as file:
-            data = file.read(claims.SIZE_LIMIT)
     except OSError as exc:
         raise _unread(path, exc) from exc
     return claims.load(path, data)

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import os
-import stat
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Callable
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    private,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
     ImageError,
@@ -33,8 +35,6 @@ _PAUSE = 0.5
 _LAST_CALL = 60.0
 """Seconds for which a dead run may not be silent; twice the longest call of one that follows."""
 
-_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-
 
 def record_of(path: str) -> str:
     """The record's file in a set's directory."""
@@ -47,20 +47,16 @@ def read(path: str) -> tuple[takeover.RunRecord, str]:
     :raises ImageError: It is not there, or others can write there: it decides where root writes.
     :raises InvalidRequest: It is no record, or of another set.
     """
-    for place in (os.path.dirname(path), path):
-        status = os.lstat(place)
-        if not stat.S_ISDIR(status.st_mode) or not _is_ours(status):
-            raise ImageError(f"{place} is not ours alone.")
-    target = record_of(path)
+    above, name = os.path.split(path)
+    place = above
     try:
-        fd = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(fd, "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode) or not _is_ours(status):
-                raise ImageError(f"{target} is not ours alone.")
-            data = file.read(takeover.SIZE_LIMIT + 1)
+        with private.directory(above) as top:
+            place = path
+            with private.directory(name, within=top) as directory:
+                place = record_of(path)
+                data = private.read(NAME, takeover.SIZE_LIMIT + 1, within=directory)
     except OSError as exc:
-        raise ImageError(f"{target} could not be read: {exc.strerror}.") from exc
+        raise ImageError(f"{place} could not be read: {exc.strerror}.") from exc
     return takeover.load(path, data)
 
 
@@ -188,10 +184,6 @@ class TakeoverInfo(ReadOnlyOperation):
             if known and known[1] == vm_id:
                 for directory in _names(f"{self._repository}/{name}"):
                     yield f"{self._repository}/{name}/{directory}"
-
-
-def _is_ours(status: os.stat_result) -> bool:
-    return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS
 
 
 def _touched(path: str) -> int:

@@ -17,6 +17,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
     files,
+    opening,
     programs,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.system import (
@@ -202,12 +203,9 @@ class RepositoryDisk(Operation[repository_disk.Step]):
 
     def _restrict(self, step: repository_disk.Restrict) -> None:
         """Through a descriptor, so that no link is followed."""
-        fd = os.open(step.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
+        with opening.closing(opening.directory(step.path)) as fd:
             os.fchown(fd, 0, 0)
             os.fchmod(fd, repository_disk.OWNER_ONLY)
-        finally:
-            os.close(fd)
 
 
 def _is_blank(path: str) -> bool:
