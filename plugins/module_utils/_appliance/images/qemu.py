@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
     digest,
+    programs,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.files import (
     Part,
@@ -78,7 +78,7 @@ def locate(environment: Mapping[str, str] | None = None) -> str:
     :raises MissingDependency: It is not installed.
     """
     known = os.environ if environment is None else environment
-    found = shutil.which("qemu-img", path=f"{known.get('PATH', '')}:{_PATH}")
+    found = programs.find("qemu-img", f"{known.get('PATH', '')}:{_PATH}")
     if not found:
         raise images.no_qemu_img()
     return found

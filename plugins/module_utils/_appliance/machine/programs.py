@@ -23,6 +23,9 @@ if TYPE_CHECKING:
         System,
     )
 
+TOOLS = "/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where the system's programs are."""
+
 _SECONDS = 120.0
 """How long a program may take that does not say how long it needs."""
 
@@ -36,9 +39,19 @@ class Output:
     err: str
 
 
+def find(name: str, path: str = TOOLS) -> str:
+    """Path of a program; empty if it is not installed.
+
+    Args:
+        name: The program.
+        path: Where to look; not in the task's PATH, which others may have set.
+    """
+    return shutil.which(name, path=path) or ""
+
+
 def locate(host: System, name: str) -> str:
-    """Path of a program; empty if it is not installed."""
-    return shutil.which(name, path=host.tools) or ""
+    """Path of one of the appliance's programs; empty if it is not installed."""
+    return find(name, host.tools)
 
 
 def call(

@@ -10,11 +10,14 @@ ends. A new session or process group does not help; only another control group d
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    programs,
+)
 
 _SECONDS = 10.0
 """How long systemd may take to answer; a copy does not wait longer for it."""
@@ -34,12 +37,12 @@ class UnitScope:
     """Where to look. Tests point it elsewhere.
 
     :param running: There if systemd is the init system (``sd_booted``).
-    :param path: Where programs are; the process's own PATH by default.
+    :param path: Where programs are.
     :param cgroup: Tells the control group of this process.
     """
 
     running: str = "/run/systemd/system"
-    path: str | None = None
+    path: str = programs.TOOLS
     cgroup: str = "/proc/self/cgroup"
 
 
@@ -73,8 +76,8 @@ def leave_login(place: UnitScope | None = None) -> None:
         place: Where to look.
     """
     found = place or UnitScope()
-    busctl = shutil.which("busctl", path=found.path)
-    if busctl is None or not os.path.isdir(found.running):
+    busctl = programs.find("busctl", found.path)
+    if not busctl or not os.path.isdir(found.running):
         return
     reason = _ask(busctl) or _wait_for_the_move(found)
     if reason:

@@ -9,6 +9,9 @@ import time
 from dataclasses import dataclass
 from typing import Callable
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    programs,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
 )
@@ -30,5 +33,5 @@ class System(Host):
     sys: str = "/sys"
     run: str = "/run"
     disk_names: str = DISK_NAME
-    tools: str = "/usr/sbin:/usr/bin:/sbin:/bin"
+    tools: str = programs.TOOLS
     now: Callable[[], float] = time.time

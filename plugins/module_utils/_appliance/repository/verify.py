@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import shutil
 import stat
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +27,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
     files,
     opening,
     process,
+    programs,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
     repository,
@@ -283,7 +283,7 @@ def _kinds(steps: Iterable[VerifyStep]) -> tuple[list[catalogue.Entry], list[cat
 def _be_polite() -> None:
     """Let everybody else go first. Threads and programs that begin later inherit it."""
     os.nice(_NICE)
-    ionice = shutil.which("ionice", path="/usr/bin:/bin")
+    ionice = programs.find("ionice")
     if ionice:
         process.run([ionice, "-c", "2", "-n", "7", "-p", str(os.getpid())])
 
