@@ -270,10 +270,10 @@ def importer(session: nox.Session, core: str) -> None:
     # Some playbooks use ovirt.ovirt.
     path = os.pathsep.join([str(dist / "installed"), str(CACHE / "collections" / core)])
     linting = {"ANSIBLE_COLLECTIONS_PATH": path, "PYTHONPATH": ""}
-    argv = ("ansible-lint", "--profile", "production", "--format", "pep8", "--nocolor", "--offline")
+    lint = ("ansible-lint", "--profile", "production", "--format", "pep8", "--nocolor", "--offline")
     skipped = "yaml,var-naming,avoid-dot-notation,import-task-no-when,single-entry-point,use-loop"
     with session.chdir(dist / "installed" / COLLECTION):
-        run(session, *argv, "--strict", "--skip-list", skipped, core=core, **linting)
+        run(session, *lint, "--strict", "--skip-list", skipped, core=core, **linting)
 
 
 @nox.session(tags=["light"])
