@@ -26,7 +26,9 @@ import nox
 ROOT = pathlib.Path(__file__).resolve().parent
 CACHE = ROOT / ".cache"
 COLLECTION = "ansible_collections/ovirt_community/backup"
-CORES = ("2.21", "2.19")
+CORES = ("2.21", "2.19")  # what the tools of the checks run on
+# From what meta/runtime.yml says to the newest.
+SUPPORTED = ("2.16", "2.17", "2.18", "2.19", "2.20", "2.21")
 STRICT = bool(os.environ.get("CHECKS_STRICT"))  # a part that cannot run here is an error
 ALL = bool(os.environ.get("CHECKS_ALL"))  # `make test-all`: all that the guests can prove
 JUNIT = os.environ.get("CHECKS_JUNIT")  # where tools/checks.py counts tests
@@ -52,6 +54,7 @@ nox.options.envdir = str(CACHE / "nox")
 nox.options.stop_on_first_error = False
 
 both_cores = nox.parametrize("core", [nox.param(core, id=core) for core in CORES])
+every_core = nox.parametrize("core", [nox.param(core, id=core) for core in SUPPORTED])
 
 # What these test lies below Ansible, so the newest core is enough; everything else runs on both.
 BELOW_ANSIBLE = (
@@ -304,7 +307,7 @@ def sanity(session: nox.Session, core: str) -> None:
 # ----- running things -------------------------------------------------------------------------------------------------
 
 
-def pytest(session: nox.Session, suite: str, core: str, *options: str) -> None:
+def pytest(session: nox.Session, suite: str, core: str, *options: str, **extra: str) -> None:
     """Run one directory of tests, or one file of it.
 
     Only the newest core measures coverage: that doubles the time of tests that compute, and the other cores run the
@@ -323,6 +326,7 @@ def pytest(session: nox.Session, suite: str, core: str, *options: str) -> None:
         *session.posargs,
         core=core,
         COVERAGE_FILE=str(CACHE / "coverage" / f".coverage.{suite.replace('/', '-')}-{core}"),
+        **extra,
     )
 
 
@@ -331,6 +335,14 @@ def pytest(session: nox.Session, suite: str, core: str, *options: str) -> None:
 def units(session: nox.Session, core: str) -> None:
     """Rules, plans and conversions by tables and properties."""
     pytest(session, "unit", core)
+
+
+@nox.session(tags=["light"])
+@every_core
+def supported(session: nox.Session, core: str) -> None:
+    """Each ansible-core that we support reads the whole collection; what meets Ansible does so on all of them."""
+    places = ("tests/unit/module", "tests/unit/plugin_utils")
+    pytest(session, "supported/test_reading.py", core, *places, ANSIBLE_CORE=core)
 
 
 @nox.session(tags=["lab"])

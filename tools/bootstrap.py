@@ -8,8 +8,9 @@ everything the checks need. Standard library only: it runs before anything is in
 
   .venv              the newest ansible-core that constraints.txt has for the Python found
   .venv-219          the older ansible-core on Python 3.11, where 3.11 is not what .venv has (dev)
+  .cache/cores       every other supported ansible-core, with what pytest needs (dev)
   .cache/ws          a collections path with a link to this checkout
-  .cache/collections ovirt.ovirt and ansible.posix, one tree per ansible-core (dev)
+  .cache/collections ovirt.ovirt and ansible.posix, one tree per ansible-core; a link where two share one (dev)
   .cache/setup.json  what was found, for noxfile.py and tools/checks.py
 """
 
@@ -33,6 +34,8 @@ CACHE = ROOT / ".cache"
 UV = CACHE / "uv"
 OLD_CORE_PYTHON = (3, 11)  # the newest Python that gets ansible-core 2.19 from constraints.txt
 NEW_CORE_PYTHONS = ((3, 12), (3, 13), (3, 14))  # in this order: 3.12 is what most is tested with
+CORES_OF_OLD_PYTHON = ("2.16", "2.17", "2.18")  # of the other cores; the rest needs a newer one
+BOUND_TO_CORE = ("ansible-core==", "resolvelib==")  # pins that another ansible-core does not share
 OLDEST_PYTHON = (3, 9)  # the appliance's: modules are compiled and imported with it
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
@@ -96,6 +99,8 @@ class Environment:
     directory: pathlib.Path
     python: Python
     groups: tuple[str, ...]
+    core: str = ""
+    """Version of ansible-core; the one of constraints.txt if empty."""
 
 
 def say(text: str) -> None:
@@ -222,6 +227,32 @@ def fingerprint(environment: Environment) -> str:
     return digest.hexdigest()
 
 
+def constraints(environment: Environment) -> pathlib.Path:
+    """The pins of an environment: constraints.txt, or what it becomes with another ansible-core."""
+    pins = ROOT / "constraints.txt"
+    if not environment.core:
+        return pins
+    lines = pins.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not line.startswith(BOUND_TO_CORE)]
+    changed = CACHE / f"constraints-{environment.core}.txt"
+    changed.write_text("\n".join([*kept, f"ansible-core=={environment.core}", ""]), "utf-8")
+    return changed
+
+
+def other_cores(main: Python, old: Python | None) -> dict[str, Environment]:
+    """An environment for each supported ansible-core that constraints.txt does not pin, as far as there is a Python."""
+    pythons = {python.version == OLD_CORE_PYTHON: python for python in (main, old) if python}
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    versions: list[str] = settings["tool"]["ovirt-backup"]["other-cores"]
+    found = {}
+    for version in versions:
+        name = version.rpartition(".")[0]
+        python = pythons.get(name in CORES_OF_OLD_PYTHON)
+        if python:
+            found[name] = Environment(CACHE / "cores" / name, python, ("test",), version)
+    return found
+
+
 def is_made(stamp: pathlib.Path, wanted: str) -> bool:
     """Whether a piece was made completely, of just these inputs."""
     return stamp.is_file() and stamp.read_text(encoding="ascii") == wanted
@@ -249,14 +280,14 @@ def make_environment(environment: Environment, python: Python) -> None:
     if any(is_made(stamp, fingerprint(one)) for one in enough):
         return
     make_uv(python)
-    where = environment.directory.name
+    where = environment.directory.relative_to(ROOT)
     say(f"making {where} with Python {environment.python.name}: {' and '.join(environment.groups)}")
     uv = UV / "bin/uv"
     run(uv, "venv", "-q", "--clear", "--python", environment.python.path, environment.directory)
     # Compiled now, once: every module task imports the SDK in a new process, four times slower from source.
     # The certificates of the system, as pip has it: a site's proxy may have one of its own.
     install = ["pip", "install", "-q", "--system-certs", "--compile-bytecode"]
-    install += ["-c", "constraints.txt"]
+    install += ["-c", os.fspath(constraints(environment))]
     for group in environment.groups:
         install += ["--group", group]
     run(uv, *install, "--python", environment.directory / "bin/python")
@@ -279,6 +310,13 @@ def make_test_inputs(environment: Environment) -> None:
         done = subprocess.run(argv, check=False, cwd=ROOT, stdin=subprocess.DEVNULL)
         if done.returncode:
             raise SetupError(f"tools/{script} failed")
+
+
+def share_collections(core: str, other: str) -> None:
+    """Let one ansible-core use the tree of another on the same Python."""
+    link = CACHE / "collections" / core
+    if not link.is_symlink():
+        link.symlink_to(other)
 
 
 def note_python(path: pathlib.Path) -> None:
@@ -312,8 +350,15 @@ def set_up(level: str) -> None:
         if level == "dev":
             make_test_inputs(environment)
     if level == "dev":
+        named = {core_name(one.python): one for one in environments}
+        for core, one in other_cores(main, old).items():
+            make_environment(one, main)
+            share_collections(core, core_name(one.python))
+            named[core] = one
         facts = {
-            "environments": {core_name(one.python): one.directory.name for one in environments},
+            "environments": {
+                core: str(one.directory.relative_to(ROOT)) for core, one in named.items()
+            },
             "oldest_python": str(oldest.path) if oldest else None,
         }
         (CACHE / "setup.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

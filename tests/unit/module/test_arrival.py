@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.parameters import remove_values
-from ansible.module_utils.testing import patch_module_args
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.module_args import module_args
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import arrival
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
@@ -130,7 +130,7 @@ def returned(
 ) -> dict[str, Any]:
     """What a module of the engine prints, made by the real AnsibleModule of this environment."""
     options = {"vm": password, "auth": {"url": "https://e", "username": "u", "password": password}}
-    with patch_module_args(options):
+    with module_args(options):
         module = AnsibleModule(argument_spec=engine_args.engine_spec(vm={"type": "str"}))
         with pytest.raises(SystemExit):
             edge.run(module, lambda _params: operation)
