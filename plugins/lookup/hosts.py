@@ -77,7 +77,7 @@ class LookupModule(LookupBase):
             within = f" within --limit {limit}" if limit else ""
             raise AnsibleError(
                 f"No host of the inventory matches {', '.join(patterns)!r}{within}: nothing was done. Name the"
-                " appliance's host or group as the inventory has it (backup_appliance, for a restore"
-                " restore_appliance), and see that the group is not empty."
+                " appliance's host or group as the inventory has it (variable ovirt_backup_hosts),"
+                " and see that the group is not empty."
             )
         return found

@@ -92,12 +92,12 @@ class Site:
 
     def back_up(self, *args: str, **variables: object) -> Play:
         """Start the backup of db01."""
-        known = {"vm_backup_vms": ["db01"], "vm_backup_auth": self.lab.auth(BACKUP), **variables}
+        known = {"vm_backup_vms": ["db01"], "ovirt_backup_auth": self.lab.auth(BACKUP), **variables}
         return self.play("backup", *args, **known)
 
     def restore(self, *args: str, **variables: object) -> Play:
         """Start a restore."""
-        return self.play("restore", *args, vm_restore_auth=self.lab.auth(), **variables)
+        return self.play("restore", *args, ovirt_backup_auth=self.lab.auth(), **variables)
 
     def play(self, name: str, *args: str, **variables: object) -> Play:
         """Start a playbook of the collection."""

@@ -40,12 +40,13 @@ def test_what_the_run_would_refuse_is_refused(site: Site) -> None:
 
 def test_an_appliance_that_the_engine_does_not_know_is_told_with_the_variable(site: Site) -> None:
     """As where the inventory has another name for it than the engine."""
-    refused = site.back_up("--check", vm_backup_appliance="backup01.example.org")
+    refused = site.back_up("--check", ovirt_backup_appliance="backup01.example.org")
     assert refused.ends() != 0, refused.text
     text = " ".join(refused.text.split())
     assert "There is no VM 'backup01.example.org', which is to be the appliance." in text
     assert (
-        "Set appliance (variable vm_backup_appliance) to the name or id that the engine has" in text
+        "Set appliance (variable ovirt_backup_appliance) to the name or id that the engine has"
+        in text
     )
 
 

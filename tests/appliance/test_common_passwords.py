@@ -41,7 +41,7 @@ def test_the_set_is_whole_and_nothing_is_left(site: Site) -> None:
     site.control.add_user(USER, PASSWORD, [{"role": "SuperUser", "object_id": "system"}])
     auth = site.lab.auth((USER, PASSWORD))
     site.control.harm("backup01", slow=2 * MIB)
-    first = site.back_up(vm_backup_auth=auth)
+    first = site.back_up(ovirt_backup_auth=auth)
     until(site.copying)
     first.kill()
     [row] = [row for row in site.world()["snapshots"] if row["type"] != "active"]
@@ -52,7 +52,7 @@ def test_the_set_is_whole_and_nothing_is_left(site: Site) -> None:
         engine.close()
     site.control.harm("backup01", slow=0)
 
-    second = site.back_up(vm_backup_auth=auth, vm_backup_takeover_seconds=1)
+    second = site.back_up(ovirt_backup_auth=auth, vm_backup_takeover_seconds=1)
     assert second.ends() == 0, second.text
     assert "took over run " in second.text
     [directory] = site.sets()

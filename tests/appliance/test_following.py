@@ -136,7 +136,7 @@ def test_statistics_have_every_host_and_say_what_was_a_check(
     monkeypatch.setenv("ANSIBLE_SHOW_CUSTOM_STATS", "1")
     site.control.harm("backup01", slow=0)
     site.hosts = ["backup01", "backup02"]
-    checked = site.back_up("--check", vm_backup_appliance="backup01")
+    checked = site.back_up("--check", ovirt_backup_appliance="backup01")
     assert checked.ends() == 0, checked.text
     found = statistics(checked.text)["vm_backup"]
     assert sorted(found) == site.hosts

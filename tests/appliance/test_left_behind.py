@@ -90,8 +90,8 @@ def test_a_host_that_is_not_the_appliance_gets_no_disk(site: Site) -> None:
     """The inventory's host is one machine, and the VM that the engine is asked to attach to another."""
     site.control.add_vm("backup02", status="up")
     for play in (
-        site.back_up(vm_backup_unplugged="leave_out", vm_backup_appliance="backup02"),
-        site.back_up("--check", vm_backup_unplugged="leave_out", vm_backup_appliance="backup02"),
+        site.back_up(vm_backup_unplugged="leave_out", ovirt_backup_appliance="backup02"),
+        site.back_up("--check", vm_backup_unplugged="leave_out", ovirt_backup_appliance="backup02"),
     ):
         assert play.ends() != 0
         assert "This machine is not the appliance: the UUID of its system is" in play.text

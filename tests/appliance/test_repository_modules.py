@@ -127,8 +127,8 @@ def test_a_repository_is_looked_after(
 def play(name: str, repository: Path, home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run one of the playbooks of the collection on this machine."""
     values = {
-        "backup_appliance": "localhost",
-        "vm_backup_repository": str(repository),
+        "ovirt_backup_hosts": "localhost",
+        "ovirt_backup_repository": str(repository),
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
     }

@@ -156,7 +156,7 @@ def test_a_disk_alone_is_named_with_who_has_it(site: Site, monkeypatch: pytest.M
         "vm_restore_vm": "shop01",
         "vm_restore_disks": ["shop01_files"],
         "vm_restore_attach_to": "shop01",
-        "vm_restore_auth": site.lab.auth(),
+        "ovirt_backup_auth": site.lab.auth(),
     }
     vm = site.lab.vm("shop01").id
     before = {row["id"] for row in site.world()["disks"]}
@@ -195,7 +195,7 @@ def test_check_mode_says_how_much_would_change(
     site: Site, name: str, wanted: Mapping[str, Any], count: int, again: int
 ) -> None:
     def play(*args: str) -> int:
-        given = {"vm_restore_vm": "shop01", "vm_restore_auth": site.lab.auth(), **wanted}
+        given = {"vm_restore_vm": "shop01", "ovirt_backup_auth": site.lab.auth(), **wanted}
         running = site.play(name, *args, **given)
         assert running.ends() == 0, running.text
         return changes(running)

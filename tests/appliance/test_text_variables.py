@@ -47,7 +47,7 @@ def test_every_variable_as_text(site: Site) -> None:
         for name, option in options.items()
         if "default" in option and "{{" not in str(option["default"])
     }
-    texts["vm_backup_auth"] = json.dumps(site.lab.auth())
+    texts["ovirt_backup_auth"] = json.dumps(site.lab.auth())
     # One VM, by name and by id; two lines.
     texts["vm_backup_vms"] = f"db01, {site.lab.vm('db01').id}\n"
     texts["vm_backup_space_factor"] = "1"

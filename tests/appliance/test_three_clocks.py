@@ -209,7 +209,7 @@ def back_up(path: Path, number: int, night: Night) -> None:
     }
     text = ovf(VM, [{**disk, "id": DISK}]).decode()
     known: Args = {
-        "vm_backup_repository": str(path),
+        "ovirt_backup_repository": str(path),
         "vm_backup_plan": {
             "run_id": f"r{number}",
             "started": iso(start - timedelta(minutes=2)),

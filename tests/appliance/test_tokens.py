@@ -45,7 +45,7 @@ def token(site: Site) -> dict[str, str]:
 
 
 def test_a_token_outlives_a_copy_that_is_longer_than_its_session(site: Site) -> None:
-    kept = site.back_up(vm_backup_auth=token(site), vm_backup_token_seconds=4)
+    kept = site.back_up(ovirt_backup_auth=token(site), vm_backup_token_seconds=4)
     assert kept.ends() == 0, kept.text
     assert "Keep the session of the token (db01)" in kept.text
     [directory] = site.sets()
@@ -55,12 +55,12 @@ def test_a_token_outlives_a_copy_that_is_longer_than_its_session(site: Site) -> 
 
 def test_without_that_the_session_ends_and_what_stays_is_told(site: Site) -> None:
     """What was seen: disks and snapshot stay. It is told once, without another attempt to log in."""
-    lost = site.back_up(vm_backup_auth=token(site), vm_backup_token_seconds=0)
+    lost = site.back_up(ovirt_backup_auth=token(site), vm_backup_token_seconds=0)
     assert lost.ends() == 2
     assert "The token has expired or was revoked" in lost.text
     assert "LEFT BEHIND, for the engine refused the login" in lost.text
     assert [row for row in site.world()["attachments"] if row["snapshot_id"]] != []
     site.control.harm("backup01", slow=0)
-    again = site.back_up(vm_backup_auth=token(site), vm_backup_takeover_seconds=1)
+    again = site.back_up(ovirt_backup_auth=token(site), vm_backup_takeover_seconds=1)
     assert again.ends() == 0, again.text
     site.check_nothing_left()

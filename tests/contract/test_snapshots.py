@@ -280,7 +280,7 @@ def test_an_appliance_that_the_engine_does_not_know_is_told_as_such(bench: Bench
         overview(bench, appliance="nobody-1")
     said = options.told(caught.value.hint, "backup_plan_info")
     assert said.startswith(
-        "Set appliance (variable vm_backup_appliance) to the name or id that the engine has"
+        "Set appliance (variable ovirt_backup_appliance) to the name or id that the engine has"
     )
 
 

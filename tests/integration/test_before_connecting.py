@@ -39,7 +39,7 @@ def back_up(scene: Scene, calls: Path, *args: str) -> str:
     inventory.write_text(
         f"[appliance]\nbackup01 ansible_connection=ssh ansible_ssh_executable={ssh}\n"
     )
-    variables = {"vm_backup_vms": ["web01"], "vm_backup_auth": scene.lab.auth()}
+    variables = {"vm_backup_vms": ["web01"], "ovirt_backup_auth": scene.lab.auth()}
     playbook = ROOT / "playbooks/backup.yml"
     done = subprocess.run(
         [PROGRAM, "-i", inventory, "-e", json.dumps(variables), *args, playbook],

@@ -32,8 +32,8 @@ def test_the_summary_and_the_statistics_come_first(
     )
     variables = {
         "vm_backup_vms": ["web01"],
-        "vm_backup_auth": scene.lab.auth(),
-        "vm_backup_repository": str(repository),
+        "ovirt_backup_auth": scene.lab.auth(),
+        "ovirt_backup_repository": str(repository),
         "vm_backup_require_mount": False,
         "vm_backup_identity": "ignore",
         "vm_backup_report": True,

@@ -116,7 +116,7 @@ def test_an_engine_that_does_not_tell_is_a_warning(scene: Scene) -> None:
 
 def grant(scene: Scene, **variables: Json) -> Run:
     """Run the playbook as an administrator."""
-    given = {"backup_auth": scene.lab.auth(ADMIN), "backup_user": "guest", **variables}
+    given = {"ovirt_backup_auth": scene.lab.auth(ADMIN), "backup_user": "guest", **variables}
     run = scene.ansible.playbook(scene.lab, PLAYBOOK, env={}, args=["-e", json.dumps(given)])
     assert run.status == 0, run.text
     return run
@@ -255,7 +255,7 @@ def test_an_import_needs_its_permit_on_the_system(scene: Scene, place: str) -> N
     ],
 )
 def test_half_a_list_is_refused(scene: Scene, wrong: dict[str, Json], words: str) -> None:
-    given = {"backup_auth": scene.lab.auth(ADMIN), **wrong}
+    given = {"ovirt_backup_auth": scene.lab.auth(ADMIN), **wrong}
     run = scene.ansible.playbook(scene.lab, PLAYBOOK, env={}, args=["-e", json.dumps(given)])
     assert run.status != 0
     assert words in run.text

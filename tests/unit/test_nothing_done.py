@@ -61,9 +61,9 @@ def test_no_host_is_an_error(path: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "args",
     [
-        ("-e", "backup_appliance=bakups"),
-        ("-e", "backup_appliance=backups", "--limit", "others"),
-        ("-e", "backup_appliance=backups:!backup01"),
+        ("-e", "ovirt_backup_hosts=bakups"),
+        ("-e", "ovirt_backup_hosts=backups", "--limit", "others"),
+        ("-e", "ovirt_backup_hosts=backups:!backup01"),
     ],
     ids=" ".join,
 )
@@ -72,14 +72,14 @@ def test_a_name_that_fits_no_host(args: tuple[str, ...], tmp_path: Path) -> None
 
 
 def test_a_list_of_hosts(tmp_path: Path) -> None:
-    names = ("-e", '{"backup_appliance": ["nobody", "backups"]}')
+    names = ("-e", '{"ovirt_backup_hosts": ["nobody", "backups"]}')
     answer = run(ROOT / "playbooks/prune.yml", tmp_path, *names)
     refused(answer, "backup_prune_keep", "backup01")
 
 
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=by_name)
 def test_tags_that_no_task_has(path: Path, tmp_path: Path) -> None:
-    names = ("-e", "backup_appliance=backups restore_appliance=backups")
+    names = ("-e", "ovirt_backup_hosts=backups")
     answer = run(path, tmp_path, *names, "--tags", "nightly")
     refused(answer, "Nothing was done", "nightly")
 
@@ -90,7 +90,7 @@ def test_who_imports_a_playbook_gives_it_tags(extra: tuple[str, ...], tmp_path: 
     site = tmp_path / "site.yml"
     playbook = ROOT / "playbooks/prune.yml"
     site.write_text(f"- import_playbook: {playbook}\n  tags: [nightly]\n", encoding="utf-8")
-    answer = run(site, tmp_path, "-e", "backup_appliance=backups", "--tags", "nightly", *extra)
+    answer = run(site, tmp_path, "-e", "ovirt_backup_hosts=backups", "--tags", "nightly", *extra)
     refused(answer, "backup_prune_keep")
     assert "Nothing was done" not in answer.stdout
 

@@ -14,6 +14,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = "ovirt_community.backup."
+SHARED = {"ovirt_backup_auth", "ovirt_backup_repository", "ovirt_backup_appliance"}
+"""One variable each for all roles and playbooks."""
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 
 
@@ -33,7 +35,7 @@ def test_defaults_are_those_of_the_specification(role: Path) -> None:
     }
     assert specified == load(role / "defaults/main.yml")
     for name, option in options(role).items():
-        assert name.startswith(f"{role.name}_"), name
+        assert name in SHARED or name.startswith(f"{role.name}_"), name
         assert "type" in option, name
         assert ("default" in option) != option.get("required", False), name
 

@@ -61,7 +61,7 @@ def run(playbook: str, tmp_path: Path, *args: str, **variables: object) -> dict[
 @pytest.mark.parametrize("check", [False, True], ids=["run", "check"])
 def test_an_engine_that_is_down_is_told_of_every_host(tmp_path: Path, check: bool) -> None:
     mode = ["--check"] if check else []
-    found = run("backup", tmp_path, *mode, vm_backup_vms=["web01"], vm_backup_auth=DOWN)
+    found = run("backup", tmp_path, *mode, vm_backup_vms=["web01"], ovirt_backup_auth=DOWN)
     assert set(found["vm_backup"]) == {"backup01", "backup02"}
     for host, said in found["vm_backup"].items():
         [why] = said.pop("failures")
@@ -87,9 +87,9 @@ def test_a_restore_that_cannot_begin_says_why(tmp_path: Path, there: bool) -> No
         "restore_disk",
         tmp_path,
         vm_restore_vm="web01",
-        vm_restore_repository=str(repository),
+        ovirt_backup_repository=str(repository),
         vm_restore_become=False,
-        vm_restore_auth=DOWN,
+        ovirt_backup_auth=DOWN,
     )
     assert set(found["vm_restore"]) == {"backup01", "backup02"}
     for said in found["vm_restore"].values():

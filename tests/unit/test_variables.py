@@ -155,9 +155,9 @@ def test_every_role_refuses_one(role: str, tmp_path: Path) -> None:
         "roles": [f"ovirt_community.backup.{role}"],
     }
     site.write_text(json.dumps([play]), encoding="utf-8")
-    wrong = f"{role}_repositry"
+    wrong = "ovirt_backup_repositry"
     said = run(tmp_path, site, {wrong: "x", "vm_backup_vms": ["web01"]})
-    assert f"There is no variable {wrong}. Is {role}_repository meant?" in said
+    assert f"There is no variable {wrong}. Is ovirt_backup_repository meant?" in said
     # Ansible's own look at the variables comes before.
     assert tasks_done(said) == 1
 

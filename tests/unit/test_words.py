@@ -87,6 +87,22 @@ def expressions(value: Json) -> Iterator[str]:
             yield from expressions(one)
 
 
+def taken(options: Mapping[str, Json], values: Mapping[str, Json]) -> Iterator[Place]:
+    """Expressions in the options of a module."""
+    for name, given in values.items():
+        whole = isinstance(given, str) and given.startswith("{{")
+        kept = {k: v for k, v in options[name].items() if k in ("type", "elements")}
+        spec: dict[str, Json] = {**kept} if whole else {"type": "raw"}
+        yield from (Place(text, spec) for text in expressions(given))
+
+
+def uses(key: str, value: Json) -> list[tuple[Mapping[str, Json], Mapping[str, Json]]]:
+    """Options and what is given to them: of a module, or the login of all that talk to the engine."""
+    if key == "module_defaults":
+        return [({"auth": {"type": "dict"}}, given) for given in value.values()]
+    return [(documented(key.removeprefix(OURS)), value)]
+
+
 def places_of(task: Mapping[str, Json]) -> Iterator[Place]:
     """Expressions of a task, and of the tasks in it."""
     for key, value in task.items():
@@ -97,13 +113,9 @@ def places_of(task: Mapping[str, Json]) -> Iterator[Place]:
             for one in value if isinstance(value, list) else [value]:
                 bare = [one] if key != "become" else list(expressions(one))
                 yield from (Place(str(text), {"type": "bool"}) for text in bare)
-        elif key.startswith(OURS) and isinstance(value, dict):
-            options = documented(key.removeprefix(OURS))
-            for name, given in value.items():
-                whole = isinstance(given, str) and given.startswith("{{")
-                kept = {k: v for k, v in options[name].items() if k in ("type", "elements")}
-                spec: dict[str, Json] = {**kept} if whole else {"type": "raw"}
-                yield from (Place(text, spec) for text in expressions(given))
+        elif key == "module_defaults" or (key.startswith(OURS) and isinstance(value, dict)):
+            for options, given in uses(key, value):
+                yield from taken(options, given)
         else:
             yield from (Place(text, {"type": "raw"}) for text in expressions(value))
 

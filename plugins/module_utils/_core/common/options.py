@@ -33,15 +33,15 @@ VARIABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "compression": ("vm_backup_compression",),
     },
     "appliance_repository": {
-        "path": ("backup_appliance_repository",),
+        "path": ("ovirt_backup_repository",),
         "device": ("backup_appliance_device",),
         "format": ("backup_appliance_format",),
         "mount_options": ("backup_appliance_mount_options",),
         "require_mount": ("backup_appliance_require_mount",),
     },
     "backup_plan_info": {
-        "auth": ("vm_backup_auth",),
-        "appliance": ("vm_backup_appliance",),
+        "auth": ("ovirt_backup_auth",),
+        "appliance": ("ovirt_backup_appliance",),
         "lease_hours": ("vm_backup_lease_hours",),
         "checkpoints": ("vm_backup_checkpoints",),
     },
@@ -72,19 +72,22 @@ VARIABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "limit": ("vm_restore_token_seconds",),
     },
     "disk_snapshot_attach": {
-        "auth": ("vm_backup_auth",),
+        "auth": ("ovirt_backup_auth",),
         "interface": ("vm_backup_interface",),
         "checkpoints": ("vm_backup_checkpoints",),
         "timeout": ("vm_backup_attach_timeout",),
     },
-    "disk_snapshot_detach": {"auth": ("vm_backup_auth",), "timeout": ("vm_backup_attach_timeout",)},
+    "disk_snapshot_detach": {
+        "auth": ("ovirt_backup_auth",),
+        "timeout": ("vm_backup_attach_timeout",),
+    },
     "disk_snapshot_info": {
-        "auth": ("vm_backup_auth", "vm_restore_auth"),
-        "appliance": ("vm_restore_appliance",),
+        "auth": ("ovirt_backup_auth",),
+        "appliance": ("ovirt_backup_appliance",),
     },
     "restore_plan_info": {
-        "auth": ("vm_restore_auth",),
-        "appliance": ("vm_restore_appliance",),
+        "auth": ("ovirt_backup_auth",),
+        "appliance": ("ovirt_backup_appliance",),
         "vm": ("vm_restore_attach_to",),
         "name": ("vm_restore_name",),
         "cluster": ("vm_restore_cluster",),
@@ -100,24 +103,24 @@ VARIABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "disks": ("vm_restore_disks",),
     },
     "restored_disks": {
-        "auth": ("vm_restore_auth",),
+        "auth": ("ovirt_backup_auth",),
         "vm": ("vm_restore_attach_to",),
         "timeout": ("vm_restore_engine_timeout",),
         "interface": ("vm_restore_interface",),
     },
     "restored_vm": {
-        "auth": ("vm_restore_auth",),
+        "auth": ("ovirt_backup_auth",),
         "timeout": ("vm_restore_engine_timeout",),
         "test": ("vm_restore_test",),
         "keep_identity": ("vm_restore_keep_identity",),
     },
     "vm_guard": {
-        "auth": ("export_auth", "maintenance_auth", "template_auth"),
+        "auth": ("ovirt_backup_auth",),
         "vm": ("export_vm", "template_vm"),
         "timeout": ("export_wait", "maintenance_wait", "template_wait"),
     },
-    "vm_ovf_info": {"auth": ("vm_backup_auth",)},
-    "vm_snapshot": {"auth": ("vm_backup_auth",), "timeout": ("vm_backup_snapshot_timeout",)},
+    "vm_ovf_info": {"auth": ("ovirt_backup_auth",)},
+    "vm_snapshot": {"auth": ("ovirt_backup_auth",), "timeout": ("vm_backup_snapshot_timeout",)},
 }
 """By module and option. A test derives it from the tasks of the roles and playbooks."""
 

@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+COMMON = "ovirt_backup_"
+"""Prefix of the variables that all roles and playbooks share."""
+
 OWN = (
+    COMMON,
     "vm_backup_",
     "vm_restore_",
     "backup_appliance_",
@@ -63,12 +67,19 @@ def unknown(
 
 
 def _sentence(name: str, looked_at: Collection[str], options: list[str]) -> str:
+    for prefix in OWN:
+        shared = COMMON + name.removeprefix(prefix)
+        if name.startswith(prefix) and prefix != COMMON and shared in options:
+            return f"There is no variable {name}. Is {shared} meant?"
     if any(name.startswith(one) for one in OWN if one in looked_at):
         near = get_close_matches(name, options, 1, _ALIKE)
         meant = f" Is {near[0]} meant?" if near else ""
         return f"There is no variable {name}.{meant}"
     for prefix in SHARED:
         if prefix in looked_at and name.startswith(prefix):
+            shared = COMMON + name.removeprefix(prefix)
+            if shared in options:
+                return f"There is no variable {name}. Is {shared} meant?"
             stems = [one.removeprefix(prefix) for one in options if one.startswith(prefix)]
             near = get_close_matches(name.removeprefix(prefix), stems, 1, _ALIKE)
             if near:

@@ -27,7 +27,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
         (
             f"Set {option('auth', '.url')}.",
             "vm_snapshot",
-            "Set auth.url (variable vm_backup_auth.url).",
+            "Set auth.url (variable ovirt_backup_auth.url).",
         ),
         (
             f"Raise {option('timeout')} if this is only slow.",

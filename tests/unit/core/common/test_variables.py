@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import variables
 
 OPTIONS = (
-    "vm_backup_repository",
+    "ovirt_backup_repository",
     "vm_backup_vms",
     "export_host",
     "export_directory",
@@ -32,8 +32,16 @@ def test_what_is_known_or_another_s_is_no_mistake() -> None:
     ("name", "sentence"),
     [
         (
-            "vm_backup_repositry",
-            "There is no variable vm_backup_repositry. Is vm_backup_repository meant?",
+            "ovirt_backup_repositry",
+            "There is no variable ovirt_backup_repositry. Is ovirt_backup_repository meant?",
+        ),
+        (
+            "vm_backup_repository",
+            "There is no variable vm_backup_repository. Is ovirt_backup_repository meant?",
+        ),
+        (
+            "export_repository",
+            "There is no variable export_repository. Is ovirt_backup_repository meant?",
         ),
         ("vm_backup_colour", "There is no variable vm_backup_colour."),
         (
@@ -48,10 +56,15 @@ def test_a_mistake_is_told_with_what_is_meant(name: str, sentence: str) -> None:
 
 
 def test_only_prefixes_of_what_runs_are_looked_at() -> None:
-    names = ("vm_backup_repositry", "export_hst", "backup_usr")
+    names = ("ovirt_backup_repositry", "export_hst", "backup_usr")
     assert len(unknown(*names)) == 3
     assert unknown(*names, asked=("backup_user",)) == unknown("backup_usr")
     assert unknown(*names, asked=()) == []
+
+
+def test_a_name_of_one_role_for_what_all_share_is_looked_at_always() -> None:
+    assert len(unknown("vm_restore_repository", asked=())) == 1
+    assert unknown("export_repository", asked=("backup_user",)) == []
 
 
 def test_words_of_a_text() -> None:
