@@ -10,7 +10,8 @@
 - no two classes of plugins/ share a name, but for those that Ansible prescribes;
 - no file in plugins/ or tests/ uses a mock library;
 - of urllib, core uses urllib.parse alone (import-linter knows packages of others only as a whole);
-- every test file lies where pytest looks, and so in a session of noxfile.py.
+- every test file lies where pytest looks, and so in a session of noxfile.py;
+- no phrase of PHRASES is in the texts that users read.
 """
 
 from __future__ import annotations
@@ -32,6 +33,30 @@ FUNCTION_LINES = 40
 MAIN_STATEMENTS = 15
 PRESCRIBED = {"ActionModule", "FilterModule", "LookupModule", "ModuleDocFragment"}
 AUTH_FRAGMENT = "ovirt_community.backup.engine"
+PHRASES = (
+    "anew",
+    "in our words",
+    "nowhere",
+    "somebody",
+    "stands against",
+    "takes its time",
+    "whom",
+)
+"""What plain English says otherwise. Add a phrase as soon as its last use is gone."""
+READ_BY_USERS = (
+    "README.md",
+    "docs/*.md",
+    "playbooks/**/*.yml",
+    "plugins/doc_fragments/*.py",
+    "plugins/filter/*.py",
+    "plugins/lookup/*.py",
+    "plugins/modules/*.py",
+    "roles/**/*.j2",
+    "roles/**/*.md",
+    "roles/**/*.yml",
+)
+CITED = {"docs/engine.md", "docs/errors.md", "docs/limits.md"}
+"""Pages that quote the engine or are drawn from the code: their words are held where they are written."""
 MACHINE = PLUGINS / "module_utils/_appliance/machine"
 ALONE = {
     "os.open": [MACHINE / "opening.py"],
@@ -172,6 +197,17 @@ def action_group() -> Iterator[str]:
         yield f"meta/runtime.yml: {name} extends {AUTH_FRAGMENT}, but is not in the group"
 
 
+def stale_phrases() -> Iterator[str]:
+    """Phrases that came back."""
+    stale = re.compile(rf"\b({'|'.join(map(re.escape, PHRASES))})\b", re.IGNORECASE)
+    for path in sorted({path for pattern in READ_BY_USERS for path in ROOT.glob(pattern)}):
+        if str(path.relative_to(ROOT)) in CITED:
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            for found in stale.findall(line):
+                yield f"{path}:{number}: {found!r} is not plain English: say it another way"
+
+
 def breaches() -> Iterator[str]:
     """Everything that breaks a rule."""
     for tree in trees(PLUGINS):
@@ -186,6 +222,7 @@ def breaches() -> Iterator[str]:
     yield from shared_class_names(list(trees(PLUGINS)))
     yield from action_group()
     yield from homeless_tests()
+    yield from stale_phrases()
 
 
 def main() -> int:

@@ -64,7 +64,7 @@ def refusal_table() -> str:
     """What the engine refuses for good, and the rule of it, or why there is none."""
     ruled = [(f"`{reason}`", f"rule `{rule.id}`") for reason, rule in rules.BY_REASON.items()]
     free = [(f"`{reason}`", why) for reason, why in rules.NO_RULE.items()]
-    return table(("`details.reason`", "rule, or why there is none"), ruled + free)
+    return table(("`details.reason`", "rule, or why no rule applies"), ruled + free)
 
 
 def generated() -> str:
@@ -72,7 +72,7 @@ def generated() -> str:
     return (
         f"{rule_table()}\n### By operation\n\nWhat `vm_guard` answers:\n\n{operation_table()}\n"
         "### Refusals of the engine\n\nWhat the engine refuses for good, in the way the modules name"
-        f" it. What passes by itself is retried until the timeout.\n\n{refusal_table()}"
+        f" it. Temporary refusals are retried until the timeout.\n\n{refusal_table()}"
     )
 
 
