@@ -219,7 +219,7 @@ def core_name(python: Python) -> str:
 
 
 def fingerprint(environment: Environment) -> str:
-    """What an environment depends on; a change of it means: make it anew."""
+    """What an environment depends on; a change of it means: make it again."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wishes = (settings["dependency-groups"], settings["tool"]["uv"])
     digest = hashlib.sha256(repr((environment.python, environment.groups, wishes)).encode())

@@ -77,7 +77,7 @@ def generated() -> str:
 
 
 def page(text: str) -> str:
-    """The page with its generated part made anew."""
+    """The page with its generated part made again."""
     head, _begin, rest = text.partition(BEGIN)
     _old, _end, tail = rest.partition(END)
     if not rest or not _end:

@@ -253,7 +253,7 @@ unrecognised:
   elements: dict
   sample:
     - path: /srv/backup/notes.txt
-      reason: is no directory
+      reason: is not a directory
 seconds:
   description: Seconds that the task took on the appliance.
   returned: success

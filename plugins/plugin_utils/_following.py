@@ -97,7 +97,7 @@ class Follower:
                 due = time.monotonic() + progress.gap(lines)
 
     def _persist(self, wait: float) -> Result:
-        """One slice, begun anew as long as the connection is lost."""
+        """One slice, begun again as long as the connection is lost."""
         patience = self._patience()
         since, pause = 0.0, _FIRST_PAUSE
         while True:
@@ -141,7 +141,7 @@ class Follower:
 
     def _forget(self) -> None:
         """Drop what belonged to a connection that is lost."""
-        # Its temporary directory may be gone: the appliance may have been started anew.
+        # Its temporary directory may be gone: the appliance may have been started again.
         self._connection._shell.tmpdir = None
         reset = getattr(self._connection, "reset", None)
         if reset:

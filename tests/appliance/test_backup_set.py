@@ -144,9 +144,9 @@ def test_prepare_makes_private_directories_once(repository: Path) -> None:
 def test_prepare_refuses_what_is_in_the_way(repository: Path, tmp_path: Path) -> None:
     operation = prepare(repository, [disk(str(uuid.uuid4()), MIB)], "raw")
     (repository / f"web%2F01%0A-rf.{VM['id']}").symlink_to(tmp_path)
-    with pytest.raises(ImageError, match="no directory"):
+    with pytest.raises(ImageError, match="not a directory"):
         operation.plan()
-    with pytest.raises(InvalidRequest, match="no directory"):
+    with pytest.raises(InvalidRequest, match="not a directory"):
         prepare(repository / "missing", [disk(str(uuid.uuid4()), MIB)], "raw").plan()
 
 

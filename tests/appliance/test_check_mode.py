@@ -43,7 +43,7 @@ def test_an_appliance_that_the_engine_does_not_know_is_told_with_the_variable(si
     refused = site.back_up("--check", ovirt_backup_appliance="backup01.example.org")
     assert refused.ends() != 0, refused.text
     text = " ".join(refused.text.split())
-    assert "There is no VM 'backup01.example.org', which is to be the appliance." in text
+    assert "There is no VM 'backup01.example.org' to use as the appliance." in text
     assert (
         "Set appliance (variable ovirt_backup_appliance) to the name or id that the engine has"
         in text

@@ -234,7 +234,7 @@ def test_a_result_of_a_snapshot_is_given_once_and_again_to_who_had_it(desk: Desk
     taken = desk.ask(None, "new")
     assert taken["changed"], "the one who follows later has what the first left"
     assert desk.ask(None, "new") == taken, "its answer may have been lost"
-    assert not desk.ask(None, "other")["changed"], "the image was proven anew"
+    assert not desk.ask(None, "other")["changed"], "the image was proven again"
 
 
 @pytest.mark.parametrize("snapshots", [("", ""), ("one", "two"), ("one", "")])
@@ -249,7 +249,7 @@ def test_the_copy_of_another_night_is_not_this_nights(
     (desk.appliance.root / "by-id" / f"virtio-{desk.disk_id[:20]}").unlink()
     later = os.urandom(SIZE)
     desk.appliance.plug(later, SIZE, desk.disk_id)
-    with pytest.raises(ImageExists, match="has not the content of the device"):
+    with pytest.raises(ImageExists, match="differs from the content of the device"):
         second.ask(None, "tonight")
     desk.dest.unlink()
     assert second.ask(None, "tomorrow")["images"][0]["content_sha256"] == digest(later)

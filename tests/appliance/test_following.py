@@ -40,7 +40,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def cut(site: Site, backup: Play) -> None:
     """Kill the SSH sessions of the appliance, not its server, until it is noticed.
 
-    Between two calls nothing is lost: the next one connects anew.
+    Between two calls nothing is lost: the next one connects again.
     """
 
     def noticed() -> bool:
@@ -95,7 +95,7 @@ def test_an_appliance_that_stays_away_ends_the_wait(site: Site) -> None:
     assert re.search(
         r"appliance backup01 cannot be reached: .*No answer from backup01 for \d", backup.text
     )
-    assert "Nothing tells which sets of the repository are unfinished: " in backup.text
+    assert "The unfinished sets of the repository could not be listed: " in backup.text
     site.control.status("backup01", "up")
     site.check_nothing_left()
     assert site.sets() == []

@@ -394,7 +394,7 @@ def test_things_in_the_way_are_refused_and_kept(
 
 
 def test_no_directory(appliance: LoopAppliance, repository: Path, disk_id: str) -> None:
-    with pytest.raises(InvalidRequest, match="no directory"):
+    with pytest.raises(InvalidRequest, match="not a directory"):
         copy(appliance, (disk_id, MIB, repository / "missing" / "a"))
 
 

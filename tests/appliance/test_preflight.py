@@ -143,6 +143,6 @@ def test_a_machine_that_shows_no_uuid_is_told(mounted: Path, tmp_path: Path) -> 
     asked = replace(request(mounted), vm_id=str(uuid.UUID(int=8)))
     plan = Preflight(asked, host).plan()
     assert plan.result["machine_id"] == ""
-    assert [text for text in plan.warnings if text.startswith("Nothing tells")] != []
-    with pytest.raises(Refused, match="Nothing tells whether this machine is the appliance"):
+    assert [text for text in plan.warnings if text.startswith("Cannot tell whether")] != []
+    with pytest.raises(Refused, match="Cannot tell whether this machine is the appliance"):
         Preflight(replace(asked, identity="require"), host).plan()

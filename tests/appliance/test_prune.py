@@ -184,10 +184,10 @@ def test_what_changes_between_decision_and_deed(repository: Path, history: list[
     result = pruning.execute(plan)
     assert result["removed"] == []
     reasons = {Path(one["path"]): one["reasons"] for one in result["sets"]}
-    assert reasons[history[0]] == ["it is another directory than before"]
+    assert reasons[history[0]] == ["the directory was replaced"]
     assert reasons[history[1]] == ["it was protected meanwhile"]
     assert reasons[history[2]] == ["it holds a directory, x"]
-    assert reasons[unfinished] == ["it is finished now"]
+    assert reasons[unfinished] == ["it has been finished meanwhile"]
     assert all(path.is_dir() for path in (*history, unfinished))
     history[0].rmdir()
     assert pruning.execute(plan)["totals"]["removed"] == 1  # somebody else was faster

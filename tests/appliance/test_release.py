@@ -286,7 +286,7 @@ def test_an_order_that_is_not_obeyed_is_told(
     assert release(sysfs.host(), disk_id, check_mode=True)["changed"]
     with pytest.raises(DeviceBusy) as caught:
         release(sysfs.host(), disk_id)
-    assert "LVM volume vg0/root (dm-0) could not be taken down: Inappropriate ioctl" in str(
+    assert "LVM volume vg0/root (dm-0) could not be deactivated: Inappropriate ioctl" in str(
         caught.value
     )
     result = release(sysfs.host(), disk_id, fail=False)

@@ -95,7 +95,7 @@ def page(repository: Path) -> Path:
         "db01: overdue, the newest good set is 9 days old",
         "db01: never verified",
         f"{SCRIPT}: never verified",
-        "Nothing is recorded here of which VMs are to be backed up; a backup records it.",
+        "The repository has no record of the VMs to back up; the next backup writes it.",
     ]
     return Path(result["dest"])
 

@@ -129,7 +129,7 @@ def test_manifests_come_when_asked_for(repository: Path) -> None:
 
 
 def _make(path: Path, how: str) -> None:
-    """Something that is no regular file, instead of a set's manifest."""
+    """Something that is not a regular file, instead of a set's manifest."""
     target = path / "manifest.json"
     text = target.read_text()
     target.unlink()
@@ -166,9 +166,9 @@ def _write(path: Path, how: str) -> None:
     ("how", "state", "reason"),
     [
         ("link", "corrupt", "manifest.json is a link"),
-        ("fifo", "corrupt", "manifest.json is no regular file"),
+        ("fifo", "corrupt", "manifest.json is not a regular file"),
         ("socket", "corrupt", "manifest.json"),
-        ("directory", "corrupt", "manifest.json is no regular file"),
+        ("directory", "corrupt", "manifest.json is not a regular file"),
         ("huge", "corrupt", "longer than"),
         ("future", "unsupported", "version 2"),
         ("vm", "corrupt", "another VM"),
@@ -209,7 +209,7 @@ def test_files_that_do_not_fit(repository: Path, how: str) -> None:
     wanted = {
         "missing": f"{image.name} is not there.",
         "short": f"{image.name} has {MIB - 1} bytes, not {MIB}.",
-        "link": f"{image.name} is no regular file.",
+        "link": f"{image.name} is not a regular file.",
         "ovf": "vm.ovf is not there.",
         "ovf size": "vm.ovf has 1 bytes, not",
     }

@@ -57,7 +57,7 @@ def test_a_vm_that_was_never_backed_up_is_named_and_can_be_retired(repository: P
     assert (first["vms"], first["changed"]) == (predicted["vms"], True)
     assert not record(repository, wanted=[DB])["changed"]
     assert [one for one in problems(repository) if "verified" not in one] == [
-        "db01: no set, though it is to be backed up since 2026-11-23T06:00:00Z"
+        "db01: no set, although backups were requested since 2026-11-23T06:00:00Z"
     ]
     assert repositories.read(str(repository)).strangers == ()
     for path in (repository / "vms", *(repository / "vms").iterdir()):

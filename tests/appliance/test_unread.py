@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What cannot be looked at is named: it is not bad, not gone, and keeps nothing else from working.
+"""What cannot be read is named: it is not bad, not gone, and keeps nothing else from working.
 
 The dead mounts are real: file systems in user space whose server has gone.
 """
@@ -120,9 +120,7 @@ def test_a_vm_that_cannot_be_looked_at_is_red_and_hides_no_other(repository: Pat
         assert verify(repository, vm="web01")["sets"]
         assert prune(repository, keep={"last": 1})["removed"] == []
         assert report(repository)["problems"][0] == f"{lost} cannot be read: {DEAD}"
-        assert (
-            "1 directory of sets could not be looked at." in (repository / "index.html").read_text()
-        )
+        assert "1 directory of sets could not be read." in (repository / "index.html").read_text()
         assert source(repository)["set"]["vm"]["name"] == "web01"
         with pytest.raises(ImageError, match=DEAD):
             source(repository, vm="app")
@@ -240,7 +238,7 @@ def test_an_image_that_nobody_can_look_at_may_be_written_now(top: Path) -> None:
     with nobody():
         result = prune(top, keep={"last": 1})
     [found] = [one for one in result["sets"] if one["path"] == str(path)]
-    assert found["reasons"] == ["image.part cannot be looked at: Permission denied"]
+    assert found["reasons"] == ["image.part cannot be read: Permission denied"]
     assert prune(top, keep={"last": 1})["removed"] == [str(path)]
 
 

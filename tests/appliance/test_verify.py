@@ -239,19 +239,19 @@ def spoil_configuration(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (flip, [f"{IMAGE} has other bytes than were written"]),
+        (flip, [f"{IMAGE} does not match the checksum in the manifest"]),
         (cut, [f"{IMAGE} has 1000 bytes, not "]),
         (lose, [f"{IMAGE} cannot be read: No such file"]),
         (replace_by_link, [f"{IMAGE} cannot be read: Too many levels"]),
-        (replace_by_fifo, [f"{IMAGE} is no regular file"]),
-        (zero, [f"{IMAGE} is no qcow2 image"]),
+        (replace_by_fifo, [f"{IMAGE} is not a regular file"]),
+        (zero, [f"{IMAGE} is not a qcow2 image"]),
         (back, [f"{IMAGE} names a backing file"]),
-        (outside, [f"{IMAGE} does not stand alone"]),
+        (outside, [f"{IMAGE} depends on other files"]),
         (shrink, [f"{IMAGE} holds a disk of 4096 bytes, not {len(CONTENT)}"]),
         (break_tables, [f"{IMAGE} is damaged inside"]),
-        (spoil_manifest, ["The manifest is no JSON"]),
+        (spoil_manifest, ["The manifest is not JSON"]),
         (lose_configuration, ["vm.ovf is not there"]),
-        (spoil_configuration, ["vm.ovf has other bytes than were written"]),
+        (spoil_configuration, ["vm.ovf does not match the checksum in the manifest"]),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
@@ -273,7 +273,9 @@ def test_content_that_is_another(repository: Path) -> None:
     path = Repository(repository).add(content=CONTENT, fmt="qcow2")
     retell(path, content_sha256="0" * 64)
     assert verify(repository)["changed"]
-    assert faults(repository, content=True) == [f"{IMAGE} holds another content than the disk had"]
+    assert faults(repository, content=True) == [
+        f"{IMAGE} differs from the content of the disk at backup time"
+    ]
 
 
 def test_raw_content_needs_one_pass(repository: Path) -> None:
@@ -282,7 +284,9 @@ def test_raw_content_needs_one_pass(repository: Path) -> None:
     with image.open("r+b") as file:
         file.seek(5)
         file.write(b"x")
-    assert faults(repository, content=True) == [f"{image.name} has other bytes than were written"]
+    assert faults(repository, content=True) == [
+        f"{image.name} does not match the checksum in the manifest"
+    ]
 
 
 def test_data_that_cannot_be_decoded(repository: Path) -> None:
@@ -309,9 +313,9 @@ def sets_ovf(stored: Repository, data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (ENTITY, "is no configuration: The configuration (OVF) declares"),
-        (ENTITY.decode().encode("utf-16"), "is no configuration: 'utf-8'"),
-        (b"<x", "is no configuration: The configuration (OVF) is no XML"),
+        (ENTITY, "is not a VM configuration: The configuration (OVF) declares"),
+        (ENTITY.decode().encode("utf-16"), "is not a VM configuration: 'utf-8'"),
+        (b"<x", "is not a VM configuration: The configuration (OVF) is not XML"),
         (ovf(uuid(1), []), f"does not name the disk {uuid(0xD0)}"),
     ],
 )
@@ -329,7 +333,7 @@ def entry(number: int = 0xD0, **changes: object) -> dict[str, Any]:
 
 def test_configurations_that_disagree(repository: Path) -> None:
     sets_ovf(Repository(repository), ovf(uuid(2), [entry(virtual_size=9 << 30)]))
-    assert faults(repository) == [f"vm.ovf is that of another VM, {uuid(2)}"]
+    assert faults(repository) == [f"vm.ovf belongs to another VM, {uuid(2)}"]
 
 
 @pytest.mark.parametrize(
@@ -492,7 +496,7 @@ def test_what_is_due(repository: Path) -> None:
 
 def test_a_set_that_builds_on_nothing(repository: Path) -> None:
     Repository(repository).add(content=CONTENT, parent="gone")
-    assert faults(repository) == ["It builds on gone, not there or no good."]
+    assert faults(repository) == ["It builds on gone, which is missing or not good."]
 
 
 def test_a_set_that_goes_away(repository: Path) -> None:

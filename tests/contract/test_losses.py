@@ -75,7 +75,7 @@ class Scene(Restore):
         return {disk.alias: disk for disk in found}
 
     def read(self) -> None:
-        """Take the set anew, as the module does."""
+        """Take the set again, as the module does."""
         vm_id = self.engine.vms_named("shop01")[0].id
         made = self.engine.create_snapshot(vm_id, f"set {uuid4()}", None, False, "c")
         Deadline(SystemClock(), 5.0, 0.02).wait_for(

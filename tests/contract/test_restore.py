@@ -121,7 +121,7 @@ def site_of_restore(bench: Bench, administrator: EnginePort) -> Iterator[Site]:
     [
         ({"cluster": "Nowhere"}, "There is no cluster 'Nowhere'"),
         ({"storage_domain": "nowhere"}, "There is no storage domain 'nowhere'"),
-        ({"storage_domains": {"nothing": "nowhere"}}, "is no disk of the set"),
+        ({"storage_domains": {"nothing": "nowhere"}}, "is not a disk of the set"),
         ({"keep_identity": True}, "The original is there"),
         ({"name": "n" * 65}, "is longer than 64"),
     ],

@@ -330,7 +330,7 @@ def test_a_half_made_vm_that_somebody_started_is_not_powered_off(scene: Scene) -
 def test_what_was_restored_to_stay_is_no_test(scene: Scene) -> None:
     plan = scene.plan()
     scene.restore()
-    with pytest.raises(Refused, match="was restored to stay"):
+    with pytest.raises(Refused, match="was restored permanently"):
         scene.vm(plan, "tested")
     scene.vm(plan, "absent")
     assert scene.lab.vm(plan["name"]).status == "down"
@@ -443,7 +443,7 @@ def test_what_was_not_prepared_cannot_be_handed_over(scene: Scene) -> None:
             {"storage_domain": "nowhere"},
             "There is no storage domain 'nowhere' in the appliance's data centre, in which disk 'shop01_system' is to be. Active data domains: data1",
         ),
-        (None, {"storage_domains": {"nothing": "data1"}}, "is no disk of the set"),
+        (None, {"storage_domains": {"nothing": "data1"}}, "is not a disk of the set"),
         (None, {"vnic_profiles": {"nic1": "dmz/slow"}}, "There is no vNIC profile 'dmz/slow'"),
         (None, {"keep_identity": True, "name": "shop02"}, "The original is there"),
         (None, {"name": "n" * 65}, "is longer than 64"),

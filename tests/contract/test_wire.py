@@ -227,7 +227,7 @@ def test_a_401_that_stays(bench: Bench, control: Control) -> None:
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
-        ({"status": 503, "body": HTML}, EngineUnavailable, "no answer of an engine (503 Service"),
+        ({"status": 503, "body": HTML}, EngineUnavailable, "not an engine's answer (503 Service"),
         ({"status": 500, "body": CRASHED}, EngineFault, "java.lang.NullPointerException"),
         ({"status": 404, "body": HTML}, EngineNotFound, "not found"),
         ({"status": 200, "body": HTML}, EngineUnavailable, "no answer of an engine"),

@@ -158,7 +158,7 @@ def test_a_detach_that_fails_for_several(scene: Scene, disks: Mapping[str, str])
 def test_a_replacement_that_fails_leaves_the_old_one_off(
     scene: Scene, disks: Mapping[str, str]
 ) -> None:
-    """The old attachment cannot come back by itself; the result says what is not there any more."""
+    """The old attachment cannot come back by itself; the result says what no longer exists."""
     old = night(scene)
     scene.attach("first", old, "three")
     scene.snapshot("three", "later")

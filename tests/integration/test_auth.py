@@ -51,7 +51,7 @@ def test_an_address_without_its_path(scene: Scene) -> None:
 
 
 def test_what_awx_injects(scene: Scene, percent: str, tmp_path: Path) -> None:
-    """The CA stands in the file that OVIRT_INI_PATH names, and nowhere else."""
+    """The CA stands in the file that OVIRT_INI_PATH names, and in no other place."""
     ini = tmp_path / "ovirt.ini"
     auth = scene.lab.auth()
     lines = {

@@ -153,7 +153,7 @@ def test_one_disk_is_attached_as_asked(scene: Scene) -> None:
 
 
 def test_a_disk_that_is_not_plugged_is_plugged(scene: Scene) -> None:
-    """The engine's own way, PUT, would lock the source VM's disk: it is attached anew."""
+    """The engine's own way, PUT, would lock the source VM's disk: it is attached again."""
     snapshot_id = scene.snapshot()
     options = {"appliance": "backup01", **SOURCE, "disks": ["web01_data"]}
     scene.one("disk_snapshot_attach", {**options, "active": False})

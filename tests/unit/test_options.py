@@ -246,8 +246,8 @@ def test_no_message_spells_a_variable(path: Path) -> None:
     [
         "Set format: true to have one.",
         "Choose with storage_domain or another.",
-        "have a look, then use remove_corrupt",
-        "Raise timeout if this is only slow.",
+        "check it, then use remove_corrupt",
+        "Raise timeout if the engine is slow.",
         "Set auth.url to an address.",
         "Choose one with cluster; there are",
     ],

@@ -94,6 +94,6 @@ def test_a_restore_that_cannot_begin_says_why(tmp_path: Path, there: bool) -> No
     assert set(found["vm_restore"]) == {"backup01", "backup02"}
     for said in found["vm_restore"].values():
         [why] = said["failures"]
-        assert ("the engine cannot be reached" if there else "has no set of a VM") in why
+        assert ("the engine cannot be reached" if there else "has no set of VM") in why
         assert (said["ok"], said["check_mode"], said["disks"]) == (False, False, [])
         assert bool(said["set"]) == there

@@ -117,7 +117,9 @@ def places_of(task: Mapping[str, Json]) -> Iterator[Place]:
             for options, given in uses(key, value):
                 yield from taken(options, given)
         else:
-            yield from (Place(text, {"type": "raw"}) for text in expressions(value))
+            # The action group takes one option by default: the login.
+            kind = "dict" if key == "module_defaults" else "raw"
+            yield from (Place(text, {"type": kind}) for text in expressions(value))
 
 
 @functools.cache

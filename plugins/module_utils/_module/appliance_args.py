@@ -189,7 +189,7 @@ def prepare_request(params: Params) -> PrepareRequest:
         text = (params.get("snapshot") or {}).get(key)
         if text and not TIME.match(text):
             raise InvalidRequest(
-                f"snapshot.{key}: {text!r} is no UTC time such as 2026-11-23T01:02:03Z."
+                f"snapshot.{key}: {text!r} is not a UTC time such as 2026-11-23T01:02:03Z."
             )
     return PrepareRequest(
         repository=params["repository"],

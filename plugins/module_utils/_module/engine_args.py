@@ -153,8 +153,8 @@ def detach_request(params: Params) -> DetachRequest:
     ways = [bool(params["disks"]), bool(params["snapshot"]), params["all"]]
     if sum(ways) != 1:
         raise InvalidRequest(
-            f"Say what to detach with exactly one of {option('disks')}, {option('snapshot')} and {option('all')}.",
-            hint="An empty list or text is not taken for all of them.",
+            f"Choose what to detach with exactly one of {option('disks')}, {option('snapshot')} and {option('all')}.",
+            hint="An empty list or string does not mean all of them.",
         )
     return DetachRequest(
         appliance=params["appliance"],
@@ -188,7 +188,7 @@ def snapshot_request(params: Params) -> SnapshotRequest:
     mark = params["correlation_id"] or str(uuid.uuid4())
     if not _CORRELATION.fullmatch(mark):
         raise InvalidRequest(
-            f"{mark!r} cannot be a correlation id: up to 36 letters, digits, - and _ are possible."
+            f"{mark!r} is not a valid correlation id: use up to 36 letters, digits, - and _."
         )
     return SnapshotRequest(
         vm=params["vm"],
@@ -267,7 +267,7 @@ def plan_request(params: Params) -> OverviewRequest:
     if not 0 < params["lease_hours"] <= _LONGEST_LEASE:
         raise InvalidRequest(
             f"{option('lease_hours')} must be more than 0 and at most a year, not {params['lease_hours']}.",
-            hint="A lease that has ended lets the next run remove the snapshots of this one.",
+            hint="Once the lease has expired, the next run may remove this run's snapshots.",
         )
     return OverviewRequest(
         appliance=params["appliance"],

@@ -181,7 +181,7 @@ def _check_plan(params: Params) -> None:
         )
     if alone and of_vm:
         raise InvalidRequest(
-            f"{', '.join(map(option, of_vm))} say nothing of disks that are restored alone."
+            f"Disks are restored alone, without a VM: leave out {', '.join(map(option, of_vm))}."
         )
     if not alone and params["vm"]:
         raise InvalidRequest(

@@ -49,7 +49,7 @@ def test_a_plan() -> None:
     found = restore_args.plan_request(plan(vnic_profiles={"nic1": None}, name="x"))
     assert found.wishes.vnic_profiles == {"nic1": ""}
     assert (found.wishes.name, found.owner, found.what) == ("x", "default", "vm")
-    with pytest.raises(InvalidRequest, match="name say nothing"):
+    with pytest.raises(InvalidRequest, match="leave out name"):
         restore_args.plan_request(plan(what="disks", name="x"))
     with pytest.raises(InvalidRequest, match="leave keep_identity out"):
         restore_args.plan_request(plan(test=True, keep_identity=True))

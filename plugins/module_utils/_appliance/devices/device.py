@@ -189,7 +189,7 @@ def first_sector_fault(device: BlockDevice) -> DeviceFault | None:
 
 @contextmanager
 def claimed(host: Host, image: ImageRequest, finder: Finder | None = None) -> Iterator[DeviceClaim]:
-    """Find the device anew, prove that it is the right one and unused, and hold it.
+    """Find the device again, prove that it is the right one and unused, and hold it.
 
     Looked up by serial again, since a letter may have changed hands since the last look.
 

@@ -192,7 +192,7 @@ class Release(Operation[Step]):
         if isinstance(step, StackLayer):
             said = self._patiently(lambda: stacks.take_down(self._host.paths, step))
             disks = sorted(disks_below(self._view.layers, step.name)) if said else []
-            return [(name, f"{step.title} could not be taken down: {said}") for name in disks]
+            return [(name, f"{step.title} could not be deactivated: {said}") for name in disks]
         if not isinstance(step, Forget):
             unhandled(step)
         one = step.device

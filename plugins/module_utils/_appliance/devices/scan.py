@@ -34,7 +34,7 @@ Identity = tuple[int, str]
 
 
 class Scanner:
-    """Looks at the block devices again and again; what it knows for sure is not read anew.
+    """Looks at the block devices again and again; what it knows for sure is not read again.
 
     A device is known for sure when the kernel told its serial, or udev is done with it, and as long
     as it is the same object of the kernel. An appliance may hold hundreds of disks.

@@ -386,7 +386,7 @@ def _tidy(directory: str) -> None:
 
 
 def _length(path: str) -> int | None:
-    """Bytes of a file; None if it is not there or is no plain file."""
+    """Bytes of a file; None if it is not there or is not a plain file."""
     try:
         status = os.lstat(path)
     except OSError:

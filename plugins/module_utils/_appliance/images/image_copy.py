@@ -140,7 +140,7 @@ class ImageCopy(Operation[CopyStep]):
         try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
-                raise images.image_exists(image.dest, "is no regular file")
+                raise images.image_exists(image.dest, "is not a regular file")
             head = os.pread(fd, images.QCOW2_HEADER_LENGTH, 0)
             fmt = self._request.format
             images.check_found(image.dest, fmt, image.size, status.st_size, head)
@@ -148,7 +148,7 @@ class ImageCopy(Operation[CopyStep]):
             proof = qemu.prove(qemu_img, claim, stored, self._meter.at)
             self._meter.passed(image.size)
         except ImageMismatch as exc:
-            raise images.image_exists(image.dest, "has not the content of the device") from exc
+            raise images.image_exists(image.dest, "differs from the content of the device") from exc
         finally:
             os.close(fd)
         seconds = {"copying": 0.0, "verifying": _rounded(self._host.clock.now() - start)}
@@ -209,7 +209,7 @@ def check_directories(request: images.CopyRequest) -> None:
         parent = os.path.dirname(image.dest)
         if not os.path.isdir(parent):
             raise InvalidRequest(
-                f"{parent} is no directory.", hint="Make the backup set's directory first."
+                f"{parent} is not a directory.", hint="Make the backup set's directory first."
             )
 
 

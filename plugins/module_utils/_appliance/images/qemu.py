@@ -180,7 +180,7 @@ def _verdict(
 
 def _mismatch(device: str, stored: Stored) -> ImageMismatch:
     return ImageMismatch(
-        f"The content of {stored.path} is not that of {device}.",
-        hint="Did something write to the device, or is the repository's storage damaged?",
+        f"{stored.path} does not have the same content as {device}.",
+        hint="Check whether something wrote to the device, and whether the repository's storage is damaged.",
         details={"device": device, "image": stored.path},
     )

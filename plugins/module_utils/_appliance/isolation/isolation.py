@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _MODE = 0o644
-_COPY = "Is a copy of this disk attached? Detach it, and run this again."
+_COPY = "Detach any copy of this disk from the appliance, then run this again."
 _RULES = (isolation.MARK_RULES, isolation.JUDGE_RULES)
 
 
@@ -207,7 +207,7 @@ class Isolation(Operation[IsolationStep]):
         if kind or fact["proof"]:
             return ()
         return (
-            "The isolation is not proven. Plug a new, empty disk of at least 16 MiB and name it in "
+            "Isolation could not be proven. Plug a new, empty disk of at least 16 MiB and name it in "
             f"{option('probe_serial')}; or have the kernel module scsi_debug installed.",
         )
 

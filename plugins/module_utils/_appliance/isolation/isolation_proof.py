@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Proof of isolation: lay a trap on a throw-away disk, plug it anew, and see whether anything bites."""
+"""Proof of isolation: lay a trap on a throw-away disk, plug it again, and see whether anything bites."""
 
 from __future__ import annotations
 
@@ -260,7 +260,7 @@ class _Trap:
         return True
 
     def plug_again(self) -> str:
-        """Have the kernel forget the disk and find it anew, if it can; by which event."""
+        """Have the kernel forget the disk and find it again, if it can; by which event."""
         device = self._wait(parts=True)
         directory = os.path.realpath(f"{self._host.paths.sys_block}/{device.name}/device")
         scsi = _HOST.search(directory)

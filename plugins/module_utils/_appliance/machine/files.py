@@ -146,7 +146,7 @@ def make_directory(path: str) -> None:
         sync_directory(os.path.dirname(path))
     except FileExistsError as exc:
         if not is_directory(path):
-            raise ImageError(f"{path} exists and is no directory.") from exc
+            raise ImageError(f"{path} exists and is not a directory.") from exc
     except OSError as exc:
         raise write_fault(path, 0, exc) from exc
 

@@ -32,7 +32,7 @@ class NotRegularError(OSError):
 
     def __init__(self) -> None:
         """Say so in the place where the system's reason stands."""
-        super().__init__(errno.ENXIO, "it is no regular file")
+        super().__init__(errno.ENXIO, "it is not a regular file")
 
 
 def could_not_look(exc: OSError) -> bool:

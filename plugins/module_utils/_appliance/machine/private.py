@@ -67,7 +67,7 @@ def read(name: str, limit: int, *, within: int) -> bytes:
 
     Raises:
         PermissionError: Others can write to it.
-        OSError: It cannot be read, or is no regular file.
+        OSError: It cannot be read, or is not a regular file.
     """
     with os.fdopen(opening.regular_file(name, within=within), "rb") as file:
         if not is_ours(os.fstat(file.fileno())):
@@ -95,5 +95,5 @@ def noted_in(path: str) -> Iterator[int]:
 
 def _no_place(path: str, reason: str) -> InvalidRequest:
     return InvalidRequest(
-        f"Nothing can be noted in {path}: {reason}.", hint="Run this task as root (become: true)."
+        f"{path} cannot hold job records: {reason}.", hint="Run this task as root (become: true)."
     )

@@ -81,7 +81,7 @@ def leave_login(place: UnitScope | None = None) -> None:
         return
     reason = _ask(busctl) or _wait_for_the_move(found)
     if reason:
-        sys.stderr.write(f"The copy stays in the login's control group: {reason}\n")
+        sys.stderr.write(f"The copy could not leave the login session's control group: {reason}\n")
         sys.stderr.flush()
 
 

@@ -110,8 +110,8 @@ class PrepareSet(Operation[PrepareStep]):
         names = backup_set.names(self._request)
         if not os.path.isdir(self._request.repository):
             raise InvalidRequest(
-                f"The repository {self._request.repository} is no directory.",
-                hint="Mount the container disk, and make the directory.",
+                f"The repository {self._request.repository} is not a directory.",
+                hint="Mount the repository disk and create the directory.",
             )
         if self._request.ovf is not None:
             image_restore.check_belongs(
@@ -126,7 +126,7 @@ class PrepareSet(Operation[PrepareStep]):
         missing = [path for path in directories if not files.is_directory(path)]
         for path in missing:
             if os.path.lexists(path):
-                raise ImageError(f"{path} exists and is no directory.")
+                raise ImageError(f"{path} exists and is not a directory.")
         return Plan(
             steps=(*(MakeSetDirectory(path) for path in missing), *self._record(names.path)),
             result={"path": names.path, "images": backup_set.image_requests(self._request)},
@@ -173,7 +173,7 @@ class FinishSet(Operation[FinishStep]):
         """
         path = backup_set.plain_path("path", self._request.path)
         if not files.is_directory(path):
-            raise InvalidRequest(f"{path} is no directory.", hint="Prepare the set first.")
+            raise InvalidRequest(f"{path} is not a directory.", hint="Prepare the set first.")
         request = self._request
         if request.ovf is None:
             request = replace(request, ovf=unfinished.read(path)[1])
@@ -253,7 +253,7 @@ def read_manifest(path: str) -> manifest.Manifest:
 def _look(path: str) -> backup_set.FoundFile | None:
     """Size and head of a regular file; a link or a pipe is as good as nothing.
 
-    :raises ImageError: It cannot be looked at.
+    :raises ImageError: It cannot be read.
     """
     try:
         with opening.closing(opening.regular_file(path)) as fd:
@@ -270,7 +270,7 @@ def _content(path: str, length: int) -> bytes | None:
 
     A link or a pipe is as good as nothing.
 
-    :raises ImageError: It cannot be looked at.
+    :raises ImageError: It cannot be read.
     """
     try:
         return opening.read_regular(path, length + 1)

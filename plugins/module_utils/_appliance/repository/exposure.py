@@ -69,7 +69,7 @@ def _way(path: str) -> Iterator[Passed]:
 
 
 def _look(path: str, *, holds: bool = False) -> Passed | None:
-    """One place; None if it cannot be looked at: then nothing can be written there either."""
+    """One place; None if it cannot be read: then nothing can be written there either."""
     try:
         status = os.lstat(path)
     except OSError:

@@ -111,7 +111,7 @@ def _set_path(text: str) -> str:
     is_set = naming.split_set_directory(name) and naming.split_vm_directory(os.path.basename(above))
     if not is_set or not files.is_directory(path) or not files.is_directory(above):
         raise InvalidRequest(
-            f"{path} is no set of a repository.",
+            f"{path} is not a backup set of a repository.",
             hint="Paths of sets are listed by backup_set_info.",
         )
     return path

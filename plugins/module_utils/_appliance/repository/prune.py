@@ -187,7 +187,7 @@ def _failure(failed: Mapping[str, str], removed: Sequence[str]) -> ImageError:
     named = "; ".join(f"{path}: {why}" for path, why in failed.items())
     return ImageError(
         f"{len(failed)} sets could not be removed. {named}.",
-        hint="Others were removed. The next run goes on with what was begun.",
+        hint="The others were removed. The next run continues.",
         details={"failed": dict(failed), "removed": list(removed)},
     )
 
@@ -228,7 +228,7 @@ def _opened(path: str, identity: tuple[int, int], directory: int | None = None) 
     try:
         status = os.fstat(fd)
         if (status.st_dev, status.st_ino) != identity:
-            raise KeptError("it is another directory than before")
+            raise KeptError("the directory was replaced")
         if not repository.lock(fd, fcntl.LOCK_EX):
             raise KeptError("it is in use")
         yield fd
@@ -247,7 +247,7 @@ def _check(fd: int, seen: catalogue.FoundDirectory) -> None:
         if is_directory:
             raise KeptError(f"it holds a directory, {naming.show_text(name)}")
         if name == naming.MANIFEST and seen.manifest is None and not seen.fault:
-            raise KeptError("it is finished now")
+            raise KeptError("it has been finished meanwhile")
         if name.endswith(PART_SUFFIX) and _is_written(fd, name):
             raise KeptError("a run is writing it")
 
@@ -261,9 +261,7 @@ def _is_written(directory: int, name: str) -> bool:
         fd = opening.any_file(name, within=directory)
     except OSError as exc:
         if opening.could_not_look(exc):
-            raise KeptError(
-                f"{naming.show_text(name)} cannot be looked at: {exc.strerror}"
-            ) from exc
+            raise KeptError(f"{naming.show_text(name)} cannot be read: {exc.strerror}") from exc
         return False
     try:
         return not repository.lock(fd, fcntl.LOCK_SH)
@@ -294,7 +292,7 @@ def _remove(vm_directory: str, steps: Sequence[RemoveSet], tally: _Tally) -> Non
 
 
 def _begin(top: int, fd: int, step: RemoveSet) -> None:
-    """Take a set its name, if nothing speaks against it now."""
+    """Rename the set to its trash name unless something now forbids it."""
     if step.begun:
         return
     _check(fd, step.seen)

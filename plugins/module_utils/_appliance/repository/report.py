@@ -110,10 +110,10 @@ def _dest(path: str) -> str:
     try:
         status = os.lstat(above)
     except OSError as exc:
-        raise InvalidRequest(f"{above} is no directory: {exc.strerror}.") from exc
+        raise InvalidRequest(f"{above} is not a directory: {exc.strerror}.") from exc
     if not stat.S_ISDIR(status.st_mode) or not private.is_ours(status):
         raise InvalidRequest(
-            f"{above} is no directory in which we alone can write.",
+            f"{above} is not a directory that only root can write to.",
             hint=f"Leave {option('dest')} out, so that the page is in the repository, or name another directory.",
         )
     if files.is_directory(dest):

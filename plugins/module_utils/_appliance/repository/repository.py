@@ -4,7 +4,7 @@
 """Looking into a repository, whatever somebody may have put there.
 
 Every step goes from an open directory to a name in it and follows no link, so that what is looked at
-is what lies in the repository. Only regular files of a bounded size are read. What cannot be looked at
+is what lies in the repository. Only regular files of a bounded size are read. What cannot be read
 (a dead mount, a bad block) is a finding of its own, and hides nothing else.
 """
 
@@ -61,7 +61,7 @@ _OURS = (catalogue.PAGE, sources.DIRECTORY, "lost+found")
 
 
 class UnreadError(Exception):
-    """Something is there, and could not be looked at; the text says why."""
+    """Something is there, and could not be read; the text says why."""
 
 
 class BackupSetInfo(ReadOnlyOperation):
@@ -108,7 +108,7 @@ def _left(entry: catalogue.Entry, now: float) -> dict[str, Any] | None:
 
 
 def unread(found: catalogue.Catalogue) -> tuple[str, ...]:
-    """A warning for every directory of sets that could not be looked at."""
+    """A warning for every directory of sets that could not be read."""
     return tuple(naming.show_text(f"{one.path} {one.reason}.") for one in found.unread())
 
 
@@ -120,7 +120,7 @@ def read(path: str, now: float | None = None) -> catalogue.Catalogue:
         now: The appliance's time, in seconds since 1970; None: as it is.
 
     Raises:
-        InvalidRequest: It is no directory, or may not be read.
+        InvalidRequest: It is not a directory, or may not be read.
     """
     repository = backup_set.plain_path("repository", path)
     seen: list[catalogue.FoundDirectory] = []
@@ -134,9 +134,9 @@ def read(path: str, now: float | None = None) -> catalogue.Catalogue:
             if isinstance(status, OSError):
                 strangers.append(_unread(where, status))
             elif not stat.S_ISDIR(status.st_mode):
-                strangers.append(catalogue.Stranger(where, "is no directory"))
+                strangers.append(catalogue.Stranger(where, "is not a directory"))
             elif naming.split_vm_directory(name) is None:
-                strangers.append(catalogue.Stranger(where, "has not the name of a VM's directory"))
+                strangers.append(catalogue.Stranger(where, "is not named like a VM directory"))
             else:
                 strangers += _vm(top, name, where, (seen, trash))
     moment = datetime.fromtimestamp(time.time() if now is None else now, timezone.utc)
@@ -151,14 +151,14 @@ def _unread(where: str, exc: OSError) -> catalogue.Stranger:
 def opened(repository: str) -> Iterator[int]:
     """The repository, open. A link to it is followed: its path is the administrator's.
 
-    :raises InvalidRequest: It is no directory, or may not be read.
+    :raises InvalidRequest: It is not a directory, or may not be read.
     """
     try:
         fd = opening.administrators_directory(repository)
     except OSError as exc:
         raise InvalidRequest(
             f"The repository {repository} cannot be read: {exc.strerror}.",
-            hint="Mount the container disk, and run this task as root (become: true).",
+            hint="Mount the repository disk, and run this task as root (become: true).",
         ) from exc
     with opening.closing(fd):
         yield fd
@@ -235,7 +235,7 @@ def read_file(directory: int, name: str, limit: int) -> bytes | None:
     except FileNotFoundError:
         return None
     except opening.NotRegularError as exc:
-        raise ValueError(f"{name} is no regular file") from exc
+        raise ValueError(f"{name} is not a regular file") from exc
     except OSError as exc:
         if opening.could_not_look(exc):
             raise UnreadError(f"{name}: {exc.strerror}") from exc
@@ -328,7 +328,7 @@ def _entry(
             return _unread(f"{where}/{entry}", status)
         into[0].append(_unseen(catalogue.FoundDirectory(vm_directory, entry), status))
     elif not stat.S_ISDIR(status.st_mode):
-        return catalogue.Stranger(f"{where}/{entry}", "is no directory")
+        return catalogue.Stranger(f"{where}/{entry}", "is not a directory")
     elif is_set:
         into[0].extend(see(directory, vm_directory, entry, known))
     elif entry.startswith(catalogue.TRASH_PREFIX) and naming.split_set_directory(plain):
@@ -336,7 +336,7 @@ def _entry(
             catalogue.FoundDirectory(vm_directory, plain, (status.st_dev, status.st_ino))
         )
     else:
-        return catalogue.Stranger(f"{where}/{entry}", "has not a set's name")
+        return catalogue.Stranger(f"{where}/{entry}", "is not named like a backup set")
     return None
 
 
@@ -385,7 +385,7 @@ def see(
 def _look(fd: int, found: catalogue.FoundDirectory) -> catalogue.FoundDirectory:
     """What is in a set's directory.
 
-    :raises UnreadError: Something in it cannot be looked at.
+    :raises UnreadError: Something in it cannot be read.
     :raises OSError: It cannot be listed.
     """
     own = os.fstat(fd)

@@ -139,7 +139,7 @@ def prove(path: str, data: bytes) -> None:
     finally:
         os.close(fd)
     if not seen:
-        raise ImageError(f"The set {path} is not there any more.")
+        raise ImageError(f"The set {path} no longer exists.")
     entry = catalogue.judge(top, replace(seen[0], manifest=data))
     found, _text = read_set(entry)
     check_images(entry.path, found.disks, verify=False)
@@ -159,7 +159,7 @@ def entry_at(path: str) -> catalogue.Entry:
 def held(path: str) -> Iterator[None]:
     """The set in a directory, held for reading: it is not pruned meanwhile.
 
-    :raises ImageError: It is gone, or going, or cannot be looked at.
+    :raises ImageError: It is gone, or going, or cannot be read.
     """
     with ExitStack() as stack:
         try:
@@ -168,7 +168,7 @@ def held(path: str) -> Iterator[None]:
             raise image_restore.unread_image(path, str(exc)) from exc
         if fd is None:
             raise ImageError(
-                f"The set {path} is not there any more, or is being removed.",
+                f"The set {path} no longer exists, or is being removed.",
                 hint="Restore another set; backup_set_protection keeps one from being pruned.",
                 details={"path": path},
             )
@@ -191,13 +191,13 @@ def opened_image(path: str, disk: manifest.ManifestDisk) -> Iterator[int]:
     """An image, open for reading, whose length and header are right.
 
     :raises ImageMismatch: They are not.
-    :raises ImageError: It cannot be looked at.
+    :raises ImageError: It cannot be read.
     """
     target = f"{path}/{disk.file}"
     try:
         fd = opening.regular_file(target)
     except opening.NotRegularError as exc:
-        raise image_restore.bad_image(target, "is no regular file") from exc
+        raise image_restore.bad_image(target, "is not a regular file") from exc
     except OSError as exc:
         if opening.could_not_look(exc):
             raise image_restore.unread_image(target, str(exc.strerror)) from exc
@@ -234,7 +234,7 @@ def check_hash(path: str, disk: manifest.ManifestDisk, fd: int) -> None:
     except OSError as exc:
         raise image_restore.unread_image(target, str(exc.strerror)) from exc
     if found != disk.file_sha256:
-        raise image_restore.bad_image(target, "has not the bytes that the manifest records")
+        raise image_restore.bad_image(target, "does not match the checksum in the manifest")
 
 
 def _configuration(path: str, found: manifest.Manifest) -> str:
@@ -251,11 +251,11 @@ def _configuration(path: str, found: manifest.Manifest) -> str:
         raise ImageError(f"{target} could not be read: {exc.strerror}.") from exc
     if hashlib.sha256(data).hexdigest() != found.ovf.sha256:
         raise OvfInvalid(
-            f"{target} has not the bytes that the manifest records.",
+            f"{target} does not match the checksum in the manifest.",
             hint="The set is damaged, or was changed. Restore an older one.",
             details={"path": target},
         )
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as exc:
-        raise OvfInvalid(f"{target} is no UTF-8.", details={"path": target}) from exc
+        raise OvfInvalid(f"{target} is not UTF-8.", details={"path": target}) from exc

@@ -93,7 +93,7 @@ def _all(directory: int, where: str) -> sources.Recorded:
         if source:
             found.append(source)
         elif data is not None:
-            faults.append(f"{where}/{name} is no record of a VM")
+            faults.append(f"{where}/{name} is not a VM record")
     return sources.Recorded(tuple(found), there=True, faults=tuple(faults))
 
 

@@ -74,7 +74,7 @@ _NICE = 19
 class _Reading:
     """A set that is being verified.
 
-    :param directory: The set's directory, open; None if the set is not there any more, or cannot be looked at.
+    :param directory: The set's directory, open; None if the set no longer exists, or cannot be read.
     """
 
     entry: catalogue.Entry
@@ -105,7 +105,7 @@ class _ReadSet:
 
         :param left: What was not reached.
         :raises SetsCorrupt: With every fault of every set.
-        :raises ImageError: A set could not be looked at, or a record not be written.
+        :raises ImageError: A set could not be read, or a record not be written.
         """
         if self.corrupt or self.undecided:
             listed = {one["path"] for one in self.listed}
@@ -130,7 +130,7 @@ class _Image:
 
 
 VerifyStep = Union[catalogue.Entry, catalogue.Stranger]
-"""A set to read, or what could not be looked at: it is told of when all sets were read."""
+"""A set to read, or what could not be read: it is told of when all sets were read."""
 
 
 class VerifySets(Operation[VerifyStep]):
@@ -179,7 +179,7 @@ class VerifySets(Operation[VerifyStep]):
         """Look at all of them; only then say which are corrupt, also of those that were not read.
 
         :raises SetsCorrupt: With every fault of every set.
-        :raises ImageError: A set could not be looked at, or a record not be written.
+        :raises ImageError: A set could not be read, or a record not be written.
         """
         seen = _ReadSet()
         due, unread = _kinds(plan.steps)
@@ -267,7 +267,7 @@ class VerifySets(Operation[VerifyStep]):
 
 
 def _kinds(steps: Iterable[VerifyStep]) -> tuple[list[catalogue.Entry], list[catalogue.Stranger]]:
-    """The sets to read, and what could not be looked at."""
+    """The sets to read, and what could not be read."""
     due: list[catalogue.Entry] = []
     unread: list[catalogue.Stranger] = []
     for step in steps:
@@ -348,7 +348,7 @@ def _configuration(work: _Reading) -> None:
     if data is None:
         work.findings.fault(known.ovf.file, "is not there")
     elif hashlib.sha256(data).hexdigest() != known.ovf.sha256:
-        work.findings.fault(known.ovf.file, "has other bytes than were written")
+        work.findings.fault(known.ovf.file, "does not match the checksum in the manifest")
     else:
         verify.configuration(known, data, work.findings)
 
@@ -360,7 +360,7 @@ def _open(directory: int, name: str) -> int:
 def _header(disk: ManifestDisk, fd: int) -> str:
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
-        return "is no regular file"
+        return "is not a regular file"
     return verify.header(disk, status.st_size, os.pread(fd, images.QCOW2_HEADER_LENGTH, 0))
 
 
@@ -421,7 +421,7 @@ def _conclude(image: _Image, file: Future[str], content: Future[str] | None) -> 
         said = outcome.stderr.strip().replace(_path(image.fd), disk.file)
     try:
         if file.result() != disk.file_sha256:
-            findings.fault(disk.file, "has other bytes than were written")
+            findings.fault(disk.file, "does not match the checksum in the manifest")
         seen = content.result() if content else None
     except digest.ShortReadError as exc:
         findings.fault(disk.file, f"cannot be read: {exc}")

@@ -207,7 +207,7 @@ class ImageRestore(Operation[WriteStep]):
     def _write(self, qemu_img: str, path: str, step: WriteStep) -> Result:
         """Write one image, and prove the device equal to what was backed up.
 
-        The device is claimed anew, and its state is not taken from the plan: hours may lie between.
+        The device is claimed again, and its state is not taken from the plan: hours may lie between.
         """
         disk, target = step.disk, step.target
         wanted = self._record(disk, target)
@@ -333,6 +333,6 @@ def _settle(claim: device.DeviceClaim, step: WriteStep) -> None:
 def _mismatch(path: str, disk: manifest.ManifestDisk) -> ImageMismatch:
     return ImageMismatch(
         f"What was written to {path} is not what was backed up of {disk.alias!r}.",
-        hint="Did something on the appliance write to the device, or is the storage damaged?",
+        hint="Check whether something on the appliance wrote to the device, and whether the storage is damaged.",
         details={"device": path, "disk_id": disk.id},
     )

@@ -229,7 +229,7 @@ def _file(host: Host, vm_id: str) -> str:
 def _read(path: str) -> claims.Claim | None:
     """A claim; None if there is none.
 
-    :raises ImageError: It cannot be looked at: a run that lives must not be taken for none.
+    :raises ImageError: It cannot be read: a run that lives must not be taken for none.
     :raises InvalidRequest: It is no claim.
     """
     try:
@@ -248,5 +248,5 @@ def _write(host: Host, claim: claims.Claim) -> None:
 def _unread(path: str, exc: OSError) -> ImageError:
     return ImageError(
         f"{path} cannot be read: {exc.strerror}.",
-        hint="Whether a run is at work on this VM is not known. Run this task as root (become: true).",
+        hint="A running backup of this VM cannot be ruled out. Run this task as root (become: true).",
     )

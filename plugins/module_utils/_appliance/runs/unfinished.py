@@ -189,7 +189,7 @@ class TakeoverInfo(ReadOnlyOperation):
 def _touched(path: str) -> int:
     """When a record was touched, in nanoseconds; 0 if there is none.
 
-    :raises ImageError: It cannot be looked at.
+    :raises ImageError: It cannot be read.
     """
     try:
         return os.lstat(path).st_mtime_ns
@@ -200,9 +200,9 @@ def _touched(path: str) -> int:
 
 
 def _names(directory: str) -> list[str]:
-    """The names in a directory; none if it is not there, or is no directory.
+    """The names in a directory; none if it is not there, or is not a directory.
 
-    :raises ImageError: It cannot be looked at: a run that lives must not be taken for dead.
+    :raises ImageError: It cannot be read: a run that lives must not be taken for dead.
     """
     try:
         return sorted(os.listdir(directory))
@@ -215,5 +215,5 @@ def _names(directory: str) -> list[str]:
 def _unread(path: str, exc: OSError) -> ImageError:
     return ImageError(
         f"{path} cannot be read: {exc.strerror}.",
-        hint="Whether a run is at work there is not known. Look at the repository's file system.",
+        hint="A running backup cannot be ruled out. Check the repository's file system.",
     )

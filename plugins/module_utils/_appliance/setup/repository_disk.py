@@ -149,15 +149,15 @@ class RepositoryDisk(Operation[repository_disk.Step]):
             for path, found in device.nodes:
                 if found == number:
                     return self._facts(device, path, number)
-        raise DeviceError(f"{self._request.device} is no disk, nor a partition of one.")
+        raise DeviceError(f"{self._request.device} is neither a disk nor a partition.")
 
     def _facts(self, device: BlockDevice, path: str, number: str) -> repository_disk.DeviceFacts:
         """What is on a device: asked of itself, since udev looks into no isolated disk."""
         done = programs.call(self._host, ["blkid", "-p", "-o", "export", path])
         if done.code not in (0, _NOTHING_FOUND):
             raise DeviceError(
-                f"What is on {path} cannot be told: {done.err.strip() or 'several signatures'}.",
-                hint="Look at it with wipefs.",
+                f"The content of {path} could not be identified: {done.err.strip() or 'several signatures'}.",
+                hint="Inspect it with wipefs.",
             )
         found = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
         signature = found.get("TYPE", found.get("PTTYPE", ""))
@@ -182,7 +182,7 @@ class RepositoryDisk(Operation[repository_disk.Step]):
     def _make(self, step: repository_disk.MakeFilesystem) -> None:
         """Make the file system, unless something came onto the device meanwhile."""
         if not _is_blank(step.device):
-            raise DeviceError(f"{step.device} is not blank any more.")
+            raise DeviceError(f"{step.device} is no longer blank.")
         identity = {"ext4": ["-U", step.uuid], "xfs": ["-m", f"uuid={step.uuid}"]}
         argv = [f"mkfs.{step.filesystem}", "-q", *identity[step.filesystem], step.device]
         programs.must(self._host, argv, seconds=_MKFS_SECONDS)

@@ -48,13 +48,13 @@ def doubt(machine: str, vm_id: str, mode: str) -> Doubt | None:
     if mode == IGNORE or not vm_id:
         return None
     if not machine:
-        message = f"Nothing tells whether this machine is the appliance, VM {vm_id}: it shows no UUID of its system."
+        message = f"Cannot tell whether this machine is the appliance (VM {vm_id}): its firmware shows no system UUID."
         return Doubt(mode == REQUIRE, message, _ADDRESS)
     if _same(machine, vm_id):
         return None
     message = (
         f"This machine is not the appliance: the UUID of its system is {machine}, and the appliance is VM {vm_id}."
-        " Disks would be attached to a VM on which nothing of this run is at work."
+        " The disks would be attached to another VM than the one this run works on."
     )
     return Doubt(True, message, _ADDRESS)
 

@@ -172,18 +172,18 @@ def doubts(facts: IsolationFacts) -> tuple[Problem, ...]:
     """Why it is not sure that the appliance leaves attached disks alone."""
     again = "Run the playbook ovirt_community.backup.prepare_appliance (again)."
     if not facts.prepared:
-        message = "The appliance was not prepared: its programs may act on attached disks."
+        message = "The appliance is not prepared: its programs could modify attached disks."
         return (Problem("prepared", message, again),)
     found = []
     if facts.altered:
-        message = f"The isolation is not as it was made: {', '.join(facts.altered)}."
+        message = f"The isolation was changed after it was set up: {', '.join(facts.altered)}."
         found.append(Problem("isolation", message, again))
     elif not facts.proven:
-        message = "The isolation of attached disks was never proven."
+        message = "Isolation from attached disks has never been proven."
         found.append(Problem("proof", message, again))
     if facts.loose:
         disks = ", ".join(facts.loose)
-        message = f"Neither isolated nor the appliance's own: {disks}."
+        message = f"Disks that are neither isolated nor the appliance's own: {disks}."
         found.append(Problem("loose", message, again))
     return tuple(found)
 
@@ -220,15 +220,15 @@ def _repository(request: PreflightRequest, facts: RepositoryFacts) -> Iterator[P
     if not facts.is_directory:
         yield Problem(
             "repository",
-            f"The repository {facts.path} is no directory.",
-            "Mount the container disk, and make the directory.",
+            f"The repository {facts.path} is not a directory.",
+            "Mount the repository disk and create the directory.",
         )
         return
     if request.require_mount and facts.mount_point == "/":
         yield Problem(
             "mount",
             f"The repository {facts.path} lies on the appliance's root file system.",
-            f"Mount the container disk there, or set {option('require_mount', ': false')}.",
+            f"Mount the repository disk there, or set {option('require_mount', ': false')}.",
         )
     if facts.exposed:
         yield Problem("exposed", exposure.message(facts.path, facts.exposed), exposure.REMEDY)
@@ -243,7 +243,7 @@ def _repository(request: PreflightRequest, facts: RepositoryFacts) -> Iterator[P
             "space",
             f"{facts.free_bytes} bytes are free in {facts.path}, {request.needed_bytes} are needed "
             f"({request.required_bytes} for images, {request.reserve_bytes} in reserve).",
-            "Remove old sets, or enlarge the container disk.",
+            "Remove old sets, or enlarge the repository disk.",
         )
 
 
@@ -266,7 +266,7 @@ def _system(facts: ApplianceFacts) -> Iterator[Problem]:
     if not facts.root:
         yield Problem(
             "root",
-            "The task does not run as root, so it may not open block devices.",
+            "The task does not run as root and cannot open block devices.",
             "Use become: true.",
         )
     version = tuple(int(part) for part in facts.python.split(".")[:2])

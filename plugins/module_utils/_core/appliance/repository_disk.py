@@ -146,7 +146,7 @@ def check_request(request: RepositoryRequest) -> None:
     parts = request.path.split("/")
     if not _PLAIN.match(request.path) or not set(parts[1:]).isdisjoint({"", ".", ".."}):
         raise InvalidRequest(
-            f"path {request.path!r} is no plain path.",
+            f"path {request.path!r} is not a plain path.",
             hint="Give an absolute path without spaces, commas, backslashes, . or ..",
         )
     if not re.match(r"^[^\s#]+$", request.options):
@@ -191,11 +191,11 @@ def steps(
 def _check_place(request: RepositoryRequest, place: PlaceFacts) -> None:
     """Without a device: what is there has to do."""
     if place.mode is not None and not place.is_directory:
-        raise Refused(f"{request.path} exists and is no directory.")
+        raise Refused(f"{request.path} exists and is not a directory.")
     if request.require_mount and place.mount_point in ("", "/"):
         raise Refused(
             f"The repository {request.path} lies on the appliance's root file system.",
-            hint=f"Name the container disk in {option('device')}, or mount it, or set {option('require_mount', ': false')}.",
+            hint=f"Name the repository disk in {option('device')}, or mount it, or set {option('require_mount', ': false')}.",
         )
 
 
@@ -212,11 +212,11 @@ def _making(
 ) -> tuple[list[Step], str]:
     """What has to be made before it can be mounted, and the file system that it has then."""
     if place.mode is not None and not place.is_directory:
-        raise Refused(f"{request.path} exists and is no directory.")
+        raise Refused(f"{request.path} exists and is not a directory.")
     if device.uses:
         raise Refused(
             f"{device.path} is in use: {'; '.join(device.uses)}.",
-            hint="The container disk is mounted as the repository and nowhere else.",
+            hint="Unmount the repository disk everywhere else first.",
         )
     found: list[Step] = []
     filesystem = device.signature
@@ -230,7 +230,7 @@ def _making(
 
 
 def _check_blank(request: RepositoryRequest, device: DeviceFacts) -> None:
-    """A file system is made where there is nothing, and nowhere else."""
+    """A file system is made where there is nothing, and in no other place."""
     if device.partitions:
         raise Refused(
             f"{device.path} has partitions: {', '.join(device.partitions)}.",
@@ -238,15 +238,14 @@ def _check_blank(request: RepositoryRequest, device: DeviceFacts) -> None:
         )
     if device.signature or not device.blank:
         raise Refused(
-            f"{device.path} holds no file system, but it is not blank: "
+            f"{device.path} has no file system but is not blank: "
             f"{device.signature or 'there is data on it'}.",
-            hint="No file system is made over data. If the disk is the right one and can be lost, "
-            "wipe it yourself.",
+            hint="A file system is created on a blank disk only. If this is the right disk and its data may be lost, wipe it first.",
         )
     if not request.format:
         raise Refused(
             f"{device.path} is blank.",
-            hint=f"Set {option('format', ': true')} to have a file system made on it.",
+            hint=f"Set {option('format', ': true')} to create a file system on it.",
         )
 
 

@@ -41,8 +41,8 @@ def check_digest(name: str, text: str, sha256: str) -> None:
     """
     if digest(text) != sha256:
         raise ValueMasked(
-            f"{name} did not arrive as it was sent. Nothing was stored.",
-            hint=_CAUSE if masked(text) or masked(sha256) else f"Pass {name} on unchanged.",
+            f"{name} was changed on its way to the module. Nothing was stored.",
+            hint=_CAUSE if masked(text) or masked(sha256) else f"Pass {name} unchanged.",
             details={"values": [name]},
         )
 
@@ -55,7 +55,7 @@ def check_unmasked(values: Mapping[str, object]) -> None:
     found = sorted(path for name, value in values.items() for path in _masked_paths(name, value))
     if found:
         raise ValueMasked(
-            f"Masked on the way: {', '.join(found)}. Nothing was stored or changed.",
+            f"Ansible masked part of: {', '.join(found)}. Nothing was stored or changed.",
             hint=_CAUSE,
             details={"values": found},
         )

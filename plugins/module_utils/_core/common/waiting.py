@@ -102,6 +102,6 @@ class Deadline:
         """Make the error that says what did not happen in time."""
         return WaitTimeout(
             f"Waited {self.waited:.0f} s for {what}; last seen: {last}.",
-            hint=f"Raise {option('timeout')} if this is only slow.",
+            hint=f"Raise {option('timeout')} if the engine is slow.",
             details={"waited_seconds": round(self.waited, 1), "last_state": last},
         )

@@ -77,20 +77,20 @@ def parse(text: str) -> Extras:
     except RecursionError as exc:
         raise ValueError("it is nested too deep") from exc
     if not isinstance(data, dict):
-        raise ValueError("it is no object")
+        raise ValueError("it is not an object")
     texts, hidden = data.get("initialization"), data.get("unreadable")
     shares, answered = data.get("cpu_shares"), data.get("answered")
     if not isinstance(texts, dict) or not all(isinstance(one, str) for one in texts.values()):
-        raise ValueError("initialization is no object of texts")
+        raise ValueError("initialization is not an object of strings")
     if not isinstance(hidden, list) or not all(isinstance(one, str) for one in hidden):
-        raise ValueError("unreadable is no list of texts")
+        raise ValueError("unreadable is not a list of strings")
     if isinstance(shares, bool) or not isinstance(shares, int) or not 0 <= shares <= _LARGEST:
-        raise ValueError("cpu_shares is no number of shares")
+        raise ValueError("cpu_shares is not a number of shares")
     if texts.get(PROTOCOL, _PROTOCOLS[0]) not in _PROTOCOLS or texts.get(FLAG, "true") != "true":
         raise ValueError(f"{PROTOCOL} or {FLAG} has an unknown word")
     profiles = data.get("disk_profiles", {})
     if not isinstance(profiles, dict) or not all(is_uuid(str(one)) for one in profiles.values()):
-        raise ValueError("disk_profiles is no object of ids")
+        raise ValueError("disk_profiles is not an object of ids")
     known = {name: texts[name] for name in TEXTS if name in texts}
     return Extras(known, tuple(hidden), shares, answered is True, profiles)
 

@@ -152,12 +152,12 @@ def _beside(document: Document) -> extras.Extras | None:
             try:
                 return extras.parse(node.data)
             except ValueError as exc:
-                raise _invalid(f"is followed by what is not ours: {exc}") from exc
+                raise _invalid(f"is followed by unexpected content: {exc}") from exc
     return None
 
 
 def for_import(text: str, connections: Mapping[str, str]) -> str:
-    """The configuration without disks, snapshots and what follows it, its network cards connected anew.
+    """The configuration without disks, snapshots and what follows it, its network cards connected again.
 
     :param connections: By the name of a card, ``network/profile``, ``network`` or nothing; cards
         that are not named stay as they are.
@@ -223,7 +223,7 @@ def _parse(text: str) -> Document:
     try:
         document = parseString(text.encode("utf-8"))  # noqa: S318  see above
     except (ExpatError, ValueError, LookupError) as exc:
-        raise _invalid(f"is no XML: {exc}") from exc
+        raise _invalid(f"is not XML: {exc}") from exc
     _check_depth(document)
     return document
 
@@ -351,5 +351,5 @@ def _number(text: str) -> int:
 def _invalid(fault: str) -> OvfInvalid:
     return OvfInvalid(
         f"The configuration (OVF) {fault}.",
-        hint="It was changed, or it is none that an engine wrote. Nothing was made of it.",
+        hint="It was changed, or was not written by an engine. Nothing was created.",
     )

@@ -178,7 +178,7 @@ def choose(
             f"{len(matches)} devices have the serial {wanted}: "
             + ", ".join(device.path for device in matches)
             + ".",
-            hint="Detach what is not the disk snapshot, or give all 36 characters of the disk id.",
+            hint="Detach the disk that is not the disk snapshot, or give all 36 characters of the disk id.",
             details={"serial": wanted, "matches": [describe(device) for device in matches]},
         )
     return matches[0] if matches else None
@@ -215,7 +215,7 @@ def not_found(
     return DeviceNotFound(
         f"No device with the serial {', '.join(missing)} appeared within {waited:.1f} s. "
         f"Serials seen: {shown or 'none'}.",
-        hint="Is the disk snapshot attached to this appliance and active (plugged)?",
+        hint="Check that the disk snapshot is attached to this appliance and active (plugged).",
         details={"missing": list(missing), "seen": seen, "waited": round(waited, 3)},
     )
 
@@ -237,9 +237,9 @@ def missing(
         return not_found(serials, devices, waited)
     told = [f"{one.path} (serial {serial}): {fault.said}" for serial, one, fault in broken]
     return DeviceLost(
-        f"Devices are there but could not be read for {waited:.1f} s: {'; '.join(told)}.",
-        hint="Is it left over from an earlier attachment, or is the overlay lost? See the "
-        "appliance's kernel log and the engine's events; detach and attach the disk snapshot anew.",
+        f"Devices exist but could not be read for {waited:.1f} s: {'; '.join(told)}.",
+        hint="They may be left over from an earlier attachment, or the overlay is lost. Check the "
+        "appliance's kernel log and the engine's events; detach the disk snapshot and attach it again.",
         details={
             "missing": list(serials),
             "unreadable": [
@@ -258,7 +258,7 @@ def check_size(device: BlockDevice, serial: str, actual: int, expected: int) -> 
     """
     if actual != expected:
         raise DeviceMismatch(
-            f"{device.path} (serial {serial}) has {actual} bytes, expected are {expected}.",
+            f"{device.path} (serial {serial}) has {actual} bytes; expected {expected}.",
             hint="The size must be the virtual size of this disk in this snapshot.",
             details={
                 "serial": serial,

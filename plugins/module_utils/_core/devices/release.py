@@ -25,7 +25,7 @@ STATES = (RELEASED, ABSENT)
 
 HINT = (
     "Unmount it and end what uses it. Keep LVM, MD and multipath of the appliance away from attached "
-    "disks. Nothing that somebody uses is taken away here."
+    "disks. Devices in use are never removed."
 )
 
 

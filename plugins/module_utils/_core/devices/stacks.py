@@ -51,7 +51,7 @@ class StackLayer:
 
     @property
     def group(self) -> str:
-        """The UUID of its volume group; empty if it is no logical volume."""
+        """The UUID of its volume group; empty if it is not a logical volume."""
         if not self.uuid.startswith(_LVM):
             return ""
         return self.uuid[len(_LVM) :][:_GROUP_LENGTH]

@@ -4,7 +4,7 @@
 """What the engine's refusals mean, and whether waiting can help.
 
 The engine names no error codes over the API, only English sentences (docs/engine.md#faults), so the
-sentences are matched, here and nowhere else. Order matters: the first entry that matches wins.
+sentences are matched, here and in no other place. Order matters: the first entry that matches wins.
 The texts: docs/engine.md#refusals-of-an-attach and the sections after it. Which of them pass:
 docs/engine.md#refusals-that-pass.
 """

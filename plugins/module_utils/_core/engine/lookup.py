@@ -34,7 +34,7 @@ def searchable_name(name: str, kind: str) -> str:
     bad = sorted(set(name) & _SEARCH_SYNTAX)
     if bad or not name.strip() or not name.isprintable():
         raise InvalidRequest(
-            f"{name!r} is no name of a {kind}.",
+            f"{name!r} is not the name of a {kind}.",
             hint="Names are matched exactly; there are no wildcards. Use the id if in doubt.",
             details={"name": name},
         )

@@ -113,20 +113,20 @@ def complete_url(found: Mapping[str, Any]) -> str:
     text = str(found.get("url") or found.get("hostname") or "").strip()
     if not text:
         raise InvalidRequest(
-            f"No address of the engine: neither {option('auth', '.url')} nor OVIRT_URL is set.",
+            f"The engine's URL is not set: neither {option('auth', '.url')} nor OVIRT_URL is set.",
             hint=f"Set {option('auth', '.url')} to https://ENGINE/ovirt-engine/api, or OVIRT_URL.",
         )
     if "@" in text:
         raise InvalidRequest(
-            "The address of the engine has a user in it.",
+            "The engine's URL contains a user name.",
             hint=f"Give user name and password as {option('auth', '.username')} and {option('auth', '.password')}.",
         )
     try:
         parts = urlsplit(text if "://" in text else f"https://{text}")
     except ValueError as exc:
-        raise InvalidRequest(f"{text!r} is no address of an engine: {exc}.") from exc
+        raise InvalidRequest(f"{text!r} is not the URL of an engine: {exc}.") from exc
     if parts.scheme not in ("https", "http") or not parts.netloc:
-        raise InvalidRequest(f"{text!r} is no address of an engine.")
+        raise InvalidRequest(f"{text!r} is not the URL of an engine.")
     path = parts.path.rstrip("/")
     if path in ("", "/ovirt-engine"):
         path = API_PATH
@@ -138,7 +138,7 @@ def _require_privacy(url: str, insecure: bool) -> None:
         return
     raise InvalidRequest(
         f"{url!r} is not encrypted: the password would go over the network in clear.",
-        hint=f"Use https://. Where nobody can listen, {option('auth', '.insecure: true')} (or OVIRT_INSECURE) allows http://.",
+        hint=f"Use https://. On a trusted network, {option('auth', '.insecure: true')} (or OVIRT_INSECURE) allows http://.",
     )
 
 
@@ -165,7 +165,7 @@ def _from_ini(text: str) -> dict[str, Any]:
     except configparser.Error as exc:
         # The parser's message quotes the line, which may be the password's.
         raise InvalidRequest(
-            f"The file named by OVIRT_INI_PATH is no INI file ({type(exc).__name__}).",
+            f"The file named by OVIRT_INI_PATH is not an INI file ({type(exc).__name__}).",
             hint='It should have a section "ovirt" with ovirt_url, ovirt_username and so on.',
         ) from None
     if not parser.has_section("ovirt"):

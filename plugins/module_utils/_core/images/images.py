@@ -96,13 +96,13 @@ def check_request(request: CopyRequest) -> None:
         values = [getattr(image, what) for image in request.images]
         twice = sorted({value for value in values if values.count(value) > 1})
         if twice:
-            raise InvalidRequest(f"The same {what} is named twice: {', '.join(twice)}.")
+            raise InvalidRequest(f"The same {what} is given twice: {', '.join(twice)}.")
 
 
 def _check_image(image: ImageRequest) -> None:
     if not _SERIAL.match(image.serial):
         raise InvalidRequest(
-            f"{image.serial!r} is no serial of a disk: 36 characters of the disk id, or its first "
+            f"{image.serial!r} is not a disk serial: 36 characters of the disk id, or its first "
             "20, are expected."
         )
     if image.size <= 0:
@@ -189,7 +189,7 @@ def check_found(path: str, fmt: str, size: int, file_size: int, head: bytes) -> 
 def image_exists(path: str, reason: str) -> ImageExists:
     """The error for a file that is in the way."""
     return ImageExists(
-        f"{path} exists and {reason}. It was left as it is.",
+        f"{path} exists and {reason}. It was left unchanged.",
         hint="Choose another dest, or move the file away.",
         details={"dest": path, "reason": reason},
     )
@@ -202,9 +202,9 @@ def _raw_fault(size: int, file_size: int) -> str:
 def _qcow2_fault(size: int, head: bytes) -> str:
     header = parse_qcow2_header(head)
     if header is None:
-        return "is no qcow2 image"
+        return "is not a qcow2 image"
     if header.backing_file or header.external_data or header.encrypted:
-        return "does not stand alone (backing file, external data file or encryption)"
+        return "depends on other files (backing file, external data file or encryption)"
     if header.virtual_size != size:
         return f"has a virtual size of {header.virtual_size} bytes, not {size}"
     return ""
@@ -251,8 +251,7 @@ def is_no_space(text: str) -> bool:
 def no_space(dest: str, space: Mapping[str, int], said: str) -> NoSpace:
     """The error for a full file system, a quota or a size limit of the file system."""
     return NoSpace(
-        f"No space for {dest}: {space['free']} bytes are free, at most {space['size']} are "
-        f"needed ({said}).",
+        f"No space for {dest}: {space['free']} bytes are free, up to {space['size']} are needed ({said}).",
         hint="Free space in the repository, enlarge it, or compress.",
         details={"dest": dest, "free": space["free"], "needed": space["size"]},
     )
@@ -262,8 +261,7 @@ def device_lost(device: str, said: str) -> DeviceLost:
     """The error for a device that gave read errors, ended early or went away."""
     return DeviceLost(
         f"{device} could not be read to its end: {said}",
-        hint="Was the disk snapshot detached or its overlay lost while it was copied? "
-        "See the appliance's kernel log and the engine's events.",
+        hint="The disk snapshot may have been detached, or its overlay lost, during the copy. Check the appliance's kernel log and the engine's events.",
         details={"device": device, "said": said},
     )
 

@@ -154,10 +154,10 @@ def died(log: str) -> errors.CopyDied:
     :param log: What its process wrote.
     """
     said = log.strip()[-2000:]
-    last = said.splitlines()[-1] if said else "It said nothing; something killed it."
+    last = said.splitlines()[-1] if said else "It gave no output; it was probably killed."
     return errors.CopyDied(
-        f"The process that copied ended without a result. {last}",
-        hint="Look for the out-of-memory killer in the appliance's kernel log. The same task begins"
-        " the copy anew; no partial image has its final name.",
+        f"The copy process ended without a result. {last}",
+        hint="Check the appliance's kernel log for the out-of-memory killer. The same task begins"
+        " the copy again; no partial image has its final name.",
         details={"log": said},
     )

@@ -60,7 +60,7 @@ BEGIN = "# BEGIN ovirt_community.backup"
 END = "# END ovirt_community.backup"
 
 _HEAD = """\
-# Written by ovirt_community.backup.appliance_isolation; it is written anew by the next run.
+# Written by ovirt_community.backup.appliance_isolation; it is written again by the next run.
 # Disks that are not this machine's own belong to other machines: nothing may act on them.
 """
 _SCOPE = f"""\
@@ -264,29 +264,32 @@ def check_disks(
     """
     others = [disk for disk in disks if not disk.own]
     problems = [
-        f"{disk.device.path} is not used, but {', '.join(disk.stacked)} is built on it: take that "
-        f"away (vgchange -an, mdadm --stop, multipath -f), or list the disk in {option('own_disks')}."
+        f"{disk.device.path} is not used, but {', '.join(disk.stacked)} is built on it: remove that "
+        f"(vgchange -an, mdadm --stop, multipath -f), or list the disk in {option('own_disks')}."
         for disk in others
         if disk.stacked
     ]
     foreign = {number: disk for disk in others for number in _numbers(disk)}
     problems += [
         f"fstab names {line.spec} ({line.point}), which is not in use: mount it, list "
-        f"{foreign[line.number].device.path} in {option('own_disks')}, or take the line away."
+        f"{foreign[line.number].device.path} in {option('own_disks')}, or remove the line."
         for line in unmounted
         if line.number in foreign
     ]
     problems += [
         f"LVM's devices file lists {node.path}, which is on a disk that is not used: list the disk "
-        f"in {option('own_disks')}, or take it out (lvm lvmdevices --deldev {node.path})."
+        f"in {option('own_disks')}, or remove it (lvm lvmdevices --deldev {node.path})."
         for node in programs.devices_listed or ()
         if node.number in foreign
     ]
     if not any(disk.own for disk in disks):
-        problems.append("No disk was found to be the appliance's own; so none can be told apart.")
+        problems.append(
+            "No disk of the appliance itself was found, so attached disks cannot be distinguished from its own."
+        )
     if problems:
         raise Refused(
-            "The disks of this machine cannot be told apart from others. " + " ".join(problems),
+            "This machine's own disks cannot be distinguished from attached ones. "
+            + " ".join(problems),
             details={"problems": problems},
         )
 
@@ -469,8 +472,7 @@ def warnings(disks: Iterable[LocalDisk], programs: Programs) -> tuple[str, ...]:
     auto = _AUTO.search(programs.md_main) if programs.mdadm is not None else None
     if auto and auto.group(1).split() != ["-all"]:
         found.append(
-            f"mdadm.conf has AUTO {auto.group(1)}, which comes before ours: mdadm assembles what "
-            "that allows, if somebody calls it. Make it AUTO -all."
+            f"mdadm.conf has AUTO {auto.group(1)}, which takes precedence over the isolation: mdadm would assemble what it allows. Change it to AUTO -all."
         )
     return tuple(found)
 

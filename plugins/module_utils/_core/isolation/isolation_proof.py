@@ -108,14 +108,14 @@ def check_blank(path: str, start: bytes, end: bytes) -> bool:
     """
     if len(start) < TRAP_BYTES:
         raise Refused(
-            f"{path} is too small for a proof: it takes {TRAP_BYTES} bytes.",
+            f"{path} is too small for a proof, which needs {TRAP_BYTES} bytes.",
             hint="Plug a larger disk.",
         )
     if start[MARKER_OFFSET:].startswith(MARKER):
         return True
     if start.strip(b"\0") or end.strip(b"\0"):
         raise Refused(
-            f"{path} is not blank: a proof writes over its first {TRAP_BYTES} bytes.",
+            f"{path} is not blank. A proof overwrites its first {TRAP_BYTES} bytes.",
             hint=f"Name a new, empty disk in {option('probe_serial')}.",
         )
     return False
@@ -150,10 +150,10 @@ def judge(device: str, found: Mapping[str, str]) -> None:
     failed = {name: seen for name, seen in found.items() if seen}
     if failed:
         raise IsolationFailed(
-            f"{device} was not left alone: "
+            f"{device} was modified or used by another program: "
             + "; ".join(f"{name} ({seen})" for name, seen in failed.items())
             + ".",
-            hint="Attach nothing to this appliance until the cause is found; see docs/appliance.md.",
+            hint="Attach no disk to this appliance until the cause is found; see docs/appliance.md.",
             details={"device": device, "checks": dict(found)},
         )
 
@@ -164,7 +164,7 @@ def record(
     """What is kept of a proof that held.
 
     :param how: ``kind`` (``disk`` or ``scsi_debug``), ``event`` (``replug``: the kernel forgot the
-        disk and found it anew; ``trigger``: udev was told so) and ``serial``.
+        disk and found it again; ``trigger``: udev was told so) and ``serial``.
     :param layers: What the trap had on it.
     """
     return {**how, "trap": list(layers), "checks": sorted(found)}

@@ -133,11 +133,11 @@ def _sentence(found: Picture) -> tuple[str, str]:
     """The level of the whole, and what it comes to."""
     if found.unread:
         hidden = _many(len(found.unread), "directory")
-        return BAD, f"{hidden} of sets could not be looked at."
+        return BAD, f"{hidden} of sets could not be read."
     if found.recorded.faults:
-        return BAD, "Which VMs are to be backed up could not be looked at."
+        return BAD, "Which VMs are to be backed up could not be read."
     if not found.vms:
-        return WARN, "There is no backup set here."
+        return WARN, "There is not a backup set here."
     return _of_vms(found)
 
 
@@ -303,6 +303,6 @@ def _footer(found: Picture) -> Iterable[str]:
     yield (
         f"<footer><p>Overdue: no good set for more than {request.overdue_hours:g} hours. "
         f"Not verified: none found good for more than {request.verify_days:g} days. "
-        "Retired: not backed up any more on purpose, until a run backs it up again. "
+        "Retired: no longer backed up on purpose, until a run backs it up again. "
         "Written by ovirt_community.backup; this page is as old as it says.</p></footer>"
     )

@@ -36,7 +36,7 @@ IDLE = "idle"
 _ORDER = (BAD, WARN, GOOD, IDLE)
 
 
-NOT_RECORDED = "Nothing is recorded here of which VMs are to be backed up; a backup records it."
+NOT_RECORDED = "The repository has no record of the VMs to back up; the next backup writes it."
 
 
 @dataclass(frozen=True)
@@ -157,9 +157,9 @@ def _without_set(source: Source, found: catalogue.Catalogue) -> ReportVm:
     """A VM that is to be backed up, and of which no set is seen."""
     vm = ReportVm(source.id, source.name, [], source=source)
     if found.unread(source.id):
-        vm.say(BAD, "its sets could not be looked at")
+        vm.say(BAD, "its sets could not be read")
     else:
-        vm.say(BAD, f"no set, though it is to be backed up since {source.since}")
+        vm.say(BAD, f"no set, although backups were requested since {source.since}")
     return vm
 
 

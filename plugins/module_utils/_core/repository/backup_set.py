@@ -145,7 +145,7 @@ def _disk_facts(index: int, disk: Mapping[str, Any]) -> DiskFacts:
     try:
         size = int(disk["virtual_size"])
     except (TypeError, ValueError) as exc:
-        raise InvalidRequest(f"disks[{index}].virtual_size is no number.") from exc
+        raise InvalidRequest(f"disks[{index}].virtual_size is not a number.") from exc
     return DiskFacts(
         id=str(disk["disk_id"]),
         alias=str(disk["alias"]),
@@ -247,7 +247,7 @@ def _entry(request: FinishRequest, disk: DiskFacts) -> dict[str, Any]:
 def check_images(manifest: Manifest, found: Mapping[str, FoundFile | None]) -> None:
     """Refuse a set whose images are not there as they are described.
 
-    :param found: By file name; None for what is no regular file or not there.
+    :param found: By file name; None for what is not a regular file or not there.
     :raises ImageMismatch: With every fault in ``details["faults"]``.
     """
     checked = {disk.file: _fault(disk, found[disk.file]) for disk in manifest.disks}
@@ -257,7 +257,7 @@ def check_images(manifest: Manifest, found: Mapping[str, FoundFile | None]) -> N
             "The set is not complete: "
             + "; ".join(f"{file} {fault}" for file, fault in faults.items())
             + ".",
-            hint="No manifest was written, so this directory is no backup set.",
+            hint="No manifest was written, so this directory is not a backup set.",
             details={"faults": faults},
         )
 
@@ -273,11 +273,11 @@ def _fault(disk: ManifestDisk, found: FoundFile | None) -> str:
 def _qcow2_fault(disk: ManifestDisk, head: bytes) -> str:
     header = parse_qcow2_header(head)
     if header is None:
-        return "is no qcow2 image"
+        return "is not a qcow2 image"
     if header.virtual_size != disk.virtual_size:
         return f"holds a disk of {header.virtual_size} bytes, not {disk.virtual_size}"
     if header.backing_file and disk.parent is None:
-        return "needs a backing file that the set does not name"
+        return "needs a backing file that is not part of the set"
     return ""
 
 
@@ -299,8 +299,8 @@ def time_warnings(path: str, manifest: Manifest) -> tuple[str, ...]:
         return ()
     taken = "No rule of prune counts it, and none removes it." if found.doubt else ""
     return (
-        f"Clocks disagree about the time of the set {path}: {said}. {taken} Have the engine, the controller"
-        " and the appliance take their time from the same servers.",
+        f"The clocks disagree about the time of the set {path}: {said}. {taken} Synchronise the "
+        f"clocks of the engine, the controller and the appliance with the same time servers.",
     )
 
 
@@ -313,7 +313,7 @@ def check_same(path: str, found: Manifest, wanted: Manifest) -> None:
     if fields:
         raise Refused(
             f"{path} is the manifest of a finished set that differs in {', '.join(fields)}. "
-            "It was left as it is.",
+            "It was left unchanged.",
             hint="A finished set is never rewritten; every run has a directory of its own.",
             details={"manifest": path, "fields": list(fields)},
         )

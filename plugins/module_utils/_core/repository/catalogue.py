@@ -61,10 +61,10 @@ class FoundDirectory:
     :param vm_directory: Name of the VM's directory.
     :param name: Name of the set's directory.
     :param identity: Device and inode of the set's directory.
-    :param files: Every name in it, with the size in bytes; None for what is no regular file.
+    :param files: Every name in it, with the size in bytes; None for what is not a regular file.
     :param manifest: The manifest's bytes; None if there is none, or it could not be read.
     :param fault: What is there instead of a manifest.
-    :param unseen: Why it could not be looked at: that says nothing of the set.
+    :param unseen: Why it could not be read: that says nothing of the set.
     :param modified: When anything of it changed last, seconds since 1970, by the appliance's clock.
     :param record: The bytes of the record of its verification.
     :param checksum: The bytes of the file that vouches for the manifest; None if there is none.
@@ -152,7 +152,7 @@ class Entry:
 class Stranger:
     """Something in the repository that is no set. It is never touched.
 
-    :param unread: It could not be looked at, so there may be more to it.
+    :param unread: It could not be read, so there may be more to it.
     """
 
     path: str
@@ -178,7 +178,7 @@ class Catalogue:
     trash: tuple[FoundDirectory, ...] = ()
 
     def unread(self, vm: str = "") -> list[Stranger]:
-        """Directories of sets that could not be looked at; with a name or id, those of this VM."""
+        """Directories of sets that could not be read; with a name or id, those of this VM."""
         found = [(one, one.vm) for one in self.strangers if one.unread]
         return [one for one, known in found if known and (not vm or vm in known)]
 
@@ -315,9 +315,9 @@ def _dated(entry: Entry, now: datetime | None) -> Entry:
 def _foreign(entry: Entry, found: manifest.Manifest) -> str:
     """Why a manifest is not that of the directory in which it lies."""
     if found.vm.id != entry.vm_id:
-        return f"The manifest is that of another VM, {found.vm.id}."
+        return f"The manifest belongs to another VM, {found.vm.id}."
     if naming.set_directory(found.started, found.run_id) != entry.seen.name:
-        return f"The manifest is that of another run, {found.run_id} of {found.started}."
+        return f"The manifest belongs to another run, {found.run_id} of {found.started}."
     return ""
 
 
@@ -349,7 +349,7 @@ def _files(found: manifest.Manifest, files: Mapping[str, int | None]) -> dict[st
 def _file_fault(wanted: int, present: bool, size: int | None) -> str:
     if not present:
         return "is not there"
-    return "is no regular file" if size is None else f"has {size} bytes, not {wanted}"
+    return "is not a regular file" if size is None else f"has {size} bytes, not {wanted}"
 
 
 def link(entries: Sequence[Entry]) -> list[Entry]:
@@ -372,7 +372,7 @@ def _orphan(entry: Entry, good: set[tuple[str, str]]) -> Entry:
     missing = sorted(up for up in entry.parents if (entry.vm_id, up) not in good)
     names = ", ".join(missing)
     return replace(
-        entry, state=PARENT_MISSING, reason=f"It builds on {names}, not there or no good."
+        entry, state=PARENT_MISSING, reason=f"It builds on {names}, which is missing or not good."
     )
 
 
@@ -458,7 +458,7 @@ def choose(
     if not of_vm:
         names = sorted({entry.title for entry in entries})
         raise NotFound(
-            f"The repository has no set of a VM {vm!r}.",
+            f"The repository has no set of VM {vm!r}.",
             hint=f"There are sets of: {', '.join(names[:50])}." if names else "It is empty.",
             details={"vms": names},
         )
@@ -490,8 +490,8 @@ def other_name(chosen: Entry, vm: str) -> list[str]:
     if vm in (chosen.vm_id, chosen.vm_name):
         return []
     return [
-        f"The VM {chosen.vm_id} is called {chosen.title!r} in this set, not {vm!r}: it was renamed. All of its"
-        " sets were looked at. To restore an older one, give its path, or a time with before."
+        f"The VM {chosen.vm_id} is called {chosen.title!r} in this set, not {vm!r}: it was renamed. "
+        f"All of its sets were considered. To restore an older one, give its path, or a time with before."
     ]
 
 
@@ -520,9 +520,7 @@ def _no_good(vm: str, entries: Sequence[Entry], before: datetime | None) -> NotF
         f"{one.seen.name} {one.state}" + (f" ({one.doubt})" if one.doubt else "") for one in entries
     ]
     named = (
-        " To restore one of them all the same, give its path."
-        if any(e.doubt for e in entries)
-        else ""
+        " To restore one of them anyway, give its path." if any(e.doubt for e in entries) else ""
     )
     return NotFound(
         f"There is no good set of {vm!r}{when}.",
@@ -534,8 +532,8 @@ def _no_good(vm: str, entries: Sequence[Entry], before: datetime | None) -> NotF
 def find(catalogue: Catalogue, paths: Sequence[str]) -> list[Entry]:
     """The sets in these directories.
 
-    :raises ImageError: One of them is in a directory that could not be looked at.
-    :raises InvalidRequest: One of them is no set of the repository.
+    :raises ImageError: One of them is in a directory that could not be read.
+    :raises InvalidRequest: One of them is not a set of the repository.
     """
     known = {entry.path: entry for entry in catalogue.entries}
     wrong = [path for path in paths if path.rstrip("/") not in known]
@@ -552,11 +550,10 @@ def find(catalogue: Catalogue, paths: Sequence[str]) -> list[Entry]:
 
 
 def unread_error(found: Stranger) -> ImageError:
-    """The error for sets that are asked for and cannot be looked at."""
+    """The error for sets that are asked for and cannot be read."""
     return ImageError(
         f"{naming.show_text(found.path)} {found.reason}.",
-        hint="Nothing can be said of the sets in it. Look at the repository's file system and at the"
-        " kernel's log.",
+        hint="The state of its sets is unknown. Check the repository's file system and the kernel log.",
         details={"path": naming.show_text(found.path)},
     )
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 REMEDY = (
-    "Give them to root (chown root:root) and let nobody else write there (chmod go-w), or name a "
+    "Give them to root (chown root:root) and allow no one else to write there (chmod go-w), or name a "
     "repository in another place."
 )
 _SHOWN = 5
@@ -64,7 +64,7 @@ def message(path: str, exposed: Sequence[str]) -> str:
     """What is wrong with a path whose way others could change."""
     shown = ", ".join(exposed[:_SHOWN])
     more = f" and {len(exposed) - _SHOWN} more" if len(exposed) > _SHOWN else ""
-    return f"Others than root could swap directories of {path}: {shown}{more}."
+    return f"Users other than root could replace directories of {path}: {shown}{more}."
 
 
 def check(path: str, exposed: Sequence[str]) -> None:

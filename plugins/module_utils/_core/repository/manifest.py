@@ -222,7 +222,7 @@ def loads(data: bytes) -> Manifest:
             data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
         )
     except (ValueError, RecursionError) as exc:
-        raise _invalid("", f"is no JSON: {exc}") from exc
+        raise _invalid("", f"is not JSON: {exc}") from exc
     return from_dict(parsed)
 
 
@@ -266,25 +266,25 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON number")
+    raise ValueError(f"{text} is not a JSON number")
 
 
 def _object(value: object, path: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise _invalid(path, "is no object")
+        raise _invalid(path, "is not an object")
     return value
 
 
 def _text(value: object, path: str) -> str:
     if not isinstance(value, str) or len(value) > _TEXT_LIMIT:
-        raise _invalid(path, f"is no text of at most {_TEXT_LIMIT} characters")
+        raise _invalid(path, f"is not a string of at most {_TEXT_LIMIT} characters")
     return value
 
 
 def _pattern(pattern: re.Pattern[str], what: str) -> Check:
     def check(value: object, path: str) -> str:
         if not isinstance(value, str) or not pattern.match(value):
-            raise _invalid(path, f"is no {what}")
+            raise _invalid(path, f"is not a {what}")
         return value
 
     return check
@@ -302,7 +302,7 @@ def _choice(*values: str) -> Check:
 def _integer(lowest: int) -> Check:
     def check(value: object, path: str) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
-            raise _invalid(path, "is no integer")
+            raise _invalid(path, "is not an integer")
         if not lowest <= value <= _INT_LIMIT:
             raise _invalid(path, f"is not between {lowest} and {_INT_LIMIT}")
         return value
@@ -318,7 +318,7 @@ def _boolean(value: object, path: str) -> bool:
 
 def _time(value: object, path: str) -> str:
     if not isinstance(value, str) or not naming.TIME.match(value):
-        raise _invalid(path, "is no UTC time such as 2026-11-23T01:02:03Z")
+        raise _invalid(path, "is not a UTC time such as 2026-11-23T01:02:03Z")
     try:
         datetime.fromisoformat(value[:19])
     except ValueError as exc:
@@ -329,7 +329,7 @@ def _time(value: object, path: str) -> str:
 def _file(value: object, path: str) -> str:
     # The pattern has no separator and no leading dot: the name stays inside the directory.
     if not isinstance(value, str) or not naming.FILE_NAME.match(value) or value in _RESERVED:
-        raise _invalid(path, "is no plain file name inside the set's directory")
+        raise _invalid(path, "is not a plain file name inside the set's directory")
     return value
 
 
@@ -340,7 +340,7 @@ def _optional(check: Check) -> Check:
 def _array(check: Check, lowest: int, highest: int) -> Check:
     def run(value: object, path: str) -> tuple[object, ...]:
         if not isinstance(value, (list, tuple)) or not lowest <= len(value) <= highest:
-            raise _invalid(path, f"is no list of {lowest} to {highest} entries")
+            raise _invalid(path, f"is not a list of {lowest} to {highest} entries")
         return tuple(check(entry, f"{path}[{index}]") for index, entry in enumerate(value))
 
     return run

@@ -91,7 +91,7 @@ def _cut(parts: list[str]) -> str:
 
 
 def unescape(escaped: str) -> str | None:
-    """The name that was escaped; None if it was cut or is no result of :func:`escape`."""
+    """The name that was escaped; None if it was cut or is not a result of :func:`escape`."""
     if escaped == _EMPTY:
         return ""
     data = _ESCAPE.sub(lambda match: chr(int(match.group(1), 16)), escaped)
@@ -129,10 +129,10 @@ def set_directory(time: str, run_id: str) -> str:
     """
     match = TIME.match(time)
     if not match:
-        raise InvalidRequest(f"{time!r} is no UTC time such as 2026-11-23T01:02:03Z.")
+        raise InvalidRequest(f"{time!r} is not a UTC time such as 2026-11-23T01:02:03Z.")
     if not RUN_ID.match(run_id):
         raise InvalidRequest(
-            f"{run_id!r} is no run id: 1 to 64 letters, digits, '-' and '_' are allowed."
+            f"{run_id!r} is not a run id: 1 to 64 letters, digits, '-' and '_' are allowed."
         )
     year, month, day, hour, minute, second = match.groups()
     return f"{year}{month}{day}T{hour}{minute}{second}Z.{run_id}"
@@ -178,7 +178,7 @@ def set_names(
 
 def _uuid(what: str, text: str) -> str:
     if not UUID.match(text):
-        raise InvalidRequest(f"{text!r} is no id of a {what}.")
+        raise InvalidRequest(f"{text!r} is not a {what} id.")
     return text
 
 

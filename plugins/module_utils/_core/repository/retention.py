@@ -69,7 +69,7 @@ def parse_duration(text: str) -> Duration | None:
     parts = [int(part or 0) for part in match.groups()] if match else []
     if not any(parts):
         raise InvalidRequest(
-            f"{text!r} is no length of time: years, months, days and hours are written 1y5m7d2h."
+            f"{text!r} is not a duration: years, months, days and hours are written 1y5m7d2h."
         )
     return Duration(*parts)
 
@@ -278,7 +278,7 @@ def _broken(
     """A set that is not good: which of them may go."""
     entry = decision.entry
     if entry.state == catalogue.UNREADABLE:
-        decision.reasons.append(f"it cannot be looked at: {entry.reason}")
+        decision.reasons.append(f"it cannot be read: {entry.reason}")
     elif entry.state == catalogue.UNFINISHED:
         # By the appliance's clock, and by the controller's, which named its directory.
         age = now.timestamp() - max(entry.seen.modified, entry.time.timestamp())
@@ -287,7 +287,7 @@ def _broken(
         _add(decision, reason, when=young)
         decision.why_removed = f"unfinished for more than {request.unfinished_days:g} days"
     elif not request.remove_corrupt:
-        decision.reasons.append(f"{entry.state}: have a look, then use {option('remove_corrupt')}")
+        decision.reasons.append(f"{entry.state}: check it, then use {option('remove_corrupt')}")
     else:
         _add(decision, "there is no good set of this VM", when=not has_good)
         decision.why_removed = f"{entry.state}, and {option('remove_corrupt')} is given"

@@ -4,7 +4,7 @@
 """Which VMs are to be backed up, as the repository records it.
 
 ``vms/<VM id>.json`` in the repository. Sets tell of the VMs that have one; only this tells of a VM that has none, and of
-one that is not backed up any more on purpose. A VM is retired until a run backs it up again.
+one that is no longer backed up on purpose. A VM is retired until a run backs it up again.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def named(vms: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     found = [(str(one.get("id")), str(one.get("name"))) for one in vms]
     bad = [vm_id for vm_id, _name in found if not naming.UUID.match(vm_id)]
     if bad:
-        raise InvalidRequest(f"{bad[0]!r} is no id of a VM.")
+        raise InvalidRequest(f"{bad[0]!r} is not a VM id.")
     return found
 
 

@@ -88,7 +88,7 @@ class VerifyRequest:
 class Findings:
     """What was found in one set so far.
 
-    :param undecided: What could not be looked at, and says nothing of the set.
+    :param undecided: What could not be read, and says nothing of the set.
     """
 
     faults: list[verification_record.SetFault] = field(default_factory=list)
@@ -125,7 +125,7 @@ def check_request(request: VerifyRequest) -> None:
 class Known:
     """A set that is known to be no good, and is not read now. It is red all the same.
 
-    :param undecided: It could not be looked at, which says nothing of it.
+    :param undecided: It could not be read, which says nothing of it.
     """
 
     path: str
@@ -150,7 +150,7 @@ class Round:
         """What a person should know of it, a sentence each; for check mode, too."""
         late = self.left.text()
         named = "; ".join(f"{one.path}: {one.why}" for one in self.known)
-        known = f"{len(self.known)} sets that are not read now are known to be no good. {named}."
+        known = f"{len(self.known)} sets that are not read now are known to be bad. {named}."
         return (*([known] if self.known else []), *([late] if late else []))
 
 
@@ -160,7 +160,7 @@ def choose(found: catalogue.Catalogue, request: VerifyRequest, now: datetime) ->
     Unfinished sets and those of a later format have nothing to be compared with. A set that was
     found corrupt is due until it is found good, or gone.
 
-    :raises InvalidRequest: A path is no set of the repository.
+    :raises InvalidRequest: A path is not a set of the repository.
     """
     asked = catalogue.find(found, request.sets) if request.sets else list(found.entries)
     finished = tuple(one for one in catalogue.STATES if one not in _NOTHING_TO_COMPARE)
@@ -192,7 +192,7 @@ def _waits(entry: catalogue.Entry, now: datetime) -> tuple[bool, datetime]:
 
 
 def unread(found: catalogue.Catalogue, request: VerifyRequest) -> list[catalogue.Stranger]:
-    """Directories of sets that are asked for and could not be looked at."""
+    """Directories of sets that are asked for and could not be read."""
     return [] if request.sets else found.unread(request.vm)
 
 
@@ -233,9 +233,9 @@ def header(disk: ManifestDisk, file_size: int, head: bytes) -> str:
 def _qcow2(disk: ManifestDisk, head: bytes) -> str:
     found = parse_qcow2_header(head)
     if found is None:
-        return "is no qcow2 image"
+        return "is not a qcow2 image"
     if found.external_data or found.encrypted:
-        return "does not stand alone (external data file or encryption)"
+        return "depends on other files (external data file or encryption)"
     if found.backing_file:
         return "names a backing file, which no set of this format version has"
     if found.virtual_size != disk.virtual_size:
@@ -285,7 +285,7 @@ def content(
     elif not seen:
         into.fault(disk.file, f"cannot be read as a disk: {said[-500:] or 'it ended early'}")
     else:
-        into.fault(disk.file, "holds another content than the disk had")
+        into.fault(disk.file, "differs from the content of the disk at backup time")
 
 
 def _could_not_work(outcome: Outcome, said: str) -> bool:
@@ -307,7 +307,7 @@ def configuration(found: Manifest, data: bytes, into: Findings) -> None:
     try:
         read = ovf.read(data.decode("utf-8"))
     except (OvfInvalid, UnicodeDecodeError) as exc:
-        into.fault(file, f"is no configuration: {exc}")
+        into.fault(file, f"is not a VM configuration: {exc}")
         return
     known = {disk.disk_id: disk for disk in read.disks}
     for disk in found.disks:
@@ -318,7 +318,7 @@ def configuration(found: Manifest, data: bytes, into: Findings) -> None:
     for other in sorted(set(known) - {disk.id for disk in found.disks}):
         into.notes.append(f"{file} names the disk {other}, of which the set has no image")
     if read.vm_id != found.vm.id:
-        into.fault(file, f"is that of another VM, {read.vm_id}")
+        into.fault(file, f"belongs to another VM, {read.vm_id}")
 
 
 def _compare(file: str, disk: ManifestDisk, known: ovf.OvfDisk, into: Findings) -> None:
@@ -342,8 +342,8 @@ def failure(
     """The error that names the corrupt sets, after all were looked at.
 
     :param corrupt: Faults by path.
-    :param looked_at: How many sets were read, or are known to be no good.
-    :param undecided: What could not be looked at, by path.
+    :param looked_at: How many sets were read, or are known to be bad.
+    :param undecided: What could not be read, by path.
     :param left: What was not reached.
     """
     if not corrupt:
@@ -353,7 +353,7 @@ def failure(
     named = "; ".join(f"{path}: {', '.join(faults)}" for path, faults in corrupt.items())
     return SetsCorrupt(
         f"{len(corrupt)} of {looked_at} sets are corrupt. {named}.{also}{late}",
-        hint="They are not chosen for a restore any more. Back up these VMs again, and look at the"
+        hint="Restores no longer choose them. Back up these VMs again, and look at the"
         " repository's storage.",
         details={
             "corrupt": [{"path": path, "faults": list(one)} for path, one in corrupt.items()],
@@ -376,8 +376,8 @@ def _undecided(
     late = f" {left.text()}" if left.sets else ""
     return ImageError(
         f"{_unseen(found, looked_at)}{late}",
-        hint="What was recorded of them before stays. Look who has the images open, at the memory and at"
-        " the kernel's log of this machine, then verify them again.",
+        hint="Their earlier records are kept. Check which process has the images open, the free "
+        "memory and the kernel log of this machine, then verify them again.",
         details={
             "undecided": {path: list(one) for path, one in found.items()},
             "not_reached": left.facts(),

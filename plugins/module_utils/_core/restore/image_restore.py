@@ -88,12 +88,14 @@ def check_source(request: SourceRequest) -> None:
     """
     if bool(request.path) == bool(request.vm):
         raise InvalidRequest(
-            f"Say which set to restore with exactly one of {option('path')} and {option('vm')}."
+            f"Choose the set to restore with exactly one of {option('path')} and {option('vm')}."
         )
     if request.vm and not request.repository:
         raise InvalidRequest("To choose a set of a VM, the repository is needed.")
     if request.path and request.before:
-        raise InvalidRequest("before chooses a set of a VM; it says nothing of the set in path.")
+        raise InvalidRequest(
+            "before chooses a set of a VM; it has no effect on a set given by path."
+        )
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def check_write(request: WriteRequest) -> None:
         values = [getattr(target, what) for target in request.targets]
         twice = sorted({value for value in values if values.count(value) > 1})
         if twice:
-            raise InvalidRequest(f"The same {what} is named twice: {', '.join(twice)}.")
+            raise InvalidRequest(f"The same {what} is given twice: {', '.join(twice)}.")
     same = [
         target.serial
         for target in request.targets
@@ -156,7 +158,7 @@ def check_write(request: WriteRequest) -> None:
     ]
     if same:
         raise InvalidRequest(
-            f"{', '.join(same)} is the original disk. A restore writes to new disks alone."
+            f"{', '.join(same)} is the original disk. A restore writes to new disks only."
         )
 
 
@@ -166,7 +168,7 @@ def good_manifest(entry: Entry, disks: Sequence[str] = ()) -> Manifest:
     :param disks: Names or ids of the disks that are wanted; none means all. Only these must be good.
     :raises ManifestInvalid: The set is of a later release.
     :raises ImageMismatch: It is damaged.
-    :raises ImageError: It cannot be looked at.
+    :raises ImageError: It cannot be read.
     :raises Refused: It is unfinished, or builds on one that is missing.
     """
     if entry.manifest and has_good_disks(entry, disks):
@@ -181,7 +183,7 @@ def good_manifest(entry: Entry, disks: Sequence[str] = ()) -> Manifest:
     raise kind(
         f"The set {entry.path} cannot be restored, it is {entry.state}: {entry.reason}",
         hint="backup_set_info lists the sets that are complete. Nothing was changed."
-        + (f" Disks of it that can be restored by themselves: {other}." if other else ""),
+        + (f" Disks of it that can be restored alone: {other}." if other else ""),
         details={"path": entry.path, "state": entry.state, "reason": entry.reason},
     )
 
@@ -220,7 +222,7 @@ def check_belongs(vm_id: str, disk_ids: Sequence[str], configuration: Configurat
     """
     faults = []
     if configuration.vm_id != vm_id:
-        faults.append(f"is that of another VM, {configuration.vm_id!r}")
+        faults.append(f"belongs to another VM, {configuration.vm_id!r}")
     known = {disk.disk_id for disk in configuration.disks}
     faults += [f"does not name disk {disk_id}" for disk_id in disk_ids if disk_id not in known]
     if faults:
@@ -264,9 +266,9 @@ def image_fault(disk: ManifestDisk, size: int, head: bytes) -> str:
         return ""
     header = images.parse_qcow2_header(head)
     if header is None:
-        return "is no qcow2 image"
+        return "is not a qcow2 image"
     if header.backing_file or header.external_data or header.encrypted:
-        return "does not stand alone (backing file, external data file or encryption)"
+        return "depends on other files (backing file, external data file or encryption)"
     if header.virtual_size != disk.virtual_size:
         return f"holds a disk of {header.virtual_size} bytes, not {disk.virtual_size}"
     return ""
@@ -285,8 +287,7 @@ def unread_image(path: str, said: str) -> ImageError:
     """The error for an image that could not be read: that does not make it a bad one."""
     return ImageError(
         f"{path} could not be read: {said}.",
-        hint="Nothing is known to be wrong with the set. Look at the repository's file system and at the"
-        " kernel's log.",
+        hint="The set itself may be good. Check the repository's file system and the kernel log.",
         details={"path": path},
     )
 
@@ -330,8 +331,8 @@ def decide(wanted: WriteRecord, content: DeviceContent, begun: bool, device: str
         return REWRITE
     raise Refused(
         f"{device} (serial {wanted.serial}) is not blank, and this restore has not begun to write to"
-        " it. It was left as it is.",
-        hint="Is it really a new disk? After a restart of the appliance an interrupted restore begins"
+        " it. It was left unchanged.",
+        hint="Check that it is a new disk. After a restart of the appliance an interrupted restore begins"
         " with new disks: let the role remove its own, then run it again.",
         details={"serial": wanted.serial, "device": device, "problems": ["not blank"]},
     )
@@ -362,8 +363,8 @@ def write_fault(
 def device_lost(device: str, said: str) -> DeviceLost:
     """The error for a new disk that went away, or cannot be read."""
     return DeviceLost(
-        f"{device} is lost: {said}.",
-        hint="Was the new disk detached while it was written? The engine's events and the appliance's kernel log tell.",
+        f"{device} was lost: {said}.",
+        hint="It may have been detached during the restore. Check the engine's events and the appliance's kernel log.",
         details={"device": device, "said": said},
     )
 
@@ -377,16 +378,15 @@ def not_written(device: str, disk: ManifestDisk, target: WriteTarget, said: str)
     details = {"device": device, "said": said, "storage": target.storage}
     if images.is_no_space(said.lower()):
         return NoSpace(
-            f"Disk {disk.alias!r} was not written to its end: {where} is full ({said}).",
+            f"Disk {disk.alias!r} was not written completely: {where} is full ({said}).",
             hint="Free space in the storage domain, or enlarge it, or restore to another one with"
             f" {option('storage_domain', of='restore_plan_info')}; then run the restore again.",
             details=details,
         )
     return DeviceLost(
-        f"Disk {disk.alias!r} ({device}) was not written to its end: {said}.",
+        f"Disk {disk.alias!r} ({device}) was not written completely: {said}.",
         hint=f"If {where} is full, free space in it, enlarge it, or restore to another one with"
-        f" {option('storage_domain', of='restore_plan_info')}. Otherwise the engine's events and the appliance's kernel log tell what"
-        " became of the disk.",
+        f" {option('storage_domain', of='restore_plan_info')}. Otherwise the engine's events and the appliance's kernel log show what happened to the disk.",
         details=details,
     )
 

@@ -43,15 +43,15 @@ def refused(kind: str, subject: str, message: str) -> Loss:
         kind,
         subject,
         f"{_REFUSED[kind]}: {message.rstrip('.')}",
-        "Put it right in the web interface before the VM is started.",
+        "Correct it in the web interface before you start the VM.",
     )
 
 
 _REFUSED = {
     "unplugged": "it was unplugged and is plugged",
-    "cloud_init": "what cloud-init gets was not put right",
-    "cpu_shares": "the shares of the CPU were not put right",
-    "disk_profile": "it did not get its disk profile back",
+    "cloud_init": "the cloud-init settings were not corrected",
+    "cpu_shares": "the CPU shares were not set",
+    "disk_profile": "its disk profile was not restored",
 }
 
 
@@ -103,8 +103,8 @@ def _initialization(was: Configuration) -> Iterator[Loss]:
         yield Loss(
             "cloud_init",
             "VM",
-            "what cloud-init gets is garbled: the engine's configuration has each newline as the text &#10;",
-            "Put it right in the web interface before the VM is started.",
+            "the cloud-init settings are garbled: the engine's configuration has each newline as the text &#10;",
+            "Correct it in the web interface before you start the VM.",
         )
     for name in beside.unreadable if beside else ():
         yield Loss(
@@ -181,11 +181,11 @@ def of_ids(orders: Sequence[Mapping[str, Any]], guest: str) -> Iterator[Loss]:
     if not new:
         return
     if guest.startswith("windows"):
-        do = "Look whether Windows holds a disk offline."
+        do = "Check in Windows whether a disk is offline."
     else:
         do = (
             "A Linux guest that knows its disks by serial number or in an LVM devices file (EL 9 and later) needs"
-            " vgimportdevices, or a hand at its first start; the guide of the restore says how."
+            " vgimportdevices, or manual work at its first start; the guide of the restore says how."
         )
     yield Loss(
         "disk_ids",

@@ -91,15 +91,15 @@ def make(owner: str, restore_id: str, run_id: str) -> Mark:
     """
     if not _OWNER.fullmatch(owner):
         raise InvalidRequest(
-            f"{owner!r} cannot be the owner: only letters, digits and . _ - @ are possible."
+            f"{owner!r} is not a valid owner: use letters, digits and . _ - @ only."
         )
     if not _RESTORE.fullmatch(restore_id):
         raise InvalidRequest(
-            f"{restore_id!r} is no name of a restore: restore_plan_info gives 12 hexadecimal digits."
+            f"{restore_id!r} is not a restore id: restore_plan_info gives 12 hexadecimal digits."
         )
     mark = Mark(owner, restore_id, run_id)
     if parse(mark.vm_text()) is None:
-        raise InvalidRequest(f"{run_id!r} is no run id of a set.")
+        raise InvalidRequest(f"{run_id!r} is not a run id of a set.")
     return mark
 
 

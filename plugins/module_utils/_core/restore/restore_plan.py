@@ -437,8 +437,7 @@ def _vm_problems(request: RestoreRequest, target: RestoreTarget) -> Iterator[str
     name = wanted_name(request)
     if target.state == TAKEN:
         yield (
-            f"There is a VM {name!r} already, and this restore did not make it. No VM is ever"
-            f" overwritten. Choose another {option('name')}."
+            f"A VM {name!r} exists already and was not created by this restore. Existing VMs are never overwritten. Choose another {option('name')}."
         )
     if target.lacking:
         yield restore_steps.lacking(name, target.lacking)
@@ -447,12 +446,12 @@ def _vm_problems(request: RestoreRequest, target: RestoreTarget) -> Iterator[str
     same = target.namesake is not None and target.namesake.id == request.manifest.vm.id
     if request.wishes.keep_identity and target.original and not (same and target.state != TAKEN):
         yield (
-            f"The original is there ({target.original.name!r}, {target.original.id}); its identity"
-            f" can be kept only when it is gone. Leave {option('keep_identity')} out."
+            f"The original is there ({target.original.name!r}, {target.original.id}); its identity can "
+            f"only be kept once it is removed. Leave {option('keep_identity')} out."
         )
     if chosen_cluster(request, target.clusters) is None:
         word = request.wishes.cluster or request.manifest.vm.cluster
-        there = ", ".join(one.name for one in target.clusters) or "none that this user may see"
+        there = ", ".join(one.name for one in target.clusters) or "none visible to this user"
         yield (
             f"There is no cluster {word!r} in the appliance's data centre. Choose one with {option('cluster')};"
             f" there are: {there}."
@@ -492,7 +491,7 @@ def _network_problems(
     for nic in configuration.nics:
         connection = wanted.get(nic.name, nic.connection)
         if connection and not _has_profile(target.profiles, connection):
-            there = ", ".join(sorted(target.profiles)) or "none that this user may use"
+            there = ", ".join(sorted(target.profiles)) or "none this user may use"
             yield (
                 f"There is no vNIC profile {connection!r} for the card {nic.name!r}. Map it with"
                 f" {option('vnic_profiles')} ({nic.name}: network/profile, or nothing to leave it unconnected);"
@@ -515,12 +514,11 @@ def _domain_problems(
         alias, asked = disks[disk_id].alias, _asked_domain(request, disks[disk_id])
         if domain is None and asked:
             yield (
-                f"There is no storage domain {asked!r} in the appliance's data centre, in which disk"
-                f" {alias!r} is to be. Active data domains: {there}."
+                f"There is no storage domain {asked!r} in the appliance's data centre, for disk {alias!r}. Active data domains: {there}."
             )
         elif domain is None:
             yield (
-                f"Nothing tells where disk {alias!r} is to be. Choose with {option('storage_domain')}"
+                f"No storage domain could be chosen for disk {alias!r}. Choose with {option('storage_domain')}"
                 f" or {option('storage_domains')}; active data domains: {there}."
             )
         elif not domain.usable:
@@ -531,7 +529,7 @@ def _domain_problems(
     known = {word for disk in request.manifest.disks for word in (disk.id, disk.alias)}
     for word in request.wishes.storage_domains:
         if word not in known:
-            yield f"{option('storage_domains')} names {word!r}, which is no disk of the set."
+            yield f"{option('storage_domains')} names {word!r}, which is not a disk of the set."
 
 
 def _space_problems(
@@ -548,8 +546,7 @@ def _space_problems(
         available = known[domain_id].available
         if available is not None and available < count:
             yield (
-                f"The storage domain {known[domain_id].name!r} has {available} bytes available,"
-                f" at least {count} are needed."
+                f"The storage domain {known[domain_id].name!r} has {available} bytes available; at least {count} are needed."
             )
 
 
@@ -594,13 +591,13 @@ def _warnings(
         yield f"The data of the set are {request.manifest.consistency.level}."
     yield from _unused_connections(request, configuration)
     if target.state == HALF_MADE and found["problems"]:
-        yield "An earlier run of this restore did not come to its end; what it made stays meanwhile."
+        yield "An earlier run of this restore did not finish; what it created stays for now."
     elif target.state == HALF_MADE:
-        yield "An earlier run of this restore did not come to its end; it is taken up."
+        yield "An earlier run of this restore did not finish; this run continues it."
     for one in target.unfinished:
         yield (
-            f"Another restore, {one.restore_id} of the set of run {one.run_id}, is at work, did not come"
-            f" to its end, or is a test that was kept. Its half-made disks: {', '.join(one.disks)}. Run"
+            f"Another restore, {one.restore_id} of the set of run {one.run_id}, is running, did not "
+            f"finish, or is a test that was kept. Its incomplete disks: {', '.join(one.disks)}. Run"
             " it again with that set, or remove what it made."
         )
 
@@ -612,4 +609,4 @@ def _unused_connections(request: RestoreRequest, configuration: Configuration) -
     known = {word for nic in cards for word in (nic.name, nic.connection, nic.network)}
     for word in request.wishes.vnic_profiles:
         if word not in known:
-            yield f"{option('vnic_profiles')} names {word!r}, which is no card of the VM and connects none."
+            yield f"{option('vnic_profiles')} names {word!r}, which is not a network card of the VM."

@@ -108,7 +108,7 @@ def _order(index: int, disk: Mapping[str, Any]) -> DiskOrder:
     if missing:
         raise InvalidRequest(f"disks[{index}] has no {', '.join(missing)}.")
     if not isinstance(disk["size"], int) or disk["size"] < 1:
-        raise InvalidRequest(f"disks[{index}].size is no number of bytes.")
+        raise InvalidRequest(f"disks[{index}].size is not a number of bytes.")
     if disk["format"] not in ("qcow2", "raw") or disk["interface"] not in INTERFACES:
         raise InvalidRequest(f"disks[{index}] has an unknown format or interface.")
     flags = {key: disk[key] is True for key in ("bootable", "read_only", "pass_discard", "active")}
@@ -400,7 +400,7 @@ def plan_prepared(now: Situation) -> Plan[DiskStep]:
 def _finished_one(now: Situation, order: DiskOrder) -> list[Made]:
     """The finished disk that the VM has, or that nobody has where nobody was to get it.
 
-    A free one that a VM has had is no substitute: it holds what that VM wrote.
+    A free one that a VM has had is not a substitute: it holds what that VM wrote.
     """
     found = now.finished(order)
     if found or not now.for_nobody:
@@ -456,7 +456,7 @@ def _check_place(order: DiskOrder, disk: Disk) -> None:
             f"An earlier run of this restore made disk {order.alias!r} ({disk.id}) as {disk.format} in"
             f" storage domain {disk.storage_domain_id}, not as {order.format} in"
             f" {order.storage_domain}.",
-            hint="Remove what is half-made, or restore to the storage domain of the first run.",
+            hint="Remove the incomplete disks, or restore to the storage domain of the first run.",
             details={"problems": ["storage_domain"], "disk_id": disk.id},
         )
 
@@ -519,7 +519,7 @@ def plan_vm(now: Situation, *, start: bool, test: bool = False) -> Plan[VmStep]:
     if now.vm is not None and not now.half_made:
         if test:
             raise Refused(
-                f"VM {now.vm.name!r} was restored to stay. It is not tested.",
+                f"VM {now.vm.name!r} was restored permanently and is not tested.",
                 hint=f"Choose another {option('name', of='restore_plan_info')} for the test.",
                 details={"problems": ["finished"], "vm_id": now.vm.id},
             )
@@ -627,7 +627,7 @@ def _the_one(now: Situation, order: DiskOrder) -> Made:
     if not held:
         raise Refused(
             f"There is no new disk for {order.alias!r} of restore {now.mark.restore_id}.",
-            hint="Have the disks prepared and written first.",
+            hint="Create and write the disks first.",
             details={"problems": [order.disk_id]},
         )
     return held[0]
@@ -665,8 +665,7 @@ def plan_absent(now: Situation) -> Plan[CleanStep]:
         if one not in mine
     ]
     warnings = tuple(
-        f"Disk {one['alias']!r} ({one['disk_id']}) is half-made, but another VM holds it, or nobody"
-        " can tell who does; it stays."
+        f"Disk {one['alias']!r} ({one['disk_id']}) is incomplete, but another VM has it, or its holder is unknown; it stays."
         for one in left
     )
     return Plan(

@@ -70,7 +70,7 @@ class Violation:
 
 APPLIANCE_READY = Rule(
     "appliance-ready",
-    "The appliance is Up or Down, and on its way nowhere.",
+    "The appliance is Up or Down, and not changing state.",
     "The engine attaches to a paused VM but cannot detach from it.",
     "Resume, start or stop the appliance, then try again.",
 )
@@ -433,7 +433,7 @@ def _release(engine_version: str) -> tuple[int, int, int] | None:
 
 
 def clears_checkpoints(engine_version: str) -> bool:
-    """Whether a detach clears checkpoints: from 4.5.8 on, and, to be safe, on what is no release."""
+    """Whether a detach clears checkpoints: from 4.5.8 on, and, to be safe, on what is not a release."""
     numbers = _release(engine_version)
     return numbers is None or numbers >= (4, 5, 8)
 
@@ -462,7 +462,7 @@ def same_host(appliance: Vm, source: Vm) -> list[Violation]:
     names = f"{source.name!r} and the appliance {appliance.name!r}"
     if not source.host_id or not appliance.host_id:
         message = (
-            f"Nothing tells whether {names} run on one host: the engine shows hosts of VMs to"
+            f"It is not known whether {names} run on one host: the engine shows the hosts of VMs to"
             " administrators only."
         )
         return [Violation(SAME_HOST, message, {"host_id": None})]
@@ -480,7 +480,7 @@ def only_disk_snapshots(holdings: Iterable[Holding]) -> list[Violation]:
     return [
         Violation(
             DETACH_ONLY,
-            f"Disk {holding.alias!r} on the appliance is no disk snapshot.",
+            f"Disk {holding.alias!r} on the appliance is not a disk snapshot.",
             {"disk_id": holding.disk_id},
         )
         for holding in holdings

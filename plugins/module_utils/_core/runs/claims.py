@@ -123,7 +123,7 @@ def check(wish: Wish) -> None:
     :raises InvalidRequest: The VM is no id.
     """
     if not naming.UUID.match(wish.vm_id):
-        raise InvalidRequest(f"{wish.vm_id!r} is no id of a VM.")
+        raise InvalidRequest(f"{wish.vm_id!r} is not a VM id.")
 
 
 def current(found: Claim | None, now: Now) -> Claim | None:

@@ -234,7 +234,7 @@ def shortcomings(one: Leftover, record: RunRecord, wanted: Wanted) -> tuple[str,
     if began > wanted.started:
         found.append("it was begun later than this run, by its own record")
     if wanted.disks is None:
-        found.append("nothing tells which disks the VM has now")
+        found.append("which disks the VM has now is not known")
     else:
         held = {disk["disk_id"] for disk in record.facts["disks"]}
         lacks = [alias for disk_id, alias in wanted.disks.items() if disk_id not in held]
@@ -352,7 +352,7 @@ def _why_not(one: Leftover, record: RunRecord | None) -> str:
     if record is None:
         return "it had not begun to copy, or had ended"
     missing = {disk["disk_id"] for disk in record.facts["disks"]} - set(one.attached)
-    return "its disks are not attached any more" if missing else ""
+    return "its disks are no longer attached" if missing else ""
 
 
 def wanted_of(
@@ -385,5 +385,5 @@ def named(data: Iterable[Mapping[str, Any]]) -> tuple[Leftover, ...]:
         raise InvalidRequest(f"leftovers are not as backup_plan_info returns them: {exc}.") from exc
     bad = [one.vm_id for one in made if not naming.UUID.match(one.vm_id)]
     if bad:
-        raise InvalidRequest(f"{bad[0]!r} is no id of a VM.")
+        raise InvalidRequest(f"{bad[0]!r} is not a VM id.")
     return tuple(made)

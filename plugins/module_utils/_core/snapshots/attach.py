@@ -192,8 +192,8 @@ def _conflict(
         return None
     if held.snapshot_id is None:
         text = (
-            f"A snapshot of disk {disk.alias!r} is attached already, and nothing tells which"
-            " (the engine does not say, and no event of the attachment is left, or shown to this user)."
+            f"A snapshot of disk {disk.alias!r} is attached already, but it is not known which "
+            "one: the engine does not say, and this user sees no event of the attachment."
         )
         return rules.Violation(rules.ONE_PER_DISK, text, evidence)
     if held.snapshot_id != now.snapshot.id:
@@ -207,7 +207,7 @@ def _wrong_settings(
 ) -> rules.Violation | None:
     different = differences(held, wanted)
     if set(different) == {"active"} and wanted.active:
-        # Nothing can be reading a disk that is not plugged: attaching it anew is safe. (The
+        # Nothing can be reading a disk that is not plugged: attaching it again is safe. (The
         # engine's own way to plug, PUT, would lock the source VM's disk: docs/engine.md#changing-an-attachment)
         return None
     text = ", ".join(f"{name} is {is_!r}, not {be!r}" for name, (is_, be) in different.items())

@@ -60,7 +60,7 @@ class DetachSituation:
 
 
 def plan_detach(now: DetachSituation) -> Plan[DetachStep]:
-    """Decide what to detach. What is not there is no error: it is detached already.
+    """Decide what to detach. What is not there is not an error: it is detached already.
 
     :raises errors.Refused: something named is not a disk snapshot, or cannot be told.
     """
@@ -94,7 +94,7 @@ def _check_keep(now: DetachSituation) -> None:
     for word in now.keep:
         if word not in names and not is_uuid(word) and not is_short_serial(word):
             raise InvalidRequest(
-                f"{option('keep')} names {word!r}, and no disk of {now.appliance.name!r} is called so.",
+                f"{option('keep')} names {word!r}, but {now.appliance.name!r} has no such disk.",
                 hint="Give ids, serial numbers, or the names of disks that are attached.",
             )
 
@@ -135,7 +135,7 @@ def _of_snapshot(held: Sequence[Holding], snapshot_id: SnapshotId) -> list[Holdi
     if unclear:
         names = ", ".join(repr(one.alias) for one in unclear)
         raise Refused(
-            f"Nothing tells whether {names} is attached with this snapshot or with another.",
+            f"Cannot tell whether {names} is attached with this snapshot or another one.",
             hint=f"Name the disks to detach with {option('disks')}.",
             details={"disks": [one.facts() for one in unclear]},
         )

@@ -113,7 +113,7 @@ def _plan_present(
     if is_uuid(now.snapshot):
         raise NotFound(
             f"VM {now.vm.name!r} has no snapshot {now.snapshot}.",
-            hint="An id finds a snapshot; to have one made, give it a description.",
+            hint="An id only finds an existing snapshot; to create one, give a description.",
             details={"vm_id": now.vm.id, "snapshot": now.snapshot},
         )
     check_description(now.snapshot)
@@ -147,9 +147,8 @@ def check_description(text: str) -> None:
     if wrong:
         named = ", ".join(f"U+{ord(one):04X} {unicodedata.name(one, '')}".strip() for one in wrong)
         raise InvalidRequest(
-            f"The description of a snapshot cannot have these characters: {named}.",
-            hint="The engine takes ASCII and letters of any script. Leave out symbols and emoji, and write"
-            " accents with their letters (as one character, Unicode form NFC).",
+            f"The description of a snapshot has characters that the engine refuses: {named}.",
+            hint="The engine takes ASCII and letters of any script. Remove symbols and emoji, and use composed characters (Unicode NFC).",
         )
 
 

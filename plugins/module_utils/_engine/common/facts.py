@@ -78,9 +78,9 @@ def find_appliance(engine: EnginePort, word: str) -> Vm:
         return find_vm(engine, word)
     except NotFound as exc:
         raise NotFound(
-            f"There is no VM {word!r}, which is to be the appliance.",
+            f"There is no VM {word!r} to use as the appliance.",
             hint=f"Set {option('appliance')} to the name or id that the engine has for it; in the inventory it"
-            " may have another name. A VM on which the user has no role is not there for them.",
+            " may have another name. The engine hides VMs on which the user has no role.",
             details=exc.details,
         ) from exc
 
@@ -161,7 +161,7 @@ def holdings(engine: EnginePort, holder: Vm) -> tuple[Holding, ...]:
 def holding(
     engine: EnginePort, holder: Vm, attachment: Attachment, events: Sequence[Event] | None = None
 ) -> Holding:
-    """Look at one attachment anew.
+    """Look at one attachment again.
 
     :param events: Attach and detach events of the holder, if the caller has read them already.
     """

@@ -19,10 +19,7 @@ if TYPE_CHECKING:
         EnginePort,
     )
 
-_UNREAD = (
-    "What this user may do could not be read, so a missing permit shows only when the engine"
-    " refuses a call ({})."
-)
+_UNREAD = "What this user may do could not be read, so a missing permit only shows when the engine refuses a call ({})."
 
 
 def look(engine: EnginePort) -> tuple[tuple[permissions.Grant, ...] | None, tuple[str, ...]]:

@@ -51,7 +51,7 @@ def persist(
         the engine shows nothing of an order before it is carried out.
     :raises errors.EngineError: the refusal, or the last one when time is up.
     """
-    last: EngineError = EngineUnavailable("The order was never given: there was no time.")
+    last: EngineError = EngineUnavailable("The request was never sent: no time was left.")
     for _waited in deadline.ticks():
         try:
             order()
@@ -74,7 +74,7 @@ def persist(
 def _gave_up(last: EngineError, deadline: Deadline) -> EngineError:
     """Say of the last refusal that it stood for so long."""
     last.message = f"{last.message} Waited {deadline.waited:.0f} s for this to pass."
-    last.hint = last.hint or f"Raise {option('timeout')} if this is only slow."
+    last.hint = last.hint or f"Raise {option('timeout')} if the engine is slow."
     last.details["waited_seconds"] = round(deadline.waited, 1)
     return last
 

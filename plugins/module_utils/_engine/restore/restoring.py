@@ -349,7 +349,7 @@ class Restoring(EngineOperation[Step]):
             if disk is None or disk.status == "illegal":
                 raise OperationFailed(
                     f"The engine began to make disk {alias!r}, and then did not.",
-                    hint="Its events say why.",
+                    hint="Check the engine's events for the reason.",
                     details={"disk_id": disk_id},
                 )
             return disk.status == "ok"
@@ -389,7 +389,7 @@ class Restoring(EngineOperation[Step]):
         read = restore_marks.parse(disk.description)
         if read is None or not read.half_made or read.mark != self._mark:
             raise Refused(
-                f"Disk {step.alias!r} ({step.disk_id}) is no half-made one of this restore. It stays.",
+                f"Disk {step.alias!r} ({step.disk_id}) is not an incomplete one of this restore. It stays.",
                 details={"disk_id": step.disk_id, "problems": ["no mark"]},
             )
         holders = self._engine.holders(step.disk_id)
@@ -471,7 +471,7 @@ class Restoring(EngineOperation[Step]):
         found = self._engine.vm(vm.id)
         if found is not None and not is_half_made(found, self._mark):
             raise Refused(
-                f"VM {vm.name!r} is no half-made one of this restore. It stays.",
+                f"VM {vm.name!r} is not an incomplete one of this restore. It stays.",
                 details={"vm_id": vm.id, "problems": ["no mark"]},
             )
         return found
@@ -643,8 +643,7 @@ class RestoredVm(Restoring[restore_steps.VmStep]):
             return restore_steps.plan_absent(now)
         if state == restore_plan.TAKEN:
             raise Refused(
-                f"There is a VM {request.name!r} already, and this restore did not make it. No VM is"
-                " ever overwritten.",
+                f"A VM {request.name!r} exists already and was not created by this restore. Existing VMs are never overwritten.",
                 hint=f"Choose another {option('name', of='restore_plan_info')}.",
                 details={"problems": ["name taken"], "vm_id": vm.id if vm else None},
             )

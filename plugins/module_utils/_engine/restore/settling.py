@@ -126,7 +126,7 @@ def _tried(work: Callable[[], None], done: Callable[[], bool], deadline: Deadlin
         if not done():
             with in_our_words():
                 persist(work, done, deadline)
-            return "" if done() else "The engine accepted it and did not do it."
+            return "" if done() else "The engine accepted the change but did not apply it."
     except BackupError as exc:
         return exc.message
     return ""
@@ -149,7 +149,7 @@ def await_answer(engine: EnginePort, vm: Vm, deadline: Deadline) -> None:
     raise OperationFailed(
         f"VM {vm.name!r} is up, but its guest agent, which answered when the VM was backed up, has not"
         f" answered in {deadline.waited:.0f} s: its system may have ended in emergency mode.",
-        hint="Look at its console: keep half-made VMs and test it again. If it does not find its volumes, the"
+        hint="Look at its console: keep incomplete VMs and test it again. If it does not find its volumes, the"
         " guide of the restore says what to do about ids of disks.",
         details={"vm_id": vm.id, "waited_seconds": round(deadline.waited, 1)},
     )

@@ -135,7 +135,7 @@ class _Attaching:
             if self._told():
                 return True
         raise EngineUnavailable(
-            f"The answer was lost, and within {self._deadline.waited:.0f} s nothing told whether the host has plugged it.",
+            f"The engine's answer was lost, and within {self._deadline.waited:.0f} s it stayed unknown whether the host plugged it.",
             hint=f"An attachment is certain to stay after {PLUG_SECONDS} s, or once the user sees event 2016 of the"
             f" appliance: raise {option('timeout')}, or see docs/permissions.md.",
         )
@@ -259,7 +259,7 @@ class Attach(EngineOperation[Step]):
                     unhandled(step)
         except BackupError as exc:
             exc.message = f"{_failed(step)} {exc.message}"
-            # What was replaced is not attached anew: another try is going to replace it again.
+            # What was replaced is not attached again: another try is going to replace it again.
             exc.details["detached"] = detached
             self._take_back(done, exc)
             raise
@@ -304,7 +304,7 @@ class Attach(EngineOperation[Step]):
             return "not attached"
         held = facts.holding(self._engine, step.appliance, found)
         if held.snapshot_id is None:
-            return f"{_STILL_ATTACHED}: nothing tells with which snapshot."
+            return f"{_STILL_ATTACHED}: with an unknown snapshot."
         if held.snapshot_id != step.disk.snapshot_id:
             return "not attached"
         detach_one(self._engine, back, self.deadline())
@@ -345,7 +345,7 @@ class Detach(EngineOperation[DetachStep]):
             return SnapshotId(word.lower()), ()
         if self._request.source is None:
             raise InvalidRequest(
-                f"{word!r} is no id of a snapshot.",
+                f"{word!r} is not a snapshot id.",
                 hint=f"Give an id, or {option('source_vm')} with the snapshot's description.",
             )
         source: Vm = facts.find_vm(self._engine, self._request.source)
@@ -353,7 +353,7 @@ class Detach(EngineOperation[DetachStep]):
             return facts.find_snapshot(self._engine, source, word).id, ()
         except NotFound:
             # The engine removes no snapshot while a disk of it is attached (docs/engine.md#operations-on-the-source-vm).
-            warning = f"{source.name!r} has no snapshot {word!r}; nothing of it can be attached."
+            warning = f"{source.name!r} has no snapshot {word!r}; no disk of it can be attached."
             return SnapshotId(""), (warning,)
 
     def execute(self, plan: Plan[DetachStep]) -> Mapping[str, Any]:

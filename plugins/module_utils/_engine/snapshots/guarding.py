@@ -53,10 +53,7 @@ if TYPE_CHECKING:
         EnginePort,
     )
 
-_ONLY_VISIBLE = (
-    "Only VMs that this user may see were asked what they hold; the engine tells administrators"
-    " alone who else has a disk."
-)
+_ONLY_VISIBLE = "Only VMs visible to this user were checked; the engine shows only administrators which other VMs have a disk."
 
 
 def standing(engine: EnginePort, vm: Vm) -> Standing:

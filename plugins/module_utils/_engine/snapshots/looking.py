@@ -171,8 +171,7 @@ class VmOvf(ReadOnly):
         if not ovf:
             raise NotFound(
                 f"The engine gave no configuration of {vm.name!r}.",
-                hint="It has none while an image or the VM is locked, and none of a snapshot"
-                " whose configuration it lost. Try again later.",
+                hint="It has none while the VM or an image is locked, or if it lost the snapshot's configuration. Try again later.",
             )
         beside = self._engine.extras(vm.id)
         if beside is not None:

@@ -240,7 +240,7 @@ class VmSnapshot(EngineOperation[SnapshotStep]):
             raise OperationFailed(
                 f"The engine could not make the snapshot of {vm.name!r}"
                 f" ({self._why(vm, snapshot, vm_snapshot.CREATE_FAILED)}).",
-                hint="The engine removed what it had begun. Its events and logs tell more.",
+                hint="The engine rolled it back. Check its events and logs.",
             )
         return found
 
@@ -284,7 +284,7 @@ class VmSnapshot(EngineOperation[SnapshotStep]):
                     f" {vm.name!r} ({self._why(vm, snapshot, vm_snapshot.REMOVE_FAILED)}).",
                     hint="The snapshot stays; a disk whose merge failed is illegal in it. Look at the"
                     " engine's events and at the space on the disks' storage domain, then remove the"
-                    " snapshot again: that goes on with what is left.",
+                    " snapshot again: that continues with what is left.",
                     details={"snapshot_id": snapshot.id},
                 )
             return False
@@ -313,7 +313,7 @@ class VmSnapshot(EngineOperation[SnapshotStep]):
     def _why(self, vm: Vm, snapshot: Snapshot, codes: tuple[int, ...]) -> str:
         events = self._events(vm, snapshot, codes)
         if not events:
-            return "no event that this user is shown says why"
+            return "no event visible to this user says why"
         return min(events, key=lambda event: codes.index(event.code)).description
 
     def _facts(self, vm: Vm, snapshot: Snapshot, events: list[Event]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def word(value: SdkObject) -> str:
 
 
 def id_of(thing: SdkObject) -> str:
-    """The id of a linked object; empty if there is no link."""
+    """The id of a linked object; empty if there is not a link."""
     return "" if thing is None or thing.id is None else str(thing.id)
 
 

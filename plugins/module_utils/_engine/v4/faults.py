@@ -118,7 +118,7 @@ def _without_fault(exc: ovirtsdk4.Error, action: str) -> EngineError:
     if _first_line(exc).startswith(pages.ENGINES_OWN):
         return _stumbled(exc, action)
     return EngineUnavailable(
-        f"Could not {action}: no answer of an engine ({_first_line(exc)}).",
+        f"Could not {action}: not an engine's answer ({_first_line(exc)}).",
         hint="Something between here and the engine answered in its place, or the URL is wrong.",
         details=_details(exc),
     )
@@ -127,10 +127,10 @@ def _without_fault(exc: ovirtsdk4.Error, action: str) -> EngineError:
 def _stumbled(exc: ovirtsdk4.Error, action: str) -> EngineFault:
     """The engine's own code failed, and its web server said so."""
     return EngineFault(
-        f"Could not {action}: the engine failed over the request ({_first_line(exc)}).",
+        f"Could not {action}: the engine failed on the request ({_first_line(exc)}).",
         reason=conflicts.UNKNOWN.reason,
         retryable=False,
-        hint="The engine did not expect this request in its state. Its engine.log and server.log say more.",
+        hint="Check engine.log and server.log on the engine's host.",
         details=_details(exc),
     )
 

@@ -67,7 +67,7 @@ REFUSALS = (
         "The engine does not answer to the name in its address",
         f"Put the engine's own name (its FQDN) into {option('auth', '.url')}; or have the engine take this name too: add it to"
         " SSO_ALTERNATE_ENGINE_FQDNS in a file under /etc/ovirt-engine/engine.conf.d, and restart the service"
-        " ovirt-engine. User name and password were not looked at.",
+        " ovirt-engine. User name and password were not checked.",
     ),
     _refusal(
         "invalid_grant",
@@ -85,12 +85,12 @@ REFUSALS = (
         "access_denied",
         "The engine refused the login",
         "Check user name (user@profile) and password. A locked account and an expired password"
-        " are refused in the same words.",
+        " give the same message.",
     ),
     _refusal(
         "^Unauthorized$",
         "The engine found no login in the request",
-        "A proxy that takes the header Authorization away does this, and an empty token.",
+        "Either a proxy removed the Authorization header, or the token is empty.",
     ),
 )
 """The first whose pattern matches counts. The engine's texts: docs/engine.md#login."""

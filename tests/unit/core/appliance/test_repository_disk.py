@@ -99,8 +99,8 @@ FILE = replace(ROOT, mode=0o644)
     [
         (LOOK, ROOT, None, "", "root file system"),
         (LOOK, EMPTY, None, "", "root file system"),
-        (replace(LOOK, require_mount=False), FILE, None, "", "no directory"),
-        (FORMAT, FILE, BLANK, "", "no directory"),
+        (replace(LOOK, require_mount=False), FILE, None, "", "not a directory"),
+        (FORMAT, FILE, BLANK, "", "not a directory"),
         (ASKED, ROOT, BLANK, "", "is blank"),
         (FORMAT, ROOT, replace(BLANK, blank=False), "", "data on it"),
         (FORMAT, ROOT, replace(BLANK, blank=None, signature="LVM2_member"), "", "LVM2_member"),

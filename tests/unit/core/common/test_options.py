@@ -30,9 +30,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
             "Set auth.url (variable ovirt_backup_auth.url).",
         ),
         (
-            f"Raise {option('timeout')} if this is only slow.",
+            f"Raise {option('timeout')} if the engine is slow.",
             "vm_guard",
-            "Raise timeout (variable export_wait or maintenance_wait or template_wait) if this is only slow.",
+            "Raise timeout (variable export_wait or maintenance_wait or template_wait) if the engine is slow.",
         ),
         (f"Use {option('replace')}.", "disk_snapshot_attach", "Use replace."),
         (f"Use {option('replace')}.", "", "Use replace."),

@@ -96,7 +96,7 @@ def test_what_does_not_come_is_a_timeout_that_names_the_last_state() -> None:
     error = caught.value
     assert error.message == "Waited 10 s for the merge; last seen: OK BUT SLOW."
     assert error.details == {"waited_seconds": 10.0, "last_state": "OK BUT SLOW"}
-    assert error.hint == f"Raise {option('timeout')} if this is only slow."
+    assert error.hint == f"Raise {option('timeout')} if the engine is slow."
 
 
 @pytest.mark.parametrize("error", [EngineLoginError("expired"), EngineUnavailable("gone")])

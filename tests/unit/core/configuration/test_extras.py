@@ -76,7 +76,7 @@ def fact(**changes: object) -> dict[str, Any]:
     ],
 )
 def test_what_is_not_ours_is_refused(text: str) -> None:
-    with pytest.raises(OvfInvalid, match="is followed by what is not ours"):
+    with pytest.raises(OvfInvalid, match="is followed by unexpected content"):
         ovf.read(f"{OVF}<?{extras.TARGET} {text}?>")
 
 

@@ -320,7 +320,7 @@ def test_refusals_name_what_they_refuse() -> None:
     disk = device("sda", DISK)
     check_size(disk, DISK, 512, 512)
     check_unused(disk, DISK, ())
-    with pytest.raises(DeviceMismatch, match="has 512 bytes, expected are 1024"):
+    with pytest.raises(DeviceMismatch, match="has 512 bytes; expected 1024"):
         check_size(disk, DISK, 512, 1024)
     with pytest.raises(DeviceBusy, match="held by dm-0"):
         check_unused(disk, DISK, ("held by dm-0",))

@@ -120,7 +120,7 @@ def test_two_disks_of_one_alias_in_the_same_snapshots_are_not_mixed_up() -> None
     """Events name a disk by its alias alone."""
     both = [event(1, ATTACHED, correlation_id=Z1), event(2, ATTACHED, correlation_id=Z2)]
     assert told(TWO, *both) == (None, evidence.UNKNOWN)
-    # One of them is detached, and nothing tells which; then a third comes.
+    # One of them is detached, and not known which; then a third comes.
     assert told(TWO, *both, event(3, DETACHED)) == (None, evidence.UNKNOWN)
     later = [event(3, DETACHED), event(4, ATTACHED, correlation_id=Z3)]
     assert told([*TWO, layer(Z3)], *both, *later) == (None, evidence.UNKNOWN)

@@ -185,7 +185,7 @@ def test_complete_url(text: str, url: str) -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "ftp://e", "https://", "file:///etc", "https://[::1"])
 def test_what_is_no_address(text: str) -> None:
-    with pytest.raises(InvalidRequest, match=r"address of (the|an) engine"):
+    with pytest.raises(InvalidRequest, match=r"engine's URL|URL of an engine"):
         complete_url({"url": text})
 
 

@@ -199,7 +199,7 @@ def test_what_cannot_be_told_apart_is_refused() -> None:
     assert "/dev/sdb is not used, but /dev/dm-3 is built on it" in first
     assert "fstab names UUID=2 (/y)" in second
     assert "lists /dev/sdb1" in third
-    with pytest.raises(Refused, match="No disk was found"):
+    with pytest.raises(Refused, match="No disk of the appliance itself"):
         isolation.check_disks([other], [], Programs())
 
 

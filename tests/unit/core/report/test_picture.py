@@ -160,15 +160,15 @@ def test_what_could_not_be_looked_at_is_a_problem() -> None:
         f"{dead.path} cannot be read: EIO",
         f"web01: the set {lost.seen.name} cannot be read: The directory cannot be read: EIO",
     ]
-    assert "1 directory of sets could not be looked at." in read(found).text("p")
+    assert "1 directory of sets could not be read." in read(found).text("p")
     again = build(strangers=(dead, replace(dead, path=f"/srv/backup/db.{uuid(3)}")))
-    assert "2 directories of sets could not be looked at." in read(again).text("p")
+    assert "2 directories of sets could not be read." in read(again).text("p")
 
 
 @pytest.mark.parametrize(
     ("entries", "said"),
     [
-        ((), "There is no backup set here."),
+        ((), "There is not a backup set here."),
         ((entry(state="corrupt"),), "1 of 1 VM without a recent good set."),
         ((entry(),), "Every VM has a recent good set, but 1 VM should be looked at."),
         ((entry(verified=VERIFIED),), "Every VM has a good, recent, verified set."),
@@ -187,7 +187,7 @@ def test_a_vm_without_a_set_is_red() -> None:
     found = build(entry(verified=VERIFIED), recorded=replace(THERE, vms=(DB,)))
     assert [(vm.name, vm.level) for vm in found.vms] == [("db01", "bad"), ("web01", "good")]
     assert found.problems() == [
-        "db01: no set, though it is to be backed up since 2026-11-20T01:00:00Z"
+        "db01: no set, although backups were requested since 2026-11-20T01:00:00Z"
     ]
     reader = read(found)
     assert "1 of 2 VMs without a recent good set." in reader.text("p")
@@ -199,7 +199,7 @@ def test_a_vm_without_a_set_is_red() -> None:
 def test_sets_that_could_not_be_looked_at_are_not_missing() -> None:
     dead = catalogue.Stranger(f"/srv/backup/db01.{DB.id}", "cannot be read: EIO", unread=True)
     found = build(recorded=replace(THERE, vms=(DB,)), strangers=(dead,))
-    assert found.problems()[1:] == ["db01: its sets could not be looked at"]
+    assert found.problems()[1:] == ["db01: its sets could not be read"]
 
 
 def test_a_retired_vm_is_not_overdue() -> None:
@@ -228,7 +228,7 @@ def test_the_sets_of_a_retired_vm_are_looked_at_all_the_same() -> None:
 def test_who_is_to_be_backed_up_is_not_known() -> None:
     """Then the page is never green."""
     found = build(entry(verified=VERIFIED), recorded=Recorded())
-    said = "Nothing is recorded here of which VMs are to be backed up; a backup records it."
+    said = "The repository has no record of the VMs to back up; the next backup writes it."
     assert found.problems() == [said]
     text = read(found).text("p")
     assert f"Every VM with sets here has a good, recent, verified set. {said}" in text
@@ -237,7 +237,7 @@ def test_who_is_to_be_backed_up_is_not_known() -> None:
     assert f"1 of 1 VM without a recent good set. {said}" in read(found).text("p")
     found = build(entry(verified=VERIFIED), recorded=replace(THERE, faults=("/r/vms: EIO",)))
     assert found.problems() == ["/r/vms: EIO"]
-    assert "Which VMs are to be backed up could not be looked at." in read(found).text("p")
+    assert "Which VMs are to be backed up could not be read." in read(found).text("p")
 
 
 def test_everything_is_shown() -> None:

@@ -53,7 +53,7 @@ def test_a_disk_without_what_is_needed_is_refused(key: str) -> None:
 
 
 def test_a_size_that_is_no_number_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match=r"disks\[0\].virtual_size is no number"):
+    with pytest.raises(InvalidRequest, match=r"disks\[0\].virtual_size is not a number"):
         backup_set.disk_facts([{**DISK, "virtual_size": "big"}])
 
 

@@ -393,7 +393,7 @@ def test_files_are_compared_with_the_manifest() -> None:
     ]
     found = [entries(replace(seen(), files=files))[0] for files in odd]
     assert [one.reason for one in found] == [
-        f"{IMAGE} is no regular file.",
+        f"{IMAGE} is not a regular file.",
         f"{IMAGE} is not there.",
         "vm.ovf has 9 bytes, not 10.",
     ]
@@ -408,7 +408,7 @@ def child(hours: int, parent: str) -> catalogue.FoundDirectory:
 def test_a_set_needs_those_that_it_builds_on() -> None:
     found = entries(seen(), child(1, "r0"), child(2, "r1"), child(3, "r9"), child(4, "r3"))
     assert [one.state for one in found] == [*["complete"] * 3, *["parent_missing"] * 2]
-    assert found[3].reason == "It builds on r9, not there or no good."
+    assert found[3].reason == "It builds on r9, which is missing or not good."
     ring = entries(child(1, "r2"), child(2, "r1"))
     assert [one.state for one in ring] == ["parent_missing", "parent_missing"]
 

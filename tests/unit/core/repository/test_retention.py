@@ -322,7 +322,7 @@ def test_broken_sets_do_not_count() -> None:
     found = build(*days(0, state="corrupt"), *days(20, state="unfinished"), *days(2, 3))
     reasons = kept(found, Policy(last=1))
     assert reasons == {
-        "0": [f"corrupt: have a look, then use {option('remove_corrupt')}"],
+        "0": [f"corrupt: check it, then use {option('remove_corrupt')}"],
         "2": ["last", "the newest good set"],
     }
     assert set(kept(found, Policy(last=1), remove_corrupt=True)) == {"2"}
@@ -373,7 +373,7 @@ def test_what_cannot_be_looked_at_stays_and_so_does_what_it_may_build_on() -> No
     found = build(*days(0, 1), *days(2, state="unreadable"), *days(0, 1, vm=2))
     decided = kept(found, Policy(last=1), remove_corrupt=True)
     assert set(decided) == {"0", "1", "2", "3"}
-    assert decided["2"] == [reason, "it cannot be looked at: "]
+    assert decided["2"] == [reason, "it cannot be read: "]
     dead = catalogue.Stranger(f"/r/web01.{uuid(2)}", "cannot be read: EIO", unread=True)
     found = replace(build(*days(0, 1), *days(0, 1, vm=2)), strangers=(dead,))
     assert set(kept(found, Policy(last=1))) == {"0", "2", "3"}
@@ -436,7 +436,7 @@ def test_durations(text: str, wanted: Duration | None) -> None:
 
 @pytest.mark.parametrize("text", ["x", "0d", "1", "5d1y", "-1d", "1w", "1d 2h"])
 def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(InvalidRequest, match="no length of time"):
+    with pytest.raises(InvalidRequest, match="not a duration"):
         parse_duration(text)
 
 

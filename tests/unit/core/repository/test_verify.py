@@ -191,7 +191,7 @@ def test_what_is_known_to_be_no_good_counts_wherever_it_is_not_read() -> None:
     chosen = verify.choose(found, verify.VerifyRequest("/r", newest=True), NOW)
     assert (chosen.due, chosen.known) == ((newest,), known)
     [said] = chosen.warnings()
-    assert said.startswith("2 sets that are not read now are known to be no good. /r/r0: not read")
+    assert said.startswith("2 sets that are not read now are known to be bad. /r/r0: not read")
     chosen = verify.choose(found, verify.VerifyRequest("/r", limit=1), NOW)
     assert (chosen.due, chosen.known) == ((bad,), known[1:])
     asked = verify.VerifyRequest("/r", unverified_days=7)

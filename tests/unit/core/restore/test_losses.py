@@ -90,7 +90,7 @@ def test_what_a_vm_loses_follows_its_configuration() -> None:
 
 def test_what_was_refused() -> None:
     found = losses.refused("cpu_shares", "VM", "You may not.")
-    assert found.lost == "the shares of the CPU were not put right: You may not"
+    assert found.lost == "the CPU shares were not set: You may not"
 
 
 def test_a_disk_profile_that_its_domain_does_not_have() -> None:

@@ -118,7 +118,7 @@ def test_defaults_need_no_choice_where_there_is_one_of_each() -> None:
     assert found["disks"][0]["storage_domain"] == DOMAIN.id
     assert found["name"] == "web01-restored-20261123T010000Z"
     assert "The data of the set are crash." in warnings
-    assert any("is taken up" in one for one in warnings)
+    assert any("this run continues it" in one for one in warnings)
 
 
 def test_a_storage_domain_that_is_not_there_is_named_with_those_that_are() -> None:
@@ -127,12 +127,12 @@ def test_a_storage_domain_that_is_not_there_is_named_with_those_that_are() -> No
     wishes = restore_plan.Wishes(storage_domains={"web01_system": "dta1"}, storage_domain="data1")
     found, _warnings = result(replace(REQUEST, wishes=wishes), two)
     assert found["problems"] == [
-        "There is no storage domain 'dta1' in the appliance's data centre, in which disk 'web01_system' is to be."
+        "There is no storage domain 'dta1' in the appliance's data centre, for disk 'web01_system'."
         " Active data domains: data1, data2."
     ]
     [unsaid] = result(REQUEST, two)[0]["problems"]
     assert options.told(unsaid, "restore_plan_info") == (
-        "Nothing tells where disk 'web01_system' is to be. Choose with storage_domain (variable"
+        "No storage domain could be chosen for disk 'web01_system'. Choose with storage_domain (variable"
         " vm_restore_storage_domain) or storage_domains (variable vm_restore_storage_domains); active data"
         " domains: data1, data2."
     )
@@ -193,7 +193,7 @@ def test_the_home_of_the_original_is_taken_where_it_is_usable() -> None:
 def test_a_map_that_fits_no_card_is_told() -> None:
     wishes = restore_plan.Wishes(vnic_profiles={"producton/fast": "", "nic1": ""})
     _found, warnings = result(replace(REQUEST, wishes=wishes), TARGET)
-    assert any("'producton/fast', which is no card" in one for one in warnings)
+    assert any("'producton/fast', which is not a network card" in one for one in warnings)
     assert not any("'nic1'" in one for one in warnings)
 
 
@@ -201,12 +201,12 @@ def test_what_an_earlier_run_made_needs_no_room_again() -> None:
     tight = replace(TARGET, domains=(replace(DOMAIN, available=1),), state=restore_plan.HALF_MADE)
     found, warnings = result(REQUEST, tight)
     assert "bytes available" in found["problems"][0]
-    assert any("what it made stays meanwhile" in one for one in warnings)
+    assert any("what it created stays for now" in one for one in warnings)
     found, _warnings = result(REQUEST, replace(tight, begun={DISK_ID: 510}))
     assert "at least 2 are needed" in found["problems"][0], "thin, and hardly written"
     found, warnings = result(REQUEST, replace(tight, begun={DISK_ID: 512}))
     assert found["problems"] == []
-    assert any("it is taken up" in one for one in warnings)
+    assert any("this run continues it" in one for one in warnings)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_a_network_alone_is_a_connection_too() -> None:
     assert result(REQUEST, TARGET)[0]["nics"][0]["was"] == "ovirtmgmt"
     assert result(REQUEST, TARGET)[0]["problems"] == []
     bare = replace(TARGET, profiles=frozenset())
-    assert "none that this user may use" in result(REQUEST, bare)[0]["problems"][0]
+    assert "none this user may use" in result(REQUEST, bare)[0]["problems"][0]
 
 
 def test_a_test_is_called_so_and_connected_where_it_was_said_alone() -> None:
@@ -348,8 +348,8 @@ def test_another_heading_is_no_mark() -> None:
     [
         ([], "is empty"),
         ([ORDER, ORDER], "named twice"),
-        ([{**ORDER, "size": 0}], "no number of bytes"),
-        ([{**ORDER, "size": "1"}], "no number of bytes"),
+        ([{**ORDER, "size": 0}], "not a number of bytes"),
+        ([{**ORDER, "size": "1"}], "not a number of bytes"),
         ([{**ORDER, "format": "vmdk"}], "unknown format or interface"),
         ([{**ORDER, "interface": "nvme"}], "unknown format or interface"),
         ([{"disk_id": DISK_ID}], "has no alias, size"),
@@ -384,7 +384,7 @@ def test_a_test_is_started_and_never_finished() -> None:
         *(restore_steps.SettleVmStep, restore_steps.StartStep, restore_steps.AskStep),
     ]
     kept = situation(made(1, half_made=False), vm=APPLIANCE, half_made=False)
-    with pytest.raises(Refused, match="restored to stay"):
+    with pytest.raises(Refused, match="restored permanently"):
         restore_steps.plan_vm(kept, start=False, test=True)
 
 
@@ -619,7 +619,7 @@ def test_what_may_be_done_with_a_device(sha: str, blank: bool, noted: bool, verd
 
 
 def test_a_device_that_holds_something_is_refused() -> None:
-    with pytest.raises(Refused, match="It was left as it is"):
+    with pytest.raises(Refused, match="It was left unchanged"):
         image_restore.decide(RECORD, image_restore.DeviceContent(OTHER, False), False, "/dev/sdb")
 
 
@@ -641,18 +641,22 @@ def test_zeros_are_left_out_on_blank_devices_alone() -> None:
             "qemu-img: error while writing at byte 0: No space left on device",
             *(
                 "no_space",
-                "'web01_system' was not written to its end: storage domain 'data1' is full",
+                "'web01_system' was not written completely: storage domain 'data1' is full",
             ),
             "Free space in the storage domain",
         ),
         (
             "qemu-img: error while writing at byte 0: Input/output error",
-            *("device_lost", "'web01_system' (/dev/sdb) was not written to its end: qemu-img"),
+            *("device_lost", "'web01_system' (/dev/sdb) was not written completely: qemu-img"),
             "If storage domain 'data1' is full, free space",
         ),
         (
             "qemu-img: Could not open '/dev/sdb': No such device",
-            *("device_lost", "/dev/sdb is lost: qemu-img: Could not open", "detached while"),
+            *(
+                "device_lost",
+                "/dev/sdb was lost: qemu-img: Could not open",
+                "may have been detached",
+            ),
         ),
     ],
 )
@@ -672,7 +676,7 @@ def test_images_that_need_others_or_are_none() -> None:
     raw = replace(disk, format="raw")
     assert image_restore.image_fault(raw, 512, b"") == ""
     assert image_restore.image_fault(raw, 511, b"") == "has 511 bytes, not 512"
-    assert image_restore.image_fault(disk, 512, b"") == "is no qcow2 image"
+    assert image_restore.image_fault(disk, 512, b"") == "is not a qcow2 image"
     head = bytearray(images.QCOW2_HEADER_LENGTH)
     head[:8] = b"QFI\xfb\x00\x00\x00\x03"
     head[24:32] = (2048).to_bytes(8, "big")
@@ -716,4 +720,4 @@ def test_the_machine_that_writes_is_the_appliance(
 ) -> None:
     found, said = result(replace(REQUEST, machine_id=machine, identity=mode), TARGET)
     assert len(found["problems"]) == problems
-    assert len([one for one in said if one.startswith("Nothing tells whether")]) == warnings
+    assert len([one for one in said if one.startswith("Cannot tell whether")]) == warnings

@@ -303,8 +303,8 @@ def test_a_version_that_is_no_release_is_told_as_such(version: str, told: str) -
     [
         ({"host_id": "h1"}, {"host_id": "h1"}, "run on one host"),
         ({"host_id": "h1"}, {"host_id": "h2"}, None),
-        ({"host_id": None}, {"host_id": None}, "Nothing tells"),
-        ({"host_id": "h1"}, {"host_id": None}, "Nothing tells"),
+        ({"host_id": None}, {"host_id": None}, "It is not known"),
+        ({"host_id": "h1"}, {"host_id": None}, "It is not known"),
         ({"host_id": None, "status": "down"}, {"host_id": "h1"}, None),
         ({"host_id": None}, {"host_id": None, "status": "down"}, None),
     ],

@@ -136,8 +136,8 @@ def test_a_locked_snapshot_is_left_alone() -> None:
 @pytest.mark.parametrize(
     ("found", "records", "note"),
     [
-        (left(attached=(DISKS[0],)), [record()], "its disks are not attached any more"),
-        (left(attached=()), [record()], "its disks are not attached any more"),
+        (left(attached=(DISKS[0],)), [record()], "its disks are no longer attached"),
+        (left(attached=()), [record()], "its disks are no longer attached"),
         (left(), [], "it had not begun to copy, or had ended"),
         (left(snapshot_id="other"), [record()], "it had not begun to copy"),
         (left(attached=(), expired=True), [], "it had not begun to copy"),
@@ -182,7 +182,7 @@ def test_of_several_the_latest_is_finished() -> None:
             replace(WANTED, disks={**dict.fromkeys(DISKS[:2], "a"), DISKS[2]: "web01_new"}),
             "it does not hold web01_new, which the VM has now",
         ),
-        (left(), {}, replace(WANTED, disks=None), "nothing tells which disks the VM has now"),
+        (left(), {}, replace(WANTED, disks=None), "which disks the VM has now is not known"),
         (
             left(),
             {"consistency": "crash"},

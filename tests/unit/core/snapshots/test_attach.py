@@ -166,7 +166,7 @@ def test_what_is_attached_already_stays_whatever_became_of_the_appliance() -> No
     ("held", "text"),
     [
         (holding(DISKS[0], SNAPSHOTS[1]), f"attached already with snapshot {SNAPSHOTS[1]}"),
-        (holding(DISKS[0], None), "nothing tells which"),
+        (holding(DISKS[0], None), "not known which"),
         (holding(DISKS[0], foreign=False), "itself, not as a disk snapshot"),
         (
             holding(DISKS[0], settings=AttachSettings(interface="virtio", read_only=False)),
