@@ -224,6 +224,7 @@ def fingerprint(environment: Environment) -> str:
     wishes = (settings["dependency-groups"], settings["tool"]["uv"])
     digest = hashlib.sha256(repr((environment.python, environment.groups, wishes)).encode())
     digest.update((ROOT / "constraints.txt").read_bytes())
+    digest.update(environment.core.encode())
     return digest.hexdigest()
 
 
