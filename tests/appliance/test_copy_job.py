@@ -354,6 +354,6 @@ def test_a_place_that_others_can_write_to_is_refused(desk: Desk, kind: str) -> N
         place.mkdir()
         place.chmod(0o777 if kind == "open" else 0o700)
         os.chown(place, 65534 if kind == "foreign" else 0, 0)
-    with pytest.raises(InvalidRequest, match="Nothing can be noted"):
+    with pytest.raises(InvalidRequest, match="cannot hold job records"):
         desk.ask()
     assert list(desk.repository.iterdir()) == []

@@ -232,7 +232,7 @@ def test_all_images_are_read_before_the_first_byte_is_written(
     )
     request = image_restore.WriteRequest(str(path), "r1", targets, timeout=0.5)
     operation = ImageRestore(request, appliance.host, str(repository.parent / "records"))
-    with pytest.raises(ImageMismatch, match="has not the bytes") as caught:
+    with pytest.raises(ImageMismatch, match="does not match the checksum") as caught:
         operation.execute(operation.plan())
     assert caught.value.details["serial"] == serials[1]
     assert [Path(device).read_bytes() for device in devices] == [bytes(SIZE)] * 2
@@ -376,7 +376,7 @@ def bombed(text: str) -> str:
     ("change", "said"),
     [
         (bombed, "declares a document type"),
-        (lambda text: text.replace("0c9b2c32", "0c9b2c33"), "is that of another VM"),
+        (lambda text: text.replace("0c9b2c32", "0c9b2c33"), "belongs to another VM"),
         (lambda text: text.replace("<Disk", "<Disc"), "does not name disk"),
         (lambda text: text[:200], "is not XML"),
     ],
@@ -392,7 +392,7 @@ def test_a_configuration_with_tricks_is_refused(
 
 def test_a_configuration_that_was_changed_later_is_refused(scene: Scene) -> None:
     damage(scene, "ovf changed")
-    with pytest.raises(OvfInvalid, match="has not the bytes"):
+    with pytest.raises(OvfInvalid, match="does not match the checksum"):
         scene.source().plan()
     (scene.path / "vm.ovf").unlink()
     with pytest.raises(ImageError):

@@ -258,7 +258,7 @@ def test_without_a_disk_the_isolation_stays_unproven(machine: Machine) -> None:
     machine.tool("modprobe", "#!/bin/sh\nexit 1\n")
     plan, result = machine.isolate(OWN)
     assert result["proof"] is None
-    assert "not proven" in plan.warnings[0]
+    assert "could not be proven" in plan.warnings[0]
     (machine.root / "sys/module/scsi_debug").mkdir(parents=True)
     assert machine.isolate(OWN)[1]["proof"] is None
 
@@ -453,7 +453,7 @@ def test_disks_with_anything_on_them_stay_as_they_are(machine: Machine, place: P
     run("mkswap", tail)
     with pytest.raises(Refused, match="swap"):
         ask(machine, place, tail, make=True)
-    with pytest.raises(DeviceError, match="is no disk"):
+    with pytest.raises(DeviceError, match="is neither a disk nor a partition"):
         ask(machine, place, "/dev/null", make=True)
     assert Path(device).read_bytes() == before
 
@@ -474,5 +474,5 @@ def test_partitions_are_named_themselves(machine: Machine, place: Path) -> None:
 def test_a_disk_that_blkid_cannot_tell(machine: Machine, place: Path) -> None:
     machine.disk(OWN)
     machine.tool("blkid", "#!/bin/sh\nexit 8\n")
-    with pytest.raises(DeviceError, match="cannot be told"):
+    with pytest.raises(DeviceError, match="could not be identified"):
         ask(machine, place, OWN, make=True)

@@ -180,7 +180,7 @@ def test_places_where_others_write_are_refused(repository: Path, tmp_path: Path)
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     os.chown(theirs, 65534, 65534)
-    with pytest.raises(InvalidRequest, match="we alone can write"):
+    with pytest.raises(InvalidRequest, match="only root can write"):
         report(repository, dest=str(theirs / "page.html"))
 
 

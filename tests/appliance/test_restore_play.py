@@ -142,7 +142,7 @@ def test_check_mode_shows_the_whole_plan_and_what_is_missing(site: Site) -> None
         "longer than 64",
         "no cluster 'Nowhere'",
         r"Choose one with cluster \(variable vm_restore_cluster\)",
-        "no storage domain 'nowhere' .* disk 'shop01_data' is to be. Active data domains: data1",
+        "no storage domain 'nowhere' .*, for disk 'shop01_data'. Active data domains: data1",
     ):
         assert re.search(f"because   .*{said}", wanting.text), wanting.text
     after = site.world()

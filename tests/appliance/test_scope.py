@@ -73,7 +73,7 @@ def test_a_refusal_stops_nothing(
     systemd.answers(script)
     scope.leave_login(systemd.place)
     said = capfd.readouterr().err
-    assert "stays in the login's control group" in said
+    assert "could not leave the login session's control group" in said
     assert reason in said
 
 

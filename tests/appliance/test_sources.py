@@ -49,7 +49,7 @@ def problems(path: Path, hours: int = 5) -> list[str]:
 
 def test_a_vm_that_was_never_backed_up_is_named_and_can_be_retired(repository: Path) -> None:
     Repository(repository).add(1, START)
-    assert any("Nothing is recorded" in one for one in problems(repository))
+    assert any("has no record of the VMs" in one for one in problems(repository))
     predicted = record(repository, check_mode=True, wanted=[WEB, DB])
     assert predicted["changed"]
     assert not (repository / "vms").exists()
@@ -105,7 +105,7 @@ def test_a_record_that_is_none_is_named_and_hides_nothing(repository: Path, kind
     assert path.name in said
     told = problems(repository)
     assert any(path.name in one for one in told)
-    assert "web01: no set, though" in " ".join(told)
+    assert "web01: no set, although" in " ".join(told)
 
 
 def test_records_that_cannot_be_looked_at(repository: Path) -> None:

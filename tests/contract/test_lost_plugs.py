@@ -201,7 +201,9 @@ def test_who_sees_no_events_waits_as_long_as_the_engine_waits_for_a_host(
 def test_when_the_time_is_up_what_may_still_come_is_taken_back(case: Case) -> None:
     case.slow(PLUG)
     case.lose()
-    with pytest.raises(EngineUnavailable, match="nothing told whether the host has plugged") as hit:
+    with pytest.raises(
+        EngineUnavailable, match="it stayed unknown whether the host plugged"
+    ) as hit:
         case.attach(timeout=0.5)
     assert "timeout" in hit.value.hint
     assert hit.value.details["rolled_back"] == {case.disk_id: "detached"}

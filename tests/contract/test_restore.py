@@ -137,7 +137,7 @@ def test_what_is_missing_is_told_before_anything_is_made(
 def test_a_name_that_is_taken(site_of_restore: Site) -> None:
     taken = site_of_restore.bench.source.name
     problems = site_of_restore.restore.plan(name=taken)["problems"]
-    assert any(f"There is a VM '{taken}' already" in one for one in problems), problems
+    assert any(f"A VM '{taken}' exists already" in one for one in problems), problems
 
 
 def test_a_new_vm_has_disks_as_the_source_has(site_of_restore: Site) -> None:

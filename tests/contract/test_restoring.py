@@ -435,13 +435,13 @@ def test_what_was_not_prepared_cannot_be_handed_over(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("control", "changes", "said"),
     [
-        (None, {"name": "backup01"}, "There is a VM 'backup01' already"),
+        (None, {"name": "backup01"}, "A VM 'backup01' exists already"),
         (None, {"cluster": "Nowhere"}, "There is no cluster 'Nowhere'"),
         (None, {"cluster": "Second"}, "There is no cluster 'Second'"),
         (
             None,
             {"storage_domain": "nowhere"},
-            "There is no storage domain 'nowhere' in the appliance's data centre, in which disk 'shop01_system' is to be. Active data domains: data1",
+            "There is no storage domain 'nowhere' in the appliance's data centre, for disk 'shop01_system'. Active data domains: data1",
         ),
         (None, {"storage_domains": {"nothing": "data1"}}, "is not a disk of the set"),
         (None, {"vnic_profiles": {"nic1": "dmz/slow"}}, "There is no vNIC profile 'dmz/slow'"),
@@ -479,7 +479,7 @@ def test_a_network_that_is_gone_is_told_before_anything_is_made(scene: Scene) ->
 def test_a_foreign_vm_of_that_name_is_never_touched(scene: Scene) -> None:
     plan = {**scene.plan(), "name": "backup01"}
     before = asdict(scene.lab.vm("backup01"))
-    with pytest.raises(Refused, match="No VM is ever overwritten"):
+    with pytest.raises(Refused, match="Existing VMs are never overwritten"):
         scene.vm(plan)
     assert not scene.vm(plan, "absent")["changed"]
     assert asdict(scene.lab.vm("backup01")) == before
@@ -860,7 +860,7 @@ def test_a_vm_that_is_finished_meanwhile_stays_with_its_disks(scene: Scene) -> N
     def finish() -> None:
         scene.lab.vm(plan["name"]).comment = "done"
 
-    with pytest.raises(Refused, match="is no half-made one"):
+    with pytest.raises(Refused, match="is not an incomplete one"):
         scene.vm(plan, "absent", meanwhile=finish)
     assert descriptions(scene) == before
     assert len(_rows(scene, plan["name"])) == 3

@@ -276,7 +276,7 @@ def overview(
 
 def test_an_appliance_that_the_engine_does_not_know_is_told_as_such(bench: Bench) -> None:
     """An inventory may have another name for it than the engine."""
-    with pytest.raises(NotFound, match="no VM 'nobody-1', which is to be the appliance") as caught:
+    with pytest.raises(NotFound, match="no VM 'nobody-1' to use as the appliance") as caught:
         overview(bench, appliance="nobody-1")
     said = options.told(caught.value.hint, "backup_plan_info")
     assert said.startswith(

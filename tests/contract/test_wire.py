@@ -230,7 +230,7 @@ def test_a_401_that_stays(bench: Bench, control: Control) -> None:
         ({"status": 503, "body": HTML}, EngineUnavailable, "not an engine's answer (503 Service"),
         ({"status": 500, "body": CRASHED}, EngineFault, "java.lang.NullPointerException"),
         ({"status": 404, "body": HTML}, EngineNotFound, "not found"),
-        ({"status": 200, "body": HTML}, EngineUnavailable, "no answer of an engine"),
+        ({"status": 200, "body": HTML}, EngineUnavailable, "not an engine's answer"),
         ({"status": 502}, EngineUnavailable, "502"),
         ({"status": 404}, EngineNotFound, "not found"),
         ({"status": 403}, EnginePermission, "may not"),

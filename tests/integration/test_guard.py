@@ -72,7 +72,7 @@ def test_every_rule_in_both_parts(scene: Scene, attached: str) -> None:
         assert admin["unseen"] == []
     assert results[HOLDER, "backup"]["unseen"] == []
     told = results[SOURCE, "backup"]["unseen"]
-    assert [("administrators alone" in one) for one in told] == [True]
+    assert [("only administrators" in one) for one in told] == [True]
 
 
 def test_a_violation_has_evidence_and_remedy(scene: Scene) -> None:
@@ -207,7 +207,7 @@ def test_a_user_who_may_not_see_the_other_vm(scene: Scene) -> None:
     assert ["'web01_data' cannot be seen" in one for one in holder["unseen"]] == [True]
     # Nothing tells him of the holder, so he is told that he does not know.
     assert (verdict(source), source["lent"]) == (set(), [])
-    assert ["Only VMs that this user may see" in one for one in source["unseen"]] == [True]
+    assert ["Only VMs visible to this user" in one for one in source["unseen"]] == [True]
 
 
 # ----- waiting ------------------------------------------------------------------------------------

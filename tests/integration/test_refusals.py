@@ -445,13 +445,13 @@ WAYS = {
     ),
     "not-the-api": Way("engine_unavailable", ("the URL is wrong",), {"url": "{url}/v9"}),
     "proxy-page": Way(
-        "engine_unavailable", ("no answer of an engine",), fault={"status": 503, "body": HTML}
+        "engine_unavailable", ("not an engine's answer",), fault={"status": 503, "body": HTML}
     ),
     "portal-page": Way(
-        "engine_unavailable", ("no answer of an engine",), fault={"status": 200, "body": HTML}
+        "engine_unavailable", ("not an engine's answer",), fault={"status": 200, "body": HTML}
     ),
     "empty-502": Way(
-        "engine_unavailable", ("no answer of an engine", "502"), fault={"status": 502}
+        "engine_unavailable", ("not an engine's answer", "502"), fault={"status": 502}
     ),
 }
 
