@@ -248,7 +248,10 @@ def test_what_cannot_be_taken_over_is_cleaned_up_and_a_backup_is_made(site: Site
     site.detach(snapshot["id"])
     backup = site.back_up(vm_backup_takeover_seconds=1)
     assert backup.ends() == 0, backup.text
-    assert f"Run {run_id} was killed; it was not taken over: its disks are not" in backup.text
+    assert (
+        f"Run {run_id} was killed; it was not taken over: its disks are no longer attached"
+        in backup.text
+    )
     [directory] = site.sets()
     assert site.check_whole(directory)["run_id"] != run_id
     site.check_nothing_left()

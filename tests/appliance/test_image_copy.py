@@ -727,7 +727,7 @@ def fake_qemu_img(directory: Path, script: str) -> None:
     [
         ("kill -9 $$", "signal 9"),
         ("echo qemu-img: something else >&2; exit 1", "something else"),
-        ("exit 0", "is not that of|not that of|could not|failed"),
+        ("exit 0", "does not have the same content as|could not|failed"),
     ],
     ids=["killed", "other", "liar"],
 )

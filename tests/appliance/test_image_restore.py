@@ -341,7 +341,7 @@ def damage(scene: Scene, how: str) -> None:
         ("link", ImageMismatch, "is not a regular file"),
         ("future", ManifestInvalid, "version 2"),
         ("unfinished", Refused, "There is no manifest"),
-        ("path in a name", ImageMismatch, "no plain file name"),
+        ("path in a name", ImageMismatch, "not a plain file name"),
         ("parent", Refused, "parent_missing"),
     ],
 )

@@ -76,7 +76,7 @@ def test_what_is_no_set(repository: Path) -> None:
     link = path.with_name("20200101T000000Z.link")
     link.symlink_to(path)
     for wrong in (repository, path.parent, link, path / "x", path.with_name("20200101T000000Z.no")):
-        with pytest.raises(InvalidRequest, match="no set"):
+        with pytest.raises(InvalidRequest, match="not a backup set"):
             protect(wrong)
 
 

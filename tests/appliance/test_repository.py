@@ -173,9 +173,9 @@ def _write(path: Path, how: str) -> None:
         ("future", "unsupported", "version 2"),
         ("vm", "corrupt", "another VM"),
         ("run", "corrupt", "another run"),
-        ("deep", "corrupt", "no JSON"),
-        ("{", "corrupt", "no JSON"),
-        ("", "corrupt", "no JSON"),
+        ("deep", "corrupt", "not JSON"),
+        ("{", "corrupt", "not JSON"),
+        ("", "corrupt", "not JSON"),
         ("{}", "corrupt", "format"),
     ],
 )

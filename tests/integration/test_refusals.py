@@ -335,7 +335,7 @@ def test_an_ordinary_disk_is_never_detached(scene: Scene) -> None:
     scene.control.add_vm("backup02", disks=[{"alias": "container"}])
     scene.keep_apart("backup02")
     detach = {"appliance": "backup02", "disks": ["container"]}
-    words = ("container", "no disk snapshot", "detach-only")
+    words = ("container", "not a disk snapshot", "detach-only")
     assert scene.refused("disk_snapshot_detach", detach, "refused", *words).writes == []
     assert not scene.one("disk_snapshot_detach", {"appliance": "backup02", "all": True}).changed
     scene.snapshot()

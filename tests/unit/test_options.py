@@ -89,7 +89,7 @@ def given_to_all() -> dict[Path, Mapping[str, Json]]:
 
 def test_the_login_is_given_once() -> None:
     """No task has a login of its own; each role and playbook gives one to the action group."""
-    used = {(unit(path), name) for path in FILES for name, _ in tasks(load(path))}
+    used = {(unit(path), name) for path in FILES for name, _options in tasks(load(path))}
     assert sorted({place for place, name in used if name in IN_GROUP}) == sorted(given_to_all())
     assert all(list(given) == ["auth"] for given in given_to_all().values())
     assert [path.name for path in FILES for login in own_logins(load(path))] == []
