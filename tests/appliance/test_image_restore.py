@@ -296,7 +296,7 @@ def test_what_is_asked_for_must_make_sense(scene: Scene) -> None:
     original = image_restore.WriteTarget(scene.disk.id, scene.disk.id)
     for changes, said in (
         ({"targets": ()}, "is empty"),
-        ({"targets": (target, target)}, "named twice"),
+        ({"targets": (target, target)}, "given twice"),
         ({"targets": (original,)}, "is the original disk"),
         ({"path": str(scene.path.parent)}, "no set of the repository"),
         ({"restore_id": "a b"}, "cannot be the name"),
@@ -365,7 +365,7 @@ def test_an_image_that_cannot_be_read_is_not_called_damaged(scene: Scene) -> Non
     ):
         check_hash("/proc/self", replace(disk, file="mem"), unread.fileno())
     assert not isinstance(told.value, ImageMismatch)
-    assert "kernel's log" in str(told.value.hint)
+    assert "kernel log" in str(told.value.hint)
 
 
 def bombed(text: str) -> str:
