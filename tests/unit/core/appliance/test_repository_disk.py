@@ -1,11 +1,12 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the container disk becomes the repository, and when it must not."""
+"""How the repository disk becomes the repository, and when it must not."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,6 +28,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appli
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
     Refused,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    UnhandledStep,
 )
 
 PATH = "/srv/backup"
@@ -167,3 +171,9 @@ def test_a_line_is_added_on_a_line_of_its_own() -> None:
     assert repository_disk.with_line("a", "b") == "a\nb\n"
     assert repository_disk.with_line("a\n", "b") == "a\nb\n"
     assert repository_disk.with_line("", "b") == "b\n"
+
+
+def test_a_step_that_leads_to_no_known_state_is_an_error() -> None:
+    strange: Any = "shrink the file system"
+    with pytest.raises(UnhandledStep, match="shrink"):
+        repository_disk.after(EMPTY, [strange], MADE)
