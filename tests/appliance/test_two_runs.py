@@ -228,7 +228,7 @@ def test_what_the_engine_makes_or_merges_is_waited_for(tmp_path: Path, step: str
     with site_of(tmp_path, ["one"]) as site:
         removing = step.startswith("Remove")
         slow = {"removal_polls" if removing else "snapshot_polls": 10_000}
-        site.control.settings(**slow, linger=20.0)
+        site.control.settings(**slow, linger=60.0)  # a busy machine takes 20 s to the wait
         first = site.back_up(vm_backup_vms=["one"])
         first.until(re.escape(f": {step} (one)]"))
         until(lambda: "locked" in [row["status"] for row in site.world()["snapshots"]])
