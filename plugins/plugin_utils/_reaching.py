@@ -64,10 +64,4 @@ def fail_if_lost(
     lost = ApplianceUnavailable(
         f"The appliance {host} cannot be reached: {result.get('msg')}", hint=hint
     )
-    return {
-        "failed": True,
-        "msg": f"{lost.message} {hint}".strip(),
-        "error_code": lost.code,
-        "hint": lost.hint,
-        "details": lost.details,
-    }
+    return {"failed": True, **lost.as_result()}

@@ -91,21 +91,10 @@ def perform(
     return runner.perform(operation, SystemClock(), check_mode=check_mode)
 
 
-def _sentences(message: str, hint: str) -> str:
-    """The engine ends some of its sentences without a dot, and the hint follows."""
-    end = "" if not hint or message.endswith((".", "!", "?", "]")) else "."
-    return f"{message}{end} {hint}".strip()
-
-
 def failure(exc: Exception) -> dict[str, Any]:
     """The result keys of a failure: ``msg``, ``error_code``, ``hint``, ``details``."""
     if isinstance(exc, BackupError):
-        return {
-            "msg": _sentences(exc.message, exc.hint),
-            "error_code": exc.code,
-            "hint": exc.hint,
-            "details": exc.details,
-        }
+        return exc.as_result()
     return {
         "msg": f"Unexpected error, please report it: {exc!r}",
         "error_code": "internal",

@@ -67,6 +67,19 @@ class BackupError(Exception):
         self.hint = hint
         self.details: dict[str, Any] = dict(details or {})
 
+    def as_result(self) -> dict[str, Any]:
+        """Return the result keys of a failed task: ``msg``, ``error_code``, ``hint``, ``details``.
+
+        The engine ends some of its sentences without a dot; the hint follows after one.
+        """
+        end = "." if self.hint and not self.message.endswith((".", "!", "?", "]")) else ""
+        return {
+            "msg": f"{self.message}{end} {self.hint}".strip(),
+            "error_code": self.code,
+            "hint": self.hint,
+            "details": self.details,
+        }
+
 
 class InvalidRequest(BackupError):
     """The parameters contradict each other or name something impossible."""
