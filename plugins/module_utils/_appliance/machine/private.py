@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
@@ -82,18 +82,13 @@ def noted_in(path: str) -> Iterator[int]:
     Raises:
         InvalidRequest: It cannot be made, or others can write there.
     """
-    try:
-        os.makedirs(path, _DIRECTORY, exist_ok=True)
-        fd = opening.directory(path)
-    except OSError as exc:
-        raise _no_place(path, str(exc.strerror)) from exc
-    with opening.closing(fd):
-        if not is_ours(os.fstat(fd)):
-            raise _no_place(path, "others can write there")
+    with ExitStack() as opened:
+        try:
+            os.makedirs(path, _DIRECTORY, exist_ok=True)
+            fd = opened.enter_context(directory(path))
+        except OSError as exc:
+            raise InvalidRequest(
+                f"{path} cannot hold job records: {exc.strerror}.",
+                hint="Run this task as root (become: true).",
+            ) from exc
         yield fd
-
-
-def _no_place(path: str, reason: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"{path} cannot hold job records: {reason}.", hint="Run this task as root (become: true)."
-    )
