@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 from unit.core.repository.test_catalogue import entries, seen
+from unit.core.repository.test_retention import VERIFIED
 from unit.samples import uuid
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
@@ -149,17 +150,7 @@ def test_records_are_short() -> None:
 
 def test_depth_that_was_not_reached_is_due() -> None:
     [entry] = entries(seen())
-    record = verification_record.VerificationRecord(
-        run_id="r0",
-        manifest_sha256="",
-        time="2026-11-30T00:00:00Z",
-        verdict="ok",
-        depth="files",
-        faults=(),
-        notes=(),
-        tools={},
-        seconds=1.0,
-    )
+    record = replace(VERIFIED, run_id="r0", time="2026-11-30T00:00:00Z")
     verified = replace(entry, verified=record)
     found = catalogue.Catalogue("/r", (verified,))
     asked = verify.VerifyRequest("/r", unverified_days=7)
