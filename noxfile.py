@@ -7,7 +7,7 @@
 one. Sessions share the environments that tools/bootstrap makes: making one per session would cost minutes.
 
 Tags, by which tools/checks.py gives sessions to lanes: `lab` makes devices and mounts of this machine; `light` makes none: it
-reads the tree, or asks a lab of its own; `waiting` makes devices too, and lets a core idle for most of its time; `last` looks
+reads the tree, or asks a lab of its own; `waiting` makes devices too, and waits for part of its time; `last` looks
 at what others left. Sessions share nothing: each lab has its own directory, ports and namespaces, and takes a free loop device.
 """
 
@@ -65,7 +65,7 @@ BELOW_ANSIBLE = (
     "test_snapshots.py",
 )
 
-# Backups and restores that are slow, stopped or lost: they mostly wait. `appliance` has the rest of their directory.
+# Backups and restores that are slow, stopped or lost: they take long, and wait for part of it. `appliance` has the rest of their directory.
 WAITING = {
     "following": "test_following.py",
     "restores": "test_restore_play.py",

@@ -4,9 +4,9 @@
 """Run the nox sessions in three lanes, say how each ended, and end with the truth.
 
 Two lanes keep two cores busy: one begins with the sessions that make devices (tag `lab`), the other with those that make none
-(tag `light`), and a lane that has none of its own left helps with the rest. A third lane is for sessions that mostly wait (tag
-`waiting`). Sessions with the tag `last` come when all are done. Each session's output goes to .cache/logs; a failure's end of log
-is shown. What a session leaves running, mounted or attached to a loop device is removed, and fails that session's run.
+(tag `light`), and a lane that has none of its own left helps with the rest. A third lane is for long sessions that wait for part of
+their time (tag `waiting`). Sessions with the tag `last` come when all are done. Each session's output goes to .cache/logs; a
+failure's end of log is shown. What a session leaves running, mounted or attached to a loop device is removed, and fails that session's run.
 """
 
 from __future__ import annotations
