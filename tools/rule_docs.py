@@ -13,11 +13,14 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import options
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import guard, rules
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import (
+    rules,
+    vm_guard,
+)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs/limits.md"
-BEGIN = "<!-- rules: begin. Written by tools/rule_docs.py from _core/rules/rules.py and _core/rules/guard.py; change it there. -->\n"
+BEGIN = "<!-- rules: begin. Written by tools/rule_docs.py from _core/rules/rules.py and _core/rules/vm_guard.py; change it there. -->\n"
 END = "<!-- rules: end -->\n"
 
 
@@ -44,7 +47,7 @@ def told(operation: str, part: str) -> str:
     """Which rules an operation breaks for a VM in one part."""
     found = [
         f"`{one.rule.id}`{' if plugged' if one.plugged_only else ''}"
-        for one in guard.TABLE
+        for one in vm_guard.TABLE
         if one.part == part and operation in one.operations
     ]
     return ", ".join(found) or "-"
@@ -53,8 +56,13 @@ def told(operation: str, part: str) -> str:
 def operation_table() -> str:
     """Which operation breaks which rule in which part."""
     rows = [
-        (f"`{name}`", told(name, guard.HOLDER), told(name, guard.SOURCE), guard.FREE.get(name, ""))
-        for name in guard.OPERATIONS
+        (
+            f"`{name}`",
+            told(name, vm_guard.HOLDER),
+            told(name, vm_guard.SOURCE),
+            vm_guard.FREE.get(name, ""),
+        )
+        for name in vm_guard.OPERATIONS
     ]
     head = ("operation", "of a VM that holds disk snapshots", "of their source VM", "")
     return table(head, rows)

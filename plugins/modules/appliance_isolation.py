@@ -219,16 +219,18 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.isolation.isolation import (
-    Isolation,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.isolation.appliance_isolation import (
+    ApplianceIsolation,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import edge, setup_args
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=setup_args.ISOLATION, supports_check_mode=True)
-    edge.run(module, lambda params: Isolation(setup_args.isolation_request(params)))
+    module = AnsibleModule(argument_spec=setup_args.APPLIANCE_ISOLATION, supports_check_mode=True)
+    edge.run(
+        module, lambda params: ApplianceIsolation(setup_args.appliance_isolation_request(params))
+    )
 
 
 if __name__ == "__main__":

@@ -265,19 +265,18 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.preflight import (
-    Preflight,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.appliance_preflight import (
+    AppliancePreflight,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
-    appliance_args,
-    edge,
-)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import edge, setup_args
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=appliance_args.PREFLIGHT, supports_check_mode=True)
-    edge.run(module, lambda params: Preflight(appliance_args.preflight_request(params)))
+    module = AnsibleModule(argument_spec=setup_args.APPLIANCE_PREFLIGHT, supports_check_mode=True)
+    edge.run(
+        module, lambda params: AppliancePreflight(setup_args.appliance_preflight_request(params))
+    )
 
 
 if __name__ == "__main__":

@@ -92,16 +92,18 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.repository_disk import (
-    RepositoryDisk,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.appliance_repository import (
+    ApplianceRepository,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import edge, setup_args
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=setup_args.REPOSITORY, supports_check_mode=True)
-    edge.run(module, lambda params: RepositoryDisk(setup_args.repository_request(params)))
+    module = AnsibleModule(argument_spec=setup_args.APPLIANCE_REPOSITORY, supports_check_mode=True)
+    edge.run(
+        module, lambda params: ApplianceRepository(setup_args.appliance_repository_request(params))
+    )
 
 
 if __name__ == "__main__":

@@ -169,21 +169,21 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs.claims import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs.backup_claim import (
     GiveBack,
     TakeClaim,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module import copy_args, edge
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import edge, runs_args
 
 OPERATIONS: dict[str, edge.Builder] = {
-    "held": lambda params: TakeClaim(copy_args.wish(params)),
-    "released": lambda params: GiveBack(copy_args.wish(params), left=params["left"]),
+    "held": lambda params: TakeClaim(runs_args.backup_claim_wish(params)),
+    "released": lambda params: GiveBack(runs_args.backup_claim_wish(params), left=params["left"]),
 }
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=copy_args.CLAIM, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=runs_args.BACKUP_CLAIM, supports_check_mode=True)
     edge.run(module, lambda params: OPERATIONS[params["state"]](params))
 
 

@@ -230,28 +230,29 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._clock impo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
     connect,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.looking import (
-    BackupPlan,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.backup_plan_info import (
+    BackupPlanInfo,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
     engine_args,
+    snapshots_args,
 )
 
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec=engine_args.engine_spec(**engine_args.PLAN),
+        argument_spec=engine_args.engine_spec(**snapshots_args.BACKUP_PLAN_INFO),
         supports_check_mode=True,
     )
     edge.run(
         module,
-        lambda params: BackupPlan(
+        lambda params: BackupPlanInfo(
             connect(engine_args.settings(params)),
             SystemClock(),
             engine_args.patience(params),
-            engine_args.plan_request(params),
+            snapshots_args.backup_plan_info_request(params),
         ),
     )
 

@@ -107,8 +107,8 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.report import (
-    WriteReport,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_repository_report import (
+    BackupRepositoryReport,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
@@ -118,8 +118,15 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module imp
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=repository_args.REPORT, supports_check_mode=True)
-    edge.run(module, lambda params: WriteReport(repository_args.report_request(params)))
+    module = AnsibleModule(
+        argument_spec=repository_args.BACKUP_REPOSITORY_REPORT, supports_check_mode=True
+    )
+    edge.run(
+        module,
+        lambda params: BackupRepositoryReport(
+            repository_args.backup_repository_report_request(params)
+        ),
+    )
 
 
 if __name__ == "__main__":

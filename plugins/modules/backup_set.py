@@ -327,21 +327,21 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
     PrepareSet,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
-    appliance_args,
     edge,
+    repository_args,
 )
 
 OPERATIONS: dict[str, edge.Builder] = {
-    "prepared": lambda params: PrepareSet(appliance_args.prepare_request(params)),
-    "present": lambda params: FinishSet(appliance_args.finish_request(params)),
+    "prepared": lambda params: PrepareSet(repository_args.prepare_request(params)),
+    "present": lambda params: FinishSet(repository_args.finish_request(params)),
 }
 
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec=appliance_args.SET,
-        required_if=appliance_args.SET_REQUIRED_IF,
+        argument_spec=repository_args.BACKUP_SET,
+        required_if=repository_args.BACKUP_SET_REQUIRED_IF,
         supports_check_mode=True,
     )
     edge.run(module, lambda params: OPERATIONS[params["state"]](params))

@@ -263,7 +263,7 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.repository import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set_info import (
     BackupSetInfo,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
@@ -274,11 +274,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module imp
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=repository_args.INFO, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=repository_args.BACKUP_SET_INFO, supports_check_mode=True)
     edge.run(
         module,
         lambda params: BackupSetInfo(
-            params["repository"], repository_args.wanted(params), manifests=params["manifests"]
+            params["repository"],
+            repository_args.backup_set_info_filter(params),
+            manifests=params["manifests"],
         ),
     )
 

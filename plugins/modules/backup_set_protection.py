@@ -69,8 +69,8 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.protect import (
-    ProtectSet,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set_protection import (
+    BackupSetProtection,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
@@ -80,10 +80,12 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module imp
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=repository_args.PROTECTION, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=repository_args.BACKUP_SET_PROTECTION, supports_check_mode=True
+    )
     edge.run(
         module,
-        lambda params: ProtectSet(
+        lambda params: BackupSetProtection(
             params["path"], params["reason"], protected=params["state"] == "present"
         ),
     )

@@ -172,8 +172,8 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.prune import (
-    PruneSets,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set_prune import (
+    BackupSetPrune,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
@@ -183,8 +183,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module imp
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=repository_args.PRUNE, supports_check_mode=True)
-    edge.run(module, lambda params: PruneSets(repository_args.prune_request(params)))
+    module = AnsibleModule(argument_spec=repository_args.BACKUP_SET_PRUNE, supports_check_mode=True)
+    edge.run(
+        module, lambda params: BackupSetPrune(repository_args.backup_set_prune_request(params))
+    )
 
 
 if __name__ == "__main__":

@@ -167,8 +167,8 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.verify import (
-    VerifySets,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set_verify import (
+    BackupSetVerify,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
@@ -178,8 +178,12 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module imp
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=repository_args.VERIFY, supports_check_mode=True)
-    edge.run(module, lambda params: VerifySets(repository_args.verify_request(params)))
+    module = AnsibleModule(
+        argument_spec=repository_args.BACKUP_SET_VERIFY, supports_check_mode=True
+    )
+    edge.run(
+        module, lambda params: BackupSetVerify(repository_args.backup_set_verify_request(params))
+    )
 
 
 if __name__ == "__main__":

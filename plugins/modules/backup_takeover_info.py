@@ -144,19 +144,19 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs.unfinished import (
     TakeoverInfo,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module import copy_args, edge
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import edge, runs_args
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=copy_args.TAKEOVER, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=runs_args.BACKUP_TAKEOVER_INFO, supports_check_mode=True)
     edge.run(
         module,
         lambda params: TakeoverInfo(
             params["repository"],
             params["leftovers"],
             (params["silence"], params["attach_timeout"]),
-            copy_args.wanted(params),
+            runs_args.backup_takeover_info_wanted(params),
             frozenset(params["dead"]),
         ),
     )

@@ -108,9 +108,9 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.sources import (
-    RecordRequest,
-    RecordVms,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_vm import (
+    BackupVm,
+    BackupVmRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
@@ -120,8 +120,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module imp
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=repository_args.VM, supports_check_mode=True)
-    edge.run(module, lambda params: RecordVms(RecordRequest(**params)))
+    module = AnsibleModule(argument_spec=repository_args.BACKUP_VM, supports_check_mode=True)
+    edge.run(module, lambda params: BackupVm(BackupVmRequest(**params)))
 
 
 if __name__ == "__main__":

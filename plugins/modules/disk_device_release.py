@@ -133,19 +133,21 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices.release import (
-    Release,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices.disk_device_release import (
+    DiskDeviceRelease,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
-    appliance_args,
+    devices_args,
     edge,
 )
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=appliance_args.RELEASE, supports_check_mode=True)
-    edge.run(module, lambda params: Release(appliance_args.release_request(params)))
+    module = AnsibleModule(argument_spec=devices_args.DISK_DEVICE_RELEASE, supports_check_mode=True)
+    edge.run(
+        module, lambda params: DiskDeviceRelease(devices_args.disk_device_release_request(params))
+    )
 
 
 if __name__ == "__main__":

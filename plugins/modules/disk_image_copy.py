@@ -286,24 +286,23 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.copy_job import (
-    CopyJob,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.disk_image_copy import (
+    DiskImageCopy,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
-    appliance_args,
-    copy_args,
     edge,
+    images_args,
 )
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=copy_args.FOLLOWED_COPY, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=images_args.DISK_IMAGE_COPY, supports_check_mode=True)
     edge.run(
         module,
-        lambda params: CopyJob(
-            appliance_args.copy_request(params),
-            copy_args.following(params),
+        lambda params: DiskImageCopy(
+            images_args.disk_image_copy_request(params),
+            images_args.following(params),
         ),
     )
 

@@ -210,24 +210,24 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.restore.restore_job import (
-    RestoreJob,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.restore.disk_image_restore import (
+    DiskImageRestore,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
-    copy_args,
     edge,
+    images_args,
     restore_args,
 )
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=restore_args.WRITE, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=restore_args.DISK_IMAGE_RESTORE, supports_check_mode=True)
     edge.run(
         module,
-        lambda params: RestoreJob(
-            restore_args.write_request(params),
-            copy_args.following(params),
+        lambda params: DiskImageRestore(
+            restore_args.disk_image_restore_request(params),
+            images_args.following(params),
         ),
     )
 

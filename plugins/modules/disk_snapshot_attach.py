@@ -279,28 +279,29 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._clock impo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
     connect,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.attachments import (
-    Attach,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.disk_snapshot_attach import (
+    DiskSnapshotAttach,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
     engine_args,
+    snapshots_args,
 )
 
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec=engine_args.engine_spec(300, **engine_args.ATTACH),
+        argument_spec=engine_args.engine_spec(300, **snapshots_args.DISK_SNAPSHOT_ATTACH),
         supports_check_mode=True,
     )
     edge.run(
         module,
-        lambda params: Attach(
+        lambda params: DiskSnapshotAttach(
             connect(engine_args.settings(params)),
             SystemClock(),
             engine_args.patience(params),
-            engine_args.attach_request(params),
+            snapshots_args.disk_snapshot_attach_request(params),
         ),
     )
 

@@ -149,28 +149,29 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._clock impo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
     connect,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.attachments import (
-    Detach,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.disk_snapshot_detach import (
+    DiskSnapshotDetach,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
     engine_args,
+    snapshots_args,
 )
 
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec=engine_args.engine_spec(180, **engine_args.DETACH),
+        argument_spec=engine_args.engine_spec(180, **snapshots_args.DISK_SNAPSHOT_DETACH),
         supports_check_mode=True,
     )
     edge.run(
         module,
-        lambda params: Detach(
+        lambda params: DiskSnapshotDetach(
             connect(engine_args.settings(params)),
             SystemClock(),
             engine_args.patience(params),
-            engine_args.detach_request(params),
+            snapshots_args.disk_snapshot_detach_request(params),
         ),
     )
 

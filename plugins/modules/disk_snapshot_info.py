@@ -258,19 +258,20 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._clock impo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
     connect,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.looking import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.disk_snapshot_info import (
     DiskSnapshotInfo,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
     engine_args,
+    snapshots_args,
 )
 
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec=engine_args.engine_spec(**engine_args.INFO),
+        argument_spec=engine_args.engine_spec(**snapshots_args.DISK_SNAPSHOT_INFO),
         required_one_of=[("appliance", "source_vm")],
         required_by={"snapshot": "source_vm"},
         supports_check_mode=True,
@@ -281,7 +282,7 @@ def main() -> None:
             connect(engine_args.settings(params)),
             SystemClock(),
             engine_args.patience(params),
-            engine_args.info_request(params),
+            snapshots_args.disk_snapshot_info_request(params),
         ),
     )
 

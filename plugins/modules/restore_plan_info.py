@@ -404,8 +404,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._clock impo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
     connect,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restoring import (
-    RestorePlan,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restore_plan_info import (
+    RestorePlanInfo,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
@@ -417,16 +417,16 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module imp
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec=engine_args.engine_spec(**restore_args.PLAN),
+        argument_spec=engine_args.engine_spec(**restore_args.RESTORE_PLAN_INFO),
         supports_check_mode=True,
     )
     edge.run(
         module,
-        lambda params: RestorePlan(
+        lambda params: RestorePlanInfo(
             connect(engine_args.settings(params)),
             SystemClock(),
             engine_args.patience(params),
-            restore_args.plan_request(params),
+            restore_args.restore_plan_info_request(params),
         ),
     )
 

@@ -129,8 +129,8 @@ seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.restore_source import (
-    RestoreSource,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.restore_source_info import (
+    RestoreSourceInfo,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
@@ -140,8 +140,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module imp
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=restore_args.SOURCE, supports_check_mode=True)
-    edge.run(module, lambda params: RestoreSource(restore_args.source_request(params)))
+    module = AnsibleModule(argument_spec=restore_args.RESTORE_SOURCE_INFO, supports_check_mode=True)
+    edge.run(
+        module, lambda params: RestoreSourceInfo(restore_args.restore_source_info_request(params))
+    )
 
 
 if __name__ == "__main__":

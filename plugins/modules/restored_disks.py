@@ -171,7 +171,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._clock impo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
     connect,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restoring import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restored_disks import (
     RestoredDisks,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
@@ -184,8 +184,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module imp
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec=engine_args.engine_spec(600, **restore_args.MADE_DISKS),
-        required_if=restore_args.MADE_DISKS_REQUIRED_IF,
+        argument_spec=engine_args.engine_spec(600, **restore_args.RESTORED_DISKS),
+        required_if=restore_args.RESTORED_DISKS_REQUIRED_IF,
         supports_check_mode=True,
     )
     edge.run(
@@ -194,7 +194,7 @@ def main() -> None:
             connect(engine_args.settings(params)),
             SystemClock(),
             engine_args.patience(params),
-            restore_args.disks_request(params),
+            restore_args.restored_disks_request(params),
         ),
     )
 

@@ -201,7 +201,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._clock impo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
     connect,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restoring import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restored_vm import (
     RestoredVm,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
@@ -214,8 +214,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module imp
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec=engine_args.engine_spec(600, **restore_args.MADE_VM),
-        required_if=restore_args.MADE_VM_REQUIRED_IF,
+        argument_spec=engine_args.engine_spec(600, **restore_args.RESTORED_VM),
+        required_if=restore_args.RESTORED_VM_REQUIRED_IF,
         supports_check_mode=True,
     )
     edge.run(
@@ -224,7 +224,7 @@ def main() -> None:
             connect(engine_args.settings(params)),
             SystemClock(),
             engine_args.patience(params),
-            restore_args.vm_request(params),
+            restore_args.restored_vm_request(params),
         ),
     )
 

@@ -186,19 +186,20 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._clock impo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
     connect,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.guarding import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.vm_guard import (
     VmGuard,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
     engine_args,
+    snapshots_args,
 )
 
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec=engine_args.engine_spec(**engine_args.GUARD),
+        argument_spec=engine_args.engine_spec(**snapshots_args.VM_GUARD),
         supports_check_mode=True,
     )
     edge.run(
@@ -207,7 +208,7 @@ def main() -> None:
             connect(engine_args.settings(params)),
             SystemClock(),
             engine_args.patience(params),
-            engine_args.guard_request(params),
+            snapshots_args.vm_guard_request(params),
         ),
     )
 

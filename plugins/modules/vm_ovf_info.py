@@ -122,28 +122,29 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._clock impo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
     connect,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.looking import (
-    VmOvf,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.vm_ovf_info import (
+    VmOvfInfo,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
     engine_args,
+    snapshots_args,
 )
 
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec=engine_args.engine_spec(**engine_args.OVF),
+        argument_spec=engine_args.engine_spec(**snapshots_args.VM_OVF_INFO),
         supports_check_mode=True,
     )
     edge.run(
         module,
-        lambda params: VmOvf(
+        lambda params: VmOvfInfo(
             connect(engine_args.settings(params)),
             SystemClock(),
             engine_args.patience(params),
-            engine_args.ovf_request(params),
+            snapshots_args.vm_ovf_info_request(params),
         ),
     )
 

@@ -265,13 +265,14 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.sna
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
     edge,
     engine_args,
+    snapshots_args,
 )
 
 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec=engine_args.engine_spec(1800, **engine_args.SNAPSHOT),
+        argument_spec=engine_args.engine_spec(1800, **snapshots_args.VM_SNAPSHOT),
         supports_check_mode=True,
     )
     edge.run(
@@ -280,7 +281,7 @@ def main() -> None:
             connect(engine_args.settings(params)),
             SystemClock(),
             engine_args.patience(params),
-            engine_args.snapshot_request(params),
+            snapshots_args.vm_snapshot_request(params),
         ),
     )
 

@@ -14,7 +14,7 @@ from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import guard
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import vm_guard
 from ansible_collections.ovirt_community.backup.plugins.plugin_utils._following import tell
 
 MODULE = "ovirt_community.backup.vm_guard"
@@ -76,4 +76,4 @@ class Waiter:
         )
 
     def _tell(self, result: Result, left: float) -> None:
-        tell(self._display, guard.wait_line(result["vm"]["name"], result["violations"], left))
+        tell(self._display, vm_guard.wait_line(result["vm"]["name"], result["violations"], left))

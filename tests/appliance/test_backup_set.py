@@ -37,7 +37,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     Operation,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module import appliance_args
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
+    images_args,
+    repository_args,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 
 SCHEMA = Path(__file__).resolve().parents[2] / "docs/schema/manifest-1.schema.json"
@@ -72,7 +75,7 @@ def configuration(disks: list[dict[str, Any]]) -> str:
 def prepare(repository: Path, disks: list[dict[str, Any]], fmt: str) -> backup_set.PrepareSet:
     params = {**COMMON, "repository": str(repository), "vm": VM, "disks": disks}
     params |= {"format": fmt, "compression": "none"}
-    return backup_set.PrepareSet(appliance_args.prepare_request(params))
+    return backup_set.PrepareSet(repository_args.prepare_request(params))
 
 
 def finish(
@@ -93,7 +96,7 @@ def finish(
         "ovf": configuration(disks),
         **changes,
     }
-    return backup_set.FinishSet(appliance_args.finish_request(params))
+    return backup_set.FinishSet(repository_args.finish_request(params))
 
 
 class Filled:
@@ -109,7 +112,7 @@ class Filled:
         self.path = Path(prepared["path"])
         compression = "zstd" if fmt == "qcow2" else "none"
         params = {"images": prepared["images"], "format": fmt, "compression": compression}
-        request = appliance_args.copy_request({**params, "timeout": 0.0, "snapshot": ""})
+        request = images_args.disk_image_copy_request({**params, "timeout": 0.0, "snapshot": ""})
         self.images: list[dict[str, Any]] = do(ImageCopy(request, appliance.host))["images"]
 
     def finish(self, **changes: object) -> backup_set.FinishSet:
@@ -231,7 +234,7 @@ def test_what_the_clocks_say_goes_into_the_set(appliance: LoopAppliance, reposit
         "there": "2026-11-23T01:00:20Z",
     }
     params = {**record_params(repository, filled), "snapshot": snapshot}
-    operation = backup_set.PrepareSet(appliance_args.prepare_request(params), lambda: 1795395625.0)
+    operation = backup_set.PrepareSet(repository_args.prepare_request(params), lambda: 1795395625.0)
     assert do(operation)["changed"]
     assert not do(operation)["changed"]
     operation_done = filled.finish(snapshot=snapshot)
@@ -252,7 +255,7 @@ def test_what_the_clocks_say_goes_into_the_set(appliance: LoopAppliance, reposit
     again = do(filled.finish(snapshot=snapshot))
     assert (again["changed"], again["manifest"]) == (False, result["manifest"])
     with pytest.raises(InvalidRequest, match=r"snapshot\.there"):
-        appliance_args.prepare_request({**params, "snapshot": {**snapshot, "there": "now"}})
+        repository_args.prepare_request({**params, "snapshot": {**snapshot, "there": "now"}})
 
 
 def record_params(repository: Path, filled: Filled) -> dict[str, Any]:

@@ -21,14 +21,16 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
     Host,
     Paths,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs import claims
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs import (
+    backup_claim,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
     ImageError,
     InvalidRequest,
     VmClaimed,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs.claims import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs.backup_claim import (
     ATTACH,
     COPY,
     RELEASE,
@@ -63,10 +65,10 @@ class Machine:
             self.events.pop(0)()
 
     def take(self, wish: Wish, *, check_mode: bool = False) -> dict[str, Any]:
-        return perform(claims.TakeClaim(wish, self.host), check_mode=check_mode)[0]
+        return perform(backup_claim.TakeClaim(wish, self.host), check_mode=check_mode)[0]
 
     def give(self, wish: Wish, *, left: bool = False) -> dict[str, Any]:
-        return perform(claims.GiveBack(wish, self.host, left=left), check_mode=False)[0]
+        return perform(backup_claim.GiveBack(wish, self.host, left=left), check_mode=False)[0]
 
     @property
     def files(self) -> list[str]:
@@ -166,12 +168,12 @@ def test_a_restart_of_a_container_ends_all_claims(machine: Machine) -> None:
 
 
 def test_between_watch_and_deed_another_may_be_faster(machine: Machine) -> None:
-    operation = claims.TakeClaim(replace(SECOND, silence=None), machine.host)
+    operation = backup_claim.TakeClaim(replace(SECOND, silence=None), machine.host)
     plan = operation.plan()
     machine.take(FIRST)
     with pytest.raises(VmClaimed):
         operation.execute(plan)
-    back = claims.GiveBack(FIRST, machine.host)
+    back = backup_claim.GiveBack(FIRST, machine.host)
     given = back.plan()
     machine.give(FIRST)
     assert back.execute(given) == {"changed": False}
@@ -179,19 +181,19 @@ def test_between_watch_and_deed_another_may_be_faster(machine: Machine) -> None:
 
 def test_a_copy_signs_for_the_run_it_is_of(machine: Machine) -> None:
     directory = f"/srv/backup/web01.{VM}/20261123T010000Z.first"
-    claims.sign(machine.host, [directory, "/nowhere/at/all"], call=True)
+    backup_claim.sign(machine.host, [directory, "/nowhere/at/all"], call=True)
     machine.take(replace(FIRST, step=ATTACH))
     machine.seconds += 50
-    claims.sign(machine.host, [directory], call=True)
+    backup_claim.sign(machine.host, [directory], call=True)
     machine.seconds += 59
-    machine.events = [lambda: claims.sign(machine.host, [directory], call=False)] * 9
-    machine.events += [lambda: claims.sign(machine.host, [directory], call=True)]
+    machine.events = [lambda: backup_claim.sign(machine.host, [directory], call=False)] * 9
+    machine.events += [lambda: backup_claim.sign(machine.host, [directory], call=True)]
     with pytest.raises(VmClaimed, match="copying its disks"):
         machine.take(SECOND)
     machine.seconds += 61
     machine.take(SECOND)
     # The dead run's last call signs for nobody.
-    claims.sign(machine.host, [directory], call=True)
+    backup_claim.sign(machine.host, [directory], call=True)
     machine.seconds += 61
     assert machine.take(replace(SECOND, run_id="third"))["dead"] == ["first", "second"]
 
@@ -226,7 +228,7 @@ def _race(paths: Paths, run: str, barrier: Any, won: Any) -> None:  # noqa: ANN4
     wish = replace(FIRST, run_id=run)
     barrier.wait(20)
     try:
-        perform(claims.TakeClaim(wish, Host(paths)), check_mode=False)
+        perform(backup_claim.TakeClaim(wish, Host(paths)), check_mode=False)
         won.put(run)
     except BackupError:
         won.put("")

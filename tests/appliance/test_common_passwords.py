@@ -14,7 +14,7 @@ from appliance.site import Site, until
 from support.scene import engine_of
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
-    restore_source,
+    restore_source_info,
 )
 from lab.lab import Lab
 from lab.model import Settings
@@ -60,7 +60,7 @@ def test_the_set_is_whole_and_nothing_is_left(site: Site) -> None:
     assert manifest["snapshot"]["description"] == row["description"]
     assert row["description"].startswith("Backup by ovirt_community.backup [owner=")
     assert "********" not in (directory / "manifest.json").read_text()
-    found, text = restore_source.read_set(restore_source.entry_at(str(directory)))
+    found, text = restore_source_info.read_set(restore_source_info.entry_at(str(directory)))
     assert text.partition("<?ovirt_community.backup ")[0] == configuration
     assert found.vm.name == "db01"
     site.check_nothing_left()

@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 from appliance.loops import MIB, LoopAppliance, serve
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.copy_job import (
-    CopyJob,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.disk_image_copy import (
+    DiskImageCopy,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
@@ -35,7 +35,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     InvalidRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import jobs
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.disk_image_copy import (
     CopyRequest,
     ImageRequest,
 )
@@ -89,7 +89,9 @@ class Desk:
     ) -> dict[str, Any]:
         """One call."""
         following = jobs.Following(wait, follower)
-        result, _warnings = perform(CopyJob(self.request, following, self.host), check_mode=check)
+        result, _warnings = perform(
+            DiskImageCopy(self.request, following, self.host), check_mode=check
+        )
         return result
 
     def workers(self) -> list[int]:
@@ -317,7 +319,7 @@ def test_a_killed_job_is_seen_at_once_and_begun_anew(slow_desk: Desk, number: in
 
 def test_a_job_that_breaks_says_where(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of ours in the job: its traceback is in the log, and the log is in the failure."""
-    monkeypatch.setattr(CopyJob, "_do", None)
+    monkeypatch.setattr(DiskImageCopy, "_do", None)
     with pytest.raises(CopyDied, match="'NoneType' object is not callable") as told:
         desk.ask(None, "me")
     assert "Traceback" in told.value.details["log"]

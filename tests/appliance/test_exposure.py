@@ -17,23 +17,23 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set import (
     PrepareSet,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.preflight import (
-    Preflight,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.appliance_preflight import (
+    AppliancePreflight,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.repository_disk import (
-    RepositoryDisk,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance.preflight import (
-    PreflightRequest,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance.repository_disk import (
-    RepositoryRequest,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.appliance_repository import (
+    ApplianceRepository,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     Refused,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.backup_set import (
     PrepareRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.setup.appliance_preflight import (
+    PreflightRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.setup.appliance_repository import (
+    RepositoryRequest,
 )
 
 VM = f"web01.{uuid.UUID(int=1)}"
@@ -57,7 +57,7 @@ def refusal(place: Path) -> str:
     """Why the preflight refuses it."""
     wanted = PreflightRequest(str(place), require_mount=False, require_zstd=False)
     with pytest.raises(Refused) as caught:
-        Preflight(wanted).plan()
+        AppliancePreflight(wanted).plan()
     [problem] = caught.value.details["problems"]
     assert problem["check"] == "exposed"
     return str(problem["message"])
@@ -71,7 +71,7 @@ def test_a_place_of_roots_alone_is_fine(place: Path) -> None:
     sticky.chmod(0o1777)
     assert exposure.of_repository(str(place)) == ()
     wanted = PreflightRequest(str(place), require_mount=False, require_zstd=False)
-    facts = Preflight(wanted).plan().result
+    facts = AppliancePreflight(wanted).plan().result
     assert facts["repository"]["exposed"] == []
 
 
@@ -110,15 +110,15 @@ def test_links_are_followed_as_linux_does(tmp_path: Path, place: Path) -> None:
 
 def test_whoever_prepares_an_appliance_is_warned(place: Path) -> None:
     wanted = RepositoryRequest(str(place), require_mount=False)
-    assert RepositoryDisk(wanted).plan().warnings == ()
+    assert ApplianceRepository(wanted).plan().warnings == ()
     give_away(place.parent)
-    [warning] = RepositoryDisk(wanted).plan().warnings
+    [warning] = ApplianceRepository(wanted).plan().warnings
     assert f"{place.parent} (owner {_OTHER})" in warning
     assert "chown" in warning
     # The directory itself is given to root.
     os.chown(place.parent, 0, 0)
     give_away(place)
-    plan = RepositoryDisk(wanted).plan()
+    plan = ApplianceRepository(wanted).plan()
     assert (plan.changed, plan.warnings) == (True, ())
 
 

@@ -11,23 +11,23 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.isolation.isolation import (
-    Isolation,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.isolation.appliance_isolation import (
+    ApplianceIsolation,
     WriteNote,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import files
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.system import (
     System,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.repository_disk import (
-    RepositoryDisk,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance import (
-    repository_disk,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.appliance_repository import (
+    ApplianceRepository,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation import (
-    isolation,
+    appliance_isolation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.setup import (
+    appliance_repository,
 )
 
 _OTHER = 12345
@@ -84,11 +84,13 @@ def test_fstab_and_what_the_isolation_writes_stay_readable(tmp_path: Path) -> No
     fstab = tmp_path / "etc/fstab"
     fstab.parent.mkdir()
     tmp_path.joinpath("etc").chmod(0o755)
-    disk = RepositoryDisk(repository_disk.RepositoryRequest("/srv/backup"), system)
+    disk = ApplianceRepository(appliance_repository.RepositoryRequest("/srv/backup"), system)
     for line in ("UUID=a / ext4 defaults 0 1", "UUID=b /srv/backup ext4 defaults 0 2"):
-        disk.execute(Plan(steps=(repository_disk.AddLine(line),), result={}))
+        disk.execute(Plan(steps=(appliance_repository.AddLine(line),), result={}))
         assert mode(fstab) == 0o644
     note = WriteNote({"files": {}, "proof": None})
-    Isolation(isolation.IsolationRequest(), system).execute(Plan(steps=(note,), result={}))
-    fact = tmp_path / "etc" / isolation.FACT
+    ApplianceIsolation(appliance_isolation.IsolationRequest(), system).execute(
+        Plan(steps=(note,), result={})
+    )
+    fact = tmp_path / "etc" / appliance_isolation.FACT
     assert [mode(path) for path in (fact, fact.parent, fact.parent.parent)] == [0o644, 0o755, 0o755]

@@ -23,8 +23,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
     device,
     scan,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.copy_job import (
-    CopyJob,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.disk_image_copy import (
+    DiskImageCopy,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.image_copy import (
     ImageCopy,
@@ -40,7 +40,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     DeviceNotFound,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import jobs
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.disk_image_copy import (
     CopyRequest,
     ImageRequest,
 )
@@ -131,8 +131,8 @@ def test_a_copy_is_of_the_live_one(
     assert len(warnings) == 1
     (repository / "a").unlink()
     host = Host(replace(sysfs.paths, jobs=str(sysfs.root / "jobs")), MadeClock())
-    assert perform(CopyJob(request, jobs.Following(), host), check_mode=True)[1] == warnings
-    again = perform(CopyJob(request, jobs.Following(), host), check_mode=False)[1]
+    assert perform(DiskImageCopy(request, jobs.Following(), host), check_mode=True)[1] == warnings
+    again = perform(DiskImageCopy(request, jobs.Following(), host), check_mode=False)[1]
     assert again == warnings, "from the process of the job"
 
 

@@ -17,10 +17,10 @@ from appliance import stored
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
     backup_set,
-    verify,
+    backup_set_verify,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.restore_source import (
-    RestoreSource,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.restore_source_info import (
+    RestoreSourceInfo,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs import (
     unfinished,
@@ -34,14 +34,14 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.confi
     extras,
     ovf,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import naming
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
-    verify as verify_request,
+    backup_set_verify as verify_request,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.image_restore import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import naming
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.restore_source_info import (
     SourceRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module import appliance_args
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import repository_args
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 
 VM_ID = stored.uuid(1)
@@ -91,12 +91,12 @@ class Copied:
         return {**FACTS, **given, **changes}
 
     def finish(self, **changes: object) -> backup_set.FinishSet:
-        return backup_set.FinishSet(appliance_args.finish_request(self.params(**changes)))
+        return backup_set.FinishSet(repository_args.finish_request(self.params(**changes)))
 
     def prepare(self, ovf_text: str) -> backup_set.PrepareSet:
         repository = str(self.path.parent.parent)
         params = {**self.params(ovf=ovf_text), "repository": repository, "run_id": "run2"}
-        return backup_set.PrepareSet(appliance_args.prepare_request(params))
+        return backup_set.PrepareSet(repository_args.prepare_request(params))
 
     def is_a_set(self) -> bool:
         return (self.path / naming.MANIFEST).exists()
@@ -139,7 +139,7 @@ def test_what_is_finished_is_restorable(copied: Copied) -> None:
     result, _warnings = perform(copied.finish(), check_mode=False)
     assert result["changed"]
     source = SourceRequest(path=str(copied.path), verify=True)
-    assert RestoreSource(source).plan().result["ovf"] == copied.ovf
+    assert RestoreSourceInfo(source).plan().result["ovf"] == copied.ovf
     again, _warnings = perform(copied.finish(), check_mode=False)
     assert not again["changed"]
 
@@ -201,9 +201,9 @@ def test_every_reader_has_the_same_limit(copied: Copied, character: str) -> None
     assert len(longest) == ovf.SIZE_LIMIT
     copied.ovf = longest
     perform(copied.finish(), check_mode=False)
-    RestoreSource(SourceRequest(path=str(copied.path), verify=True)).plan()
+    RestoreSourceInfo(SourceRequest(path=str(copied.path), verify=True)).plan()
     request = verify_request.VerifyRequest(str(copied.path.parent.parent), polite=False)
-    verified, _warnings = perform(verify.VerifySets(request), check_mode=False)
+    verified, _warnings = perform(backup_set_verify.BackupSetVerify(request), check_mode=False)
     assert [one["state"] for one in verified["sets"]] == ["complete"]
     prepared, _warnings = perform(copied.prepare(longest), check_mode=False)
     assert unfinished.read(prepared["path"])[1] == longest
@@ -218,7 +218,7 @@ def test_what_follows_the_configuration_is_stored_with_it(copied: Copied) -> Non
     copied.ovf = extras.appended(copied.ovf, kept)
     perform(copied.finish(), check_mode=False)
     source = SourceRequest(path=str(copied.path), verify=True)
-    assert ovf.read(RestoreSource(source).plan().result["ovf"]).beside == kept
+    assert ovf.read(RestoreSourceInfo(source).plan().result["ovf"]).beside == kept
 
 
 def test_what_holds_secrets_is_for_root_alone(copied: Copied) -> None:
@@ -242,6 +242,6 @@ def test_a_former_name_finds_the_newest_set_of_the_vm(repository: Path) -> None:
     sets.add(name="old", run="r0")
     newest = sets.add(when=stored.START + timedelta(days=1), name="new", run="r1")
     source = SourceRequest(repository=str(repository), vm="old", verify=False)
-    found = RestoreSource(source).plan().result
+    found = RestoreSourceInfo(source).plan().result
     assert found["set"]["path"] == str(newest)
     assert any("is called 'new' in this set, not 'old'" in one for one in found["notes"])

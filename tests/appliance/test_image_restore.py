@@ -20,15 +20,15 @@ from support.restorable import StoredDisk, configuration, make_set, rewrite
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.restore_source import (
-    RestoreSource,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.restore_source_info import (
+    RestoreSourceInfo,
     check_hash,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.restore.disk_image_restore import (
+    DiskImageRestore,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.restore.image_restore import (
     ImageRestore,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.restore.restore_job import (
-    RestoreJob,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
@@ -50,7 +50,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repos
     manifest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore import (
-    image_restore,
+    disk_image_restore,
+    restore_source_info,
 )
 
 SIZE = 4 * MIB + 512
@@ -68,10 +69,10 @@ class Scene:
         self.device = appliance.plug(b"", SIZE, self.serial)
         self.records = repository.parent / "records"
 
-    def request(self, restore_id: str = "r1", **changes: object) -> image_restore.WriteRequest:
-        target = image_restore.WriteTarget(self.disk.id, self.serial)
+    def request(self, restore_id: str = "r1", **changes: object) -> disk_image_restore.WriteRequest:
+        target = disk_image_restore.WriteTarget(self.disk.id, self.serial)
         values = {"targets": (target,), "timeout": 0.5, "path": str(self.path), **changes}
-        return image_restore.WriteRequest(restore_id=restore_id, **values)  # type: ignore[arg-type]
+        return disk_image_restore.WriteRequest(restore_id=restore_id, **values)  # type: ignore[arg-type]
 
     def operation(self, restore_id: str = "r1", **changes: object) -> ImageRestore:
         wanted = self.request(restore_id, **changes)
@@ -89,9 +90,9 @@ class Scene:
     def wanted(self) -> bytes:
         return CONTENT + bytes(SIZE - len(CONTENT))
 
-    def source(self, **options: object) -> RestoreSource:
+    def source(self, **options: object) -> RestoreSourceInfo:
         given = {"path": str(self.path), **options}
-        return RestoreSource(image_restore.SourceRequest(**given))  # type: ignore[arg-type]
+        return RestoreSourceInfo(restore_source_info.SourceRequest(**given))  # type: ignore[arg-type]
 
 
 @pytest.fixture(params=["qcow2", "raw"])
@@ -124,7 +125,7 @@ def test_a_disk_that_holds_anything_is_left_alone(scene: Scene, foreign: bytes) 
 
 def test_a_disk_that_is_not_zeroed_is_written_as_a_whole(scene: Scene) -> None:
     Path(scene.device).write_bytes(os.urandom(SIZE))
-    target = image_restore.WriteTarget(scene.disk.id, scene.serial, blank=False)
+    target = disk_image_restore.WriteTarget(scene.disk.id, scene.serial, blank=False)
     assert scene.restore(targets=(target,))["changed"]
     assert scene.content() == scene.wanted
     assert not scene.restore(targets=(target,))["changed"]
@@ -165,11 +166,11 @@ def test_an_interrupted_restore_goes_on_where_it_may(
 
 def test_a_note_that_others_could_write_is_no_proof(scene: Scene) -> None:
     Path(scene.device).write_bytes(b"precious")
-    record = image_restore.WriteRecord("r1", scene.serial, SIZE, _content_hash(scene))
+    record = disk_image_restore.WriteRecord("r1", scene.serial, SIZE, _content_hash(scene))
     scene.records.mkdir()
     note = {"restore_id": "r1", "serial": scene.serial, "size": SIZE}
     note["content_sha256"] = record.content_sha256
-    (scene.records / image_restore.key(record)).write_text(json.dumps(note))
+    (scene.records / disk_image_restore.key(record)).write_text(json.dumps(note))
     scene.records.chmod(0o777)
     with pytest.raises(Refused):
         scene.restore()
@@ -182,9 +183,9 @@ def test_a_note_that_others_could_write_is_no_proof(scene: Scene) -> None:
 @pytest.mark.parametrize("kind", ["writable", "link"])
 def test_a_note_that_others_could_have_written_is_no_proof(scene: Scene, kind: str) -> None:
     Path(scene.device).write_bytes(b"precious")
-    record = image_restore.WriteRecord("r1", scene.serial, SIZE, _content_hash(scene))
+    record = disk_image_restore.WriteRecord("r1", scene.serial, SIZE, _content_hash(scene))
     scene.records.mkdir(mode=0o700)
-    note = scene.records / image_restore.key(record)
+    note = scene.records / disk_image_restore.key(record)
     file = scene.path.parent / "elsewhere" if kind == "link" else note
     file.write_text(json.dumps(asdict(record)))
     file.chmod(0o600 if kind == "link" else 0o620)
@@ -227,10 +228,10 @@ def test_all_images_are_read_before_the_first_byte_is_written(
     serials = [str(uuid.uuid4()), str(uuid.uuid4())]
     devices = [appliance.plug(b"", SIZE, serial) for serial in serials]
     targets = (
-        image_restore.WriteTarget(good.id, serials[0]),
-        image_restore.WriteTarget(bad.id, serials[1]),
+        disk_image_restore.WriteTarget(good.id, serials[0]),
+        disk_image_restore.WriteTarget(bad.id, serials[1]),
     )
-    request = image_restore.WriteRequest(str(path), "r1", targets, timeout=0.5)
+    request = disk_image_restore.WriteRequest(str(path), "r1", targets, timeout=0.5)
     operation = ImageRestore(request, appliance.host, str(repository.parent / "records"))
     with pytest.raises(ImageMismatch, match="does not match the checksum") as caught:
         operation.execute(operation.plan())
@@ -277,7 +278,7 @@ def test_a_storage_that_is_full_is_named(scene: Scene) -> None:
     scene.appliance.loops.append(device)
     serial = str(uuid.uuid4())
     scene.appliance.name(device, serial)
-    target = image_restore.WriteTarget(scene.disk.id, serial, storage="data1")
+    target = disk_image_restore.WriteTarget(scene.disk.id, serial, storage="data1")
     with pytest.raises(NoSpace, match="storage domain 'data1' is full") as told:
         scene.restore(targets=(target,))
     assert "restore to another one" in told.value.hint
@@ -288,12 +289,12 @@ def test_a_device_of_another_size_is_refused(scene: Scene) -> None:
     other = str(uuid.uuid4())
     scene.appliance.plug(b"", SIZE + 512, other)
     with pytest.raises((DeviceMismatch, BackupError), match="bytes"):
-        scene.restore(targets=(image_restore.WriteTarget(scene.disk.id, other),))
+        scene.restore(targets=(disk_image_restore.WriteTarget(scene.disk.id, other),))
 
 
 def test_what_is_asked_for_must_make_sense(scene: Scene) -> None:
-    target = image_restore.WriteTarget(scene.disk.id, scene.serial)
-    original = image_restore.WriteTarget(scene.disk.id, scene.disk.id)
+    target = disk_image_restore.WriteTarget(scene.disk.id, scene.serial)
+    original = disk_image_restore.WriteTarget(scene.disk.id, scene.disk.id)
     for changes, said in (
         ({"targets": ()}, "is empty"),
         ({"targets": (target, target)}, "given twice"),
@@ -304,7 +305,7 @@ def test_what_is_asked_for_must_make_sense(scene: Scene) -> None:
         with pytest.raises(InvalidRequest, match=said):
             scene.restore(**changes)
     with pytest.raises(NotFound, match="has no disk"):
-        scene.restore(targets=(image_restore.WriteTarget(str(uuid.uuid4()), scene.serial),))
+        scene.restore(targets=(disk_image_restore.WriteTarget(str(uuid.uuid4()), scene.serial),))
     assert scene.content() == bytes(SIZE)
 
 
@@ -387,7 +388,7 @@ def test_a_configuration_with_tricks_is_refused(
     disk = StoredDisk(str(uuid.uuid4()), b"x", MIB)
     path = make_set(repository, [disk], change(configuration([disk])))  # type: ignore[operator]
     with pytest.raises(OvfInvalid, match=said):
-        RestoreSource(image_restore.SourceRequest(path=str(path))).plan()
+        RestoreSourceInfo(restore_source_info.SourceRequest(path=str(path))).plan()
 
 
 def test_a_configuration_that_was_changed_later_is_refused(scene: Scene) -> None:
@@ -419,7 +420,7 @@ def test_the_writing_goes_on_by_itself(scene: Scene) -> None:
 
     def job(wait: float | None, follower: str, *, predict: bool = False) -> dict[str, object]:
         following = Following(wait, follower)
-        operation = RestoreJob(scene.request(), following, host, str(scene.records))
+        operation = DiskImageRestore(scene.request(), following, host, str(scene.records))
         if predict:
             return dict(operation.predict().result)
         plan = operation.plan()
@@ -445,7 +446,7 @@ def test_what_stops_the_writing_reaches_who_asked(scene: Scene) -> None:
     paths = replace(scene.appliance.paths, jobs=str(scene.repository.parent / "jobs"))
     Path(scene.device).write_bytes(b"precious")
     following = Following(None, "a")
-    operation = RestoreJob(scene.request(), following, Host(paths), str(scene.records))
+    operation = DiskImageRestore(scene.request(), following, Host(paths), str(scene.records))
     with pytest.raises(Refused, match="is not blank"):
         operation.execute(operation.plan())
     assert scene.content().startswith(b"precious")

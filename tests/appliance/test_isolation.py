@@ -23,8 +23,8 @@ from support.clocks import MadeClock
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import (
     survey,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.isolation.isolation import (
-    Isolation,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.isolation.appliance_isolation import (
+    ApplianceIsolation,
     IsolationStep,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
@@ -39,14 +39,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup import (
     prepared,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.repository_disk import (
-    RepositoryDisk,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance.preflight import (
-    IsolationFacts,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance.repository_disk import (
-    RepositoryRequest,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.appliance_repository import (
+    ApplianceRepository,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     DeviceError,
@@ -58,11 +52,17 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation import (
-    isolation,
+    appliance_isolation,
     isolation_proof,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation.isolation import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation.appliance_isolation import (
     IsolationRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.setup.appliance_preflight import (
+    IsolationFacts,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.setup.appliance_repository import (
+    RepositoryRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import edge
 
@@ -137,7 +137,7 @@ class Machine:
     ) -> tuple[Plan[IsolationStep], dict[str, Any]]:
         """Plan and execute, as the edge does."""
         request = IsolationRequest(present, own, "/srv/backup", probe, proof)
-        operation = Isolation(request, self.system)
+        operation = ApplianceIsolation(request, self.system)
         plan = operation.plan()
         result, _warnings = edge.perform(operation, check_mode=False)
         return plan, result
@@ -170,7 +170,7 @@ def test_from_nothing_to_a_proof_and_back(machine: Machine) -> None:
     assert {"filesystem", "swap"} <= set(result["proof"]["trap"])
     assert 5.0 in machine.sleeps
     assert not any(Path(probe).read_bytes())
-    fact = json.loads(machine.text(isolation.FACT) or "")
+    fact = json.loads(machine.text(appliance_isolation.FACT) or "")
     assert fact["repository"] == "/srv/backup"
     assert machine.facts == replace(
         machine.facts, prepared="1970-01-01T00:00:00Z", proof="disk", altered=(), loose=()
@@ -193,9 +193,9 @@ def test_from_nothing_to_a_proof_and_back(machine: Machine) -> None:
 
 def test_check_mode_writes_nothing(machine: Machine) -> None:
     machine.disk(OWN)
-    plan = Isolation(IsolationRequest(own_disks=(OWN,)), machine.system).plan()
+    plan = ApplianceIsolation(IsolationRequest(own_disks=(OWN,)), machine.system).plan()
     assert plan.changed
-    assert plan.after[isolation.MARK_RULES]
+    assert plan.after[appliance_isolation.MARK_RULES]
     assert list((machine.root / "etc").iterdir()) == []
 
 
@@ -227,15 +227,15 @@ def test_rules_that_would_hit_own_disks_or_cannot_be_tried_are_taken_back(
     with pytest.raises(IsolationFailed, match=f"{said}.*removed again") as caught:
         machine.isolate(OWN)
     assert caught.value.details == {"devices": [own]}
-    assert machine.text(isolation.MARK_RULES) is None
-    assert machine.text(isolation.JUDGE_RULES) is None
+    assert machine.text(appliance_isolation.MARK_RULES) is None
+    assert machine.text(appliance_isolation.JUDGE_RULES) is None
 
 
 def test_udevadm_of_systemd_256_and_later_is_understood(machine: Machine) -> None:
     machine.disk(OWN)
     machine.bad("indented")
     machine.isolate(OWN, proof="never")
-    assert machine.text(isolation.JUDGE_RULES)
+    assert machine.text(appliance_isolation.JUDGE_RULES)
 
 
 def test_a_disk_that_is_not_left_alone_fails_the_proof_and_voids_an_older_one(
@@ -286,10 +286,10 @@ esac
     machine.tool("blkid", "#!/bin/sh\nexit 2\n")
     # Its partitions cannot show through the links that were made before them.
     with pytest.raises(DeviceError, match="did not appear"):
-        Isolation(
+        ApplianceIsolation(
             IsolationRequest(own_disks=(OWN,)),
             replace(machine.system, clock=_Rushing()),
-        ).execute(Isolation(IsolationRequest(own_disks=(OWN,)), machine.system).plan())
+        ).execute(ApplianceIsolation(IsolationRequest(own_disks=(OWN,)), machine.system).plan())
     assert not (machine.root / "sys_block" / name).exists()
 
 
@@ -348,7 +348,7 @@ def test_lvm_mdadm_and_multipath_where_they_are_installed(machine: Machine) -> N
     plan, result = machine.isolate(OWN, probe=PROBE)
     assert result["isolation"]["lvm"] == "devices file"
     assert {"lvm", "md"} <= set(result["proof"]["trap"])
-    assert "use_devicesfile = 1" in (machine.text(isolation.LVM_LOCAL) or "")
+    assert "use_devicesfile = 1" in (machine.text(appliance_isolation.LVM_LOCAL) or "")
     assert "AUTO -all" in (machine.text("mdadm/mdadm.conf.d/ovirt_backup.conf") or "")
     calls = (machine.root / "calls").read_text()
     assert f"lvmdevices --config devices/use_devicesfile=1 --adddev {own}" in calls
@@ -358,7 +358,7 @@ def test_lvm_mdadm_and_multipath_where_they_are_installed(machine: Machine) -> N
     assert not machine.isolate(OWN, probe=PROBE)[0].changed
 
     (machine.root / "etc/lvm/devices/system.devices").unlink()
-    (machine.root / "etc" / isolation.MULTIPATH).write_text("changed")
+    (machine.root / "etc" / appliance_isolation.MULTIPATH).write_text("changed")
     assert [Path(path).name for path in machine.facts.altered] == [
         "ovirt_backup.conf",
         "system.devices",
@@ -372,7 +372,7 @@ def test_lvm_mdadm_and_multipath_where_they_are_installed(machine: Machine) -> N
     stale = machine.isolate(OWN, proof="never")[0]
     assert stale.changed
     assert machine.text("mdadm/mdadm.conf.d/ovirt_backup.conf") is None
-    assert isolation.BEGIN not in (machine.text(isolation.LVM_LOCAL) or "")
+    assert appliance_isolation.BEGIN not in (machine.text(appliance_isolation.LVM_LOCAL) or "")
     assert plan.changed
 
 
@@ -412,7 +412,7 @@ def place(machine: Machine) -> Iterator[Path]:
 
 def ask(machine: Machine, path: Path, device: str = "", *, make: bool = False) -> dict[str, Any]:
     request = RepositoryRequest(str(path), device, format=make)
-    operation = RepositoryDisk(request, machine.system)
+    operation = ApplianceRepository(request, machine.system)
     predicted = operation.plan()
     result, _warnings = edge.perform(operation, check_mode=False)
     assert predicted.changed == result["changed"]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support.clocks import MadeClock
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.copy_job import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.job import (
     Job,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.meter import (
@@ -30,7 +30,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import jobs
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.disk_image_copy import (
     CopyRequest,
     ImageRequest,
 )

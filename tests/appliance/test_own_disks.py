@@ -29,14 +29,14 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.system import (
     System,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.repository_disk import (
-    RepositoryDisk,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance.repository_disk import (
-    RepositoryRequest,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.appliance_repository import (
+    ApplianceRepository,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation import (
-    isolation,
+    appliance_isolation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.setup.appliance_repository import (
+    RepositoryRequest,
 )
 
 BTRFS = "0:39 /@ / rw,relatime - btrfs {source} rw,space_cache=v2,subvol=/@"
@@ -84,7 +84,7 @@ class Machine:
     def own(self) -> Sequence[str]:
         """The appliance's own disks."""
         found = survey.survey(self.system, ()).disks
-        isolation.check_disks(found, (), isolation.Programs())
+        appliance_isolation.check_disks(found, (), appliance_isolation.Programs())
         return [disk.device.name for disk in found if disk.own]
 
 
@@ -156,5 +156,5 @@ def test_a_container_disk_with_btrfs_below_lvm_is_known_again(machine: Machine) 
     tools.mkdir()
     (tools / "blkid").write_text("#!/bin/sh\necho TYPE=btrfs; echo USAGE=filesystem; echo UUID=u\n")
     (tools / "blkid").chmod(0o755)
-    plan = RepositoryDisk(RepositoryRequest(str(place), node), machine.system).plan()
+    plan = ApplianceRepository(RepositoryRequest(str(place), node), machine.system).plan()
     assert [type(step).__name__ for step in plan.steps] == ["AddLine"]

@@ -17,14 +17,14 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.system import (
     System,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.preflight import (
-    Preflight,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance import (
-    preflight,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.appliance_preflight import (
+    AppliancePreflight,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     Refused,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.setup import (
+    appliance_preflight,
 )
 
 VM = f"web01.{uuid.UUID(int=1)}"
@@ -36,21 +36,23 @@ def mounted(appliance: LoopAppliance, tmp_path: Path) -> Path:
     return appliance.mount("none", tmp_path / "a place", "-t", "tmpfs", "-o", "size=16m,mode=755")
 
 
-def request(path: Path) -> preflight.PreflightRequest:
-    return preflight.PreflightRequest(str(path))
+def request(path: Path) -> appliance_preflight.PreflightRequest:
+    return appliance_preflight.PreflightRequest(str(path))
 
 
-def found(wanted: preflight.PreflightRequest) -> list[str]:
+def found(wanted: appliance_preflight.PreflightRequest) -> list[str]:
     """Checks that fail."""
     with pytest.raises(Refused) as caught:
-        Preflight(wanted).plan()
+        AppliancePreflight(wanted).plan()
     return [problem["check"] for problem in caught.value.details["problems"]]
 
 
 def test_a_fit_appliance(mounted: Path) -> None:
     (mounted / "below").mkdir()
     for path in (mounted, mounted / "below"):
-        plan = Preflight(replace(request(path), required_bytes=MIB, reserve_bytes=MIB)).plan()
+        plan = AppliancePreflight(
+            replace(request(path), required_bytes=MIB, reserve_bytes=MIB)
+        ).plan()
         assert not plan.changed
         facts = plan.result
         assert facts["repository"]["mount_point"] == str(mounted)
@@ -96,7 +98,7 @@ def test_leftovers_are_told_and_kept(mounted: Path) -> None:
     (done / "manifest.json").touch()
     for file in (dead / "d.qcow2.part", done / "e.raw.part", mounted / "lost+found" / "f.part"):
         file.touch()
-    facts = Preflight(request(mounted)).plan().result
+    facts = AppliancePreflight(request(mounted)).plan().result
     assert facts["leftovers"] == {
         "parts": [str(dead / "d.qcow2.part"), str(done / "e.raw.part")],
         "sets": [str(dead), str(mounted / VM / "c")],
@@ -105,17 +107,19 @@ def test_leftovers_are_told_and_kept(mounted: Path) -> None:
 
 
 def test_an_old_python() -> None:
-    facts = preflight.ApplianceFacts(
-        repository=preflight.RepositoryFacts("/r", True, "/r", "xfs", "/dev/sdb", True, 1, 1),
-        qemu_img=preflight.QemuImgFacts("/usr/bin/qemu-img", "7.2", True),
+    facts = appliance_preflight.ApplianceFacts(
+        repository=appliance_preflight.RepositoryFacts(
+            "/r", True, "/r", "xfs", "/dev/sdb", True, 1, 1
+        ),
+        qemu_img=appliance_preflight.QemuImgFacts("/usr/bin/qemu-img", "7.2", True),
         python="3.8.18",
         kernel="5.14",
         root=True,
-        leftovers=preflight.Leftovers((), ()),
+        leftovers=appliance_preflight.Leftovers((), ()),
     )
-    wanted = preflight.PreflightRequest("/r")
-    assert [problem.check for problem in preflight.problems(wanted, facts)] == ["python"]
-    assert preflight.problems(wanted, replace(facts, python="3.10.0rc1")) == ()
+    wanted = appliance_preflight.PreflightRequest("/r")
+    assert [problem.check for problem in appliance_preflight.problems(wanted, facts)] == ["python"]
+    assert appliance_preflight.problems(wanted, replace(facts, python="3.10.0rc1")) == ()
 
 
 @pytest.mark.parametrize("place", ["sys/class/dmi/id/product_uuid", "proc/device-tree/vm,uuid"])
@@ -128,11 +132,11 @@ def test_the_machine_must_be_the_appliance(mounted: Path, tmp_path: Path, place:
     system = System()
     paths = replace(system.paths, proc=str(tmp_path / "proc"))
     host = replace(system, sys=str(tmp_path / "sys"), paths=paths)
-    plan = Preflight(replace(request(mounted), vm_id=machine), host).plan()
+    plan = AppliancePreflight(replace(request(mounted), vm_id=machine), host).plan()
     assert plan.result["machine_id"] == machine
     assert [text for text in plan.warnings if "appliance, VM" in text] == []
     with pytest.raises(Refused, match="This machine is not the appliance") as caught:
-        Preflight(replace(request(mounted), vm_id=other), host).plan()
+        AppliancePreflight(replace(request(mounted), vm_id=other), host).plan()
     assert [one["check"] for one in caught.value.details["problems"]] == ["identity"]
 
 
@@ -141,8 +145,8 @@ def test_a_machine_that_shows_no_uuid_is_told(mounted: Path, tmp_path: Path) -> 
     paths = replace(system.paths, proc=str(tmp_path / "proc"))
     host = replace(system, sys=str(tmp_path / "sys"), paths=paths)
     asked = replace(request(mounted), vm_id=str(uuid.UUID(int=8)))
-    plan = Preflight(asked, host).plan()
+    plan = AppliancePreflight(asked, host).plan()
     assert plan.result["machine_id"] == ""
     assert [text for text in plan.warnings if text.startswith("Cannot tell whether")] != []
     with pytest.raises(Refused, match="Cannot tell whether this machine is the appliance"):
-        Preflight(replace(asked, identity="require"), host).plan()
+        AppliancePreflight(replace(asked, identity="require"), host).plan()

@@ -14,8 +14,8 @@ from appliance.stored import Repository
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
     repository,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.protect import (
-    ProtectSet,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set_protection import (
+    BackupSetProtection,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     ImageError,
@@ -27,7 +27,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edg
 def protect(
     path: Path, reason: str = "", *, protected: bool = True, check_mode: bool = False
 ) -> dict[str, Any]:
-    operation = ProtectSet(str(path), reason, protected=protected)
+    operation = BackupSetProtection(str(path), reason, protected=protected)
     result, _warnings = perform(operation, check_mode=check_mode)
     return result
 
@@ -83,7 +83,7 @@ def test_what_is_no_set(repository: Path) -> None:
 def test_a_mark_that_goes_meanwhile(repository: Path) -> None:
     path = Repository(repository).add()
     protect(path)
-    operation = ProtectSet(str(path), "", protected=False)
+    operation = BackupSetProtection(str(path), "", protected=False)
     plan = operation.plan()
     operation.execute(plan)
     assert operation.execute(plan) == {}

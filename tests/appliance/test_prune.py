@@ -18,7 +18,7 @@ import pytest
 from appliance.stored import START, Repository, uuid
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
-    prune,
+    backup_set_prune,
     repository,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
@@ -31,17 +31,17 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edg
 NOW = (START + timedelta(days=100)).timestamp()
 
 
-def operation(path: Path, **params: Any) -> prune.PruneSets:  # noqa: ANN401
+def operation(path: Path, **params: Any) -> backup_set_prune.BackupSetPrune:  # noqa: ANN401
     keep = (
         dict.fromkeys(("last", "hourly", "daily", "weekly", "monthly", "yearly"), 0)
         | {"within": ""}
         | params.pop("keep", {"last": 1})
     )
-    asked = {key: option.get("default") for key, option in repository_args.PRUNE.items()}
-    request = repository_args.prune_request(
+    asked = {key: option.get("default") for key, option in repository_args.BACKUP_SET_PRUNE.items()}
+    request = repository_args.backup_set_prune_request(
         {**asked, "repository": str(path), "keep": keep, **params}
     )
-    return prune.PruneSets(request, lambda: NOW)
+    return backup_set_prune.BackupSetPrune(request, lambda: NOW)
 
 
 def run(path: Path, *, check_mode: bool = False, **params: Any) -> dict[str, Any]:  # noqa: ANN401

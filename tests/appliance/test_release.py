@@ -22,8 +22,8 @@ from appliance.site import until
 from appliance.sysfs import Sysfs
 from support.clocks import MadeClock
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices.release import (
-    Release,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices.disk_device_release import (
+    DiskDeviceRelease,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
@@ -32,7 +32,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     DeviceBusy,
     InvalidRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.release import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.disk_device_release import (
     ReleaseRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
@@ -51,7 +51,7 @@ def release(
 ) -> dict[str, Any]:
     """Do what the module does; its result."""
     request = ReleaseRequest(serials, state, timeout, fail)
-    result, warnings = perform(Release(request, host), check_mode=check_mode)
+    result, warnings = perform(DiskDeviceRelease(request, host), check_mode=check_mode)
     return {**result, "warnings": warnings}
 
 
@@ -226,7 +226,7 @@ def test_who_comes_between_the_look_and_the_deed_is_named(
     appliance: LoopAppliance, disk_id: str
 ) -> None:
     node = appliance.plug(b"x", MIB, disk_id)
-    operation = Release(ReleaseRequest((disk_id,), timeout=0.0), appliance.host)
+    operation = DiskDeviceRelease(ReleaseRequest((disk_id,), timeout=0.0), appliance.host)
     plan = operation.plan()
     fd = os.open(node, os.O_RDONLY | os.O_EXCL)
     try:
@@ -240,7 +240,7 @@ def test_a_device_that_goes_between_the_look_and_the_deed_is_gone(
     appliance: LoopAppliance, sysfs: Sysfs, disk_id: str
 ) -> None:
     sysfs.disk("sdb", appliance.attach(appliance.file(b"x", MIB)), disk_id)
-    operation = Release(ReleaseRequest((disk_id,), timeout=0.0), sysfs.host())
+    operation = DiskDeviceRelease(ReleaseRequest((disk_id,), timeout=0.0), sysfs.host())
     plan = operation.plan()
     (sysfs.root / "dev/sdb").unlink()
     assert operation.execute(plan)["busy"] == []
@@ -299,7 +299,7 @@ def test_a_layer_that_is_another_one_by_now_is_left_alone(
 ) -> None:
     sysfs.disk("sdb", appliance.attach(appliance.file(b"x", MIB)), disk_id)
     mapped = sysfs.mapped("dm-0", "vg0-root", LVM, ["sdb"])
-    operation = Release(ReleaseRequest((disk_id,), timeout=0.0), sysfs.host())
+    operation = DiskDeviceRelease(ReleaseRequest((disk_id,), timeout=0.0), sysfs.host())
     plan = operation.plan()
     assert plan.changed
     (mapped / "dm/uuid").write_text("LVM-another\n")
@@ -381,7 +381,7 @@ def test_a_device_that_came_back_to_life_is_not_deleted(
 ) -> None:
     disk = sysfs.disk("sdb", appliance.attach(appliance.file(b"x", MIB)), disk_id, state="offline")
     request = ReleaseRequest((disk_id,), state="absent", timeout=0.0)
-    operation = Release(request, sysfs.host())
+    operation = DiskDeviceRelease(request, sysfs.host())
     plan = operation.plan()
     (disk / "device/state").write_text("running\n")
     with pytest.raises(DeviceBusy, match="not removed: still there"):

@@ -22,8 +22,8 @@ from appliance.stored import START, Repository, uuid
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
     repository,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.report import (
-    WriteReport,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_repository_report import (
+    BackupRepositoryReport,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
@@ -41,9 +41,14 @@ OFFLINE = (
 
 
 def report(path: Path, *, check_mode: bool = False, **params: Any) -> dict[str, Any]:  # noqa: ANN401
-    asked = {key: option.get("default") for key, option in repository_args.REPORT.items()}
-    request = repository_args.report_request({**asked, "repository": str(path), **params})
-    result, _warnings = perform(WriteReport(request, lambda: NOW), check_mode=check_mode)
+    asked = {
+        key: option.get("default")
+        for key, option in repository_args.BACKUP_REPOSITORY_REPORT.items()
+    }
+    request = repository_args.backup_repository_report_request(
+        {**asked, "repository": str(path), **params}
+    )
+    result, _warnings = perform(BackupRepositoryReport(request, lambda: NOW), check_mode=check_mode)
     return result
 
 

@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 from appliance.stored import MIB, START, Repository, uuid
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set_info import (
+    BackupSetInfo,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.repository import (
     NAMES_LIMIT,
-    BackupSetInfo,
     read,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
@@ -31,9 +33,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edg
 
 
 def listing(repository: Path, **params: object) -> dict[str, Any]:
-    asked = {key: option.get("default") for key, option in repository_args.INFO.items()} | params
+    asked = {
+        key: option.get("default") for key, option in repository_args.BACKUP_SET_INFO.items()
+    } | params
     operation = BackupSetInfo(
-        str(repository), repository_args.wanted(asked), manifests=bool(asked["manifests"])
+        str(repository),
+        repository_args.backup_set_info_filter(asked),
+        manifests=bool(asked["manifests"]),
     )
     result, _warnings = perform(operation, check_mode=False)
     json.dumps(result, ensure_ascii=False).encode()

@@ -14,13 +14,13 @@ import pytest
 from appliance.stored import START, Repository, uuid
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
-    repository as repositories,
+    backup_vm,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
-    sources,
+    repository as repositories,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.report import (
-    WriteReport,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_repository_report import (
+    BackupRepositoryReport,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
@@ -34,16 +34,19 @@ WEB, DB = {"id": uuid(1), "name": "web01"}, {"id": uuid(2), "name": "db01"}
 
 
 def record(path: Path, *, check_mode: bool = False, **params: Any) -> dict[str, Any]:  # noqa: ANN401
-    request = sources.RecordRequest(str(path), **params)
-    result, warnings = perform(sources.RecordVms(request, lambda: NOW), check_mode=check_mode)
+    request = backup_vm.BackupVmRequest(str(path), **params)
+    result, warnings = perform(backup_vm.BackupVm(request, lambda: NOW), check_mode=check_mode)
     return {**result, "warnings": warnings}
 
 
 def problems(path: Path, hours: int = 5) -> list[str]:
-    asked = {key: option.get("default") for key, option in repository_args.REPORT.items()}
-    request = repository_args.report_request({**asked, "repository": str(path)})
+    asked = {
+        key: option.get("default")
+        for key, option in repository_args.BACKUP_REPOSITORY_REPORT.items()
+    }
+    request = repository_args.backup_repository_report_request({**asked, "repository": str(path)})
     now = (START + timedelta(hours=hours)).timestamp()
-    result, _warnings = perform(WriteReport(request, lambda: now), check_mode=False)
+    result, _warnings = perform(BackupRepositoryReport(request, lambda: now), check_mode=False)
     return list(result["problems"])
 
 

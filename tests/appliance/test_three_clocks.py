@@ -34,18 +34,18 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
     FinishSet,
     PrepareSet,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.prune import (
-    PruneSets,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set_prune import (
+    BackupSetPrune,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import arrival
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     NotFound,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    backup_set_prune,
     catalogue,
-    retention,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module import appliance_args
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import repository_args
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 
 ROLE = Path(__file__).resolve().parents[2] / "roles/vm_backup"
@@ -74,7 +74,9 @@ def tasks(name: str) -> dict[str, Args]:
 VARIABLES: Args = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
 ASKED = tasks("vm.yml")["Begin"]["ansible.builtin.set_fact"]["vm_backup_asked"]
 PREPARE = tasks("copy.yml")["Prepare the set"]["ovirt_community.backup.backup_set"]
-SET = ArgumentSpecValidator(appliance_args.SET, required_if=appliance_args.SET_REQUIRED_IF)
+SET = ArgumentSpecValidator(
+    repository_args.BACKUP_SET, required_if=repository_args.BACKUP_SET_REQUIRED_IF
+)
 FINISH = tasks("copy.yml")["Finish the set"]["ovirt_community.backup.backup_set"]
 
 
@@ -173,7 +175,7 @@ histories = st.lists(nights, min_size=3, max_size=9).map(
 )
 counts = st.integers(0, 3)
 policies = st.builds(
-    retention.Policy,
+    backup_set_prune.Policy,
     last=counts,
     hourly=counts,
     daily=counts,
@@ -244,7 +246,7 @@ def back_up(path: Path, number: int, night: Night) -> None:
         return (night.time + timedelta(seconds=31) + night.appliance).timestamp()
 
     prepared, _warnings = perform(
-        PrepareSet(appliance_args.prepare_request(params(PREPARE, known, there)), appliance),
+        PrepareSet(repository_args.prepare_request(params(PREPARE, known, there)), appliance),
         check_mode=False,
     )
     image = Path(prepared["images"][0]["dest"])
@@ -267,22 +269,22 @@ def back_up(path: Path, number: int, night: Night) -> None:
     }
     if not night.killed:
         finish = params(FINISH, known, there + COPY + night.later)
-        perform(FinishSet(appliance_args.finish_request(finish)), check_mode=False)
+        perform(FinishSet(repository_args.finish_request(finish)), check_mode=False)
     for one in (*image.parent.iterdir(), image.parent):
         os.utime(one, (appliance(), appliance()))
 
 
-def prune(path: Path, policy: retention.Policy, now: datetime) -> set[str]:
+def prune(path: Path, policy: backup_set_prune.Policy, now: datetime) -> set[str]:
     """Remove what the policy lets go, by the appliance's clock; the runs of the finished sets that went."""
     before = {one.run_id: one for one in repository.read(str(path), now.timestamp()).entries}
-    request = retention.PruneRequest(str(path), policy)
-    perform(PruneSets(request, now.timestamp), check_mode=False)
+    request = backup_set_prune.PruneRequest(str(path), policy)
+    perform(BackupSetPrune(request, now.timestamp), check_mode=False)
     after = {one.run_id for one in repository.read(str(path), now.timestamp()).entries}
     return {run for run, one in before.items() if one.is_good and run not in after}
 
 
 def truly_gone(
-    path: Path, policy: retention.Policy, history: list[Night], now: datetime
+    path: Path, policy: backup_set_prune.Policy, history: list[Night], now: datetime
 ) -> set[str]:
     """What a prune under true clocks would remove now."""
     found = repository.read(str(path), now.timestamp())
@@ -292,14 +294,14 @@ def truly_gone(
         if one.is_good
     )
     truth = catalogue.Catalogue(str(path), tuple(sorted(entries, key=lambda one: one.time)))
-    decided = retention.decide(truth, retention.PruneRequest(str(path), policy), now)
+    decided = backup_set_prune.decide(truth, backup_set_prune.PruneRequest(str(path), policy), now)
     return {one.entry.run_id for one in decided if not one.keep}
 
 
 Look = Callable[[Path, list[Night], Night], None]
 
 
-def live(history: list[Night], policy: retention.Policy, look: Look) -> int:
+def live(history: list[Night], policy: backup_set_prune.Policy, look: Look) -> int:
     """Back up and prune, night after night; how many sets went."""
     removed = 0
     with place() as path:
@@ -345,7 +347,7 @@ limits = settings(
 @limits
 @given(histories, policies)
 def test_no_set_goes_that_would_stay_under_true_clocks(
-    history: list[Night], policy: retention.Policy
+    history: list[Night], policy: backup_set_prune.Policy
 ) -> None:
     removed = live(history, policy, restore_takes_the_newest)
     event("something was removed" if removed else "nothing was removed")
@@ -365,7 +367,7 @@ def runs(path: Path) -> list[str]:
 
 
 def test_true_clocks_remove_what_is_to_go() -> None:
-    assert live(steady(), retention.Policy(last=2), nothing) == 4
+    assert live(steady(), backup_set_prune.Policy(last=2), nothing) == 4
 
 
 def test_an_engine_ten_years_ahead_costs_nothing() -> None:
@@ -379,7 +381,7 @@ def test_an_engine_ten_years_ahead_costs_nothing() -> None:
         assert found["r4"].note.startswith("the engine's clock said 2036-")
         assert iso(found["r4"].time) == "2026-03-06T01:30:30Z"
         assert catalogue.choose(list(found.values()), "web01").run_id == "r5"
-        assert prune(path, retention.Policy(last=1), now) == {"r0", "r1", "r2", "r3", "r4"}
+        assert prune(path, backup_set_prune.Policy(last=1), now) == {"r0", "r1", "r2", "r3", "r4"}
         assert runs(path) == ["r5"]
 
 
@@ -391,7 +393,7 @@ def test_an_engine_three_days_behind_does_not_make_tonight_older_than_last_night
         now = history[-1].time + timedelta(hours=3)
         entries = repository.read(str(path), now.timestamp()).entries
         assert catalogue.choose(entries, "web01").run_id == "r4"
-        prune(path, retention.Policy(last=1), now)
+        prune(path, backup_set_prune.Policy(last=1), now)
         assert runs(path) == ["r4"]
 
 
@@ -401,7 +403,7 @@ def test_two_wrong_clocks_cost_room_and_nothing_else() -> None:
         for number, night in enumerate(history):
             back_up(path, number, night)
         now = history[-1].time + timedelta(hours=3)
-        assert prune(path, retention.Policy(last=1), now) == {"r0", "r1"}
+        assert prune(path, backup_set_prune.Policy(last=1), now) == {"r0", "r1"}
         assert runs(path) == ["r2", "r3"]
         entries = repository.read(str(path), now.timestamp()).entries
         chosen = catalogue.choose(entries, "web01")

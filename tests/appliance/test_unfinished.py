@@ -21,7 +21,7 @@ import pytest
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set import (
     PrepareSet,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.repository import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set_info import (
     BackupSetInfo,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs import (

@@ -28,11 +28,11 @@ from appliance.test_report import report
 from appliance.test_repository import listing
 from appliance.test_verify import CONTENT, IMAGE, record, verify
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.restore_source import (
-    RestoreSource,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set_verify import (
+    BackupSetVerify,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.verify import (
-    VerifySets,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.restore_source_info import (
+    RestoreSourceInfo,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs import (
     unfinished,
@@ -43,11 +43,11 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     NotFound,
     SetsCorrupt,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.verify import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.backup_set_verify import (
     VerifyRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore import (
-    image_restore,
+    restore_source_info,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import takeover
 
@@ -82,8 +82,10 @@ def nobody() -> Iterator[None]:
 
 
 def source(top: Path, **options: Any) -> dict[str, Any]:  # noqa: ANN401
-    request = image_restore.SourceRequest(**{"repository": str(top), "vm": "web01", **options})
-    return dict(RestoreSource(request).plan().result)
+    request = restore_source_info.SourceRequest(
+        **{"repository": str(top), "vm": "web01", **options}
+    )
+    return dict(RestoreSourceInfo(request).plan().result)
 
 
 def test_a_dead_mount_in_the_repository_is_a_finding_and_the_rest_works(repository: Path) -> None:
@@ -170,7 +172,7 @@ def test_a_set_that_cannot_be_listed_is_neither_gone_nor_corrupt(repository: Pat
 
 def test_a_set_that_becomes_unreadable_after_it_was_listed_is_not_gone(repository: Path) -> None:
     path = Repository(repository).add(content=CONTENT)
-    operation = VerifySets(VerifyRequest(str(repository), polite=False))
+    operation = BackupSetVerify(VerifyRequest(str(repository), polite=False))
     plan = operation.plan()
     with dead_mount(path), pytest.raises(ImageError, match=DEAD):
         operation.execute(plan)

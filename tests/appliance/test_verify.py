@@ -24,8 +24,8 @@ from appliance.stored import MIB, START, Repository, ovf, uuid
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
     repository,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.verify import (
-    VerifySets,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set_verify import (
+    BackupSetVerify,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     ImageError,
@@ -47,11 +47,13 @@ def verify(
     check_mode: bool = False,
     **params: Any,  # noqa: ANN401
 ) -> dict[str, Any]:
-    asked = {key: option.get("default") for key, option in repository_args.VERIFY.items()}
-    request = repository_args.verify_request(
+    asked = {
+        key: option.get("default") for key, option in repository_args.BACKUP_SET_VERIFY.items()
+    }
+    request = repository_args.backup_set_verify_request(
         {**asked, "repository": str(path), "polite": False, **params}
     )
-    operation = VerifySets(request, lambda: now)
+    operation = BackupSetVerify(request, lambda: now)
     result, warnings = perform(operation, check_mode=check_mode)
     return {**result, "warnings": warnings}
 
@@ -501,9 +503,11 @@ def test_a_set_that_builds_on_nothing(repository: Path) -> None:
 
 def test_a_set_that_goes_away(repository: Path) -> None:
     path = Repository(repository).add(content=CONTENT)
-    asked = {key: option.get("default") for key, option in repository_args.VERIFY.items()}
+    asked = {
+        key: option.get("default") for key, option in repository_args.BACKUP_SET_VERIFY.items()
+    }
     params = {**asked, "repository": str(repository), "polite": False}
-    operation = VerifySets(repository_args.verify_request(params))
+    operation = BackupSetVerify(repository_args.backup_set_verify_request(params))
     plan = operation.plan()
     path.rename(path.with_name("moved"))
     for _unused in range(2):

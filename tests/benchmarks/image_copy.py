@@ -23,7 +23,7 @@ from appliance.loops import MIB, LoopAppliance
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.image_copy import (
     ImageCopy,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.disk_image_copy import (
     CopyRequest,
     ImageRequest,
 )

@@ -20,18 +20,18 @@ from pathlib import Path
 
 from appliance.stored import START, Repository
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.prune import (
-    PruneSets,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.repository import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set_info import (
     BackupSetInfo,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set_prune import (
+    BackupSetPrune,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.backup_set_prune import (
+    Policy,
+    PruneRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.catalogue import (
     Filter,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.retention import (
-    Policy,
-    PruneRequest,
 )
 
 VMS = 100
@@ -64,7 +64,7 @@ def main() -> None:
         for what in ("list", "list again"):
             measure(f"{what} {sets} sets", listing.plan)
         request = PruneRequest(directory, Policy(daily=7, weekly=4))
-        pruning = PruneSets(request, START.timestamp)
+        pruning = BackupSetPrune(request, START.timestamp)
         plan = pruning.plan()
         measure(f"decide on {sets} sets", pruning.plan)
         measure(f"remove {len(plan.steps)} sets", lambda: pruning.execute(plan))

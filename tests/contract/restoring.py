@@ -18,7 +18,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
     Clock,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.patience import (
     Patience,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
@@ -26,20 +26,28 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repos
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore import (
     restore_marks,
-    restore_plan,
+    restore_plan_info,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.restore_steps import (
-    DisksRequest,
-    VmRequest,
     read_orders,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.restored_disks import (
+    DisksRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.restored_vm import (
+    VmRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
     EnginePort,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restoring import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restore_plan_info import (
+    RestorePlanInfo,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restored_disks import (
     RestoredDisks,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restored_vm import (
     RestoredVm,
-    RestorePlan,
 )
 
 Json = Mapping[str, Any]
@@ -59,13 +67,15 @@ class Restore:
     patience: Patience = Patience(timeout=5.0, poll_interval=0.02)  # noqa: RUF009  (frozen)
     clock: Clock = field(default_factory=SystemClock)
 
-    def request(self, **changes: Any) -> restore_plan.RestoreRequest:  # noqa: ANN401
-        wishes = {k: changes.pop(k) for k in list(changes) if hasattr(restore_plan.Wishes(), k)}
-        base = restore_plan.RestoreRequest(self.appliance, "tests", self.found, self.ovf)
-        return replace(base, wishes=restore_plan.Wishes(**wishes), **changes)
+    def request(self, **changes: Any) -> restore_plan_info.RestoreRequest:  # noqa: ANN401
+        wishes = {
+            k: changes.pop(k) for k in list(changes) if hasattr(restore_plan_info.Wishes(), k)
+        }
+        base = restore_plan_info.RestoreRequest(self.appliance, "tests", self.found, self.ovf)
+        return replace(base, wishes=restore_plan_info.Wishes(**wishes), **changes)
 
     def plan(self, engine: EnginePort | None = None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
-        operation = RestorePlan(
+        operation = RestorePlanInfo(
             engine or self.engine, self.clock, self.patience, self.request(**changes)
         )
         return dict(operation.plan().result)

@@ -32,15 +32,17 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
     NewDisk,
     VmId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
-    OvfRequest,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.patience import (
     Patience,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
     manifest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.looking import (
-    VmOvf,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.vm_ovf_info import (
+    OvfRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.vm_ovf_info import (
+    VmOvfInfo,
 )
 from lab.lab import Lab
 from lab.model import Disk, Settings, Vm
@@ -85,7 +87,7 @@ class Scene(Restore):
             describe=str,
         )
         request = OvfRequest("shop01", made.id)
-        read = VmOvf(self.engine, SystemClock(), self.patience, request).plan()
+        read = VmOvfInfo(self.engine, SystemClock(), self.patience, request).plan()
         self.ovf = read.result["ovf"]
         self.found = manifest.from_dict(facts_of(self.lab, "shop01", self.ovf))
 

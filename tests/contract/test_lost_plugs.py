@@ -21,17 +21,23 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
     DiskId,
     SnapshotId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
-    AttachRequest,
-    DetachRequest,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.patience import (
     Patience,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.disk_snapshot_attach import (
+    AttachRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.disk_snapshot_detach import (
+    DetachRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
     EnginePort,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.attachments import (
-    Attach,
-    Detach,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.disk_snapshot_attach import (
+    DiskSnapshotAttach,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.disk_snapshot_detach import (
+    DiskSnapshotDetach,
 )
 from lab.control import Control
 from lab.lab import Lab
@@ -77,13 +83,17 @@ class Case:
         request = AttachRequest(
             self.bench.appliance.id, self.bench.source.id, self.snapshot_id, (self.disk_id,)
         )
-        operation = Attach(self.engine, self.clock, Patience(True, timeout, 0.1), request)
+        operation = DiskSnapshotAttach(
+            self.engine, self.clock, Patience(True, timeout, 0.1), request
+        )
         operation.execute(operation.plan())
 
     def detach(self, timeout: float = 20.0) -> None:
         """Detach as the module does."""
         request = DetachRequest(self.bench.appliance.id, everything=True)
-        operation = Detach(self.engine, self.clock, Patience(True, timeout, 0.1), request)
+        operation = DiskSnapshotDetach(
+            self.engine, self.clock, Patience(True, timeout, 0.1), request
+        )
         operation.execute(operation.plan())
 
     def lose(self, kind: str = "respond_during") -> None:

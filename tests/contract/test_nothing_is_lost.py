@@ -37,31 +37,51 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
     SnapshotId,
     VmId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
-    AttachRequest,
-    DetachRequest,
-    GuardRequest,
-    InfoRequest,
-    OverviewRequest,
-    OvfRequest,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.patience import (
     Patience,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import vm_guard
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules.vm_guard import (
+    GuardRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.backup_plan_info import (
+    BackupPlanRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.disk_snapshot_attach import (
+    AttachRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.disk_snapshot_detach import (
+    DetachRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.disk_snapshot_info import (
+    InfoRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.vm_ovf_info import (
+    OvfRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.vm_snapshot import (
     SnapshotRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import guard
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
     EnginePort,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.attachments import (
-    Attach,
-    Detach,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.backup_plan_info import (
+    BackupPlanInfo,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.guarding import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.disk_snapshot_attach import (
+    DiskSnapshotAttach,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.disk_snapshot_detach import (
+    DiskSnapshotDetach,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.disk_snapshot_info import (
+    DiskSnapshotInfo,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.vm_guard import (
     VmGuard,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.looking import (
-    BackupPlan,
-    DiskSnapshotInfo,
-    VmOvf,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.vm_ovf_info import (
+    VmOvfInfo,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.vm_snapshot import (
     VmSnapshot,
@@ -147,12 +167,12 @@ detaching = st.builds(
 snapshotting = st.builds(SnapshotRequest, vms, snapshots, st.booleans(), some_disks, st.booleans())
 looking = st.one_of(
     st.builds(
-        GuardRequest, vms, st.lists(st.sampled_from(guard.OPERATIONS), max_size=3).map(tuple)
+        GuardRequest, vms, st.lists(st.sampled_from(vm_guard.OPERATIONS), max_size=3).map(tuple)
     ),
     st.builds(InfoRequest, st.none() | vms, st.none() | vms, st.none() | snapshots),
     st.builds(OvfRequest, vms, st.none() | snapshots),
     st.builds(
-        OverviewRequest,
+        BackupPlanRequest,
         vms,
         st.lists(vms, max_size=2).map(tuple),
         st.just("tests"),
@@ -260,13 +280,13 @@ def looked_up(lab: Lab, word: Json) -> Json:
 
 
 MAKERS: dict[type, Callable[..., Operation[Any]]] = {
-    AttachRequest: Attach,
-    DetachRequest: Detach,
+    AttachRequest: DiskSnapshotAttach,
+    DetachRequest: DiskSnapshotDetach,
     SnapshotRequest: VmSnapshot,
     GuardRequest: VmGuard,
     InfoRequest: DiskSnapshotInfo,
-    OvfRequest: VmOvf,
-    OverviewRequest: BackupPlan,
+    OvfRequest: VmOvfInfo,
+    BackupPlanRequest: BackupPlanInfo,
 }
 
 

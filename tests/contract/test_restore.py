@@ -24,7 +24,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
     DiskId,
     VmId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.patience import (
     Patience,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (

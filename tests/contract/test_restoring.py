@@ -37,7 +37,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
     Plugging,
     VmId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.patience import (
     Patience,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
@@ -45,13 +45,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repos
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore import (
     restore_marks,
-    restore_plan,
+    restore_plan_info,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
     EnginePort,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restoring import (
-    RestorePlan,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restore_plan_info import (
+    RestorePlanInfo,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import edge
 from lab.lab import Lab
@@ -376,7 +376,7 @@ def test_maps_of_domains_and_profiles(scene: Scene) -> None:
 def test_a_raw_disk_on_block_storage_is_not_said_to_be_blank(scene: Scene) -> None:
     domain = next(d.id for d in scene.lab.world.domains.values() if d.name == "data1")
     scene.lab.control().patch("domains", domain, storage="iscsi")
-    whole = replace(scene.found.disks[1], virtual_size=restore_plan.EXTENT)
+    whole = replace(scene.found.disks[1], virtual_size=restore_plan_info.EXTENT)
     scene.found = replace(scene.found, disks=(scene.found.disks[0], whole, scene.found.disks[2]))
     plan = scene.plan()
     raw = [one["format"] == "raw" for one in plan["disks"]]
@@ -895,7 +895,7 @@ def test_an_order_that_the_sdk_repeats_doubles_nothing(scene: Scene) -> None:
 
 
 def test_everything_goes_through_the_edge(scene: Scene) -> None:
-    operation = RestorePlan(
+    operation = RestorePlanInfo(
         engine_of(scene.lab, ADMIN), SystemClock(), scene.patience, scene.request()
     )
     result, warnings = edge.perform(operation, check_mode=False)

@@ -32,20 +32,22 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
     Snapshot,
     SnapshotId,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.patience import (
+    Patience,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.permissions import (
     SYSTEM,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
-    OverviewRequest,
-    Patience,
-    SnapshotRequest,
-)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import stamp
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.backup_plan_info import (
+    BackupPlanRequest,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.vm_snapshot import (
+    SnapshotRequest,
     SnapshotStep,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.looking import (
-    BackupPlan,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.backup_plan_info import (
+    BackupPlanInfo,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.vm_snapshot import (
     VmSnapshot,
@@ -262,7 +264,7 @@ def overview(
     settle: float = 0.0,
     more: tuple[str, ...] = (),
 ) -> Plan[NoStep]:
-    request = OverviewRequest(
+    request = BackupPlanRequest(
         sources=(bench.source.name, *more),
         appliance=appliance or bench.appliance.name,
         owner="contract",
@@ -271,7 +273,7 @@ def overview(
         unplugged=unplugged,
         settle=settle,
     )
-    return BackupPlan(bench.engine, SystemClock(), Patience(), request).plan()
+    return BackupPlanInfo(bench.engine, SystemClock(), Patience(), request).plan()
 
 
 def test_an_appliance_that_the_engine_does_not_know_is_told_as_such(bench: Bench) -> None:

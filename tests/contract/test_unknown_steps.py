@@ -25,11 +25,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     DiskId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
-    AttachRequest,
-    DetachRequest,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.patience import (
     Patience,
-    SnapshotRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.restore_marks import (
     make,
@@ -38,18 +35,35 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.resto
     ABSENT,
     PREPARED,
     PRESENT,
-    DisksRequest,
     RemoveDiskStep,
     RemoveVmStep,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.restored_disks import (
+    DisksRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.restored_vm import (
     VmRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restoring import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.disk_snapshot_attach import (
+    AttachRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.disk_snapshot_detach import (
+    DetachRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.vm_snapshot import (
+    SnapshotRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restored_disks import (
     RestoredDisks,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restored_vm import (
     RestoredVm,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.attachments import (
-    Attach,
-    Detach,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.disk_snapshot_attach import (
+    DiskSnapshotAttach,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.disk_snapshot_detach import (
+    DiskSnapshotDetach,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.vm_snapshot import (
     VmSnapshot,
@@ -76,8 +90,8 @@ def operations(bench: Bench, state: str) -> dict[str, Operation[Any]]:
     common = (bench.engine, SystemClock(), Patience())
     appliance, source = bench.appliance.name, bench.source.name
     made: list[Operation[Any]] = [
-        Attach(*common, AttachRequest(appliance, source, "first")),
-        Detach(*common, DetachRequest(appliance, everything=True)),
+        DiskSnapshotAttach(*common, AttachRequest(appliance, source, "first")),
+        DiskSnapshotDetach(*common, DetachRequest(appliance, everything=True)),
         VmSnapshot(*common, SnapshotRequest(source, "first", present=True)),
         RestoredDisks(*common, DisksRequest(state, MARK, appliance, (), source)),
         RestoredVm(*common, VmRequest(state, MARK, appliance, source)),
@@ -96,7 +110,10 @@ def refused(operation: Operation[Any], *steps: object, vm: str, control: Control
 
 @pytest.mark.behind("the log of the requests")
 @pytest.mark.parametrize("state", [PREPARED, PRESENT, ABSENT])
-@pytest.mark.parametrize("name", ["Attach", "Detach", "VmSnapshot", "RestoredDisks", "RestoredVm"])
+@pytest.mark.parametrize(
+    "name",
+    ["DiskSnapshotAttach", "DiskSnapshotDetach", "VmSnapshot", "RestoredDisks", "RestoredVm"],
+)
 def test_an_unknown_step_raises_and_does_nothing(
     bench: Bench, control: Control, name: str, state: str
 ) -> None:

@@ -9,8 +9,8 @@ from contract.bench import Bench
 from unit.core.repository.test_catalogue import document
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    backup_set_verify,
     manifest,
-    verify,
 )
 
 
@@ -32,12 +32,12 @@ def test_an_engines_configuration_agrees_with_the_disks(bench: Bench) -> None:
         }
         for disk in bench.disks(snapshot_id)
     ]
-    findings = verify.Findings()
-    verify.configuration(manifest.from_dict(data), text.encode(), findings)
+    findings = backup_set_verify.Findings()
+    backup_set_verify.configuration(manifest.from_dict(data), text.encode(), findings)
     assert findings.faults == []
     assert findings.notes == []
     data["disks"][0]["virtual_size"] += 2 << 30
-    verify.configuration(manifest.from_dict(data), text.encode(), findings)
+    backup_set_verify.configuration(manifest.from_dict(data), text.encode(), findings)
     assert findings.faults == []
     [note] = findings.notes
     assert f"gives the disk {data['disks'][0]['id']}" in note

@@ -179,7 +179,12 @@ def test_options_that_ansible_itself_refuses(scene: Scene) -> None:
         Step("disk_snapshot_attach", {**ATTACH, "interface": "usb"}),
         Step("vm_snapshot", {"vm": "web01"}),
     )
-    words = ("one of the following is required: appliance, source_vm", "source_vm", "usb", "snapshot")
+    words = (
+        "one of the following is required: appliance, source_vm",
+        "source_vm",
+        "usb",
+        "snapshot",
+    )
     for result, word in zip(run.results, words, strict=True):
         assert result.failed
         assert word in result.message

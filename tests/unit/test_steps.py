@@ -18,17 +18,17 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices.release import (
-    Release,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices.disk_device_release import (
+    DiskDeviceRelease,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.copy_job import (
-    CopyJob,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.disk_image_copy import (
+    DiskImageCopy,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.image_copy import (
     ImageCopy,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.isolation.isolation import (
-    Isolation,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.isolation.appliance_isolation import (
+    ApplianceIsolation,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
@@ -37,41 +37,38 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.system import (
     System,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_repository_report import (
+    BackupRepositoryReport,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set import (
     FinishSet,
     PrepareSet,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.protect import (
-    ProtectSet,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set_protection import (
+    BackupSetProtection,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.prune import (
-    PruneSets,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set_prune import (
+    BackupSetPrune,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.report import (
-    WriteReport,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_set_verify import (
+    BackupSetVerify,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.sources import (
-    RecordRequest,
-    RecordVms,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.backup_vm import (
+    BackupVm,
+    BackupVmRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository.verify import (
-    VerifySets,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.restore.disk_image_restore import (
+    DiskImageRestore,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.restore.image_restore import (
     ImageRestore,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.restore.restore_job import (
-    RestoreJob,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs.claims import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs.backup_claim import (
     GiveBack,
     TakeClaim,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.repository_disk import (
-    RepositoryDisk,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance.repository_disk import (
-    RepositoryRequest,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.appliance_repository import (
+    ApplianceRepository,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
     Operation,
@@ -81,40 +78,51 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     Plan,
     UnhandledStep,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.release import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.disk_device_release import (
     ReleaseRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.disk_image_copy import (
     CopyRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.jobs import (
     Following,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation.isolation import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation.appliance_isolation import (
     IsolationRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.report.picture import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.report.backup_repository_report import (
     ReportRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.backup_set import (
     FinishRequest,
     PrepareRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.retention import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.backup_set_prune import (
     Policy,
     PruneRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.verify import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.backup_set_verify import (
     VerifyRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.image_restore import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.disk_image_restore import (
     WriteRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs.claims import Wish
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs.backup_claim import (
+    Wish,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.setup.appliance_repository import (
+    RepositoryRequest,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "ansible_collections.ovirt_community.backup.plugins.module_utils"
-ON_THE_ENGINE = {"Attach", "Detach", "VmSnapshot", "RestoredDisks", "RestoredVm"}
+ON_THE_ENGINE = {
+    "DiskSnapshotAttach",
+    "DiskSnapshotDetach",
+    "VmSnapshot",
+    "RestoredDisks",
+    "RestoredVm",
+}
 """See tests/contract/test_unknown_steps.py."""
 
 
@@ -136,20 +144,20 @@ def operations(root: Path) -> dict[str, Operation[Any]]:
     wish = Wish(str(uuid.UUID(int=1)), "tests", "run1", "prepare")
     run = ("2026-11-23T01:00:00Z", "run1")
     made: list[Operation[Any]] = [
-        WriteReport(ReportRequest(here, f"{root}/page.html", "")),
-        VerifySets(VerifyRequest(here)),
-        PruneSets(PruneRequest(here, Policy())),
-        RecordVms(RecordRequest(here)),
-        ProtectSet(here, "why", protected=True),
+        BackupRepositoryReport(ReportRequest(here, f"{root}/page.html", "")),
+        BackupSetVerify(VerifyRequest(here)),
+        BackupSetPrune(PruneRequest(here, Policy())),
+        BackupVm(BackupVmRequest(here)),
+        BackupSetProtection(here, "why", protected=True),
         PrepareSet(PrepareRequest(here, ("web01", str(uuid.UUID(int=1))), run, (), "raw")),
         FinishSet(FinishRequest(here, {}, (), (), None)),
         ImageCopy(CopyRequest(()), host),
-        CopyJob(CopyRequest(()), Following(), host),
+        DiskImageCopy(CopyRequest(()), Following(), host),
         ImageRestore(WriteRequest(here, "0123456789ab", ()), host),
-        RestoreJob(WriteRequest(here, "0123456789ab", ()), Following(), host),
-        RepositoryDisk(RepositoryRequest(here), system),
-        Isolation(IsolationRequest(), system),
-        Release(ReleaseRequest(()), host),
+        DiskImageRestore(WriteRequest(here, "0123456789ab", ()), Following(), host),
+        ApplianceRepository(RepositoryRequest(here), system),
+        ApplianceIsolation(IsolationRequest(), system),
+        DiskDeviceRelease(ReleaseRequest(()), host),
         TakeClaim(wish, host),
         GiveBack(wish, host),
     ]

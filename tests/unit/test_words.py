@@ -28,7 +28,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module import appliance_args
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import setup_args
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = ("backup_appliance", "vm_backup", "vm_restore")
@@ -277,10 +277,10 @@ def test_only_what_people_type_is_tidied() -> None:
 
 
 def preflight(**given: Json) -> Json:
-    spec = appliance_args.PREFLIGHT
+    spec = setup_args.APPLIANCE_PREFLIGHT
     result = ArgumentSpecValidator(spec).validate({"repository": "/srv", **given})
     assert result.error_messages == []
-    return appliance_args.preflight_request(result.validated_parameters)
+    return setup_args.appliance_preflight_request(result.validated_parameters)
 
 
 def test_a_factor_that_is_text_is_a_number() -> None:

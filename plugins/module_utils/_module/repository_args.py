@@ -5,14 +5,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import arrival
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    InvalidRequest,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.times import (
     parse_time,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.report.picture import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.image_files import (
+    COMPRESSIONS,
+    FORMATS,
+    check_form,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.report.backup_repository_report import (
     ReportRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.backup_set import (
+    FinishRequest,
+    PrepareRequest,
+    disk_facts,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.backup_set_prune import (
+    BUCKETS,
+    Policy,
+    PruneRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.backup_set_verify import (
+    VerifyRequest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.catalogue import (
     PAGE,
@@ -20,21 +39,18 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repos
     STATES,
     Filter,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.retention import (
-    BUCKETS,
-    Policy,
-    PruneRequest,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.naming import (
+    TIME,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.verify import (
-    VerifyRequest,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import takeover
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.spec import (
+    Params,
+    Spec,
 )
-
-Params = Mapping[str, Any]
-Spec = dict[str, Any]
 
 _REPOSITORY: Spec = {"type": "path", "required": True}
 
-INFO: Spec = {
+BACKUP_SET_INFO: Spec = {
     "repository": _REPOSITORY,
     "vm": {"type": "str"},
     "after": {"type": "str"},
@@ -47,7 +63,7 @@ INFO: Spec = {
     "manifests": {"type": "bool", "default": False},
 }
 
-VERIFY: Spec = {
+BACKUP_SET_VERIFY: Spec = {
     "repository": _REPOSITORY,
     "sets": {"type": "list", "elements": "path", "default": []},
     "vm": {"type": "str"},
@@ -61,7 +77,7 @@ VERIFY: Spec = {
 
 _COUNT: Spec = {"type": "int", "default": 0}
 
-PRUNE: Spec = {
+BACKUP_SET_PRUNE: Spec = {
     "repository": _REPOSITORY,
     "vm": {"type": "str"},
     "keep": {
@@ -76,20 +92,20 @@ PRUNE: Spec = {
     "remove_corrupt": {"type": "bool", "default": False},
 }
 
-PROTECTION: Spec = {
+BACKUP_SET_PROTECTION: Spec = {
     "path": {"type": "path", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "reason": {"type": "str", "default": ""},
 }
 
-VM: Spec = {
+BACKUP_VM: Spec = {
     "repository": _REPOSITORY,
     "wanted": {"type": "list", "elements": "dict", "default": []},
     "retired": {"type": "list", "elements": "str", "default": []},
     "reason": {"type": "str", "default": ""},
 }
 
-REPORT: Spec = {
+BACKUP_REPOSITORY_REPORT: Spec = {
     "repository": _REPOSITORY,
     "dest": {"type": "path"},
     "title": {"type": "str"},
@@ -98,7 +114,7 @@ REPORT: Spec = {
 }
 
 
-def report_request(params: Params) -> ReportRequest:
+def backup_repository_report_request(params: Params) -> ReportRequest:
     """What ``backup_repository_report`` is asked to draw."""
     repository = params["repository"].rstrip("/")
     return ReportRequest(
@@ -110,7 +126,7 @@ def report_request(params: Params) -> ReportRequest:
     )
 
 
-def prune_request(params: Params) -> PruneRequest:
+def backup_set_prune_request(params: Params) -> PruneRequest:
     """What ``backup_set_prune`` is asked to do."""
     return PruneRequest(
         repository=params["repository"],
@@ -121,7 +137,7 @@ def prune_request(params: Params) -> PruneRequest:
     )
 
 
-def verify_request(params: Params) -> VerifyRequest:
+def backup_set_verify_request(params: Params) -> VerifyRequest:
     """What ``backup_set_verify`` is asked to do."""
     return VerifyRequest(
         repository=params["repository"],
@@ -136,7 +152,7 @@ def verify_request(params: Params) -> VerifyRequest:
     )
 
 
-def wanted(params: Params) -> Filter:
+def backup_set_info_filter(params: Params) -> Filter:
     """Which sets ``backup_set_info`` is asked for.
 
     :raises InvalidRequest: A time is none.
@@ -150,4 +166,111 @@ def wanted(params: Params) -> Filter:
         consistency=tuple(params["consistency"]),
         sizes=(params["min_size"], params["max_size"]),
         select=params["select"],
+    )
+
+
+_TEXT: Spec = {"type": "str", "default": ""}
+
+_NEEDED: Spec = {"type": "str", "required": True}
+
+BACKUP_SET: Spec = {
+    "state": {"type": "str", "required": True, "choices": ["prepared", "present"]},
+    "repository": {"type": "path"},
+    "path": {"type": "path"},
+    "run_id": _NEEDED,
+    "started": _NEEDED,
+    "finished": {"type": "str"},
+    "correlation_id": _TEXT,
+    "vm": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            "id": _NEEDED,
+            "name": _NEEDED,
+            "cluster": _TEXT,
+            "data_center": _TEXT,
+            "description": _TEXT,
+        },
+    },
+    "snapshot": {
+        "type": "dict",
+        "options": {
+            "id": _NEEDED,
+            "description": _TEXT,
+            "date": _TEXT,
+            "asked": _TEXT,
+            "there": _TEXT,
+        },
+    },
+    "consistency": {"type": "str", "default": "unknown"},
+    "evidence": {"type": "list", "elements": "str", "default": []},
+    "versions": {
+        "type": "dict",
+        "options": {"engine": _TEXT, "collection": _TEXT, "qemu_img": _TEXT, "ansible": _TEXT},
+        "apply_defaults": True,
+    },
+    "format": {"type": "str", "default": "qcow2", "choices": list(FORMATS)},
+    "compression": {"type": "str", "default": "none", "choices": list(COMPRESSIONS)},
+    "disks": {"type": "list", "elements": "dict", "required": True},
+    "images": {"type": "list", "elements": "dict"},
+    "ovf": {"type": "str", "no_log": True},
+    "ovf_sha256": {"type": "str"},
+}
+
+BACKUP_SET_REQUIRED_IF = [
+    ("state", "prepared", ("repository",)),
+    ("state", "present", ("path", "finished", "snapshot", "images")),
+]
+
+
+def prepare_request(params: Params) -> PrepareRequest:
+    """What ``backup_set`` is asked to prepare.
+
+    :raises InvalidRequest: A time is none, or the images could not be made in this form.
+    :raises ValueMasked: A value did not arrive as it was sent.
+    """
+    _check_arrival(params)
+    check_form(params["format"], params["compression"])
+    for key in ("asked", "there"):
+        text = (params.get("snapshot") or {}).get(key)
+        if text and not TIME.match(text):
+            raise InvalidRequest(
+                f"snapshot.{key}: {text!r} is not a UTC time such as 2026-11-23T01:02:03Z."
+            )
+    return PrepareRequest(
+        repository=params["repository"],
+        vm=(params["vm"]["name"], params["vm"]["id"]),
+        run=(params["started"], params["run_id"]),
+        disks=disk_facts(params["disks"]),
+        format=params["format"],
+        record=takeover.dump(params, params["ovf"] or "") if params.get("snapshot") else None,
+        ovf=params.get("ovf"),
+    )
+
+
+def _check_arrival(params: Params) -> None:
+    """Everything that a set says comes through results of other tasks."""
+    ovf, sha256 = params.get("ovf"), params.get("ovf_sha256")
+    if ovf is not None and sha256 is not None:
+        arrival.check_digest("ovf", ovf, sha256)
+    # The configuration and a VM's description may hold asterisks of their own.
+    described = {key: value for key, value in params["vm"].items() if key != "description"}
+    plain = {key: value for key, value in params.items() if key not in ("ovf", "ovf_sha256")}
+    arrival.check_unmasked({**plain, "vm": described})
+
+
+def finish_request(params: Params) -> FinishRequest:
+    """What ``backup_set`` is asked to finish.
+
+    :raises ValueMasked: A value did not arrive as it was sent.
+    """
+    _check_arrival(params)
+    taken = ("run_id", "correlation_id", "started", "finished", "vm", "snapshot", "versions")
+    consistency = {"level": params["consistency"], "evidence": params["evidence"]}
+    return FinishRequest(
+        path=params["path"],
+        facts={**{key: params[key] for key in taken}, "consistency": consistency},
+        disks=disk_facts(params["disks"]),
+        images=tuple(params["images"]),
+        ovf=params["ovf"],
     )

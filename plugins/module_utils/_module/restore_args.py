@@ -5,10 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance import identity
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import arrival
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
@@ -28,31 +24,39 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repos
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore import (
     restore_marks,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.image_restore import (
-    SourceRequest,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.disk_image_restore import (
     WriteRequest,
     WriteTarget,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.restore_plan import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.restore_plan_info import (
     DISKS,
     VM,
     RestoreRequest,
     Wishes,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.restore_source_info import (
+    SourceRequest,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.restore_steps import (
     ABSENT,
     PREPARED,
-    DisksRequest,
-    VmRequest,
     read_orders,
 )
-
-Params = Mapping[str, Any]
-Spec = dict[str, Any]
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.restored_disks import (
+    DisksRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.restored_vm import (
+    VmRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.setup import identity
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.spec import (
+    Params,
+    Spec,
+)
 
 _NEEDED: Spec = {"type": "str", "required": True}
 
-SOURCE: Spec = {
+RESTORE_SOURCE_INFO: Spec = {
     "path": {"type": "path"},
     "repository": {"type": "path"},
     "vm": {"type": "str"},
@@ -61,7 +65,7 @@ SOURCE: Spec = {
     "verify": {"type": "bool", "default": True},
 }
 
-WRITE: Spec = {
+DISK_IMAGE_RESTORE: Spec = {
     "path": {"type": "path", "required": True},
     "restore_id": _NEEDED,
     "images": {
@@ -84,7 +88,7 @@ WRITE: Spec = {
     "limit": {"type": "float", "default": 0.0},
 }
 
-PLAN: Spec = {
+RESTORE_PLAN_INFO: Spec = {
     "appliance": _NEEDED,
     "manifest": {"type": "dict", "required": True},
     "ovf": {"type": "str", "required": True, "no_log": True},
@@ -112,16 +116,16 @@ _MARK: Spec = {
     "appliance": _NEEDED,
 }
 
-MADE_DISKS: Spec = {
+RESTORED_DISKS: Spec = {
     "state": {"type": "str", "required": True, "choices": ["prepared", "present", "absent"]},
     **_MARK,
     "disks": {"type": "list", "elements": "dict"},
     "vm": {"type": "str"},
     "interface": {"type": "str", "choices": list(INTERFACES), "default": "virtio_scsi"},
 }
-MADE_DISKS_REQUIRED_IF = [("state", "prepared", ("disks",)), ("state", "present", ("disks",))]
+RESTORED_DISKS_REQUIRED_IF = [("state", "prepared", ("disks",)), ("state", "present", ("disks",))]
 
-MADE_VM: Spec = {
+RESTORED_VM: Spec = {
     "state": {
         "type": "str",
         "choices": ["prepared", "present", "tested", "absent"],
@@ -137,14 +141,14 @@ MADE_VM: Spec = {
     "start": {"type": "bool", "default": False},
     "test": {"type": "bool", "default": False},
 }
-MADE_VM_REQUIRED_IF = [
+RESTORED_VM_REQUIRED_IF = [
     ("state", "prepared", ("cluster_id", "ovf")),
     ("state", "present", ("disks", "cluster_id", "ovf")),
     ("state", "tested", ("disks", "cluster_id", "ovf")),
 ]
 
 
-def source_request(params: Params) -> SourceRequest:
+def restore_source_info_request(params: Params) -> SourceRequest:
     """Which set ``restore_source_info`` is asked for.
 
     :raises InvalidRequest: The time is none.
@@ -160,7 +164,7 @@ def source_request(params: Params) -> SourceRequest:
     )
 
 
-def write_request(params: Params) -> WriteRequest:
+def disk_image_restore_request(params: Params) -> WriteRequest:
     """What ``disk_image_restore`` is asked to write."""
     return WriteRequest(
         path=params["path"],
@@ -189,7 +193,7 @@ def _check_plan(params: Params) -> None:
         )
 
 
-def plan_request(params: Params) -> RestoreRequest:
+def restore_plan_info_request(params: Params) -> RestoreRequest:
     """What ``restore_plan_info`` is asked to look at.
 
     :raises ManifestInvalid: The manifest is none.
@@ -229,7 +233,7 @@ def _mark(params: Params) -> restore_marks.Mark:
     return restore_marks.make(params["owner"], params["restore_id"], params["run_id"])
 
 
-def disks_request(params: Params) -> DisksRequest:
+def restored_disks_request(params: Params) -> DisksRequest:
     """What ``restored_disks`` is asked for.
 
     :raises ValueMasked: A value did not arrive as it was sent.
@@ -246,7 +250,7 @@ def disks_request(params: Params) -> DisksRequest:
     )
 
 
-def vm_request(params: Params) -> VmRequest:
+def restored_vm_request(params: Params) -> VmRequest:
     """What ``restored_vm`` is asked for.
 
     :raises ValueMasked: A value did not arrive as it was sent.

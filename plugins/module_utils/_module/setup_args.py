@@ -5,23 +5,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance.repository_disk import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    InvalidRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
+    option,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.image_files import (
+    COMPRESSIONS,
+    FORMATS,
+    check_form,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation.appliance_isolation import (
+    PROOFS,
+    IsolationRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.setup import identity
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.setup.appliance_preflight import (
+    ISOLATION,
+    PreflightRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.setup.appliance_repository import (
     FILESYSTEMS,
     OPTIONS,
     RepositoryRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation.isolation import (
-    PROOFS,
-    IsolationRequest,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.spec import (
+    Params,
+    Spec,
 )
 
-Params = Mapping[str, Any]
-Spec = dict[str, Any]
-
-ISOLATION: Spec = {
+APPLIANCE_ISOLATION: Spec = {
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
     "own_disks": {"type": "list", "elements": "str", "default": []},
     "repository": {"type": "path", "default": ""},
@@ -31,7 +47,7 @@ ISOLATION: Spec = {
 }
 
 
-REPOSITORY: Spec = {
+APPLIANCE_REPOSITORY: Spec = {
     "path": {"type": "path", "required": True},
     "device": {"type": "str", "default": ""},
     "filesystem": {"type": "str", "default": "ext4", "choices": list(FILESYSTEMS)},
@@ -41,7 +57,7 @@ REPOSITORY: Spec = {
 }
 
 
-def isolation_request(params: Params) -> IsolationRequest:
+def appliance_isolation_request(params: Params) -> IsolationRequest:
     """What ``appliance_isolation`` is asked for."""
     return IsolationRequest(
         present=params["state"] == "present",
@@ -53,7 +69,7 @@ def isolation_request(params: Params) -> IsolationRequest:
     )
 
 
-def repository_request(params: Params) -> RepositoryRequest:
+def appliance_repository_request(params: Params) -> RepositoryRequest:
     """What ``appliance_repository`` is asked for."""
     return RepositoryRequest(
         path=params["path"],
@@ -63,3 +79,38 @@ def repository_request(params: Params) -> RepositoryRequest:
         options=params["mount_options"],
         require_mount=params["require_mount"],
     )
+
+
+APPLIANCE_PREFLIGHT: Spec = {
+    "repository": {"type": "path", "required": True},
+    "require_mount": {"type": "bool", "default": True},
+    "required_bytes": {"type": "int", "default": 0},
+    "space_factor": {"type": "float", "default": 1.0},
+    "reserve_bytes": {"type": "int", "default": 64 * 1024 * 1024},
+    "require_zstd": {"type": "bool", "default": True},
+    "format": {"type": "str", "default": "qcow2", "choices": list(FORMATS)},
+    "compression": {"type": "str", "default": "none", "choices": list(COMPRESSIONS)},
+    "isolation": {"type": "str", "default": "warn", "choices": list(ISOLATION)},
+    "vm_id": {"type": "str", "default": ""},
+    "identity": {"type": "str", "default": identity.COMPARE, "choices": list(identity.MODES)},
+}
+
+
+def appliance_preflight_request(params: Params) -> PreflightRequest:
+    """What ``appliance_preflight`` is asked to check.
+
+    :raises InvalidRequest: The factor is no number of zero or more: nan would turn the check off. Or
+        the images could not be made in this form.
+    """
+    check_form(params["format"], params["compression"])
+    factor = params["space_factor"]
+    if not (math.isfinite(factor) and factor >= 0):
+        raise InvalidRequest(
+            f"{option('space_factor')} must be a number of 0 or more, not {factor}."
+        )
+    plain = {
+        key: params[key]
+        for key in APPLIANCE_PREFLIGHT
+        if key not in ("space_factor", "format", "compression")
+    }
+    return PreflightRequest(**{**plain, "required_bytes": int(params["required_bytes"] * factor)})

@@ -30,10 +30,11 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import takeover
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
-    appliance_args,
     edge,
     engine_args,
+    repository_args,
     restore_args,
+    snapshots_args,
 )
 
 VM_ID = "5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11"
@@ -166,10 +167,10 @@ def test_a_masked_value_is_never_stored(password: str) -> None:
     """The second lock: whoever masks on the way, the set is not begun."""
     arrived = remove_values(SENT, {password})
     if arrived == SENT:
-        appliance_args.prepare_request(arrived)
+        repository_args.prepare_request(arrived)
         return
     with pytest.raises(ValueMasked) as caught:
-        appliance_args.prepare_request(arrived)
+        repository_args.prepare_request(arrived)
     assert caught.value.details["values"]
     assert "password" in caught.value.hint
 
@@ -187,8 +188,8 @@ def test_a_masked_leftover_is_not_looked_for(password: str) -> None:
 @pytest.mark.parametrize(
     ("request_of", "spec"),
     [
-        (restore_args.disks_request, restore_args.MADE_DISKS),
-        (restore_args.vm_request, restore_args.MADE_VM),
+        (restore_args.restored_disks_request, restore_args.RESTORED_DISKS),
+        (restore_args.restored_vm_request, restore_args.RESTORED_VM),
     ],
 )
 @given(password=passwords)
@@ -215,17 +216,17 @@ def test_a_masked_description_is_neither_sent_nor_looked_for(password: str, stat
         "correlation_id": None,
     }
     with pytest.raises(ValueMasked, match="snapshot"):
-        engine_args.snapshot_request(params)
+        snapshots_args.vm_snapshot_request(params)
 
 
 def test_asterisks_of_ones_own_in_what_a_digest_vouches_for() -> None:
     ovf = OVF.replace("web01", "********")
     vm = {**SENT["vm"], "description": "password: ********"}
-    appliance_args.prepare_request(
+    repository_args.prepare_request(
         {**SENT, "vm": vm, "ovf": ovf, "ovf_sha256": arrival.digest(ovf)}
     )
     with pytest.raises(ValueMasked, match="ovf was changed on its way"):
-        appliance_args.prepare_request({**SENT, "ovf": ovf})
+        repository_args.prepare_request({**SENT, "ovf": ovf})
     with pytest.raises(ValueMasked) as caught:
-        appliance_args.prepare_request({**SENT, "ovf": OVF + " "})
+        repository_args.prepare_request({**SENT, "ovf": OVF + " "})
     assert caught.value.hint == "Pass ovf unchanged."

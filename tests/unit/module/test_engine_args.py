@@ -19,26 +19,41 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     AttachSettings,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
-    AttachRequest,
-    DetachRequest,
-    GuardRequest,
-    InfoRequest,
-    OvfRequest,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.patience import (
     Patience,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules.vm_guard import (
+    GuardRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.disk_snapshot_attach import (
+    AttachRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.disk_snapshot_detach import (
+    DetachRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.disk_snapshot_info import (
+    InfoRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.vm_ovf_info import (
+    OvfRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.vm_snapshot import (
     SnapshotRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module import engine_args
-from ansible_collections.ovirt_community.backup.plugins.module_utils._module.engine_args import Spec
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import (
+    engine_args,
+    snapshots_args,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.spec import Spec
 
 SPECS = {
-    "attach": engine_args.ATTACH,
-    "detach": engine_args.DETACH,
-    "snapshot": engine_args.SNAPSHOT,
-    "info": engine_args.INFO,
-    "ovf": engine_args.OVF,
-    "plan": engine_args.PLAN,
-    "guard": engine_args.GUARD,
+    "attach": snapshots_args.DISK_SNAPSHOT_ATTACH,
+    "detach": snapshots_args.DISK_SNAPSHOT_DETACH,
+    "snapshot": snapshots_args.VM_SNAPSHOT,
+    "info": snapshots_args.DISK_SNAPSHOT_INFO,
+    "ovf": snapshots_args.VM_OVF_INFO,
+    "plan": snapshots_args.BACKUP_PLAN_INFO,
+    "guard": snapshots_args.VM_GUARD,
 }
 VARIABLES = (
     "OVIRT_URL",
@@ -79,13 +94,13 @@ def test_specs_are_complete_and_secrets_are_marked(name: str) -> None:
 
 
 def test_modules_that_only_read_do_not_wait() -> None:
-    spec = engine_args.engine_spec(None, **engine_args.INFO)
+    spec = engine_args.engine_spec(None, **snapshots_args.DISK_SNAPSHOT_INFO)
     assert not {"wait", "timeout", "poll_interval"} & spec.keys()
-    assert engine_args.patience(read(engine_args.OVF, vm="a")) == Patience()
+    assert engine_args.patience(read(snapshots_args.VM_OVF_INFO, vm="a")) == Patience()
 
 
 def test_patience() -> None:
-    params = read(engine_args.ATTACH, 180, vm="a", source_vm="b", snapshot="c")
+    params = read(snapshots_args.DISK_SNAPSHOT_ATTACH, 180, vm="a", source_vm="b", snapshot="c")
     assert engine_args.patience(params) == Patience(wait=True, timeout=180, poll_interval=3)
     changed = {**params, "wait": False, "timeout": 5, "poll_interval": 1}
     assert engine_args.patience(changed) == Patience(wait=False, timeout=5, poll_interval=1)
@@ -101,7 +116,7 @@ def test_times_are_more_than_nothing(name: str, seconds: int) -> None:
 
 def test_settings_of_the_task() -> None:
     auth = {"hostname": "engine.example", "username": "admin@internal", "password": "x"}
-    found = engine_args.settings(read(engine_args.OVF, vm="a", auth=auth))
+    found = engine_args.settings(read(snapshots_args.VM_OVF_INFO, vm="a", auth=auth))
     assert found.url == "https://engine.example/ovirt-engine/api"
     assert (found.username, found.password) == ("admin@internal", "x")
     assert (found.insecure, found.compress, found.kerberos) == (False, True, False)
@@ -113,14 +128,14 @@ def test_settings_as_awx_injects_them(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("OVIRT_INI_PATH", str(ini))
     monkeypatch.setenv("OVIRT_URL", "https://engine.example")
     monkeypatch.setenv("OVIRT_USERNAME", "admin@internal")
-    found = engine_args.settings(read(engine_args.OVF, vm="a"))
+    found = engine_args.settings(read(snapshots_args.VM_OVF_INFO, vm="a"))
     assert found.url == "https://engine.example/ovirt-engine/api"
     assert (found.username, found.password) == ("admin@internal", "50%off")
     assert found.ca_file == "/ca.pem"
 
 
 def test_an_ini_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    params = read(engine_args.OVF, vm="a")
+    params = read(snapshots_args.VM_OVF_INFO, vm="a")
     path = tmp_path / "ovirt.ini"
     monkeypatch.setenv("OVIRT_INI_PATH", str(path))
     with pytest.raises(InvalidRequest, match=r"OVIRT_INI_PATH.*ovirt\.ini"):
@@ -131,10 +146,12 @@ def test_an_ini_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_attach_request() -> None:
-    params = read(engine_args.ATTACH, appliance="a", source_vm="b", snapshot="c")
-    assert engine_args.attach_request(params) == AttachRequest("a", "b", "c", (), AttachSettings())
+    params = read(snapshots_args.DISK_SNAPSHOT_ATTACH, appliance="a", source_vm="b", snapshot="c")
+    assert snapshots_args.disk_snapshot_attach_request(params) == AttachRequest(
+        "a", "b", "c", (), AttachSettings()
+    )
     params = read(
-        engine_args.ATTACH,
+        snapshots_args.DISK_SNAPSHOT_ATTACH,
         vm="a",
         source_vm="b",
         snapshot="c",
@@ -146,7 +163,7 @@ def test_attach_request() -> None:
         active=False,
         replace=True,
     )
-    assert engine_args.attach_request(params) == AttachRequest(
+    assert snapshots_args.disk_snapshot_attach_request(params) == AttachRequest(
         "a", "b", "c", ("d", "e"), AttachSettings("virtio", True, False, True, False), replace=True
     )
 
@@ -167,7 +184,12 @@ def test_attach_request() -> None:
     ],
 )
 def test_detach_request(given: dict[str, Any], request_: DetachRequest) -> None:
-    assert engine_args.detach_request(read(engine_args.DETACH, vm="a", **given)) == request_
+    assert (
+        snapshots_args.disk_snapshot_detach_request(
+            read(snapshots_args.DISK_SNAPSHOT_DETACH, vm="a", **given)
+        )
+        == request_
+    )
 
 
 @pytest.mark.parametrize(
@@ -185,12 +207,14 @@ def test_detach_request(given: dict[str, Any], request_: DetachRequest) -> None:
 )
 def test_what_to_detach_is_said_in_exactly_one_way(given: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest, match="exactly one of disks, snapshot and all"):
-        engine_args.detach_request(read(engine_args.DETACH, vm="a", **given))
+        snapshots_args.disk_snapshot_detach_request(
+            read(snapshots_args.DISK_SNAPSHOT_DETACH, vm="a", **given)
+        )
 
 
 def test_snapshot_request() -> None:
     params = read(
-        engine_args.SNAPSHOT,
+        snapshots_args.VM_SNAPSHOT,
         vm="a",
         description="nightly",
         state="absent",
@@ -198,14 +222,14 @@ def test_snapshot_request() -> None:
         memory=True,
         correlation_id="Run_1-a",
     )
-    assert engine_args.snapshot_request(params) == SnapshotRequest(
+    assert snapshots_args.vm_snapshot_request(params) == SnapshotRequest(
         "a", "nightly", False, ("d",), True, "Run_1-a"
     )
 
 
 def test_a_snapshot_request_has_a_mark_of_its_own_and_no_memory() -> None:
-    params = read(engine_args.SNAPSHOT, vm="a", snapshot="nightly")
-    first, second = (engine_args.snapshot_request(params) for _unused in range(2))
+    params = read(snapshots_args.VM_SNAPSHOT, vm="a", snapshot="nightly")
+    first, second = (snapshots_args.vm_snapshot_request(params) for _unused in range(2))
     assert (first.present, first.memory, first.disks) == (True, False, ())
     assert re.fullmatch(r"[0-9a-f-]{36}", first.correlation_id)
     assert first.correlation_id != second.correlation_id
@@ -214,30 +238,38 @@ def test_a_snapshot_request_has_a_mark_of_its_own_and_no_memory() -> None:
 @pytest.mark.parametrize("mark", ["a b", "a*", "a" * 37, "run.1", "ä", "a\n"])
 def test_a_mark_that_the_engine_would_change_is_refused(mark: str) -> None:
     """It would not be found again, or all events would be found by it."""
-    params = read(engine_args.SNAPSHOT, vm="a", snapshot="nightly", correlation_id=mark)
+    params = read(snapshots_args.VM_SNAPSHOT, vm="a", snapshot="nightly", correlation_id=mark)
     with pytest.raises(InvalidRequest, match="correlation id"):
-        engine_args.snapshot_request(params)
+        snapshots_args.vm_snapshot_request(params)
 
 
 def test_info_and_ovf_requests() -> None:
-    params = read(engine_args.INFO, appliance="a", source_vm="b", snapshot="c")
-    assert engine_args.info_request(params) == InfoRequest("a", "b", "c")
-    assert engine_args.ovf_request(read(engine_args.OVF, vm="a")) == OvfRequest("a")
-    assert engine_args.ovf_request(read(engine_args.OVF, vm="a", snapshot="c")) == OvfRequest(
-        "a", "c"
-    )
+    params = read(snapshots_args.DISK_SNAPSHOT_INFO, appliance="a", source_vm="b", snapshot="c")
+    assert snapshots_args.disk_snapshot_info_request(params) == InfoRequest("a", "b", "c")
+    assert snapshots_args.vm_ovf_info_request(
+        read(snapshots_args.VM_OVF_INFO, vm="a")
+    ) == OvfRequest("a")
+    assert snapshots_args.vm_ovf_info_request(
+        read(snapshots_args.VM_OVF_INFO, vm="a", snapshot="c")
+    ) == OvfRequest("a", "c")
 
 
 def test_guard_request() -> None:
-    params = read(engine_args.GUARD, vm="a", operations=["export", "migrate", "export"], fail=False)
-    assert engine_args.guard_request(params) == GuardRequest("a", ("export", "migrate"), fail=False)
+    params = read(
+        snapshots_args.VM_GUARD, vm="a", operations=["export", "migrate", "export"], fail=False
+    )
+    assert snapshots_args.vm_guard_request(params) == GuardRequest(
+        "a", ("export", "migrate"), fail=False
+    )
     with pytest.raises(InvalidRequest, match="empty"):
-        engine_args.guard_request(read(engine_args.GUARD, vm="a", operations=[]))
+        snapshots_args.vm_guard_request(read(snapshots_args.VM_GUARD, vm="a", operations=[]))
 
 
 def test_plan_request() -> None:
-    params = read(engine_args.PLAN, vms=["a", "b"], appliance="c", owner="awx", run_id="r")
-    found = engine_args.plan_request(params)
+    params = read(
+        snapshots_args.BACKUP_PLAN_INFO, vms=["a", "b"], appliance="c", owner="awx", run_id="r"
+    )
+    found = snapshots_args.backup_plan_info_request(params)
     assert (found.appliance, found.sources, found.owner, found.run_id) == (
         "c",
         ("a", "b"),
@@ -250,19 +282,21 @@ def test_plan_request() -> None:
 
 
 def test_a_run_without_a_name_gets_one() -> None:
-    params = read(engine_args.PLAN, vms=["a"], appliance="c")
-    first, second = (engine_args.plan_request(params) for _unused in range(2))
+    params = read(snapshots_args.BACKUP_PLAN_INFO, vms=["a"], appliance="c")
+    first, second = (snapshots_args.backup_plan_info_request(params) for _unused in range(2))
     assert re.fullmatch(r"[0-9a-f]{12}", first.run_id)
     assert first.run_id != second.run_id
 
 
 def test_a_plan_needs_vms() -> None:
     with pytest.raises(InvalidRequest, match="empty"):
-        engine_args.plan_request(read(engine_args.PLAN, vms=[], appliance="c"))
+        snapshots_args.backup_plan_info_request(
+            read(snapshots_args.BACKUP_PLAN_INFO, vms=[], appliance="c")
+        )
 
 
 @pytest.mark.parametrize("hours", ["0", "-1", "nan", "inf", "1e9"])
 def test_a_lease_ends_after_it_began_and_before_the_end_of_time(hours: str) -> None:
-    params = read(engine_args.PLAN, vms=["a"], appliance="c", lease_hours=hours)
+    params = read(snapshots_args.BACKUP_PLAN_INFO, vms=["a"], appliance="c", lease_hours=hours)
     with pytest.raises(InvalidRequest, match="lease_hours"):
-        engine_args.plan_request(params)
+        snapshots_args.backup_plan_info_request(params)

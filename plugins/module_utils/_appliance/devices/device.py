@@ -48,8 +48,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devic
     state_fault,
     swap_uses,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.disk_image_copy import (
     ImageRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.image_files import (
     device_lost,
 )
 

@@ -27,7 +27,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devic
     swap_uses,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation import (
-    isolation,
+    appliance_isolation,
 )
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ WITH_DEVICES_FILE = ("--config", "devices/use_devicesfile=1")
 class Survey:
     """What was found."""
 
-    disks: tuple[isolation.LocalDisk, ...]
-    programs: isolation.Programs
-    unmounted: tuple[isolation.Unmounted, ...]
+    disks: tuple[appliance_isolation.LocalDisk, ...]
+    programs: appliance_isolation.Programs
+    unmounted: tuple[appliance_isolation.Unmounted, ...]
 
 
 def survey(host: System, listed: Sequence[str]) -> Survey:
@@ -68,7 +68,7 @@ def survey(host: System, listed: Sequence[str]) -> Survey:
     installed = _programs(host)
     named = {resolve(host, devices, name) for name in listed}
     found = disks(host, devices, named)
-    grouped = isolation.group_reasons(found, installed.volumes)
+    grouped = appliance_isolation.group_reasons(found, installed.volumes)
     return Survey(
         disks=tuple(
             replace(disk, reasons=disk.reasons + grouped.get(disk.device.number, ()))
@@ -81,7 +81,7 @@ def survey(host: System, listed: Sequence[str]) -> Survey:
 
 def disks(
     host: System, devices: Sequence[BlockDevice], named: set[str]
-) -> tuple[isolation.LocalDisk, ...]:
+) -> tuple[appliance_isolation.LocalDisk, ...]:
     """Every disk of the kind that others plug, and what the appliance does with it.
 
     :param named: Numbers of devices that are own by request.
@@ -122,7 +122,7 @@ def leads_to(host: System, spec: str) -> str:
 
 def properties(host: System, number: str) -> dict[str, str]:
     """What udev's database says of a device."""
-    return isolation.properties(programs.text(f"{host.paths.udev}/b{number}") or "")
+    return appliance_isolation.properties(programs.text(f"{host.paths.udev}/b{number}") or "")
 
 
 def uses(host: System, device: BlockDevice) -> tuple[str, ...]:
@@ -147,30 +147,30 @@ def _disk(
     device: BlockDevice,
     named: set[str],
     mounts: Sequence[Mount],
-) -> isolation.LocalDisk:
+) -> appliance_isolation.LocalDisk:
     swaps = programs.text(host.paths.swaps) or ""
     known = properties(host, device.number)
-    above = isolation.stack(devices, device)
+    above = appliance_isolation.stack(devices, device)
     numbers = {number for layer in (device, *above) for _path, number in layer.nodes}
-    reasons = isolation.uses(devices, device, mounts, swaps)
-    return isolation.LocalDisk(
+    reasons = appliance_isolation.uses(devices, device, mounts, swaps)
+    return appliance_isolation.LocalDisk(
         device=device,
         serial=known.get("ID_SERIAL", ""),
         bus_path=known.get("ID_PATH", ""),
         reasons=reasons + (("listed",) if numbers & named else ()),
         stacked=tuple(layer.path for layer in above),
-        isolated=known.get(isolation.PROPERTY) == "1",
-        nodes=tuple(isolation.Node(path, number) for path, number in device.nodes),
+        isolated=known.get(appliance_isolation.PROPERTY) == "1",
+        nodes=tuple(appliance_isolation.Node(path, number) for path, number in device.nodes),
     )
 
 
-def _programs(host: System) -> isolation.Programs:
+def _programs(host: System) -> appliance_isolation.Programs:
     mdadm = bool(programs.locate(host, "mdadm"))
     etc = host.etc
     # Debian keeps it in a directory of its own.
     directory = "mdadm" if os.path.isdir(f"{etc}/mdadm") else ""
     main = f"{etc}/{directory}/mdadm.conf"
-    known = isolation.Programs(
+    known = appliance_isolation.Programs(
         multipath=bool(programs.locate(host, "multipathd")),
         mdadm=directory if mdadm else None,
         md_main=(programs.text(main) or "") if mdadm else "",
@@ -179,7 +179,7 @@ def _programs(host: System) -> isolation.Programs:
     return _with_lvm(host, known) if programs.locate(host, "lvm") else known
 
 
-def _with_lvm(host: System, known: isolation.Programs) -> isolation.Programs:
+def _with_lvm(host: System, known: appliance_isolation.Programs) -> appliance_isolation.Programs:
     """What LVM sees, whatever its devices file lists, and what that lists."""
     argv = ["lvm", "lvmconfig", "--type", "full"]
     said = programs.must(host, [*argv, "devices/use_devicesfile", "devices/devicesfile"])
@@ -191,23 +191,23 @@ def _with_lvm(host: System, known: isolation.Programs) -> isolation.Programs:
         devices_file_on=bool(re.search(r"^use_devicesfile=1", said, re.MULTILINE)),
         volumes=_volumes(host),
     )
-    if not os.path.exists(f"{host.etc}/{isolation.LVM_DEVICES}/{found.devices_file}"):
+    if not os.path.exists(f"{host.etc}/{appliance_isolation.LVM_DEVICES}/{found.devices_file}"):
         return found
     return replace(found, devices_listed=_listed(host))
 
 
-def _listed(host: System) -> tuple[isolation.Node, ...]:
+def _listed(host: System) -> tuple[appliance_isolation.Node, ...]:
     """Devices that LVM's devices file lists, and that are there."""
     said = programs.must(host, ["lvm", "lvmdevices", *WITH_DEVICES_FILE])
     found = []
     for path in re.findall(r"^\s*Device (/\S+)", said, re.MULTILINE):
         number = programs.number(path)
         if number:
-            found.append(isolation.Node(path, number))
+            found.append(appliance_isolation.Node(path, number))
     return tuple(found)
 
 
-def _volumes(host: System) -> tuple[isolation.Volume, ...]:
+def _volumes(host: System) -> tuple[appliance_isolation.Volume, ...]:
     """Every physical volume that there is."""
     fields = ["-o", "pv_name,vg_name,vg_uuid"]
     argv = ["lvm", "pvs", "--devicesfile", "", "--reportformat", "json", *fields]
@@ -216,15 +216,17 @@ def _volumes(host: System) -> tuple[isolation.Volume, ...]:
     for row in rows:
         number = programs.number(row["pv_name"])
         if number:
-            node = isolation.Node(row["pv_name"], number)
-            found.append(isolation.Volume(node, row["vg_name"], row["vg_uuid"]))
+            node = appliance_isolation.Node(row["pv_name"], number)
+            found.append(appliance_isolation.Volume(node, row["vg_name"], row["vg_uuid"]))
     return tuple(found)
 
 
-def _unmounted(host: System) -> tuple[isolation.Unmounted, ...]:
-    lines = isolation.unmounted(
+def _unmounted(host: System) -> tuple[appliance_isolation.Unmounted, ...]:
+    lines = appliance_isolation.unmounted(
         programs.text(f"{host.etc}/fstab") or "",
         programs.text(host.paths.mountinfo) or "",
         programs.text(host.paths.swaps) or "",
     )
-    return tuple(isolation.Unmounted(spec, point, leads_to(host, spec)) for spec, point in lines)
+    return tuple(
+        appliance_isolation.Unmounted(spec, point, leads_to(host, spec)) for spec, point in lines
+    )

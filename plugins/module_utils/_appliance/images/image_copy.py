@@ -36,7 +36,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     Plan,
     unhandled,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import images
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import (
+    disk_image_copy,
+    image_files,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +55,7 @@ _BLOCK = 512
 class CopyStep:
     """One device that is to be copied."""
 
-    image: images.ImageRequest
+    image: disk_image_copy.ImageRequest
     device: str
 
 
@@ -60,7 +63,10 @@ class ImageCopy(Operation[CopyStep]):
     """Device to image file, for one or several disks."""
 
     def __init__(
-        self, request: images.CopyRequest, host: Host | None = None, meter: Meter | None = None
+        self,
+        request: disk_image_copy.CopyRequest,
+        host: Host | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """Keep the request.
 
@@ -76,7 +82,7 @@ class ImageCopy(Operation[CopyStep]):
 
     def plan(self) -> Plan[CopyStep]:
         """Find every device, check it, and see which images are there already. Writes nothing."""
-        images.check_request(self._request)
+        disk_image_copy.check_request(self._request)
         check_directories(self._request)
         qemu_img = qemu.locate()
         sizes = {image.serial: image.size for image in self._request.images}
@@ -117,19 +123,21 @@ class ImageCopy(Operation[CopyStep]):
             done.append(result)
         return {"images": list(results.values())}
 
-    def _claimed(self, image: images.ImageRequest) -> AbstractContextManager[device.DeviceClaim]:
+    def _claimed(
+        self, image: disk_image_copy.ImageRequest
+    ) -> AbstractContextManager[device.DeviceClaim]:
         """Hold the device of an image."""
         return device.claimed(self._host, image, self._finder)
 
-    def _inspect(self, qemu_img: str, image: images.ImageRequest) -> Result:
+    def _inspect(self, qemu_img: str, image: disk_image_copy.ImageRequest) -> Result:
         """Result keys of one image as they are known before anything is written."""
         with self._claimed(image) as claim:
             if os.path.lexists(image.dest):
                 return self._existing(qemu_img, image, claim)
-            return images.blank_result(image, self._request, claim.device.path)
+            return disk_image_copy.blank_result(image, self._request, claim.device.path)
 
     def _existing(
-        self, qemu_img: str, image: images.ImageRequest, claim: device.DeviceClaim
+        self, qemu_img: str, image: disk_image_copy.ImageRequest, claim: device.DeviceClaim
     ) -> Result:
         """Prove that what is there is the image.
 
@@ -140,26 +148,28 @@ class ImageCopy(Operation[CopyStep]):
         try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
-                raise images.image_exists(image.dest, "is not a regular file")
-            head = os.pread(fd, images.QCOW2_HEADER_LENGTH, 0)
+                raise image_files.image_exists(image.dest, "is not a regular file")
+            head = os.pread(fd, image_files.QCOW2_HEADER_LENGTH, 0)
             fmt = self._request.format
-            images.check_found(image.dest, fmt, image.size, status.st_size, head)
+            image_files.check_found(image.dest, fmt, image.size, status.st_size, head)
             stored = qemu.Stored(image.dest, fd, fmt, status.st_size)
             proof = qemu.prove(qemu_img, claim, stored, self._meter.at)
             self._meter.passed(image.size)
         except ImageMismatch as exc:
-            raise images.image_exists(image.dest, "differs from the content of the device") from exc
+            raise image_files.image_exists(
+                image.dest, "differs from the content of the device"
+            ) from exc
         finally:
             os.close(fd)
         seconds = {"copying": 0.0, "verifying": _rounded(self._host.clock.now() - start)}
         return {
-            **images.blank_result(image, self._request, claim.device.path),
+            **disk_image_copy.blank_result(image, self._request, claim.device.path),
             **_facts(status, proof, image.size, seconds),
-            "compression": images.found_compression(head),
+            "compression": image_files.found_compression(head),
             "changed": False,
         }
 
-    def _copy(self, qemu_img: str, image: images.ImageRequest) -> Result:
+    def _copy(self, qemu_img: str, image: disk_image_copy.ImageRequest) -> Result:
         """Copy one device, prove the copy, and only then give it its name."""
         clock = self._host.clock
         fmt = self._request.format
@@ -182,7 +192,7 @@ class ImageCopy(Operation[CopyStep]):
                 "verifying": _rounded(verified - copied),
             }
             return {
-                **images.blank_result(image, self._request, claim.device.path),
+                **disk_image_copy.blank_result(image, self._request, claim.device.path),
                 **_facts(status, proof, image.size, seconds),
             }
 
@@ -200,7 +210,7 @@ def _facts(
     }
 
 
-def check_directories(request: images.CopyRequest) -> None:
+def check_directories(request: disk_image_copy.CopyRequest) -> None:
     """Refuse a destination without a directory.
 
     :raises InvalidRequest: It is not there.
@@ -217,7 +227,7 @@ def _open_existing(path: str) -> int:
     try:
         return opening.any_file(path)
     except OSError as exc:
-        raise images.image_exists(path, f"cannot be opened ({exc.strerror})") from exc
+        raise image_files.image_exists(path, f"cannot be opened ({exc.strerror})") from exc
 
 
 def _sync(part: files.Part, size: int) -> None:

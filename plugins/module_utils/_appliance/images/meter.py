@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
         Clock,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.disk_image_copy import (
         CopyRequest,
     )
 

@@ -30,7 +30,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     ImageError,
     ImageMismatch,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import images
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import (
+    disk_image_copy,
+    image_files,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.progress import (
     parse_fraction,
 )
@@ -80,12 +83,12 @@ def locate(environment: Mapping[str, str] | None = None) -> str:
     known = os.environ if environment is None else environment
     found = programs.find("qemu-img", f"{known.get('PATH', '')}:{_PATH}")
     if not found:
-        raise images.no_qemu_img()
+        raise image_files.no_qemu_img()
     return found
 
 
 def convert(
-    qemu_img: str, request: images.CopyRequest, claim: DeviceClaim, part: Part, tell: Tell
+    qemu_img: str, request: disk_image_copy.CopyRequest, claim: DeviceClaim, part: Part, tell: Tell
 ) -> None:
     """Copy the device into the part, zeros as holes.
 
@@ -101,9 +104,9 @@ def convert(
         if fraction is not None:
             tell(int(fraction * claim.size))
 
-    outcome = run(images.convert_argv(qemu_img, request, device, part.path), hear)
+    outcome = run(disk_image_copy.convert_argv(qemu_img, request, device, part.path), hear)
     if outcome.code != 0:
-        raise images.convert_fault(outcome, device, part.dest, space_for(part, claim.size))
+        raise image_files.convert_fault(outcome, device, part.dest, space_for(part, claim.size))
 
 
 def prove(qemu_img: str, claim: DeviceClaim, stored: Stored, tell: Tell | None = None) -> Proof:
@@ -131,15 +134,15 @@ def prove(qemu_img: str, claim: DeviceClaim, stored: Stored, tell: Tell | None =
     with ThreadPoolExecutor(max_workers=2) as pool:
         content = pool.submit(digest.sha256, claim.fd, claim.size, stop, tell)
         file = pool.submit(digest.sha256, stored.fd, stored.file_size, stop)
-        outcome = images.Outcome(-1, "")
+        outcome = image_files.Outcome(-1, "")
         try:
             content.add_done_callback(abandon)
             file.add_done_callback(abandon)
-            outcome = compare.wait() if compare else images.Outcome(0, "")
+            outcome = compare.wait() if compare else image_files.Outcome(0, "")
         finally:
             if outcome.code != 0:
                 stop.set()
-    _check_read(content, lambda said: images.device_lost(claim.device.path, said))
+    _check_read(content, lambda said: image_files.device_lost(claim.device.path, said))
     _check_read(file, lambda said: ImageError(f"{stored.path} could not be read: {said}."))
     return _verdict(claim, stored, outcome, (content, file))
 
@@ -147,7 +150,7 @@ def prove(qemu_img: str, claim: DeviceClaim, stored: Stored, tell: Tell | None =
 def _compare(qemu_img: str, claim: DeviceClaim, stored: Stored) -> Process | None:
     if stored.format == "raw":
         return None
-    return Process(images.compare_argv(qemu_img, stored.path, claim.device.path))
+    return Process(image_files.compare_argv(qemu_img, stored.path, claim.device.path))
 
 
 def _check_read(future: Future[str], fault: Fault) -> None:
@@ -164,14 +167,14 @@ def _check_read(future: Future[str], fault: Fault) -> None:
 def _verdict(
     claim: DeviceClaim,
     stored: Stored,
-    outcome: images.Outcome,
+    outcome: image_files.Outcome,
     hashes: tuple[Future[str], Future[str]],
 ) -> Proof:
     device = claim.device.path
     if outcome.code == _DIFFERENT and not outcome.stderr.strip():
         raise _mismatch(device, stored)
     if outcome.code != 0:
-        raise images.compare_fault(outcome, device)
+        raise image_files.compare_fault(outcome, device)
     proof = Proof(hashes[0].result(), hashes[1].result())
     if stored.format == "raw" and proof.content_sha256 != proof.file_sha256:
         raise _mismatch(device, stored)

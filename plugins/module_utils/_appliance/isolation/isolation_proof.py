@@ -41,7 +41,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devic
     choose as choose_device,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation import (
-    isolation,
+    appliance_isolation,
     isolation_proof,
 )
 
@@ -79,7 +79,7 @@ class ProofRequest:
     settle: float
 
 
-def choose(host: System, serial: str, disks: Sequence[isolation.LocalDisk]) -> str:
+def choose(host: System, serial: str, disks: Sequence[appliance_isolation.LocalDisk]) -> str:
     """Of which kind the proof can be; empty if there is nothing to make it on.
 
     :raises Refused: The disk that was named is the appliance's own.

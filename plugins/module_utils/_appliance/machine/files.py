@@ -21,7 +21,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     ImageBusy,
     ImageError,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.image_files import (
     image_exists,
     no_space,
     part_of,

@@ -19,7 +19,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
     opening,
     scope,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.image_files import (
     Outcome,
 )
 

@@ -15,7 +15,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation.isolation import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation.appliance_isolation import (
     DISK_NAME,
 )
 

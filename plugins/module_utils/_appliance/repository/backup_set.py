@@ -19,7 +19,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
     exposure as ways,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
-    restore_source,
+    restore_source_info,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs import (
     unfinished,
@@ -46,7 +46,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repos
     MANIFEST,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore import (
-    image_restore,
+    disk_image_restore,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import takeover
 
@@ -114,7 +114,7 @@ class PrepareSet(Operation[PrepareStep]):
                 hint="Mount the repository disk and create the directory.",
             )
         if self._request.ovf is not None:
-            image_restore.check_belongs(
+            disk_image_restore.check_belongs(
                 self._request.vm[1],
                 [disk.id for disk in self._request.disks],
                 ovf.read(self._request.ovf),
@@ -180,14 +180,14 @@ class FinishSet(Operation[FinishStep]):
         target = f"{path}/{MANIFEST}"
         known = read_manifest(path) if os.path.lexists(target) else None
         wanted, contents = backup_set.build(request, known, _clocks(path))
-        image_restore.check_agreement(wanted, ovf.read(request.ovf or ""))
+        disk_image_restore.check_agreement(wanted, ovf.read(request.ovf or ""))
         found = {disk.file: _look(f"{path}/{disk.file}") for disk in wanted.disks}
         backup_set.check_images(wanted, found)
         if known:
             backup_set.check_same(target, known, wanted)
         steps = _missing(path, contents)
         if not steps:
-            restore_source.prove(path, contents[MANIFEST])
+            restore_source_info.prove(path, contents[MANIFEST])
         record = unfinished.record_of(path)
         done = (RemoveFile(record),) if os.path.lexists(record) else ()
         changed = {os.path.basename(step.path) for step in steps}
@@ -212,7 +212,7 @@ class FinishSet(Operation[FinishStep]):
                 os.unlink(step.path)
             elif isinstance(step, WriteFile):
                 if os.path.basename(step.path) == MANIFEST:
-                    restore_source.prove(os.path.dirname(step.path), step.data)
+                    restore_source_info.prove(os.path.dirname(step.path), step.data)
                 files.write_whole(step.path, step.data, _MODE)
             else:
                 unhandled(step)

@@ -18,7 +18,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
     opening,
@@ -26,26 +26,16 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.pauses import (
     looks,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs import (
-    unfinished,
-)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import SystemClock
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
-    ReadOnlyOperation,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
-    NoStep,
-    Plan,
-)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
     backup_set,
+    backup_vm,
     catalogue,
     manifest,
     naming,
-    sources,
     verification_record,
 )
 
@@ -57,54 +47,11 @@ NAMES_LIMIT = 8192
 
 _LOOK_SECONDS = 1.0
 
-_OURS = (catalogue.PAGE, sources.DIRECTORY, "lost+found")
+_OURS = (catalogue.PAGE, backup_vm.DIRECTORY, "lost+found")
 
 
 class UnreadError(Exception):
     """Something is there, and could not be read; the text says why."""
-
-
-class BackupSetInfo(ReadOnlyOperation):
-    """List the sets of a repository."""
-
-    def __init__(self, repository: str, wanted: catalogue.Filter, *, manifests: bool) -> None:
-        """Keep the request.
-
-        Args:
-            repository: Its path.
-            wanted: Which sets.
-            manifests: Whether the result has their manifests.
-        """
-        self._repository = repository
-        self._wanted = wanted
-        self._manifests = manifests
-
-    def plan(self) -> Plan[NoStep]:
-        """Look; there is nothing to do.
-
-        :raises InvalidRequest: There is no such repository.
-        """
-        now = time.time()
-        found = read(self._repository, now)
-        chosen = catalogue.choose_all(found.entries, self._wanted)
-        listed = [{**catalogue.facts(entry), "unfinished": _left(entry, now)} for entry in chosen]
-        if self._manifests:
-            for entry, facts in zip(chosen, listed):
-                facts["manifest"] = manifest.facts(entry.manifest) if entry.manifest else None
-        return Plan(
-            result={
-                "sets": listed,
-                "totals": catalogue.totals(chosen),
-                "unrecognised": catalogue.strangers(found),
-            },
-            warnings=unread(found),
-        )
-
-
-def _left(entry: catalogue.Entry, now: float) -> dict[str, Any] | None:
-    if entry.state != catalogue.UNFINISHED:
-        return None
-    return unfinished.facts(entry.path, entry.seen.modified, now)
 
 
 def unread(found: catalogue.Catalogue) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
     run,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
-    restore_source,
+    restore_source_info,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
@@ -41,12 +41,14 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     Plan,
     unhandled,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import images
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import (
+    disk_image_copy,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
     manifest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore import (
-    image_restore,
+    disk_image_restore,
 )
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ class WriteStep:
     """One image that is to be written."""
 
     disk: manifest.ManifestDisk
-    target: image_restore.WriteTarget
+    target: disk_image_restore.WriteTarget
     device: str
     mode: str
 
@@ -89,7 +91,7 @@ class ImageRestore(Operation[WriteStep]):
 
     def __init__(
         self,
-        request: image_restore.WriteRequest,
+        request: disk_image_restore.WriteRequest,
         host: Host | None = None,
         records: str = RECORDS,
         meter: Meter | None = None,
@@ -114,26 +116,30 @@ class ImageRestore(Operation[WriteStep]):
         :raises Refused: A device holds something that this restore did not put there.
         """
         request = self._request
-        image_restore.check_write(request)
+        disk_image_restore.check_write(request)
         qemu.locate()
-        entry = restore_source.entry_at(request.path)
-        found = image_restore.good_manifest(entry, [target.disk_id for target in request.targets])
-        image_restore.check_whole(found)
+        entry = restore_source_info.entry_at(request.path)
+        found = disk_image_restore.good_manifest(
+            entry, [target.disk_id for target in request.targets]
+        )
+        disk_image_restore.check_whole(found)
         by_id = {disk.id: disk for disk in found.disks}
         pairs = [(self._disk(by_id, target), target) for target in request.targets]
-        restore_source.check_images(entry.path, [disk for disk, _target in pairs], verify=False)
+        restore_source_info.check_images(
+            entry.path, [disk for disk, _target in pairs], verify=False
+        )
         sizes: dict[str, int | None] = {target.serial: disk.virtual_size for disk, target in pairs}
         _devices, warnings = self._finder.find(sizes, request.timeout)
         steps = [self._inspect(disk, target) for disk, target in pairs]
         results = [
             {
-                **image_restore.blank_result(step.disk, step.target, step.device),
-                "changed": step.mode != image_restore.DONE,
+                **disk_image_restore.blank_result(step.disk, step.target, step.device),
+                "changed": step.mode != disk_image_restore.DONE,
             }
             for step in steps
         ]
         return Plan(
-            steps=tuple(step for step in steps if step.mode != image_restore.DONE),
+            steps=tuple(step for step in steps if step.mode != disk_image_restore.DONE),
             result={"images": results, "path": entry.path},
             before={"images": [one["serial"] for one in results if not one["changed"]]},
             after={"images": [one["serial"] for one in results]},
@@ -154,7 +160,7 @@ class ImageRestore(Operation[WriteStep]):
         path = str(plan.result["path"])
         results: dict[str, Result] = {one["serial"]: one for one in plan.result["images"]}
         done = [result for result in results.values() if not result["changed"]]
-        with restore_source.held(path):
+        with restore_source_info.held(path):
             for step in plan.steps:
                 with _named(step, done):
                     self._prove_image(path, step)
@@ -166,12 +172,12 @@ class ImageRestore(Operation[WriteStep]):
         return {"images": list(results.values())}
 
     def _prove_image(self, path: str, step: WriteStep) -> None:
-        with restore_source.opened_image(path, step.disk) as fd:
-            restore_source.check_hash(path, step.disk, fd)
+        with restore_source_info.opened_image(path, step.disk) as fd:
+            restore_source_info.check_hash(path, step.disk, fd)
         self._passed(step.disk, 1)
 
     def _disk(
-        self, by_id: Mapping[str, manifest.ManifestDisk], target: image_restore.WriteTarget
+        self, by_id: Mapping[str, manifest.ManifestDisk], target: disk_image_restore.WriteTarget
     ) -> manifest.ManifestDisk:
         disk = by_id.get(target.disk_id)
         if disk is None:
@@ -182,25 +188,27 @@ class ImageRestore(Operation[WriteStep]):
         return disk
 
     def _claim_request(
-        self, disk: manifest.ManifestDisk, target: image_restore.WriteTarget
-    ) -> images.ImageRequest:
-        return images.ImageRequest(target.serial, disk.virtual_size, f"/{disk.file}")
+        self, disk: manifest.ManifestDisk, target: disk_image_restore.WriteTarget
+    ) -> disk_image_copy.ImageRequest:
+        return disk_image_copy.ImageRequest(target.serial, disk.virtual_size, f"/{disk.file}")
 
     def _record(
-        self, disk: manifest.ManifestDisk, target: image_restore.WriteTarget
-    ) -> image_restore.WriteRecord:
-        return image_restore.WriteRecord(
+        self, disk: manifest.ManifestDisk, target: disk_image_restore.WriteTarget
+    ) -> disk_image_restore.WriteRecord:
+        return disk_image_restore.WriteRecord(
             self._request.restore_id, target.serial, disk.virtual_size, disk.content_sha256
         )
 
-    def _inspect(self, disk: manifest.ManifestDisk, target: image_restore.WriteTarget) -> WriteStep:
+    def _inspect(
+        self, disk: manifest.ManifestDisk, target: disk_image_restore.WriteTarget
+    ) -> WriteStep:
         """Read the device, and decide what may be done with it."""
         wanted = self._record(disk, target)
         with device.claimed(self._host, self._claim_request(disk, target), self._finder) as claim:
             content = self._read(claim)
             may = self._may_overwrite(wanted, target)
-            mode = image_restore.decide(wanted, content, may, claim.device.path)
-            if mode == image_restore.DONE:
+            mode = disk_image_restore.decide(wanted, content, may, claim.device.path)
+            if mode == disk_image_restore.DONE:
                 self._passed(disk, PASSES - 1)
             return WriteStep(disk, target, claim.device.path, mode)
 
@@ -215,16 +223,16 @@ class ImageRestore(Operation[WriteStep]):
         request = self._claim_request(disk, target)
         with device.claimed(self._host, request, self._finder) as claim:
             path_now = claim.device.path
-            with restore_source.opened_image(path, disk):
+            with restore_source_info.opened_image(path, disk):
                 if self._may_overwrite(wanted, target):
-                    mode = image_restore.REWRITE
+                    mode = disk_image_restore.REWRITE
                     self._passed(disk, 1)
                 else:
                     content = self._read(claim)
-                    mode = image_restore.decide(wanted, content, False, path_now)
-                if mode != image_restore.DONE:
+                    mode = disk_image_restore.decide(wanted, content, False, path_now)
+                if mode != disk_image_restore.DONE:
                     self._note(wanted)
-                    blank = mode == image_restore.WRITE
+                    blank = mode == disk_image_restore.WRITE
                     _convert(qemu_img, step, (f"{path}/{disk.file}", path_now), blank=blank)
                 self._passed(disk, 1)
             _settle(claim, step)
@@ -232,15 +240,15 @@ class ImageRestore(Operation[WriteStep]):
                 raise _mismatch(path_now, disk)
             self._forget(wanted)
         seconds = round(self._host.clock.now() - start, 3)
-        return {**image_restore.blank_result(disk, target, path_now), "seconds": seconds}
+        return {**disk_image_restore.blank_result(disk, target, path_now), "seconds": seconds}
 
     def _may_overwrite(
-        self, wanted: image_restore.WriteRecord, target: image_restore.WriteTarget
+        self, wanted: disk_image_restore.WriteRecord, target: disk_image_restore.WriteTarget
     ) -> bool:
         """Whether it does not matter what the device holds."""
         return not target.blank or self._noted(wanted)
 
-    def _read(self, claim: device.DeviceClaim) -> image_restore.DeviceContent:
+    def _read(self, claim: device.DeviceClaim) -> disk_image_restore.DeviceContent:
         content = _read(claim, self._meter.at if self._meter else None)
         if self._meter:
             self._meter.passed(claim.size)
@@ -250,20 +258,20 @@ class ImageRestore(Operation[WriteStep]):
         if self._meter:
             self._meter.passed(disk.virtual_size * passes)
 
-    def _path(self, record: image_restore.WriteRecord) -> str:
-        return f"{self._records}/{image_restore.key(record)}"
+    def _path(self, record: disk_image_restore.WriteRecord) -> str:
+        return f"{self._records}/{disk_image_restore.key(record)}"
 
-    def _noted(self, record: image_restore.WriteRecord) -> bool:
+    def _noted(self, record: disk_image_restore.WriteRecord) -> bool:
         """Whether this restore began to write to this device."""
         try:
             with private.directory(self._records) as directory:
-                name = image_restore.key(record)
+                name = disk_image_restore.key(record)
                 found = json.loads(private.read(name, _NOTE_LIMIT, within=directory))
         except (OSError, ValueError):
             return False
         return bool(found == asdict(record))
 
-    def _note(self, record: image_restore.WriteRecord) -> None:
+    def _note(self, record: disk_image_restore.WriteRecord) -> None:
         """Note durably enough that the device was blank, before the first byte goes to it.
 
         :raises InvalidRequest: Others could write the note.
@@ -272,7 +280,7 @@ class ImageRestore(Operation[WriteStep]):
         with private.noted_in(self._records):
             files.write_whole(self._path(record), data, 0o600)
 
-    def _forget(self, record: image_restore.WriteRecord) -> None:
+    def _forget(self, record: disk_image_restore.WriteRecord) -> None:
         with suppress(FileNotFoundError):
             os.unlink(self._path(record))
 
@@ -289,7 +297,7 @@ def _named(step: WriteStep, done: Sequence[Result]) -> Iterator[None]:
 
 def _read(
     claim: device.DeviceClaim, tell: Callable[[int], None] | None = None
-) -> image_restore.DeviceContent:
+) -> disk_image_restore.DeviceContent:
     """Read a whole device once: its hash, and whether it is blank.
 
     :param tell: Is told how many bytes are done.
@@ -302,22 +310,24 @@ def _read(
         while offset < claim.size:
             count = os.preadv(claim.fd, [buffer[: min(_CHUNK, claim.size - offset)]], offset)
             if count == 0:
-                raise image_restore.device_lost(claim.device.path, f"ends after {offset} bytes")
+                raise disk_image_restore.device_lost(
+                    claim.device.path, f"ends after {offset} bytes"
+                )
             found.update(buffer[:count])
             blank = blank and buffer[:count] == _ZEROS[:count]
             offset += count
             if tell:
                 tell(offset)
     except OSError as exc:
-        raise image_restore.device_lost(claim.device.path, str(exc.strerror)) from exc
-    return image_restore.DeviceContent(found.hexdigest(), blank)
+        raise disk_image_restore.device_lost(claim.device.path, str(exc.strerror)) from exc
+    return disk_image_restore.DeviceContent(found.hexdigest(), blank)
 
 
 def _convert(qemu_img: str, step: WriteStep, paths: tuple[str, str], *, blank: bool) -> None:
     image, target = paths
-    outcome = run(image_restore.write_argv(qemu_img, step.disk, image, target, blank=blank))
+    outcome = run(disk_image_restore.write_argv(qemu_img, step.disk, image, target, blank=blank))
     if outcome.code != 0:
-        raise image_restore.write_fault(outcome, target, step.disk, step.target)
+        raise disk_image_restore.write_fault(outcome, target, step.disk, step.target)
 
 
 def _settle(claim: device.DeviceClaim, step: WriteStep) -> None:
@@ -327,7 +337,9 @@ def _settle(claim: device.DeviceClaim, step: WriteStep) -> None:
         os.posix_fadvise(claim.fd, 0, 0, os.POSIX_FADV_DONTNEED)
     except OSError as exc:
         said = str(exc.strerror)
-        raise image_restore.not_written(claim.device.path, step.disk, step.target, said) from exc
+        raise disk_image_restore.not_written(
+            claim.device.path, step.disk, step.target, said
+        ) from exc
 
 
 def _mismatch(path: str, disk: manifest.ManifestDisk) -> ImageMismatch:

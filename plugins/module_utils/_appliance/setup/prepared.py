@@ -15,11 +15,11 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
     programs,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.appliance.preflight import (
-    IsolationFacts,
-)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation import (
-    isolation,
+    appliance_isolation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.setup.appliance_preflight import (
+    IsolationFacts,
 )
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 def isolation_facts(host: System) -> IsolationFacts:
     """Compare what was noted with what there is."""
-    noted = isolation.read_fact(programs.text(f"{host.etc}/{isolation.FACT}"))
+    noted = appliance_isolation.read_fact(programs.text(f"{host.etc}/{appliance_isolation.FACT}"))
     if not noted:
         return IsolationFacts()
     files = {path: programs.text(f"{host.etc}/{path}") for path in noted["files"]}
-    found = isolation.digests({path: text or "" for path, text in files.items()})
+    found = appliance_isolation.digests({path: text or "" for path, text in files.items()})
     proof = noted.get("proof") or {}
     proven = proof.get("files") == noted["files"]
     return IsolationFacts(
@@ -63,5 +63,5 @@ def _loose(host: System, noted: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(
         disk.device.path
         for disk in survey.disks(host, scan.scan(host.paths), set())
-        if not (disk.own or disk.isolated or isolation.is_own(disk, own))
+        if not (disk.own or disk.isolated or appliance_isolation.is_own(disk, own))
     )

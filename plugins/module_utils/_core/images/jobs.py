@@ -18,7 +18,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.disk_image_copy import (
         CopyRequest,
     )
 

@@ -16,7 +16,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
     option,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation.isolation import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation.appliance_isolation import (
     PROPERTY,
 )
 

@@ -14,10 +14,7 @@ import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.report.page_style import (
-    STYLE,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.report.picture import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.report.backup_repository_report import (
     BAD,
     GOOD,
     IDLE,
@@ -25,6 +22,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repor
     WARN,
     Picture,
     ReportVm,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.report.page_style import (
+    STYLE,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
     catalogue,

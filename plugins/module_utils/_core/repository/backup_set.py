@@ -21,7 +21,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.serial import (
     serial_forms,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.image_files import (
     QCOW2_HEADER_LENGTH,
     parse_qcow2_header,
 )

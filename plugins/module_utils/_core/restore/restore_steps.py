@@ -9,16 +9,13 @@ say of itself that it is half-made.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Union
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
     OperationFailed,
     Refused,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
-    option,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
     Plan,
@@ -31,10 +28,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
     Plugging,
     VmId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
         Disk,
@@ -137,49 +133,6 @@ def making_seconds(order: DiskOrder, timeout: float) -> float:
     :param timeout: Seconds for a disk that takes no writing.
     """
     return timeout if order.sparse else timeout + order.size / SLOWEST
-
-
-@dataclass(frozen=True)
-class DisksRequest:
-    """Have the disks of a restore: ``prepared``, ``present`` or ``absent``.
-
-    :param vm: The VM that they are for, by name or id; may be empty, and need not be there.
-    :param interface: By which the appliance gets them.
-    """
-
-    state: str
-    mark: Mark
-    appliance: str
-    orders: tuple[DiskOrder, ...]
-    vm: str = ""
-    interface: str = "virtio_scsi"
-
-
-@dataclass(frozen=True)
-class VmRequest:
-    """Have the VM of a restore, or nothing that is half-made of it.
-
-    :param state: :data:`PREPARED`, :data:`PRESENT`, :data:`TESTED` or :data:`ABSENT`.
-    :param connections: By name of a card, what it is to be connected to.
-    :param test: With :data:`PREPARED`, whether the VM is made to be tested.
-    """
-
-    state: str
-    mark: Mark
-    appliance: str
-    name: str
-    orders: tuple[DiskOrder, ...] = ()
-    cluster_id: str = ""
-    ovf: str = ""
-    connections: tuple[tuple[str, str], ...] = ()
-    keep_identity: bool = False
-    start: bool = False
-    test: bool = False
-
-    def half_made_text(self) -> str:
-        """The comment that the VM has as long as it is not finished."""
-        test = self.test or self.state == TESTED
-        return self.mark.test_text() if test else self.mark.vm_text()
 
 
 @dataclass(frozen=True)
@@ -374,30 +327,7 @@ VmStep = Union[ImportStep, OnVmStep, CleanStep]
 """What can happen to the VM of a restore."""
 
 
-def plan_prepared(now: Situation) -> Plan[DiskStep]:
-    """Have a disk for each order, attached to the appliance.
-
-    :raises OperationFailed: A disk that is there has another size.
-    """
-    rules.enforce(rules.appliance_ready(now.appliance))
-    steps: list[DiskStep] = []
-    disks = []
-    for order in now.orders:
-        held = now.own(order) or _finished_one(now, order)
-        steps.extend(_prepare(now, order, held))
-        steps.extend(
-            RemoveDiskStep(one.disk.id, one.disk.alias) for one in held[1:] if not one.holders
-        )
-        disks.append(_disk_facts(now, order, held[0] if held else None))
-    return Plan(
-        steps=tuple(steps),
-        result={"disks": disks, "images": images(disks), "removed": [], "left": []},
-        before={"disks": [one["new_disk_id"] for one in disks if one["new_disk_id"]]},
-        after={"disks": [order.disk_id for order in now.orders]},
-    )
-
-
-def _finished_one(now: Situation, order: DiskOrder) -> list[Made]:
+def finished_one(now: Situation, order: DiskOrder) -> list[Made]:
     """The finished disk that the VM has, or that nobody has where nobody was to get it.
 
     A free one that a VM has had is not a substitute: it holds what that VM wrote.
@@ -410,25 +340,6 @@ def _finished_one(now: Situation, order: DiskOrder) -> list[Made]:
         for one in now.made
         if one.source_id == order.disk_id and not one.half_made and one.holders == frozenset()
     ][:1]
-
-
-def _prepare(now: Situation, order: DiskOrder, held: Sequence[Made]) -> Iterator[DiskStep]:
-    if not held:
-        text = now.mark.disk_text(order.disk_id)
-        new = NewDisk(
-            *(order.alias, text, order.size, order.format, order.sparse, order.storage_domain),
-            *(order.wipe_after_delete, order.incremental, order.disk_id if order.keep_id else ""),
-            order.disk_profile,
-        )
-        yield CreateDiskStep(order, new, now.others(order))
-        yield PlugStep(order)
-        return
-    first = held[0]
-    check_size(order, first.disk)
-    if first.half_made:
-        _check_place(order, first.disk)
-    if first.half_made and not first.holders:
-        yield PlugStep(order, first.disk.id)
 
 
 def check_size(order: DiskOrder, disk: Disk) -> None:
@@ -444,186 +355,8 @@ def check_size(order: DiskOrder, disk: Disk) -> None:
         )
 
 
-def _check_place(order: DiskOrder, disk: Disk) -> None:
-    """Refuse a half-made disk that is somewhere else, or of another kind, than is wanted now.
-
-    :raises Refused: It is.
-    """
-    elsewhere = disk.storage_domain_id and disk.storage_domain_id != order.storage_domain
-    other_kind = disk.format and disk.format != order.format
-    if elsewhere or other_kind:
-        raise Refused(
-            f"An earlier run of this restore made disk {order.alias!r} ({disk.id}) as {disk.format} in"
-            f" storage domain {disk.storage_domain_id}, not as {order.format} in"
-            f" {order.storage_domain}.",
-            hint="Remove the incomplete disks, or restore to the storage domain of the first run.",
-            details={"problems": ["storage_domain"], "disk_id": disk.id},
-        )
-
-
-def _disk_facts(now: Situation, order: DiskOrder, made: Made | None) -> dict[str, Any]:
-    # Where the appliance itself is to get the disk, having it says nothing of what was written.
-    receiver = now.vm.id if now.vm and now.vm.id != now.appliance.id else None
-    return {
-        "disk_id": order.disk_id,
-        "alias": order.alias,
-        "size": order.size,
-        "blank": order.blank,
-        "storage": order.storage,
-        "new_disk_id": made.disk.id if made else None,
-        "on_appliance": bool(made and made.holders and now.appliance.id in made.holders),
-        "on_vm": bool(made and made.holders and receiver in made.holders),
-        "finished": bool(made and not made.half_made),
-    }
-
-
-def images(disks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The option ``images`` of ``disk_image_restore``: a VM's disks were written before it got them."""
-    return [
-        {
-            "disk_id": one["disk_id"],
-            "serial": one["new_disk_id"],
-            "blank": one["blank"],
-            # The disk was found by the mark of this restore, so it is no original.
-            "same_id": one["new_disk_id"] == one["disk_id"],
-            "storage": one["storage"],
-        }
-        for one in disks
-        if not one["on_vm"] and not one["finished"]
-    ]
-
-
-def plan_prepared_vm(now: Situation) -> Plan[VmStep]:
-    """Have the VM without disks, or as it is: what the engine refuses of it is refused now."""
-    return Plan(
-        steps=tuple(_make(now)),
-        result=_vm_result(now.vm, []),
-        before={"vm": now.vm.id if now.vm else None},
-        after={"vm": now.vm.id if now.vm else "new"},
-    )
-
-
-def _make(now: Situation) -> Iterator[VmStep]:
-    if now.vm is None:
-        yield ImportStep()
-    if now.vm is None or (now.half_made and not now.tried):
-        yield TryStep()
-
-
-def plan_vm(now: Situation, *, start: bool, test: bool = False) -> Plan[VmStep]:
-    """Have the VM with its disks.
-
-    :param test: It is to be started and stays half-made, so that it can be removed again.
-    :raises Refused: A disk is not there, or the VM that is to be tested is finished.
-    """
-    if now.vm is not None and not now.half_made:
-        if test:
-            raise Refused(
-                f"VM {now.vm.name!r} was restored permanently and is not tested.",
-                hint=f"Choose another {option('name', of='restore_plan_info')} for the test.",
-                details={"problems": ["finished"], "vm_id": now.vm.id},
-            )
-        return _finished(now, start=start)
-    steps = list(_make(now))
-    moved = [(order, _the_one(now, order)) for order in now.orders]
-    for order, one in moved:
-        if not (now.vm and one.holders and now.vm.id in one.holders):
-            held = bool(one.holders and now.appliance.id in one.holders)
-            steps.append(MoveStep(order, one.disk.id, held))
-    if test:
-        steps.extend(_test(now, begun=not steps))
-    else:
-        steps.append(SettleVmStep())
-        steps.extend(FinishDiskStep(order, one.disk.id) for order, one in moved if one.half_made)
-        steps.append(FinishVmStep())
-        if start:
-            steps.extend([StartStep(), AskStep()])
-    return Plan(
-        steps=tuple(steps),
-        result={
-            **_vm_result(now.vm, [_moved(order, one) for order, one in moved]),
-            "guest": _GUEST[now.answered],
-        },
-        before={"vm": now.vm.id if now.vm else None},
-        after={"vm": now.vm.id if now.vm else "new"},
-    )
-
-
-_GUEST = {True: ANSWERED, False: SILENT, None: ""}
-
-
-def _test(now: Situation, *, begun: bool) -> Iterator[VmStep]:
-    """Have the VM up, and its guest answering if it did when it was backed up.
-
-    :param begun: Whether the VM has its disks.
-    """
-    if not (begun and now.vm and now.vm.status == "up"):
-        yield from (SettleVmStep(), StartStep(), AskStep())
-    elif now.expected and not now.answered:
-        yield AskStep()
-
-
-def lacking(vm: str, disks: Sequence[str]) -> str:
-    """What to say of a finished VM that has not all of its disks any more."""
-    return (
-        f"VM {vm!r} was restored from this set before, but no disk that it has says that it is"
-        f" {', '.join(repr(one) for one in disks)} of the set: detached, removed, or described otherwise"
-        " since. Restore these disks alone and attach them to it, or choose another name for a new VM."
-    )
-
-
-def _finished(now: Situation, *, start: bool) -> Plan[VmStep]:
-    """The VM is there: nothing to do, or to start it.
-
-    :raises Refused: It has not all of its disks.
-    """
-    found = [(order, now.finished(order)) for order in now.orders]
-    missing = [order for order, one in found if one is None]
-    if missing and now.vm:
-        raise Refused(
-            lacking(now.vm.name, [order.alias for order in missing]),
-            details={"problems": [order.disk_id for order in missing], "vm_id": now.vm.id},
-        )
-    status = now.vm.status if now.vm else ""
-    return Plan(
-        steps=(StartStep(), AskStep()) if start and status == "down" else (),
-        result=_vm_result(now.vm, [_moved(order, one) for order, one in found if one]),
-        before={"vm": now.vm.id if now.vm else None},
-        after={"vm": now.vm.id if now.vm else None},
-    )
-
-
-def plan_handover(now: Situation) -> Plan[DiskStep]:
-    """Have the disks alone, attached to a VM or to nobody. They never become boot disks.
-
-    :raises Refused: A disk is not there.
-    """
-    steps: list[DiskStep] = []
-    found = []
-    for order in now.orders:
-        one = _the_one(now, order)
-        found.append((order, one))
-        holders = one.holders or frozenset()
-        given = replace(order, plugging=replace(order.plugging, bootable=False))
-        on_appliance = now.appliance.id in holders
-        if not one.half_made:
-            continue
-        if on_appliance or (now.vm and now.vm.id not in holders):
-            steps.append(MoveStep(given, one.disk.id, on_appliance))
-        steps.append(FinishDiskStep(given, one.disk.id))
-    return Plan(
-        steps=tuple(steps),
-        result={
-            "disks": [_moved(order, one) for order, one in found],
-            **{"images": [], "removed": [], "left": []},
-        },
-        before={"disks": []},
-        after={"disks": [one.disk.id for _order, one in found]},
-    )
-
-
-def _the_one(now: Situation, order: DiskOrder) -> Made:
-    held = now.own(order) or _finished_one(now, order)
+def made_for(now: Situation, order: DiskOrder) -> Made:
+    held = now.own(order) or finished_one(now, order)
     if not held:
         raise Refused(
             f"There is no new disk for {order.alias!r} of restore {now.mark.restore_id}.",
@@ -633,13 +366,8 @@ def _the_one(now: Situation, order: DiskOrder) -> Made:
     return held[0]
 
 
-def _moved(order: DiskOrder, made: Made) -> dict[str, Any]:
+def moved_disk(order: DiskOrder, made: Made) -> dict[str, Any]:
     return {"disk_id": order.disk_id, "alias": order.alias, "new_disk_id": made.disk.id}
-
-
-def _vm_result(vm: Vm | None, disks: list[dict[str, Any]]) -> dict[str, Any]:
-    empty: dict[str, Any] = {"removed": [], "left": [], "losses": [], "guest": ""}
-    return {"vm": vm_facts(vm), "disks": disks, **empty}
 
 
 def vm_facts(vm: Vm | None) -> dict[str, Any] | None:

@@ -29,7 +29,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.configuration import (
     ovf as ovf_file,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.image_files import (
     FORMATS,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (

@@ -29,6 +29,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import rules
 
 if TYPE_CHECKING:
+    pass
     from collections.abc import Iterable, Sequence
 
 FREEZE_FAILED = 10764
@@ -289,3 +290,15 @@ def left_out(disk: Disk) -> str | None:
     if disk.content_type != "data":
         return f"its content is {disk.content_type}, not data"
     return None
+
+
+@dataclass(frozen=True)
+class SnapshotRequest:
+    """Have, or not have, a snapshot of a VM; ``snapshot`` is an id or a description."""
+
+    vm: str
+    snapshot: str
+    present: bool
+    disks: tuple[str, ...] = ()
+    memory: bool = False
+    correlation_id: str = ""

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
     Operation,
+    ReadOnlyOperation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    NoStep,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
     Clock,
@@ -16,7 +20,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 )
 
 if TYPE_CHECKING:
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.patience import (
         Patience,
     )
     from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
@@ -42,3 +46,7 @@ class EngineOperation(Operation[Step]):
     def close(self) -> None:
         """Log out of the engine."""
         self._engine.close()
+
+
+class ReadOnly(ReadOnlyOperation, EngineOperation[NoStep]):
+    """An operation that only looks at the engine."""

@@ -25,11 +25,14 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
     Snapshot,
     Vm,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import guard, rules
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import (
+    rules,
+    vm_guard,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots import (
     vm_snapshot,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.attach import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.disk_snapshot_attach import (
     device_facts,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.vm_snapshot import (
@@ -46,8 +49,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.com
     in_our_words,
     persist,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots import (
-    guarding,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.vm_guard import (
+    standing,
 )
 
 if TYPE_CHECKING:
@@ -60,8 +63,10 @@ if TYPE_CHECKING:
         Clock,
         Deadline,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.requests import (
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.patience import (
         Patience,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.vm_snapshot import (
         SnapshotRequest,
     )
     from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
@@ -132,7 +137,7 @@ class VmSnapshot(EngineOperation[SnapshotStep]):
 
     def _against_removal(self, step: RemoveSnapshotStep) -> list[rules.Violation]:
         """Find what forbids the merge (docs/engine.md#removing-a-snapshot)."""
-        lent = guarding.standing(self._engine, step.vm)
+        lent = standing(self._engine, step.vm)
         loose = facts.unplugged(self._engine, step.vm)
         held = [
             disk
@@ -140,7 +145,7 @@ class VmSnapshot(EngineOperation[SnapshotStep]):
             if step.snapshot.id
             in {one.snapshot_id for one in self._engine.layers(DiskId(disk.disk_id))}
         ]
-        return [*guard.check(("remove_snapshot",), lent), *rules.disks_plugged(step.vm, held)]
+        return [*vm_guard.check(("remove_snapshot",), lent), *rules.disks_plugged(step.vm, held)]
 
     def execute(self, plan: Plan[SnapshotStep]) -> Mapping[str, Any]:
         """Do it and wait for the end of it."""

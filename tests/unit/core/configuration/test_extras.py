@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.core.restore.test_restore_plan import OVF
+from unit.core.restore.test_restore_plan_info import OVF
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     OvfInvalid,

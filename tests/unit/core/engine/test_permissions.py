@@ -29,9 +29,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
     Permission,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots import (
-    backup_plan,
+    backup_plan_info,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.backup_plan import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.backup_plan_info import (
     ApplianceOverview,
     SourceOverview,
 )
@@ -59,7 +59,7 @@ def appliance(*given_: Grant) -> ApplianceOverview:
 
 
 def lacking(where: SourceOverview, *given_: Grant) -> set[tuple[str, str, str]]:
-    found = backup_plan.missing_permits(where, appliance(*given_))
+    found = backup_plan_info.missing_permits(where, appliance(*given_))
     return {(one.need.permit, one.place.id, one.certainty) for one in found}
 
 
@@ -102,9 +102,9 @@ def test_one_permit_less_and_exactly_that_is_named(
     disks_: set[str], permit: str, where: str
 ) -> None:
     given_ = appliance(Grant(where, ALL - {permit}))
-    found = backup_plan.missing_permits(source(*disks_), given_)
+    found = backup_plan_info.missing_permits(source(*disks_), given_)
     assert {(one.need.permit, one.certainty) for one in found} == {(permit, MISSING)}
-    facts = backup_plan.source_facts(source(*disks_), given_)
+    facts = backup_plan_info.source_facts(source(*disks_), given_)
     [problem] = facts["problems"]
     assert facts["warnings"] == []
     assert f"lacks the permit {permit} on" in problem
@@ -172,7 +172,7 @@ def test_from_where_a_right_reaches_a_disk(
 
 def test_a_right_through_a_vm_is_a_warning_and_no_problem() -> None:
     given_ = appliance(Grant(WEB.id, ALL), Grant(BOX.id, ALL))
-    facts = backup_plan.source_facts(source(DISKS[0], DISKS[1]), given_)
+    facts = backup_plan_info.source_facts(source(DISKS[0], DISKS[1]), given_)
     assert facts["problems"] == []
     [warning] = facts["warnings"]
     assert "attach_disk" in warning
@@ -184,14 +184,14 @@ def test_a_right_through_a_vm_is_a_warning_and_no_problem() -> None:
 def test_a_disk_that_is_left_out_needs_no_permit() -> None:
     pairs = tuple((attachment(one.id), one) for one in (DATA, LUN))
     given_ = appliance(Grant(WEB.id, ALL), Grant(BOX.id, ALL), Grant(DATA.id, ALL))
-    assert backup_plan.missing_permits(replace(source(), disks=pairs), given_) == ()
+    assert backup_plan_info.missing_permits(replace(source(), disks=pairs), given_) == ()
 
 
 def test_nothing_is_missing_where_nobody_looked_or_there_is_no_vm() -> None:
     unknown = ApplianceOverview(BOX, HERE)
-    assert backup_plan.missing_permits(source(DISKS[0]), unknown) == ()
-    assert backup_plan.missing_permits(SourceOverview("gone"), appliance()) == ()
-    everything = backup_plan.missing_permits(source(DISKS[0]), appliance())
+    assert backup_plan_info.missing_permits(source(DISKS[0]), unknown) == ()
+    assert backup_plan_info.missing_permits(SourceOverview("gone"), appliance()) == ()
+    everything = backup_plan_info.missing_permits(source(DISKS[0]), appliance())
     assert [one.need.permit for one in everything] == list(PERMITS)
 
 

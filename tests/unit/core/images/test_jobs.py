@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import errors
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import jobs
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.images import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.disk_image_copy import (
     CopyRequest,
     ImageRequest,
 )

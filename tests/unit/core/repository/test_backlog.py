@@ -16,9 +16,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
     backlog,
+    backup_set_verify,
     catalogue,
     verification_record,
-    verify,
 )
 
 [MODEL] = entries(seen())
@@ -41,14 +41,14 @@ def read(entry: catalogue.Entry, when: datetime) -> catalogue.Entry:
 
 def nights(
     sets: list[catalogue.Entry], new: int, limit: int, first: int, number: int
-) -> verify.Round:
+) -> backup_set_verify.Round:
     """Make and verify so many sets each night; what the last verification chose. Changes `sets`."""
-    asked = verify.VerifyRequest("/r", unverified_days=30, limit=limit)
-    chosen = verify.Round((), (), backlog.Backlog())
+    asked = backup_set_verify.VerifyRequest("/r", unverified_days=30, limit=limit)
+    chosen = backup_set_verify.Round((), (), backlog.Backlog())
     for night in range(first, first + number):
         sets += [made(night, one) for one in range(new)]
         now = START + timedelta(days=night, hours=4)
-        chosen = verify.choose(catalogue.Catalogue("/r", tuple(sets)), asked, now)
+        chosen = backup_set_verify.choose(catalogue.Catalogue("/r", tuple(sets)), asked, now)
         done = {one.path for one in chosen.due}
         sets[:] = [read(one, now) if one.path in done else one for one in sets]
     return chosen

@@ -10,7 +10,7 @@ from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.core.restore.test_restore_plan import DOMAIN, OVF, REQUEST, SET, TARGET, result
+from unit.core.restore.test_restore_plan_info import DOMAIN, OVF, REQUEST, SET, TARGET, result
 from unit.samples import uuid
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.configuration import (
@@ -22,7 +22,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore import (
     losses,
-    restore_plan,
+    restore_plan_info,
 )
 
 DISK = SET.disks[0]
@@ -39,11 +39,13 @@ DEVICES = st.builds(
 DOMAINS = st.builds(partial(replace, DOMAIN), block=st.booleans(), discards=st.booleans())
 
 
-@given(DEVICES, DOMAINS, st.sampled_from([restore_plan.EXTENT, restore_plan.EXTENT + 512]))
+@given(
+    DEVICES, DOMAINS, st.sampled_from([restore_plan_info.EXTENT, restore_plan_info.EXTENT + 512])
+)
 def test_each_difference_of_a_disk_is_named_and_nothing_else(
     was: ovf.OvfDisk, domain: Domain, size: int
 ) -> None:
-    order = restore_plan.order(replace(DISK, virtual_size=size), was, domain)
+    order = restore_plan_info.order(replace(DISK, virtual_size=size), was, domain)
     named = {one.kind for one in losses.of_disk(was, order)}
     # What the engine makes at all (ImagesHandler.checkImageConfiguration, isPassDiscardSupported).
     raw = order["format"] == "raw"

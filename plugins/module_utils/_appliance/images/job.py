@@ -1,0 +1,331 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Work that outlives who asked for it: the operation behind ``disk_image_copy``, and its like.
+
+The copy is a process of its own. Below :attr:`Paths.jobs`, where root alone can write and which a
+restart empties and each job that begins tidies, it has a directory with
+
+- ``alive``, which the process keeps locked: so nobody need believe a number that another process
+  may have got since, and a death is seen at once;
+- ``follower``, ``progress``, ``outcome`` and ``collected``, each one JSON value, replaced whole;
+- ``log``, what the process printed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import time
+from abc import abstractmethod
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import scan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.meter import (
+    Meter,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    files,
+    opening,
+    private,
+    process,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
+    Host,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    BackupError,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+    perform,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    Plan,
+    UnhandledStep,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import (
+    jobs,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.progress import (
+    Progress,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 1.0
+_TOUCH = 5.0
+"""Seconds after which a follower shows again that its run lives."""
+
+_NAME = re.compile(r"[0-9a-f]{32}")
+"""How a job's directory is called."""
+
+_NOTHING: dict[str, Any] = {"images": []}
+
+
+Step = TypeVar("Step")
+
+
+class Job(Operation[Step]):
+    """Have some work done by a job that is started, joined, or whose result is taken."""
+
+    def __init__(self, key: str, following: jobs.Following, host: Host | None = None) -> None:
+        """Keep whom the job is for.
+
+        Args:
+            key: The name of the job.
+            following: How long to wait, and for whom.
+            host: The appliance; this machine by default.
+        """
+        self._following = following
+        self._host = host or Host()
+        self._note = JobNote(f"{self._host.paths.jobs}/{key}")
+
+    @abstractmethod
+    def _check(self) -> None:
+        """Refuse what makes no sense, before there is a job."""
+
+    @abstractmethod
+    def _meter(self) -> Meter:
+        """Counts the work, and tells the note of it."""
+
+    @abstractmethod
+    def _operation(self, meter: Meter | None) -> Operation[Step]:
+        """What the job does."""
+
+    @abstractmethod
+    def _bound(self) -> bool:
+        """Whether equal requests are of equal content, so that a stranger's result is ours as well."""
+
+    @abstractmethod
+    def _stands(self, outcome: Mapping[str, Any]) -> bool:
+        """Whether what a stranger's job left is still there."""
+
+    @abstractmethod
+    def _touch(self, *, first: bool) -> None:
+        """Show that somebody follows.
+
+        :param first: For the first time in this call.
+        """
+
+    def plan(self) -> Plan[Step]:
+        """Look how far the job is. The planning is left to the job: it may read disks."""
+        self._check()
+        return Plan(result={**_NOTHING, **self._unfinished()}, waits=True)
+
+    def predict(self) -> Plan[Step]:
+        """Say what a job would do, if one would be started."""
+        waiting = self.plan()
+        if self._decided() != jobs.START:
+            return waiting
+        plan = self._operation(None).predict()
+        return replace(plan, result={**plan.result, **self._unfinished()})
+
+    def _unfinished(self) -> dict[str, Any]:
+        begun = self._note.progress() or self._meter().progress.facts()
+        return {"finished": False, "progress": begun}
+
+    def _decided(self) -> str:
+        return jobs.decide(self._found(), self._following.follower, bound=self._bound())
+
+    def execute(self, plan: Plan[Step]) -> Mapping[str, Any]:
+        """Start the job or join it, and wait for its end as long as was asked.
+
+        :raises BackupError: What stopped the job.
+        :raises CopyDied: The job ended without saying how.
+        :raises UnhandledStep: The plan has a step; the steps are the job's.
+        """
+        if plan.changed:
+            raise UnhandledStep(plan.steps[0])
+        follower = self._following.follower
+        began = self._host.clock.now()
+        step = jobs.OUTLAST
+        while step == jobs.OUTLAST:
+            step = self._step()
+            if not self._wait(began):
+                progress = self._note.progress() or self._meter().progress.facts()
+                return {"changed": step == jobs.START, "finished": False, "progress": progress}
+        outcome = self._note.read("outcome")
+        if outcome is None:
+            raise jobs.died(self._note.log())
+        self._note.write("collected", follower)
+        jobs.raise_failure(outcome)
+        return {**outcome["result"], "finished": True}
+
+    def _found(self) -> jobs.Found | None:
+        """The job as far as this call may use it."""
+        found = self._note.look()
+        if found is None or found.running or found.outcome is None:
+            return found
+        usable = found.is_of(self._following.follower) or self._stands(found.outcome)
+        return found if usable else None
+
+    def _step(self) -> str:
+        """Decide, and start or join the job."""
+        follower = self._following.follower
+        with self._note.held():
+            step = self._decided()
+            if step == jobs.START:
+                self._start()
+            if step in (jobs.START, jobs.JOIN):
+                self._note.write("follower", follower)
+        return step
+
+    def _wait(self, start: float) -> bool:
+        """Whether the job ended while we waited.
+
+        :param start: When the call began, by the monotonic clock.
+        """
+        clock = self._host.clock
+        pause = _FIRST_PAUSE
+        touched = start - _TOUCH
+        while self._note.is_running():
+            now = clock.now()
+            if now - touched >= _TOUCH:
+                self._touch(first=touched < start)
+                touched = now
+            waited = now - start
+            left = _LONGEST_PAUSE if self._following.wait is None else self._following.wait - waited
+            if left <= 0:
+                return False
+            clock.sleep(min(pause, left))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+        return True
+
+    def _start(self) -> None:
+        """Begin the job; it is alive when this returns."""
+        _tidy(self._host.paths.jobs)
+        lock = self._note.renew()
+        try:
+            process.detach(self._work, self._note.path("log"), lock)
+        finally:
+            os.close(lock)
+
+    def _work(self) -> None:
+        """In the job's process: do it, and leave word of it."""
+        self._note.write("outcome", self._do())
+
+    def _do(self) -> dict[str, Any]:
+        meter = self._meter()
+        try:
+            result, warnings = perform(self._operation(meter), self._host.clock, check_mode=False)
+        except BackupError as exc:
+            return jobs.outcome_of(exc)
+        rate = meter.progress.size / max(result["seconds"], 0.01)
+        end = Progress(meter.progress.size, 0, rate=rate)
+        return {"result": {**result, "progress": end.facts(), "warnings": list(warnings)}}
+
+
+class JobNote:
+    """What is written down of one job."""
+
+    def __init__(self, directory: str) -> None:
+        """Keep where it is."""
+        self._directory = directory
+
+    def path(self, name: str) -> str:
+        """A file of it."""
+        return f"{self._directory}/{name}"
+
+    def look(self) -> jobs.Found | None:
+        """What there is of the job; None if there is nothing."""
+        follower = self.read("follower")
+        if follower is None:
+            return None
+        # In this order: a job that ends between the two has left its outcome.
+        running = self.is_running()
+        return jobs.Found(running, follower, self.read("outcome"), self.read("collected"))
+
+    def is_running(self) -> bool:
+        """Whether the job's process lives, by the lock that it holds."""
+        try:
+            fd = opening.any_file(self.path("alive"))
+        except FileNotFoundError:
+            return False
+        try:
+            # A shared lock, so that two who look do not take each other for the job.
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let no other call decide meanwhile.
+
+        :raises InvalidRequest: We may not write there.
+        """
+        with files.locked_directory(os.path.dirname(self._directory)):
+            yield
+
+    def changed(self) -> float:
+        """When something was noted last: seconds since 1970, 0 if there is nothing."""
+        try:
+            return os.stat(self._directory).st_mtime
+        except OSError:
+            return 0.0
+
+    def remove(self) -> None:
+        """Forget the job. Whoever looks meanwhile finds none, and not half of one."""
+        with suppress(OSError):
+            os.unlink(self.path("follower"))
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def renew(self) -> int:
+        """Forget an earlier job; returns the lock, held, that the new one lives by."""
+        shutil.rmtree(self._directory, ignore_errors=True)
+        private.make_directory(self._directory)
+        fd = opening.new_file(self.path("alive"))
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        return fd
+
+    def tell(self, progress: Progress) -> None:
+        """Write the progress down."""
+        self.write("progress", progress.facts())
+
+    def progress(self) -> dict[str, Any] | None:
+        """The progress that was written last."""
+        found = self.read("progress")
+        return found if isinstance(found, dict) else None
+
+    def write(self, name: str, value: object) -> None:
+        """Replace one value."""
+        files.write_whole(self.path(name), json.dumps(value).encode("ascii"), 0o600)
+
+    def read(self, name: str) -> Any:  # noqa: ANN401  (JSON)
+        """One value; None if it is not there."""
+        try:
+            with open(self.path(name), encoding="ascii") as file:
+                return json.load(file)
+        except OSError:
+            return None
+
+    def log(self) -> str:
+        """What the job's process printed."""
+        try:
+            with open(self.path("log"), encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except OSError:
+            return ""
+
+
+def _tidy(directory: str) -> None:
+    """Remove what jobs left that are over; nobody else decides meanwhile.
+
+    The place is in memory, and a name is used once: a night's jobs would stay until a restart.
+    """
+    now = time.time()
+    for name in filter(_NAME.fullmatch, scan.names(directory)):
+        note = JobNote(f"{directory}/{name}")
+        found = note.look() or jobs.Found(note.is_running())
+        if jobs.is_over(found, now - note.changed()):
+            note.remove()

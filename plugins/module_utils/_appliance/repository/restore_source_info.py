@@ -1,0 +1,264 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operation behind ``restore_source_info``: a set that is going to be restored, read and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from threading import Event
+from typing import TYPE_CHECKING
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images import qemu
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    digest,
+    files,
+    identity,
+    opening,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.system import (
+    System,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
+    repository,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    ImageError,
+    NotFound,
+    OvfInvalid,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    ReadOnlyOperation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    NoStep,
+    Plan,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.configuration import ovf
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import image_files
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    backup_set,
+    catalogue,
+    manifest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore import (
+    disk_image_restore,
+    restore_source_info,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class RestoreSourceInfo(ReadOnlyOperation):
+    """Choose a set, and prove that it can be restored."""
+
+    def __init__(
+        self, request: restore_source_info.SourceRequest, host: System | None = None
+    ) -> None:
+        """Keep the request.
+
+        :param host: The appliance; this machine by default.
+        """
+        self._request = request
+        self._host = host or System()
+
+    def plan(self) -> Plan[NoStep]:
+        """Look; there is nothing to do.
+
+        :raises BackupError: The set is none, or damaged, or what it says does not agree.
+        """
+        restore_source_info.check_source(self._request)
+        qemu.locate()  # What the restore will need is missed before anything is made.
+        entry, warnings = self._entry()
+        found, text = read_set(entry, self._request.disks)
+        chosen = disk_image_restore.select(found, self._request.disks)
+        with held(entry.path):
+            check_images(entry.path, chosen, verify=self._request.verify)
+        return Plan(
+            result={
+                "set": catalogue.facts(entry),
+                "manifest": manifest.facts(found),
+                "ovf": text,
+                "disks": [disk.id for disk in chosen],
+                "verified": self._request.verify,
+                "notes": list(warnings),
+                "machine_id": identity.machine(self._host),
+            },
+            warnings=warnings,
+        )
+
+    def _entry(self) -> tuple[catalogue.Entry, tuple[str, ...]]:
+        """The set, and what a person should know of the choice."""
+        request = self._request
+        if not request.vm:
+            return entry_at(request.path), ()
+        found = repository.read(request.repository)
+        hidden = found.unread(request.vm)
+        try:
+            entry = catalogue.choose(found.entries, request.vm, request.before, request.disks)
+        except NotFound:
+            if hidden:
+                raise catalogue.unread_error(hidden[0]) from None
+            raise
+        passed = catalogue.passed_over(found.entries, entry, request.before)
+        other = catalogue.other_name(entry, request.vm)
+        return entry, (*other, *(f"{one.path} {one.reason}." for one in hidden), *passed)
+
+
+def read_set(entry: catalogue.Entry, words: Sequence[str] = ()) -> tuple[manifest.Manifest, str]:
+    """The manifest and the configuration of a set, which agree.
+
+    :param words: Names or ids of the disks that are wanted; none means all.
+    :raises BackupError: The set is none, or damaged, or what it says does not agree.
+    """
+    found = disk_image_restore.good_manifest(entry, words)
+    disk_image_restore.check_whole(found)
+    text = _configuration(entry.path, found)
+    disk_image_restore.check_agreement(found, ovf.read(text))
+    return found, text
+
+
+def prove(path: str, data: bytes) -> None:
+    """Read a set from the disk as a restore would, before its manifest is written.
+
+    Only the bytes of the images are not read again: the copy has proven them.
+
+    :param data: The manifest to come.
+    :raises BackupError: A restore would refuse the set.
+    """
+    above, name = posixpath.split(backup_set.plain_path("path", path))
+    top, vm_directory = posixpath.split(above)
+    try:
+        fd = opening.directory(above)
+    except OSError as exc:
+        raise ImageError(f"{above} could not be read: {exc.strerror}.") from exc
+    try:
+        seen = repository.see(fd, vm_directory, name, set())
+    finally:
+        os.close(fd)
+    if not seen:
+        raise ImageError(f"The set {path} no longer exists.")
+    entry = catalogue.judge(top, replace(seen[0], manifest=data))
+    found, _text = read_set(entry)
+    check_images(entry.path, found.disks, verify=False)
+
+
+def entry_at(path: str) -> catalogue.Entry:
+    """The set in a directory of a repository.
+
+    :raises InvalidRequest: It is none.
+    """
+    plain = backup_set.plain_path("path", path)
+    top = posixpath.dirname(posixpath.dirname(plain))
+    return catalogue.find(repository.read(top), [plain])[0]
+
+
+@contextmanager
+def held(path: str) -> Iterator[None]:
+    """The set in a directory, held for reading: it is not pruned meanwhile.
+
+    :raises ImageError: It is gone, or going, or cannot be read.
+    """
+    with ExitStack() as stack:
+        try:
+            fd = stack.enter_context(repository.held_at(path))
+        except repository.UnreadError as exc:
+            raise disk_image_restore.unread_image(path, str(exc)) from exc
+        if fd is None:
+            raise ImageError(
+                f"The set {path} no longer exists, or is being removed.",
+                hint="Restore another set; backup_set_protection keeps one from being pruned.",
+                details={"path": path},
+            )
+        yield
+
+
+def check_images(path: str, disks: Sequence[manifest.ManifestDisk], *, verify: bool) -> None:
+    """Prove that the images are what the manifest says.
+
+    :raises ImageMismatch: With the first that is not.
+    """
+    for disk in disks:
+        with opened_image(path, disk) as fd:
+            if verify:
+                check_hash(path, disk, fd)
+
+
+@contextmanager
+def opened_image(path: str, disk: manifest.ManifestDisk) -> Iterator[int]:
+    """An image, open for reading, whose length and header are right.
+
+    :raises ImageMismatch: They are not.
+    :raises ImageError: It cannot be read.
+    """
+    target = f"{path}/{disk.file}"
+    try:
+        fd = opening.regular_file(target)
+    except opening.NotRegularError as exc:
+        raise disk_image_restore.bad_image(target, "is not a regular file") from exc
+    except OSError as exc:
+        if opening.could_not_look(exc):
+            raise disk_image_restore.unread_image(target, str(exc.strerror)) from exc
+        raise disk_image_restore.bad_image(target, f"cannot be opened ({exc.strerror})") from exc
+    try:
+        status = os.fstat(fd)
+        fault = disk_image_restore.image_fault(disk, status.st_size, _head(target, fd))
+        if fault:
+            raise disk_image_restore.bad_image(target, fault)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _head(target: str, fd: int) -> bytes:
+    try:
+        return os.pread(fd, image_files.QCOW2_HEADER_LENGTH, 0)
+    except OSError as exc:
+        raise disk_image_restore.unread_image(target, str(exc.strerror)) from exc
+
+
+def check_hash(path: str, disk: manifest.ManifestDisk, fd: int) -> None:
+    """Prove the bytes of an open image.
+
+    :raises ImageMismatch: They are others.
+    :raises ImageError: They could not be read.
+    """
+    target = f"{path}/{disk.file}"
+    files.forget(fd)
+    try:
+        found = digest.sha256(fd, disk.file_size, Event())
+    except digest.ShortReadError as exc:
+        raise disk_image_restore.bad_image(target, f"could not be read ({exc})") from exc
+    except OSError as exc:
+        raise disk_image_restore.unread_image(target, str(exc.strerror)) from exc
+    if found != disk.file_sha256:
+        raise disk_image_restore.bad_image(target, "does not match the checksum in the manifest")
+
+
+def _configuration(path: str, found: manifest.Manifest) -> str:
+    """The text of the configuration.
+
+    :raises OvfInvalid: It is not the one that the manifest records.
+    """
+    target = f"{path}/{found.ovf.file}"
+    # What is longer is refused unread.
+    limit = min(found.ovf.size, ovf.BYTES_LIMIT) + 1
+    try:
+        data = opening.read_regular(target, limit)
+    except OSError as exc:
+        raise ImageError(f"{target} could not be read: {exc.strerror}.") from exc
+    if hashlib.sha256(data).hexdigest() != found.ovf.sha256:
+        raise OvfInvalid(
+            f"{target} does not match the checksum in the manifest.",
+            hint="The set is damaged, or was changed. Restore an older one.",
+            details={"path": target},
+        )
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise OvfInvalid(f"{target} is not UTF-8.", details={"path": target}) from exc

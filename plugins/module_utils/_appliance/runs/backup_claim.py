@@ -1,0 +1,254 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The claims of runs on VMs: one file for each VM, below a directory that a restart empties.
+
+Whoever reads a claim to decide, and whoever writes one, holds the directory's lock.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
+    files,
+    opening,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
+    Host,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    BackupError,
+    ImageError,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
+    Operation,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
+    Plan,
+    unhandled,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.times import (
+    show_time,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import naming
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import backup_claim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_PAUSE = 0.5
+_MODE = 0o600
+_MARK = ".boot"
+
+
+@dataclass(frozen=True)
+class SignClaim:
+    """Have the claim in the name of a run, and at this step of it."""
+
+    run_id: str
+    step: str
+
+
+@dataclass(frozen=True)
+class ReleaseClaim:
+    """Give the claim back."""
+
+
+Step = TypeVar("Step")
+
+
+class _ClaimOperation(Operation[Step]):
+    """What taking and giving back have in common."""
+
+    def __init__(self, wish: backup_claim.Wish, host: Host | None = None) -> None:
+        """Keep the request.
+
+        Args:
+            wish: Who asks, and for what.
+            host: The appliance; this machine by default.
+        """
+        backup_claim.check(wish)
+        self._wish = wish
+        self._host = host or Host()
+
+    def _find(self, *, locked: bool = False) -> tuple[backup_claim.Claim | None, backup_claim.Now]:
+        now = _now(self._host, locked=locked)
+        return backup_claim.current(_read(_file(self._host, self._wish.vm_id)), now), now
+
+
+class TakeClaim(_ClaimOperation[SignClaim]):
+    """Have a VM's claim, and sign it. Waits until it is known whether another run that has it lives."""
+
+    def plan(self) -> Plan[SignClaim]:
+        """Watch, and decide.
+
+        :raises VmClaimed: Another run has it and lives, or took it from this one.
+        """
+        found, _now_then = self._watch()
+        signed = SignClaim(self._wish.run_id, self._wish.step)
+        after = asdict(signed)
+        before = {"run_id": found.run_id, "step": found.step} if found else {}
+        steps = () if before == after else (signed,)
+        result = self._result(found)
+        return Plan(steps=steps, result=result, before=before, after=after, waits=True)
+
+    def execute(self, plan: Plan[SignClaim]) -> Mapping[str, Any]:
+        """Take it, unless another run did so since. It is signed even if it was ours.
+
+        :raises VmClaimed: Another run took it.
+        """
+        for step in plan.steps:
+            if not isinstance(step, SignClaim):
+                unhandled(step)
+        with files.locked_directory(self._host.paths.claims):
+            found, now = self._find(locked=True)
+            judged = backup_claim.verdict(found, found, self._wish, now, self._start)
+            if judged not in (backup_claim.FREE, backup_claim.MINE):
+                raise backup_claim.refusal(found, self._wish, now)
+            claim = backup_claim.taken(found, self._wish, now)
+            _write(self._host, claim)
+        return backup_claim.facts(claim)
+
+    def _watch(self) -> tuple[backup_claim.Claim | None, backup_claim.Now]:
+        clock = self._host.clock
+        first, now = self._find()
+        self._start = now.seconds
+        found = first
+        while True:
+            judged = backup_claim.verdict(found, first, self._wish, now, self._start)
+            if judged in (backup_claim.FREE, backup_claim.MINE):
+                return found, now
+            if judged != backup_claim.WAIT:
+                raise backup_claim.refusal(found, self._wish, now)
+            clock.sleep(_PAUSE)
+            found, now = self._find()
+
+    def _result(self, found: backup_claim.Claim | None) -> dict[str, Any]:
+        return backup_claim.facts(backup_claim.taken(found, self._wish, _now(self._host)))
+
+
+class GiveBack(_ClaimOperation[ReleaseClaim]):
+    """Give a VM's claim back."""
+
+    def __init__(
+        self, wish: backup_claim.Wish, host: Host | None = None, *, left: bool = False
+    ) -> None:
+        """Keep the request.
+
+        Args:
+            wish: Who had it.
+            host: The appliance; this machine by default.
+            left: The run leaves something that a later one has to take back.
+        """
+        super().__init__(wish, host)
+        self._left = left
+
+    def plan(self) -> Plan[ReleaseClaim]:
+        """See whose it is."""
+        found, _now_then = self._find()
+        mine = found is not None and found.run_id == self._wish.run_id and not found.ended
+        held = {"run_id": self._wish.run_id} if mine else {}
+        return Plan(steps=(ReleaseClaim(),) if mine else (), before=held)
+
+    def execute(self, plan: Plan[ReleaseClaim]) -> Mapping[str, Any]:
+        """Remove it, or note in it that its run has ended."""
+        for step in plan.steps:
+            if not isinstance(step, ReleaseClaim):
+                unhandled(step)
+        with files.locked_directory(self._host.paths.claims):
+            found, _now_then = self._find()
+            if found is None or found.run_id != self._wish.run_id:
+                return {"changed": False}
+            if self._left:
+                _write(self._host, backup_claim.ended(found))
+            else:
+                os.unlink(_file(self._host, found.vm_id))
+        return {}
+
+
+def sign(host: Host, directories: Iterable[str], *, call: bool) -> None:
+    """Show by the claims of the runs that these sets are copied for that they live.
+
+    Args:
+        host: The appliance.
+        directories: Of the sets.
+        call: It is the first sign of this call.
+    """
+    for directory in directories:
+        # A copy may belong to no set, and a set may be made without a claim.
+        with suppress(OSError, BackupError):
+            _sign(host, directory, call=call)
+
+
+def _sign(host: Host, directory: str, *, call: bool) -> None:
+    vm = naming.split_vm_directory(os.path.basename(os.path.dirname(directory)))
+    if vm is None or not os.path.lexists(_file(host, vm[1])):
+        return
+    with files.locked_directory(host.paths.claims):
+        now = _now(host, locked=True)
+        found = backup_claim.current(_read(_file(host, vm[1])), now)
+        run_id = os.path.basename(directory).partition(".")[2]
+        if found and backup_claim.is_tied(found, run_id, directory):
+            _write(host, backup_claim.copying(found, now, call=call))
+
+
+def _now(host: Host, *, locked: bool = False) -> backup_claim.Now:
+    """The boot and the clocks of the appliance.
+
+    A container has the boot of its machine. So the directory has a mark of its own, which a restart takes away.
+
+    :param locked: The directory is held, so that it may be marked.
+    :raises ImageError: The boot cannot be read.
+    """
+    mark = f"{host.paths.claims}/{_MARK}"
+    if locked and not os.path.lexists(mark):
+        files.write_whole(mark, uuid.uuid4().hex.encode("ascii"), _MODE)
+    boot = _text(f"{host.paths.proc}/sys/kernel/random/boot_id")
+    here = _text(mark) if os.path.lexists(mark) else ""
+    moment = datetime.fromtimestamp(time.time(), timezone.utc)
+    return backup_claim.Now(f"{boot}.{here}", host.clock.now(), show_time(moment))
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read().strip()
+    except OSError as exc:
+        raise ImageError(f"{path} cannot be read: {exc.strerror}.") from exc
+
+
+def _file(host: Host, vm_id: str) -> str:
+    return f"{host.paths.claims}/{vm_id}.json"
+
+
+def _read(path: str) -> backup_claim.Claim | None:
+    """A claim; None if there is none.
+
+    :raises ImageError: It cannot be read: a run that lives must not be taken for none.
+    :raises InvalidRequest: It is no claim.
+    """
+    try:
+        data = opening.read_regular(path, backup_claim.SIZE_LIMIT)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise _unread(path, exc) from exc
+    return backup_claim.load(path, data)
+
+
+def _write(host: Host, claim: backup_claim.Claim) -> None:
+    files.write_whole(_file(host, claim.vm_id), backup_claim.dump(claim), _MODE)
+
+
+def _unread(path: str, exc: OSError) -> ImageError:
+    return ImageError(
+        f"{path} cannot be read: {exc.strerror}.",
+        hint="A running backup of this VM cannot be ruled out. Run this task as root (become: true).",
+    )

@@ -1,0 +1,385 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of a verification: which sets are due, and what counts as a fault."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    BackupError,
+    ImageError,
+    InvalidRequest,
+    OvfInvalid,
+    SetsCorrupt,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
+    option,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.configuration import ovf
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.image_files import (
+    parse_qcow2_header,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
+    backlog,
+    catalogue,
+    verification_record,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.image_files import (
+        Outcome,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.manifest import (
+        Manifest,
+        ManifestDisk,
+    )
+
+PARALLEL_LIMIT = 64
+_NOTHING_TO_COMPARE = (catalogue.UNFINISHED, catalogue.UNSUPPORTED)
+_NO_GOOD = (catalogue.CORRUPT, catalogue.PARENT_MISSING, catalogue.UNREADABLE)
+_GIB = 1024**3
+_NOT_CHECKED = 1
+"""``qemu-img check``: "check not completed because of internal errors"; it could not open the image, for instance."""
+
+_LEAKS = 3
+_NOT_LOOKED = ("Cannot allocate memory", "Too many open files", "Could not open", "Failed to get")
+"""Words of programs that did not come to read the image: too little of something, or a lock of somebody else."""
+
+_NO_CHECK = 63
+
+
+@dataclass(frozen=True)
+class VerifyRequest:
+    """What ``backup_set_verify`` is asked to do.
+
+    :param sets: Paths of sets; none means all of the repository.
+    :param newest: Of each VM only the newest finished set.
+    :param vm: Only sets of this VM, by name or id.
+    :param unverified_days: Only what was not found good in so many days; 0 means whenever.
+    :param limit: At most so many sets, those first whose last verification is longest ago.
+    :param content: Also read what a guest would see.
+    :param parallel: Images that are read at a time.
+    :param polite: Leave processor and storage to others who want them.
+    """
+
+    repository: str
+    sets: tuple[str, ...] = ()
+    newest: bool = False
+    vm: str = ""
+    unverified_days: float = 0.0
+    limit: int | None = None
+    content: bool = False
+    parallel: int = 2
+    polite: bool = True
+
+    @property
+    def depth(self) -> str:
+        """How deep it looks."""
+        return verification_record.CONTENT if self.content else verification_record.FILES
+
+
+@dataclass
+class Findings:
+    """What was found in one set so far.
+
+    :param undecided: What could not be read, and says nothing of the set.
+    """
+
+    faults: list[verification_record.SetFault] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
+
+    def fault(self, file: str, fault: str) -> None:
+        """Add a fault, if there is one."""
+        if fault:
+            self.faults.append(verification_record.SetFault(file, fault))
+
+    @property
+    def verdict(self) -> str:
+        """What they come to."""
+        return verification_record.CORRUPT if self.faults else verification_record.OK
+
+
+def check_request(request: VerifyRequest) -> None:
+    """Refuse what cannot be meant.
+
+    :raises InvalidRequest: With the first contradiction found.
+    """
+    if not 1 <= request.parallel <= PARALLEL_LIMIT:
+        raise InvalidRequest(
+            f"{option('parallel')} must be 1 to {PARALLEL_LIMIT}, not {request.parallel}."
+        )
+    if request.unverified_days < 0:
+        raise InvalidRequest(f"{option('unverified_days')} must not be less than 0.")
+    if request.limit is not None and request.limit < 1:
+        raise InvalidRequest(f"{option('limit')} must be 1 or more.")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A set that is known to be no good, and is not read now. It is red all the same.
+
+    :param undecided: It could not be read, which says nothing of it.
+    """
+
+    path: str
+    why: str
+    undecided: bool
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one verification looks at, and what it does not.
+
+    :param due: To be read now, those first that were not for longest.
+    :param known: No good as far as is known, and not in ``due``.
+    :param left: What is due as well, and the limit leaves out.
+    """
+
+    due: tuple[catalogue.Entry, ...]
+    known: tuple[Known, ...]
+    left: backlog.Backlog
+
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know of it, a sentence each; for check mode, too."""
+        late = self.left.text()
+        named = "; ".join(f"{one.path}: {one.why}" for one in self.known)
+        known = f"{len(self.known)} sets that are not read now are known to be bad. {named}."
+        return (*([known] if self.known else []), *([late] if late else []))
+
+
+def choose(found: catalogue.Catalogue, request: VerifyRequest, now: datetime) -> Round:
+    """The sets to verify, and what is to be said of the others.
+
+    Unfinished sets and those of a later format have nothing to be compared with. A set that was
+    found corrupt is due until it is found good, or gone.
+
+    :raises InvalidRequest: A path is not a set of the repository.
+    """
+    asked = catalogue.find(found, request.sets) if request.sets else list(found.entries)
+    finished = tuple(one for one in catalogue.STATES if one not in _NOTHING_TO_COMPARE)
+    select = catalogue.NEWEST if request.newest else catalogue.ALL
+    wanted = catalogue.Filter(vm=request.vm, states=finished, select=select)
+    every = catalogue.choose_all(asked, wanted)
+    waiting = [entry for entry in every if _is_due(entry, request, now)]
+    waiting.sort(key=lambda one: (*_waits(one, now), one.path))
+    due = waiting[: request.limit]
+    return Round(
+        due=tuple(due),
+        known=tuple(_known(asked, request.vm, {one.path for one in due})),
+        left=backlog.measure(waiting[len(due) :], due, every, now, request.unverified_days),
+    )
+
+
+def _known(asked: Sequence[catalogue.Entry], vm: str, read: Collection[str]) -> Iterator[Known]:
+    """Whatever keeps a set from being read now, what is recorded of it counts."""
+    for one in catalogue.choose_all(asked, catalogue.Filter(vm=vm, states=_NO_GOOD)):
+        if one.path not in read:
+            why = one.reason.rstrip(".")
+            yield Known(one.path, f"not read now; {why}", one.state == catalogue.UNREADABLE)
+
+
+def _waits(entry: catalogue.Entry, now: datetime) -> tuple[bool, datetime]:
+    """Since when a set waits; a record from the future is as good as none."""
+    last = backlog.verified(entry, now)
+    return last is not None, last or entry.time
+
+
+def unread(found: catalogue.Catalogue, request: VerifyRequest) -> list[catalogue.Stranger]:
+    """Directories of sets that are asked for and could not be read."""
+    return [] if request.sets else found.unread(request.vm)
+
+
+def _is_due(entry: catalogue.Entry, request: VerifyRequest, now: datetime) -> bool:
+    last = entry.verified
+    if last is None or last.verdict != verification_record.OK or not entry.is_good:
+        return True
+    if request.content and last.depth != verification_record.CONTENT:
+        return True
+    # A record from the future says nothing about today.
+    return not timedelta(0) <= now - last.moment < timedelta(days=request.unverified_days)
+
+
+def batches(entries: Sequence[catalogue.Entry], parallel: int) -> list[list[catalogue.Entry]]:
+    """Sets to be read at the same time: as few as keep ``parallel`` readers busy."""
+    found: list[list[catalogue.Entry]] = [[]]
+    images = 0
+    for entry in entries:
+        if images >= parallel:
+            found.append([])
+            images = 0
+        found[-1].append(entry)
+        images += len(entry.manifest.disks) if entry.manifest else 0
+    return [batch for batch in found if batch]
+
+
+def header(disk: ManifestDisk, file_size: int, head: bytes) -> str:
+    """What forbids any program to open an image: nothing must lead it to another file.
+
+    :param file_size: Bytes of the file.
+    :param head: Its first bytes.
+    """
+    if file_size != disk.file_size:
+        return f"has {file_size} bytes, not {disk.file_size}"
+    return "" if disk.format == "raw" else _qcow2(disk, head)
+
+
+def _qcow2(disk: ManifestDisk, head: bytes) -> str:
+    found = parse_qcow2_header(head)
+    if found is None:
+        return "is not a qcow2 image"
+    if found.external_data or found.encrypted:
+        return "depends on other files (external data file or encryption)"
+    if found.backing_file:
+        return "names a backing file, which no set of this format version has"
+    if found.virtual_size != disk.virtual_size:
+        return f"holds a disk of {found.virtual_size} bytes, not {disk.virtual_size}"
+    return ""
+
+
+def check_argv(qemu_img: str, path: str) -> tuple[str, ...]:
+    """How the structure of a qcow2 image is checked."""
+    return (qemu_img, "check", "-q", "-f", "qcow2", path)
+
+
+def content_argv(qemu_img: str, path: str, socket: str) -> tuple[str, ...]:
+    """How what a guest would see of a qcow2 image is sent to a socket, from front to back."""
+    target = f"nbd+unix:///?socket={socket}"
+    return (qemu_img, "convert", "-n", "-m", "1", "-f", "qcow2", "-O", "raw", path, target)
+
+
+def structure(file: str, outcome: Outcome, said: str, into: Findings) -> None:
+    """What ``qemu-img check`` came to. Lost clusters waste room and harm nothing."""
+    if outcome.code == _LEAKS:
+        into.notes.append(f"{file} has clusters that nothing uses")
+    elif outcome.code == _NO_CHECK:
+        into.notes.append(f"{file} cannot be checked by this qemu-img")
+    elif outcome.code == _NOT_CHECKED or _could_not_work(outcome, said):
+        into.undecided.append(f"{file}: {_ended(outcome, said)}")
+    elif outcome.code != 0:
+        into.fault(file, f"is damaged inside (qemu-img check: {_last(said)})")
+
+
+def _last(said: str) -> str:
+    return (said.strip() or "it said nothing").splitlines()[-1]
+
+
+def content(
+    disk: ManifestDisk, outcome: Outcome | None, said: str, seen: str | None, into: Findings
+) -> None:
+    """What came of reading what a guest would see.
+
+    :param outcome: Of the program that read it.
+    :param seen: The hash; empty if it ended early, None if nobody wanted to know.
+    """
+    if seen is None or seen == disk.content_sha256:
+        return
+    if outcome is not None and _could_not_work(outcome, said):
+        into.undecided.append(f"{disk.file}: {_ended(outcome, said)}")
+    elif not seen:
+        into.fault(disk.file, f"cannot be read as a disk: {said[-500:] or 'it ended early'}")
+    else:
+        into.fault(disk.file, "differs from the content of the disk at backup time")
+
+
+def _could_not_work(outcome: Outcome, said: str) -> bool:
+    """Whether how a program ended says something of this machine, and nothing of the image."""
+    return outcome.code < 0 or any(words in said for words in _NOT_LOOKED)
+
+
+def _ended(outcome: Outcome, said: str) -> str:
+    if outcome.code < 0:
+        return f"qemu-img was killed by signal {-outcome.code}"
+    lines = said.strip().splitlines() or ["it said nothing"]
+    told = next((line for line in lines if any(words in line for words in _NOT_LOOKED)), lines[-1])
+    return f"qemu-img could not look ({told.removeprefix('qemu-img: ')[-300:]})"
+
+
+def configuration(found: Manifest, data: bytes, into: Findings) -> None:
+    """What is wrong with the VM's configuration, by itself and beside the disks."""
+    file = found.ovf.file
+    try:
+        read = ovf.read(data.decode("utf-8"))
+    except (OvfInvalid, UnicodeDecodeError) as exc:
+        into.fault(file, f"is not a VM configuration: {exc}")
+        return
+    known = {disk.disk_id: disk for disk in read.disks}
+    for disk in found.disks:
+        if disk.id not in known:
+            into.fault(file, f"does not name the disk {disk.id}")
+            continue
+        _compare(file, disk, known[disk.id], into)
+    for other in sorted(set(known) - {disk.id for disk in found.disks}):
+        into.notes.append(f"{file} names the disk {other}, of which the set has no image")
+    if read.vm_id != found.vm.id:
+        into.fault(file, f"belongs to another VM, {read.vm_id}")
+
+
+def _compare(file: str, disk: ManifestDisk, known: ovf.OvfDisk, into: Findings) -> None:
+    # Older engines round down, later ones up. The image's own header tells its size; this is no evidence against it.
+    rounded = (disk.virtual_size // _GIB, -(-disk.virtual_size // _GIB))
+    if known.gib and known.gib not in rounded:
+        into.notes.append(
+            f"{file} gives the disk {disk.id} {known.gib} GiB, the image has {disk.virtual_size} bytes"
+        )
+    if known.alias != disk.alias:
+        # It may be renamed between the snapshot and the attachment.
+        into.notes.append(f"{file} calls the disk {disk.id} {known.alias!r}, not {disk.alias!r}")
+
+
+def failure(
+    corrupt: Mapping[str, Sequence[str]],
+    looked_at: int,
+    undecided: Mapping[str, Sequence[str]],
+    left: backlog.Backlog,
+) -> BackupError:
+    """The error that names the corrupt sets, after all were looked at.
+
+    :param corrupt: Faults by path.
+    :param looked_at: How many sets were read, or are known to be bad.
+    :param undecided: What could not be read, by path.
+    :param left: What was not reached.
+    """
+    if not corrupt:
+        return _undecided(undecided, looked_at, left)
+    late = f" {left.text()}" if left.sets else ""
+    also = f" {_unseen(undecided, looked_at)}" if undecided else ""
+    named = "; ".join(f"{path}: {', '.join(faults)}" for path, faults in corrupt.items())
+    return SetsCorrupt(
+        f"{len(corrupt)} of {looked_at} sets are corrupt. {named}.{also}{late}",
+        hint="Restores no longer choose them. Back up these VMs again, and look at the"
+        " repository's storage.",
+        details={
+            "corrupt": [{"path": path, "faults": list(one)} for path, one in corrupt.items()],
+            "undecided": {path: list(one) for path, one in undecided.items()},
+            "looked_at": looked_at,
+            "not_reached": left.facts(),
+        },
+    )
+
+
+def _unseen(found: Mapping[str, Sequence[str]], looked_at: int) -> str:
+    named = "; ".join(f"{path}: {', '.join(one)}" for path, one in found.items())
+    return f"{len(found)} of {looked_at} sets could not be verified. {named}."
+
+
+def _undecided(
+    found: Mapping[str, Sequence[str]], looked_at: int, left: backlog.Backlog
+) -> ImageError:
+    """The error that names the sets of which nothing can be said."""
+    late = f" {left.text()}" if left.sets else ""
+    return ImageError(
+        f"{_unseen(found, looked_at)}{late}",
+        hint="Their earlier records are kept. Check which process has the images open, the free "
+        "memory and the kernel log of this machine, then verify them again.",
+        details={
+            "undecided": {path: list(one) for path, one in found.items()},
+            "not_reached": left.facts(),
+        },
+    )

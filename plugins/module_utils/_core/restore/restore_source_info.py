@@ -1,0 +1,56 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which backup set a restore reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    InvalidRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.options import (
+    option,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@dataclass(frozen=True)
+class SourceRequest:
+    """Which set is to be restored: the one in a directory, or the newest good one of a VM.
+
+    :param path: The set's directory; empty to choose one.
+    :param repository: Where to choose.
+    :param vm: Name or id of the VM.
+    :param before: Only sets whose data are older than this.
+    :param disks: Names or ids of the disks that are wanted; none means all.
+    :param verify: Whether to read the files and compare their hashes.
+    """
+
+    path: str = ""
+    repository: str = ""
+    vm: str = ""
+    before: datetime | None = None
+    disks: tuple[str, ...] = ()
+    verify: bool = True
+
+
+def check_source(request: SourceRequest) -> None:
+    """Refuse what names no set, or two.
+
+    :raises InvalidRequest: See there.
+    """
+    if bool(request.path) == bool(request.vm):
+        raise InvalidRequest(
+            f"Choose the set to restore with exactly one of {option('path')} and {option('vm')}."
+        )
+    if request.vm and not request.repository:
+        raise InvalidRequest("To choose a set of a VM, the repository is needed.")
+    if request.path and request.before:
+        raise InvalidRequest(
+            "before chooses a set of a VM; it has no effect on a set given by path."
+        )

@@ -1,0 +1,195 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""May this be done to this VM now? The rules about attached disk snapshots, by operation.
+
+A VM can play two parts: *holder* of disk snapshots of others (an appliance), and *source* of disk
+snapshots that others hold. Which operation breaks which rule in which part is one table
+(docs/engine.md#operations-on-the-appliance, docs/engine.md#operations-on-the-source-vm).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
+        DiskId,
+        SnapshotId,
+        Vm,
+        VmId,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs.stamp import (
+        Stamp,
+    )
+
+HOLDER = "holder"
+SOURCE = "source"
+
+
+@dataclass(frozen=True)
+class Loan:
+    """One disk snapshot, attached to a VM that is not its owner.
+
+    ``since``, the names, and ``stamp`` (whose backup it is) are None where nothing tells.
+    """
+
+    disk_id: DiskId
+    alias: str
+    snapshot_id: SnapshotId | None
+    evidence: str
+    holder_id: VmId
+    holder_name: str
+    source_id: VmId | None
+    source_name: str | None
+    plugged: bool
+    since: datetime | None = None
+    stamp: Stamp | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """As a module returns it."""
+        return {
+            "disk_id": self.disk_id,
+            "alias": self.alias,
+            "snapshot_id": self.snapshot_id,
+            "evidence": self.evidence,
+            "holder_id": self.holder_id,
+            "holder_name": self.holder_name,
+            "source_vm_id": self.source_id,
+            "source_vm_name": self.source_name,
+            "plugged": self.plugged,
+            "since": self.since.isoformat() if self.since else None,
+            "owner": self.stamp.owner if self.stamp else None,
+            "run_id": self.stamp.run_id if self.stamp else None,
+        }
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a VM stands: what it holds, what others hold of it, and what could not be seen."""
+
+    vm: Vm
+    holds: tuple[Loan, ...] = ()
+    lent: tuple[Loan, ...] = ()
+    unseen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Guard:
+    """An operation breaks a rule if the VM plays this part, with a plugged disk or with any."""
+
+    rule: rules.Rule
+    part: str
+    operations: tuple[str, ...]
+    plugged_only: bool = False
+
+
+TABLE: tuple[Guard, ...] = (
+    Guard(rules.NO_EXPORT, HOLDER, ("export", "export_ova")),
+    Guard(rules.NO_TEMPLATE, HOLDER, ("template", "clone")),
+    Guard(rules.NOT_IN_SNAPSHOT, HOLDER, ("snapshot",)),
+    Guard(rules.NO_MIGRATION, HOLDER, ("migrate", "host_maintenance", "suspend"), True),
+    # A disk can be named through either of its VMs: through the holder, it is the source's all the same.
+    Guard(rules.SOURCE_FROZEN, HOLDER, ("remove_disk", "move_disk", "sparsify_disk")),
+    Guard(
+        rules.SOURCE_FROZEN,
+        SOURCE,
+        (
+            "remove_snapshot",
+            "revert",
+            "remove",
+            "remove_disk",
+            "move_disk",
+            "sparsify_disk",
+            "export_ova",
+        ),
+    ),
+)
+
+FREE: dict[str, str] = {
+    "start": "The engine takes attached disk snapshots along; a holder gets fresh overlays.",
+    "stop": "A holder's overlays go, its attachments stay; a source is not touched.",
+}
+"""Operations that no attached disk snapshot forbids, and why."""
+
+OPERATIONS: tuple[str, ...] = tuple(
+    dict.fromkeys([name for guard in TABLE for name in guard.operations] + list(FREE))
+)
+
+
+def check(operations: Iterable[str], standing: Standing) -> list[rules.Violation]:
+    """Find every rule that the operations would break now."""
+    return [
+        rules.Violation(
+            guard.rule,
+            _message(operation, guard, standing.vm, loan),
+            {"operation": operation, "part": guard.part, **loan.facts()},
+        )
+        for operation in operations
+        for guard in TABLE
+        if operation in guard.operations
+        for loan in _against(guard, standing)
+    ]
+
+
+def _against(guard: Guard, standing: Standing) -> Sequence[Loan]:
+    loans = standing.holds if guard.part == HOLDER else standing.lent
+    return [loan for loan in loans if loan.plugged or not guard.plugged_only]
+
+
+def _message(operation: str, guard: Guard, vm: Vm, loan: Loan) -> str:
+    plugged = "plugged" if loan.plugged else "not plugged"
+    since = f", since {loan.since.isoformat()}" if loan.since else ""
+    since += f", for {_run(loan.facts())}" if loan.stamp else ""
+    snapshot = f"snapshot {loan.snapshot_id}" if loan.snapshot_id else "an unknown snapshot"
+    if guard.part == HOLDER:
+        owner = loan.source_name or loan.source_id or "another VM"
+        return (
+            f"{operation} of {vm.name!r}: it holds disk {loan.alias!r} of {owner!r}"
+            f" as in {snapshot} ({plugged}{since})."
+        )
+    return (
+        f"{operation} of {vm.name!r}: its disk {loan.alias!r} as in {snapshot} is attached to"
+        f" {loan.holder_name!r} ({plugged}{since})."
+    )
+
+
+def _run(facts: Mapping[str, Any]) -> str:
+    return f"run {facts['run_id']} of owner {facts['owner']}"
+
+
+def wait_line(vm: str, violations: Sequence[Mapping[str, Any]], left: float) -> str:
+    """What a wait is for, in a line.
+
+    :param vm: Name of the VM that something is to be done to.
+    :param violations: As the module returns them.
+    :param left: Seconds until the wait ends at the latest.
+    """
+    causes = dict.fromkeys(_cause(one["evidence"]) for one in violations)
+    return f"{vm}: waiting until {' and '.join(causes)}; {left:.0f} s left at the most"
+
+
+def _cause(facts: Mapping[str, Any]) -> str:
+    source = facts["source_vm_name"] or facts["source_vm_id"] or "another VM"
+    run = _run(facts) if facts["run_id"] else "no known run"
+    since = f", since {facts['since']}" if facts["since"] else ""
+    return f"the backup of {source} on {facts['holder_name']} is over ({run}{since})"
+
+
+@dataclass(frozen=True)
+class GuardRequest:
+    """May these operations be done to a VM now?
+
+    ``waited``: seconds that earlier calls of the same wait took.
+    """
+
+    vm: str
+    operations: tuple[str, ...]
+    fail: bool = True
+    waited: float = 0.0

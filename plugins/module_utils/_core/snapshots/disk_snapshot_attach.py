@@ -1,0 +1,254 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What attaching a snapshot's disks to an appliance takes: decided here, done by the operation of this name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Union
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices import serial
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
+    NO_CHECKPOINTS,
+    NOWHERE,
+    AttachSettings,
+    Checkpointed,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import rules
+
+if TYPE_CHECKING:
+    pass
+    from collections.abc import Sequence
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.evidence import (
+        Holding,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
+        AttachSettings,
+        DiskId,
+        Location,
+        Snapshot,
+        SnapshotDisk,
+        SnapshotId,
+        Vm,
+    )
+
+
+@dataclass(frozen=True)
+class AttachStep:
+    """Attach one disk snapshot."""
+
+    appliance: Vm
+    disk: SnapshotDisk
+    settings: AttachSettings
+
+    @property
+    def plugs(self) -> bool:
+        """Whether the host has a part in it; else there are the engine's rows alone, all at once."""
+        return self.settings.active and self.appliance.status != "down"
+
+
+@dataclass(frozen=True)
+class DetachStep:
+    """Detach one disk snapshot. ``snapshot_id`` is None if it is not known which."""
+
+    appliance: Vm
+    disk_id: DiskId
+    alias: str
+    snapshot_id: SnapshotId | None = None
+
+
+Step = Union[AttachStep, DetachStep]
+
+PLUG_SECONDS = 200
+"""After so many seconds an attachment that stays is plugged. The engine shows it, active, from before it asks the host, and
+takes it back if the host refuses or has not answered for 180 seconds (docs/engine.md#while-the-host-plugs); the rest is for slow clocks."""
+
+_SETTINGS = ("interface", "bootable", "read_only", "pass_discard", "active")
+"""What an attachment and the settings asked for have in common."""
+
+
+@dataclass(frozen=True)
+class AttachSituation:
+    """What was asked for, and what was found."""
+
+    appliance: Vm
+    source: Vm
+    snapshot: Snapshot
+    disks: tuple[SnapshotDisk, ...]
+    settings: AttachSettings
+    held: tuple[Holding, ...]
+    replace: bool = False
+    places: tuple[Location, Location] = (NOWHERE, NOWHERE)
+    appliance_snapshots: tuple[Snapshot, ...] = ()
+    engine_version: str = ""
+    checkpointed: Checkpointed = NO_CHECKPOINTS
+    checkpoints: str = "refuse"
+
+
+def plan_attach(now: AttachSituation) -> Plan[Step]:
+    """Decide what to attach, and what to detach before.
+
+    :raises errors.Refused: naming every rule that stands against it.
+    """
+    by_disk = {holding.disk_id: holding for holding in now.held}
+    violations = _general_violations(now)
+    if now.checkpoints == "refuse":
+        violations.extend(_checkpoints(now))
+    steps: list[Step] = []
+    for disk in now.disks:
+        held = by_disk.get(disk.disk_id)
+        problem = _conflict(now, disk, held)
+        if problem is not None:
+            violations.append(problem)
+        elif held is None:
+            steps.append(AttachStep(now.appliance, disk, now.settings))
+        elif not _is_wanted(held, now):
+            steps.insert(0, DetachStep(now.appliance, held.disk_id, held.alias, held.snapshot_id))
+            steps.append(AttachStep(now.appliance, disk, now.settings))
+    if steps:
+        rules.enforce(violations)
+    else:
+        rules.enforce(
+            [violation for violation in violations if violation.rule is rules.ONE_PER_DISK]
+        )
+    return Plan(
+        steps=tuple(steps),
+        result=_result(now),
+        before={"attached": {d.alias: _before(by_disk.get(d.disk_id)) for d in now.disks}},
+        after={"attached": {d.alias: _after(now) for d in now.disks}},
+        warnings=_warnings(now) if steps else (),
+    )
+
+
+def device_facts(disk: SnapshotDisk, settings: AttachSettings) -> dict[str, Any]:
+    """What a person or a role needs to find the disk inside the appliance, and to copy it."""
+    return {
+        "disk_id": disk.disk_id,
+        "snapshot_id": disk.snapshot_id,
+        "image_id": disk.image_id,
+        "parent_image_id": disk.parent_image_id,
+        "alias": disk.alias,
+        "virtual_size": disk.virtual_size,
+        "actual_size": disk.actual_size,
+        "size_is_exact": disk.exact,
+        "format": disk.format,
+        "source_interface": disk.interface,
+        "source_bootable": disk.bootable,
+        "interface": settings.interface,
+        "read_only": settings.read_only,
+        "active": settings.active,
+        "serial": serial.guest_serial(disk.disk_id, settings.interface),
+        "device_links": list(serial.device_links(disk.disk_id, settings.interface)),
+    }
+
+
+def _general_violations(now: AttachSituation) -> list[rules.Violation]:
+    return [
+        *rules.not_its_own(now.appliance, now.source),
+        *rules.same_data_center(now.appliance, now.source, now.places),
+        *rules.appliance_ready(now.appliance),
+        *rules.not_in_preview(now.appliance, now.appliance_snapshots),
+        *rules.snapshot_usable(now.snapshot),
+        *rules.disks_healthy(now.disks),
+        *rules.images_only(now.disks),
+        *rules.interface_fits(now.settings, now.appliance),
+        *rules.bootable_alone(now.settings, now.disks, now.held),
+    ]
+
+
+def _warnings(now: AttachSituation) -> tuple[str, ...]:
+    found = rules.same_host(now.appliance, now.source)
+    if now.checkpoints == "warn":
+        found.extend(_checkpoints(now))
+    return tuple(f"{one.message} {one.rule.reason}" for one in found)
+
+
+def _checkpoints(now: AttachSituation) -> list[rules.Violation]:
+    return rules.checkpoints_kept(now.engine_version, now.disks, now.checkpointed)
+
+
+def _is_wanted(held: Holding, now: AttachSituation) -> bool:
+    return held.snapshot_id == now.snapshot.id and not differences(held, now.settings)
+
+
+def differences(held: Holding, wanted: AttachSettings) -> dict[str, tuple[Any, Any]]:
+    """Settings in which an attachment is not as wanted: name to (is, should be)."""
+    pairs = {name: (getattr(held.attachment, name), getattr(wanted, name)) for name in _SETTINGS}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _conflict(
+    now: AttachSituation, disk: SnapshotDisk, held: Holding | None
+) -> rules.Violation | None:
+    """Say why a disk that is on the appliance already cannot be dealt with."""
+    if held is None or _is_wanted(held, now):
+        return None
+    evidence = held.facts()
+    if not held.is_disk_snapshot:
+        text = f"The appliance has disk {disk.alias!r} itself, not as a disk snapshot."
+        return rules.Violation(rules.ONE_PER_DISK, text, evidence)
+    if now.replace:
+        return None
+    if held.snapshot_id is None:
+        text = (
+            f"A snapshot of disk {disk.alias!r} is attached already, but it is not known which "
+            "one: the engine does not say, and this user sees no event of the attachment."
+        )
+        return rules.Violation(rules.ONE_PER_DISK, text, evidence)
+    if held.snapshot_id != now.snapshot.id:
+        text = f"Disk {disk.alias!r} is attached already with snapshot {held.snapshot_id}."
+        return rules.Violation(rules.ONE_PER_DISK, text, evidence)
+    return _wrong_settings(disk, held, now.settings)
+
+
+def _wrong_settings(
+    disk: SnapshotDisk, held: Holding, wanted: AttachSettings
+) -> rules.Violation | None:
+    different = differences(held, wanted)
+    if set(different) == {"active"} and wanted.active:
+        # Nothing can be reading a disk that is not plugged: attaching it again is safe. (The
+        # engine's own way to plug, PUT, would lock the source VM's disk: docs/engine.md#changing-an-attachment)
+        return None
+    text = ", ".join(f"{name} is {is_!r}, not {be!r}" for name, (is_, be) in different.items())
+    message = f"Disk {disk.alias!r} of this snapshot is attached already, but {text}."
+    return rules.Violation(rules.ONE_PER_DISK, message, held.facts())
+
+
+def _before(held: Holding | None) -> dict[str, Any] | None:
+    """For the difference: with the settings, for they alone may be what changes."""
+    if held is None:
+        return None
+    settings = {name: getattr(held.attachment, name) for name in _SETTINGS}
+    return {"snapshot_id": held.snapshot_id or "unknown", **settings}
+
+
+def _after(now: AttachSituation) -> dict[str, Any]:
+    settings = {name: getattr(now.settings, name) for name in _SETTINGS}
+    return {"snapshot_id": now.snapshot.id, **settings}
+
+
+def _result(now: AttachSituation) -> dict[str, Any]:
+    disks: Sequence[dict[str, Any]] = [device_facts(disk, now.settings) for disk in now.disks]
+    return {
+        "appliance": {"id": now.appliance.id, "name": now.appliance.name},
+        "source_vm": {"id": now.source.id, "name": now.source.name},
+        "snapshot": {"id": now.snapshot.id, "description": now.snapshot.description},
+        "disks": disks,
+        "attached": [disk.disk_id for disk in now.disks],
+    }
+
+
+@dataclass(frozen=True)
+class AttachRequest:
+    """Attach disks of one snapshot to an appliance."""
+
+    appliance: str
+    source: str
+    snapshot: str
+    disks: tuple[str, ...] = ()
+    settings: AttachSettings = field(default_factory=AttachSettings)
+    replace: bool = False
+    checkpoints: str = "refuse"

@@ -1,0 +1,46 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask the engine whether a guest agent answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    OperationFailed,
+)
+
+if TYPE_CHECKING:
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
+        Deadline,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
+        Vm,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+        EnginePort,
+    )
+
+
+def answers(engine: EnginePort, vm: Vm) -> bool:
+    """Whether a guest agent has told the engine of the guest that runs now."""
+    found = engine.extras(vm.id)
+    return found is not None and found.answered
+
+
+def await_answer(engine: EnginePort, vm: Vm, deadline: Deadline) -> None:
+    """Wait for the guest agent: the engine calls a VM up without it, also one in emergency mode.
+
+    :raises OperationFailed: It does not answer in time.
+    """
+    for _waited in deadline.ticks():
+        if answers(engine, vm):
+            return
+    raise OperationFailed(
+        f"VM {vm.name!r} is up, but its guest agent, which answered when the VM was backed up, has not"
+        f" answered in {deadline.waited:.0f} s: its system may have ended in emergency mode.",
+        hint="Look at its console: keep incomplete VMs and test it again. If it does not find its volumes, the"
+        " guide of the restore says what to do about ids of disks.",
+        details={"vm_id": vm.id, "waited_seconds": round(deadline.waited, 1)},
+    )
