@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import pathlib
+import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -49,11 +50,11 @@ def code_of(node: ast.ClassDef) -> str:
 
 
 def meaning_of(node: ast.ClassDef) -> str:
-    """The part of a docstring that is for everybody: up to the first field of it, on one line."""
+    """The part of a docstring that is for everybody: up to its first section, on one line."""
     text = ast.get_docstring(node)
     if not text:
         raise SystemExit(f"{SOURCE}: {node.name} has no docstring")
-    sentences = " ".join(text.split(":param", maxsplit=1)[0].split())
+    sentences = " ".join(re.split(r"\n\n(?:Args|Attributes):\n", text, maxsplit=1)[0].split())
     return sentences.replace("``", "`").replace("|", "\\|")
 
 

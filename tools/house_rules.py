@@ -6,7 +6,7 @@
 - a function of plugins/ is at most 40 lines long, a module's main() at most 15 statements, without a branch;
 - fail_json and exit_json are called in module_utils/_module alone; ruff sees to blanket catches;
 - the action group `engine` holds exactly the modules that take the connection options;
-- files are opened by flags, owners are judged, and programs are found, in the files that :data:`ALONE` names alone;
+- files are opened by flags, owners are judged, and programs are found, in the files that ``ALONE`` names alone;
 - no two classes of plugins/ share a name, but for those that Ansible prescribes;
 - no file in plugins/ or tests/ uses a mock library;
 - of urllib, core uses urllib.parse alone (import-linter knows packages of others only as a whole);

@@ -58,7 +58,8 @@ class LookupModule(LookupBase):
     ) -> list[str]:
         """Find the hosts.
 
-        :raises AnsibleError: No host matches a pattern, so that nothing would be done.
+        Raises:
+            AnsibleError: No host matches a pattern, so that nothing would be done.
         """
         patterns = [
             str(one) for term in terms for one in (term if isinstance(term, list) else [term])

@@ -85,7 +85,8 @@ class LookupModule(LookupBase):
     ) -> list[str]:
         """Look at the variables.
 
-        :raises AnsibleError: The collection has no such role or playbook.
+        Raises:
+            AnsibleError: The collection has no such role or playbook.
         """
         specs, given = specifications(), variables or {}
         [name] = terms

@@ -78,7 +78,8 @@ class Follower:
     def run(self) -> Result:
         """Call until the copy has ended, its limit is over, or the task asks for one look only.
 
-        :raises AnsibleConnectionFailure: The appliance could not be reached for too long.
+        Raises:
+            AnsibleConnectionFailure: The appliance could not be reached for too long.
         """
         if self._looks_once:
             return self._call(self._args, None)
@@ -176,7 +177,8 @@ def tell(display: Display, text: str) -> None:
 def read_by_people(callback: str) -> bool:
     """Whether what a stdout callback prints is for people. Of one that is not known, it is not.
 
-    :param callback: Its name, with or without its collection.
+    Args:
+        callback: Its name, with or without its collection.
     """
     return callback.rpartition(".")[2] in _FOR_PEOPLE
 
@@ -205,8 +207,11 @@ def first_line(text: object) -> str:
 def answer_within(seconds: float | None) -> Iterator[None]:
     """Give a call up that hangs: ssh by itself may wait for hours for a peer that is gone.
 
-    :param seconds: None for no limit. There is none outside the main thread either.
-    :raises AnsibleConnectionFailure: It took longer.
+    Args:
+        seconds: None for no limit. There is none outside the main thread either.
+
+    Raises:
+        AnsibleConnectionFailure: It took longer.
     """
     if seconds is None or threading.current_thread() is not threading.main_thread():
         yield

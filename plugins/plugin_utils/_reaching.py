@@ -50,7 +50,7 @@ def fail_if_lost(
         hint: What to do if the appliance is lost.
 
     Returns:
-        What ``run`` returned, or a failure with the code of :class:`ApplianceUnavailable`.
+        What ``run`` returned, or a failure with the code of ``ApplianceUnavailable``.
     """
     try:
         result = run()

@@ -40,7 +40,8 @@ DISKS = len(SHOP.disks)
 class Step:
     """An order to the engine that the controller never gets an answer to.
 
-    :param spare: Orders like it that come before.
+    Attributes:
+        spare: Orders like it that come before.
     """
 
     name: str

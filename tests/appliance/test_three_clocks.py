@@ -121,10 +121,11 @@ def params(task: Args, known: Mapping[str, Any], now: datetime) -> Args:
 class Night:
     """A run: when it truly was, and by how much each clock was off.
 
-    :param jump: By how much more the controller's is off when the snapshot is there.
-    :param later: By how much more it is off at the end of the copy.
-    :param killed: The run ends before its set is finished.
-    :param prune: By how much the appliance's is off when it prunes.
+    Attributes:
+        jump: By how much more the controller's is off when the snapshot is there.
+        later: By how much more it is off at the end of the copy.
+        killed: The run ends before its set is finished.
+        prune: By how much the appliance's is off when it prunes.
     """
 
     time: datetime

@@ -72,10 +72,11 @@ def _may_pass(fault: EngineFault) -> bool:
 class Site:
     """Where the engine is, and what may be used of it.
 
-    :param settings: The backup user, who has the least role.
-    :param administrator: An administrator, if there is one.
-    :param patience: Seconds for a snapshot, a merge or a state that passes.
-    :param interval: Longest pause between two looks, in seconds.
+    Attributes:
+        settings: The backup user, who has the least role.
+        administrator: An administrator, if there is one.
+        patience: Seconds for a snapshot, a merge or a state that passes.
+        interval: Longest pause between two looks, in seconds.
     """
 
     settings: EngineSettings
@@ -265,7 +266,9 @@ class Bench:
 def at_work(site: Site, *, tidy: bool = True) -> Iterator[Bench]:
     """A bench, logged in. What was made with it is removed, also after a failure, and what a killed run left.
 
-    :param tidy: Whether to do so: not where the engine itself is thrown away, with what was arranged in it.
+    Args:
+        tidy: Whether to do so: not where the engine itself is thrown away, with what was arranged
+            in it.
     """
     engine = connect(site.settings)
     bench = Bench(site, engine)

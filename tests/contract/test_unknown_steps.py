@@ -85,7 +85,8 @@ class Strange:
 def operations(bench: Bench, state: str) -> dict[str, Operation[Any]]:
     """Every operation with steps on the engine, by name.
 
-    :param state: For those of a restore.
+    Args:
+        state: For those of a restore.
     """
     common = (bench.engine, SystemClock(), Patience())
     appliance, source = bench.appliance.name, bench.source.name

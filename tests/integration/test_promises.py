@@ -23,7 +23,8 @@ def thrice(
 ) -> tuple[Result, Result, Result]:
     """Run a task in check mode, for real, and again; keep what all modules promise.
 
-    :param warned: Part of the warning that each gives; none is given by default.
+    Args:
+        warned: Part of the warning that each gives; none is given by default.
     """
     before = state(scene.control.world())
     run = scene.run(

@@ -160,7 +160,8 @@ class Lab:
     def install(self, vm: Vm) -> Linux:
         """Have a Linux run in a VM from its next start on, on a root disk of the lab's own.
 
-        :raises HostFailure: No guests run on this lab's hosts.
+        Raises:
+            HostFailure: No guests run on this lab's hosts.
         """
         if not isinstance(self._hypervisor, GuestHypervisor):
             raise HostFailure("only on tier guest do VMs run something")

@@ -429,7 +429,8 @@ class Settings:
     def announced(self) -> tuple[int, int, int]:
         """Major, minor and build of the engine's version.
 
-        :raises ValueError: for a version that has no three numbers.
+        Raises:
+            ValueError: for a version that has no three numbers.
         """
         found = VERSION.match(self.version)
         if found is None:

@@ -107,8 +107,9 @@ class VmSpec:
 def spec_of(given: Mapping[str, Any]) -> VmSpec:
     """A VM spec of JSON.
 
-    :raises ValueError: for a key that does not exist, and for a value that does not fit.
-    :raises TypeError: without a name.
+    Raises:
+        ValueError: for a key that does not exist, and for a value that does not fit.
+        TypeError: without a name.
     """
     return VmSpec(**converted(VmSpec, given))
 
@@ -200,7 +201,8 @@ def _roles(world: World) -> None:
 def add_domain(world: World, name: str, kind: str, data_centre: str = "Default") -> Domain:
     """Another storage domain, ``data`` or ``export``. Hold the lock.
 
-    :raises ValueError: for a kind, a name or a data centre that cannot be.
+    Raises:
+        ValueError: for a kind, a name or a data centre that cannot be.
     """
     centre = next((c for c in world.data_centres.values() if c.name == data_centre), None)
     taken = any(one.name == name for one in world.domains.values())
@@ -281,8 +283,9 @@ def _domain_id(world: World, vm: Vm, name: str | None) -> str:
 def add_vm(engine: Engine, spec: VmSpec) -> Vm:
     """Make a VM with its disks; it is ``down`` until ``set_status`` starts it.
 
-    :raises ValueError: for a spec that does not fit the world.
-    :raises HostFailure: when the host cannot make a disk.
+    Raises:
+        ValueError: for a spec that does not fit the world.
+        HostFailure: when the host cannot make a disk.
     """
     world = engine.world
     with world.lock:
@@ -312,7 +315,8 @@ def add_checkpoint(
 ) -> Checkpoint:
     """A checkpoint of disks of a VM, after another one, with a bitmap in each qcow2 of them. Hold the lock.
 
-    :raises ValueError: for no disk, for one that the VM does not hold, and for an unknown parent.
+    Raises:
+        ValueError: for no disk, for one that the VM does not hold, and for an unknown parent.
     """
     held = {row.disk_id for row in world.attachments_of(vm.id) if row.snapshot_id is None}
     before = world.checkpoints.get(parent or "")
@@ -345,7 +349,8 @@ def _make_disk(engine: Engine, spec: DiskSpec, domain_id: str, active: Snapshot)
 def add_lun(engine: Engine, spec: LunSpec) -> Disk:
     """Make a direct LUN that no VM holds.
 
-    :raises HostFailure: when the host cannot make what stands for it.
+    Raises:
+        HostFailure: when the host cannot make what stands for it.
     """
     with engine.world.lock:
         active = Snapshot(disks.NO_SNAPSHOT, "", "", "active")
@@ -361,8 +366,9 @@ def change_device(world: World, key: tuple[str, str], rows: Mapping[str, Any]) -
 
     ``plugged`` sets the flag; ``device`` False deletes the device's row, ``element`` False the other one.
 
-    :raises KeyError: there is no such row.
-    :raises ValueError: for anything else; an element alone is not deleted before its device.
+    Raises:
+        KeyError: there is no such row.
+        ValueError: for anything else; an element alone is not deleted before its device.
     """
     if len(rows) != 1 or not set(rows) <= {"plugged", "device", "element"}:
         raise ValueError(f"one of plugged, device, element: {sorted(rows)}")
@@ -382,7 +388,8 @@ def change_device(world: World, key: tuple[str, str], rows: Mapping[str, Any]) -
 def set_status(engine: Engine, vm: Vm, status: str) -> None:
     """Bring a VM into a status, with what that means on the host.
 
-    :raises HostFailure: when the host cannot.
+    Raises:
+        HostFailure: when the host cannot.
     """
     world = engine.world
     with world.lock:

@@ -163,7 +163,8 @@ class Ansible:
     ) -> Run:
         """Run steps one after the other; failures do not end the play.
 
-        :param env: Variables beside the process's own; the lab's address and user if not given.
+        Args:
+            env: Variables beside the process's own; the lab's address and user if not given.
         """
         tasks = [step.task(f"step {number}") for number, step in enumerate(steps)]
         orders = {f"step {number}": list(step.before) for number, step in enumerate(steps)}

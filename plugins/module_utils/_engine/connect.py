@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 def connect(settings: EngineSettings) -> EnginePort:
     """Make an engine of the settings. The login happens with the first call.
 
-    :raises MissingDependency: the SDK is not installed.
-    :raises EngineUntrusted: the CA file cannot be read.
+    Raises:
+        MissingDependency: the SDK is not installed.
+        EngineUntrusted: the CA file cannot be read.
     """
     if sdk.MISSING is not None:
         raise MissingDependency(

@@ -4,7 +4,7 @@
 """What this collection asks of an engine, in its own words.
 
 Everything above speaks this; only ``v4`` knows the SDK. All methods raise
-:class:; those that return None for a missing object do not raise for it.
+``EngineError``; those that return None for a missing object do not raise for it.
 """
 
 from __future__ import annotations

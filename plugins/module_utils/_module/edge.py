@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The edge: the one place where parameters come in, and results and errors go out.
 
-Operations below raise :class:`errors.BackupError`; they know nothing of Ansible. A run has two
+Operations below raise ``errors.BackupError``; they know nothing of Ansible. A run has two
 halves: ``plan`` only reads and decides, ``execute`` does what the plan says. Check mode prints the
 plan that a real run would execute (``predict``), so the two cannot disagree.
 """

@@ -47,7 +47,9 @@ _AUTH: Spec = {
 def engine_spec(default_timeout: int | None = None, /, **options: Spec) -> Spec:
     """Options of a module, with what every module of the action group has.
 
-    :param default_timeout: Default of the option ``timeout`` in seconds; None for modules that only read.
+    Args:
+        default_timeout: Default of the option ``timeout`` in seconds; None for modules that only
+            read.
     """
     spec: Spec = {"auth": dict(_AUTH), **options}
     if default_timeout is not None:

@@ -69,7 +69,9 @@ DISK_IMAGE_COPY: Spec = {
 def following(params: Params) -> Following:
     """How ``disk_image_copy`` follows the copy. Titles and connections are the controller's.
 
-    :raises InvalidRequest: ``wait`` is less than nothing, or the next call could not be told from a stranger's.
+    Raises:
+        InvalidRequest: ``wait`` is less than nothing, or the next call could not be told from a
+            stranger's.
     """
     if params["wait"] is not None and params["wait"] < 0:
         raise InvalidRequest(f"{option('wait')} must not be less than 0 seconds: {params['wait']}.")

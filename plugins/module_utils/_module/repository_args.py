@@ -155,7 +155,8 @@ def backup_set_verify_request(params: Params) -> VerifyRequest:
 def backup_set_info_filter(params: Params) -> Filter:
     """Which sets ``backup_set_info`` is asked for.
 
-    :raises InvalidRequest: A time is none.
+    Raises:
+        InvalidRequest: A time is none.
     """
     after, before = params["after"], params["before"]
     return Filter(
@@ -226,8 +227,9 @@ BACKUP_SET_REQUIRED_IF = [
 def prepare_request(params: Params) -> PrepareRequest:
     """What ``backup_set`` is asked to prepare.
 
-    :raises InvalidRequest: A time is none, or the images could not be made in this form.
-    :raises ValueMasked: A value did not arrive as it was sent.
+    Raises:
+        InvalidRequest: A time is none, or the images could not be made in this form.
+        ValueMasked: A value did not arrive as it was sent.
     """
     _check_arrival(params)
     check_form(params["format"], params["compression"])
@@ -262,7 +264,8 @@ def _check_arrival(params: Params) -> None:
 def finish_request(params: Params) -> FinishRequest:
     """What ``backup_set`` is asked to finish.
 
-    :raises ValueMasked: A value did not arrive as it was sent.
+    Raises:
+        ValueMasked: A value did not arrive as it was sent.
     """
     _check_arrival(params)
     taken = ("run_id", "correlation_id", "started", "finished", "vm", "snapshot", "versions")

@@ -151,7 +151,8 @@ RESTORED_VM_REQUIRED_IF = [
 def restore_source_info_request(params: Params) -> SourceRequest:
     """Which set ``restore_source_info`` is asked for.
 
-    :raises InvalidRequest: The time is none.
+    Raises:
+        InvalidRequest: The time is none.
     """
     before = params["before"]
     return SourceRequest(
@@ -196,8 +197,9 @@ def _check_plan(params: Params) -> None:
 def restore_plan_info_request(params: Params) -> RestoreRequest:
     """What ``restore_plan_info`` is asked to look at.
 
-    :raises ManifestInvalid: The manifest is none.
-    :raises InvalidRequest: Options of a VM are given for disks alone, or the other way round.
+    Raises:
+        ManifestInvalid: The manifest is none.
+        InvalidRequest: Options of a VM are given for disks alone, or the other way round.
     """
     _check_plan(params)
     return RestoreRequest(
@@ -236,7 +238,8 @@ def _mark(params: Params) -> restore_marks.Mark:
 def restored_disks_request(params: Params) -> DisksRequest:
     """What ``restored_disks`` is asked for.
 
-    :raises ValueMasked: A value did not arrive as it was sent.
+    Raises:
+        ValueMasked: A value did not arrive as it was sent.
     """
     arrival.check_unmasked({key: params[key] for key in (*_MARK, "disks", "vm")})
     wanted = params["state"] != "absent"
@@ -253,7 +256,8 @@ def restored_disks_request(params: Params) -> DisksRequest:
 def restored_vm_request(params: Params) -> VmRequest:
     """What ``restored_vm`` is asked for.
 
-    :raises ValueMasked: A value did not arrive as it was sent.
+    Raises:
+        ValueMasked: A value did not arrive as it was sent.
     """
     travelled = (*_MARK, "name", "disks", "cluster_id", "vnic_profiles")
     arrival.check_unmasked({key: params[key] for key in travelled})

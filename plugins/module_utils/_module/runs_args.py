@@ -47,7 +47,8 @@ BACKUP_CLAIM: Spec = {
 def backup_claim_wish(params: Params) -> backup_claim.Wish:
     """What ``backup_claim`` asks for.
 
-    :raises InvalidRequest: ``leftovers`` are not as ``backup_plan_info`` returned them.
+    Raises:
+        InvalidRequest: ``leftovers`` are not as ``backup_plan_info`` returned them.
     """
     left = params["leftovers"]
     found = None if left is None else takeover.named(left)
@@ -67,7 +68,8 @@ def backup_claim_wish(params: Params) -> backup_claim.Wish:
 def backup_takeover_info_wanted(params: Params) -> Callable[[str], takeover.Wanted]:
     """What the run that asks would accept as its backup of a VM, by the VM's id.
 
-    :raises InvalidRequest: ``started`` is no time.
+    Raises:
+        InvalidRequest: ``started`` is no time.
     """
     started = times.parse_time("started", params["started"])
     plans, consistency = params["plans"], params["accept_consistency"]

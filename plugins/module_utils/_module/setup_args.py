@@ -99,8 +99,9 @@ APPLIANCE_PREFLIGHT: Spec = {
 def appliance_preflight_request(params: Params) -> PreflightRequest:
     """What ``appliance_preflight`` is asked to check.
 
-    :raises InvalidRequest: The factor is no number of zero or more: nan would turn the check off. Or
-        the images could not be made in this form.
+    Raises:
+        InvalidRequest: The factor is no number of zero or more: nan would turn the check off. Or
+            the images could not be made in this form.
     """
     check_form(params["format"], params["compression"])
     factor = params["space_factor"]

@@ -126,10 +126,11 @@ VM_SNAPSHOT: Spec = {
 def vm_snapshot_request(params: Params) -> SnapshotRequest:
     """Read the options of ``vm_snapshot``.
 
-    :raises InvalidRequest: the engine would shorten the correlation id, and it would not be found
-        again (docs/engine.md#correlation-ids).
-    :raises ValueMasked: the description was masked: a later run would not find its snapshot, and
-        none would be found to be removed.
+    Raises:
+        InvalidRequest: the engine would shorten the correlation id, and it would not be found again
+            (docs/engine.md#correlation-ids).
+        ValueMasked: the description was masked: a later run would not find its snapshot, and none
+            would be found to be removed.
     """
     arrival.check_unmasked({"snapshot": params["snapshot"]})
     mark = params["correlation_id"] or str(uuid.uuid4())

@@ -71,7 +71,8 @@ class Application:
     def handle(self, request: Request) -> Response:
         """Answer a request and log it.
 
-        :raises Dropped: when a fault says that the connection is to be closed instead.
+        Raises:
+            Dropped: when a fault says that the connection is to be closed instead.
         """
         number, began = self.log.number(), time.monotonic()
         status, user = 0, ""
@@ -125,8 +126,9 @@ class Application:
     def _go_on_alone(self, request: Request, fault: Fault) -> None:
         """Serve a request whose caller is given up while the work goes on.
 
-        :raises Dropped: the connection is closed.
-        :raises Answer: something else answers in the engine's place.
+        Raises:
+            Dropped: the connection is closed.
+            Answer: something else answers in the engine's place.
         """
 
         def serve() -> None:

@@ -43,7 +43,8 @@ class AskedHost:
     ) -> None:
         """Ask the host for something; ``late`` follows work that is done after the engine gave up.
 
-        :raises HostFailure: the host refused, or did not answer in time.
+        Raises:
+            HostFailure: the host refused, or did not answer in time.
         """
         slow = self.faults.take("host_slow", verb=verb)
         fails = self.faults.take("host_fails", verb=verb)

@@ -33,7 +33,9 @@ _VERSIONED = re.compile(re.escape(API) + r"/v(\d+)(?=/|$)")
 def versioned(request: Request) -> Request:
     """The request without the version in its path; the path wins over the header.
 
-    :raises Answer: for a version that this engine does not serve: 3 has nobody who answers, others do not exist.
+    Raises:
+        Answer: for a version that this engine does not serve: 3 has nobody who answers, others do
+            not exist.
     """
     found = _VERSIONED.match(request.path)
     version = found.group(1) if found else request.headers.get("version", "4").strip()
@@ -58,7 +60,8 @@ def with_version(response: Response) -> Response:
 def wanted_form(request: Request) -> str:
     """The content type that the caller takes, by its weights; XML where he does not care.
 
-    :raises Answer: 406 if he takes neither XML nor JSON.
+    Raises:
+        Answer: 406 if he takes neither XML nor JSON.
     """
     accept = request.headers.get("accept", "").strip()
     weights = {XML: 0.0, JSON: 0.0}
@@ -85,7 +88,8 @@ def in_form(response: Response, form: str) -> Response:
 def checked(call: Call) -> Call:
     """The call with its body as XML.
 
-    :raises Answer: 415, 400 for a body that the engine cannot read, 500 for one of another type.
+    Raises:
+        Answer: 415, 400 for a body that the engine cannot read, 500 for one of another type.
     """
     request = call.request
     if request.method not in {"POST", "PUT"}:
@@ -170,7 +174,11 @@ def _same_type(request: Request, root: ET.Element, meant: Meant) -> None:
 def _refuse(
     engine: Engine, request: Request, meant: Meant, wrong: grammar.Wrong, is_json: bool
 ) -> None:
-    """:raises Answer: for what is wrong, unless the engine has stopped to mind it."""
+    """Refuse what is wrong in a body, unless the engine no longer minds it.
+
+    Raises:
+        Answer: 400, with the engine's words for the fault.
+    """
     if wrong.kind == "enum":
         words = ", ".join(f"'{one}'" for one in grammar.words(wrong.type))
         detail = (

@@ -147,8 +147,9 @@ def incomplete(detail: str) -> Answer:
 def not_implemented(call: str, what: str = "") -> Answer:
     """501: a call that the engine carries out and the lab does not, or not with what is given.
 
-    :param call: Method and path template, such as ``GET /vms/{}/nics``.
-    :param what: What of the call the lab does not carry out; all of it if left out.
+    Args:
+        call: Method and path template, such as ``GET /vms/{}/nics``.
+        what: What of the call the lab does not carry out; all of it if left out.
     """
     return fault(501, "Not implemented by the lab", f"{call} with {what}" if what else call)
 
@@ -227,8 +228,9 @@ def complete_action(job_id: str | None = None, about: Entity | None = None) -> R
 def pending_action(path: str, job_id: str, body: bytes = b"<action/>") -> Response:
     """What an action answers that goes on in tasks: 202, with addresses that no client needs.
 
-    :param path: The action's address from the root, such as ``/ovirt-engine/api/vms/ID/suspend``.
-    :param body: What it was sent with.
+    Args:
+        path: The action's address from the root, such as ``/ovirt-engine/api/vms/ID/suspend``.
+        body: What it was sent with.
     """
     parent, _unused, name = path.rpartition("/")
     tasks = f"{new_id()}%2C{new_id()}"

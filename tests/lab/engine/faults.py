@@ -71,7 +71,8 @@ class FaultBook:
     def add(self, kind: str, spec: Mapping[str, Any]) -> Fault:
         """Enter a fault.
 
-        :raises ValueError: for an unknown kind or a pattern that is none.
+        Raises:
+            ValueError: for an unknown kind or a pattern that is none.
         """
         if kind not in AT_THE_DOOR | INSIDE:
             raise ValueError(f"unknown kind of fault: {kind}")

@@ -60,8 +60,9 @@ REFERENCES = {
 def set_fields(row: Json, values: Mapping[str, Json], world: World | None = None) -> None:
     """Set fields of a row by JSON values, all of them or none.
 
-    :raises ValueError: for a field that does not exist or is the id, for a value that does not fit
-        the field, and, with a world, for the id of an object that is not in it.
+    Raises:
+        ValueError: for a field that does not exist or is the id, for a value that does not fit the
+            field, and, with a world, for the id of an object that is not in it.
     """
     if "id" in values:
         raise ValueError("no field id: it stays what it is")
@@ -77,7 +78,8 @@ def set_fields(row: Json, values: Mapping[str, Json], world: World | None = None
 def converted(kind: type[Any], values: Mapping[str, Json]) -> dict[str, Any]:
     """Values by the types of a dataclass's fields.
 
-    :raises ValueError: for a field that does not exist, and for a value that does not fit.
+    Raises:
+        ValueError: for a field that does not exist, and for a value that does not fit.
     """
     hints = get_type_hints(kind)
     unknown = sorted(set(values) - {one.name for one in fields(kind)})
@@ -94,7 +96,8 @@ def converted(kind: type[Any], values: Mapping[str, Json]) -> dict[str, Any]:
 def fitted(kind: Kind, value: Json, name: str) -> Any:  # noqa: ANN401  what the type says
     """A JSON value as a type wants it; one that is of the type already stays as it is.
 
-    :raises ValueError: for a value that does not fit.
+    Raises:
+        ValueError: for a value that does not fit.
     """
     if kind is Any:
         return value

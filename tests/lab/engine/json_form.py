@@ -23,7 +23,8 @@ EMPTY_OBJECTS = frozenset({"engine_backup", "job"})
 def from_json(text: bytes, tag: str) -> ET.Element:
     """The element that a JSON body stands for.
 
-    :raises ValueError: for what is no JSON object.
+    Raises:
+        ValueError: for what is no JSON object.
     """
     value = json.loads(text)
     if not isinstance(value, Mapping):

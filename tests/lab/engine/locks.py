@@ -42,7 +42,8 @@ class LockTable:
     def acquire(self, wants: Sequence[Want]) -> Held:
         """Take all of the locks or none.
 
-        :raises Refusal: with the message of whoever holds one of them.
+        Raises:
+            Refusal: with the message of whoever holds one of them.
         """
         with self._mutex:
             for want in wants:

@@ -83,7 +83,8 @@ class Read:
 def read(text: str) -> Read:
     """Read an OVF as the engine's import does.
 
-    :raises ValueError: for one that cannot be read, with the engine's words for it.
+    Raises:
+        ValueError: for one that cannot be read, with the engine's words for it.
     """
     root = _parsed(text)
     content = root.find("Content")

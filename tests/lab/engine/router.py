@@ -43,8 +43,10 @@ class Router:
     def find(self, call: Call) -> Callable[[Call], Response]:
         """The handler of a call, with the ids of its path.
 
-        :raises Answer: 404 for a path that the API does not have and for an id that is none, 405 for a method
-            that the path does not have, 501 for a call that the engine knows and the lab does not.
+        Raises:
+            Answer: 404 for a path that the API does not have and for an id that is none, 405 for a
+                method that the path does not have, 501 for a call that the engine knows and the lab
+                does not.
         """
         parts = parts_of(call.request.path)
         method = "GET" if call.request.method == "HEAD" else call.request.method
@@ -84,9 +86,12 @@ def name_of(call: Call) -> str:
 def carried_out(call: Call, body: object, *elements: str) -> None:
     """Refuse what a call asks for and the lab would not do.
 
-    :param body: The object of the SDK that the call brings.
-    :param elements: What the lab carries out, as dotted names; ``vm.name``.
-    :raises Answer: 501 that names the call and what else is given.
+    Args:
+        body: The object of the SDK that the call brings.
+        elements: What the lab carries out, as dotted names; ``vm.name``.
+
+    Raises:
+        Answer: 501 that names the call and what else is given.
     """
     more = sorted(set(codec.given(body)) - set(elements))
     if more:

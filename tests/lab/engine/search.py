@@ -91,7 +91,8 @@ def _compare(
 def search(items: Sequence[T], fields: Fields[T], query: Query) -> list[T]:
     """The items that a search finds; none for a text that is no search.
 
-    :raises Answer: 400 for a page before the first, and for a negative maximum.
+    Raises:
+        Answer: 400 for a page before the first, and for a negative maximum.
     """
     if query.maximum is not None and query.maximum < 0:
         raise query_fault(400, f"illegal max count value for query : {query.maximum}")

@@ -117,7 +117,8 @@ class Sso:
     def _authenticated(self, name: str, password: str) -> User:
         """The user of a name with its profile.
 
-        :raises Denied: for a wrong name, profile or password.
+        Raises:
+            Denied: for a wrong name, profile or password.
         """
         account, at, profile = name.rpartition("@")
         if not at:
@@ -164,8 +165,9 @@ class Sso:
     def user(self, request: Request) -> User:
         """Whose request it is.
 
-        :raises Unauthorized: without a living token of the right scope, or a name with its password, and
-            for who has the permit login nowhere.
+        Raises:
+            Unauthorized: without a living token of the right scope, or a name with its password,
+                and for who has the permit login nowhere.
         """
         scheme, _unused, value = request.headers.get("authorization", "").partition(" ")
         if scheme == "Bearer":

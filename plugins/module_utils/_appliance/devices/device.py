@@ -83,8 +83,9 @@ sector."""
 class DeviceClaim:
     """A device that is open and that nobody else can mount or build on meanwhile.
 
-    :param fd: Open for reading, with O_EXCL.
-    :param size: Bytes of the device.
+    Attributes:
+        fd: Open for reading, with O_EXCL.
+        size: Bytes of the device.
     """
 
     device: BlockDevice
@@ -132,11 +133,14 @@ class Finder:
     ) -> tuple[dict[str, BlockDevice], tuple[str, ...]]:
         """The device of each serial, waiting for those that are not there yet; and warnings.
 
-        :param sizes: By serial, the size in bytes that the device will have, if that is known.
-        :param timeout: Seconds to wait for all of them together.
-        :raises DeviceNotFound: Some did not come; says what serials were seen.
-        :raises DeviceAmbiguous: Different devices, which can be read, have one serial.
-        :raises DeviceLost: Some are there but cannot be read.
+        Args:
+            sizes: By serial, the size in bytes that the device will have, if that is known.
+            timeout: Seconds to wait for all of them together.
+
+        Raises:
+            DeviceNotFound: Some did not come; says what serials were seen.
+            DeviceAmbiguous: Different devices, which can be read, have one serial.
+            DeviceLost: Some are there but cannot be read.
         """
         for waited in looks(self.host.clock, timeout):
             devices = self.look()
@@ -195,7 +199,8 @@ def claimed(host: Host, image: ImageRequest, finder: Finder | None = None) -> It
 
     Looked up by serial again, since a letter may have changed hands since the last look.
 
-    :raises DeviceError: See the classes below it.
+    Raises:
+        DeviceError: See the classes below it.
     """
     found, _warnings = (finder or Finder(host)).find({image.serial: None}, 0.0)
     device = scan.again(host.paths, found[image.serial].name)
@@ -244,7 +249,8 @@ def is_read_only(claim: DeviceClaim) -> bool:
 def set_read_only(claim: DeviceClaim) -> None:
     """Have the kernel refuse writes to the device, and prove it.
 
-    :raises DeviceError: It does not.
+    Raises:
+        DeviceError: It does not.
     """
     _ioctl(claim.fd, _BLKROSET, struct.pack("i", 1), claim.device)
     if not is_read_only(claim):
@@ -254,7 +260,8 @@ def set_read_only(claim: DeviceClaim) -> None:
 def flush(host: Host, device: BlockDevice, serial: str) -> None:
     """Prove that nothing holds a device, and drop what the page cache has of it.
 
-    :raises DeviceBusy: Something holds it, and longer than for a look.
+    Raises:
+        DeviceBusy: Something holds it, and longer than for a look.
     """
     fd = _open(host, device, serial)
     try:

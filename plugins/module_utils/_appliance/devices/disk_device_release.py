@@ -107,7 +107,8 @@ class DiskDeviceRelease(Operation[Step]):
     def plan(self) -> Plan[Step]:
         """Wait until nobody uses the devices, and decide. Changes nothing.
 
-        :raises DeviceBusy: Somebody does until the time is up, and that is to be an error.
+        Raises:
+            DeviceBusy: Somebody does until the time is up, and that is to be an error.
         """
         disk_device_release.check_request(self._request)
         for _waited in looks(self._host.clock, self._request.timeout):
@@ -129,7 +130,8 @@ class DiskDeviceRelease(Operation[Step]):
     def execute(self, plan: Plan[Step]) -> Mapping[str, Any]:
         """Take down what is built on the devices, and prove that nothing holds them.
 
-        :raises DeviceBusy: Something does, and that is to be an error.
+        Raises:
+            DeviceBusy: Something does, and that is to be an error.
         """
         against: dict[str, list[str]] = {}
         for step in plan.steps:

@@ -164,7 +164,8 @@ def located(
 ) -> tuple[Mount, ...]:
     """Mounts with the devices that they lie on, where mountinfo has a number that was made up.
 
-    :param groups: What :func:`btrfs_groups` returned.
+    Args:
+        groups: What ``btrfs_groups`` returned.
     """
     known: dict[str, frozenset[str]] = {}
     for mount in found:

@@ -110,7 +110,8 @@ def names_of(known: Mapping[str, StackLayer], holders: tuple[str, ...]) -> tuple
 def take_down(paths: Paths, one: StackLayer) -> None:
     """Remove a device that nothing uses; the kernel refuses if something does. Gone is no error.
 
-    :raises OSError: EBUSY while it is in use.
+    Raises:
+        OSError: EBUSY while it is in use.
     """
     now = scan.text(f"{paths.sys_block}/{one.name}/dev").strip()
     uuid = scan.text(f"{paths.sys_block}/{one.name}/dm/uuid").strip()
@@ -129,7 +130,8 @@ def take_down(paths: Paths, one: StackLayer) -> None:
 def delete_disk(paths: Paths, name: str) -> None:
     """Let the kernel forget a SCSI device.
 
-    :raises OSError: The kernel does not, or the device is of another kind.
+    Raises:
+        OSError: The kernel does not, or the device is of another kind.
     """
     _write(f"{paths.sys_block}/{name}/device/delete", b"1")
 

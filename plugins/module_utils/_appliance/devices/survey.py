@@ -61,8 +61,11 @@ class Survey:
 def survey(host: System, listed: Sequence[str]) -> Survey:
     """Look at everything; writes nothing.
 
-    :param listed: Own disks by name: serial, path, or ``UUID=`` and the like.
-    :raises DeviceNotFound: One of them is not there.
+    Args:
+        listed: Own disks by name: serial, path, or ``UUID=`` and the like.
+
+    Raises:
+        DeviceNotFound: One of them is not there.
     """
     devices = scan.scan(host.paths)
     installed = _programs(host)
@@ -84,7 +87,8 @@ def disks(
 ) -> tuple[appliance_isolation.LocalDisk, ...]:
     """Every disk of the kind that others plug, and what the appliance does with it.
 
-    :param named: Numbers of devices that are own by request.
+    Args:
+        named: Numbers of devices that are own by request.
     """
     mounts = scan.mounts(host.paths)
     return tuple(
@@ -97,7 +101,8 @@ def disks(
 def resolve(host: System, devices: Sequence[BlockDevice], name: str) -> str:
     """``major:minor`` of the device that a serial, a path or a tag such as ``UUID=`` names.
 
-    :raises DeviceNotFound: There is none.
+    Raises:
+        DeviceNotFound: There is none.
     """
     path = name if name.startswith("/") else _tag_link(host, name)
     if not path:

@@ -37,10 +37,11 @@ _WATCHERS = frozenset({"multipathd"})
 class MountedAt:
     """A node that may be in use: a disk, a partition of it, or a layer.
 
-    :param owner: Kernel name of the disk or layer that a use counts for.
-    :param paths: Names of the node; the first one opens it.
-    :param number: ``major:minor``.
-    :param top: Nothing is built on it, so that nothing but a user can have claimed it.
+    Attributes:
+        owner: Kernel name of the disk or layer that a use counts for.
+        paths: Names of the node; the first one opens it.
+        number: ``major:minor``.
+        top: Nothing is built on it, so that nothing but a user can have claimed it.
     """
 
     owner: str

@@ -105,7 +105,8 @@ class ImageCopy(Operation[CopyStep]):
     def execute(self, plan: Plan[CopyStep]) -> Mapping[str, Any]:
         """Copy what is not there yet; stops at the first failure and says what was done.
 
-        :raises BackupError: With the results of finished images in ``details["done"]``.
+        Raises:
+            BackupError: With the results of finished images in ``details["done"]``.
         """
         for step in plan.steps:
             if not isinstance(step, CopyStep):
@@ -141,7 +142,8 @@ class ImageCopy(Operation[CopyStep]):
     ) -> Result:
         """Prove that what is there is the image.
 
-        :raises ImageExists: It is something else.
+        Raises:
+            ImageExists: It is something else.
         """
         start = self._host.clock.now()
         fd = _open_existing(image.dest)
@@ -213,7 +215,8 @@ def _facts(
 def check_directories(request: disk_image_copy.CopyRequest) -> None:
     """Refuse a destination without a directory.
 
-    :raises InvalidRequest: It is not there.
+    Raises:
+        InvalidRequest: It is not there.
     """
     for image in request.images:
         parent = os.path.dirname(image.dest)

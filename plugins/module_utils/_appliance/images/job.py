@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Work that outlives who asked for it: the operation behind ``disk_image_copy``, and its like.
 
-The copy is a process of its own. Below :attr:`Paths.jobs`, where root alone can write and which a
+The copy is a process of its own. Below ``Paths.jobs``, where root alone can write and which a
 restart empties and each job that begins tidies, it has a directory with
 
 - ``alive``, which the process keeps locked: so nobody need believe a number that another process
@@ -112,7 +112,8 @@ class Job(Operation[Step]):
     def _touch(self, *, first: bool) -> None:
         """Show that somebody follows.
 
-        :param first: For the first time in this call.
+        Args:
+            first: For the first time in this call.
         """
 
     def plan(self) -> Plan[Step]:
@@ -138,9 +139,10 @@ class Job(Operation[Step]):
     def execute(self, plan: Plan[Step]) -> Mapping[str, Any]:
         """Start the job or join it, and wait for its end as long as was asked.
 
-        :raises BackupError: What stopped the job.
-        :raises CopyDied: The job ended without saying how.
-        :raises UnhandledStep: The plan has a step; the steps are the job's.
+        Raises:
+            BackupError: What stopped the job.
+            CopyDied: The job ended without saying how.
+            UnhandledStep: The plan has a step; the steps are the job's.
         """
         if plan.changed:
             raise UnhandledStep(plan.steps[0])
@@ -181,7 +183,8 @@ class Job(Operation[Step]):
     def _wait(self, start: float) -> bool:
         """Whether the job ended while we waited.
 
-        :param start: When the call began, by the monotonic clock.
+        Args:
+            start: When the call began, by the monotonic clock.
         """
         clock = self._host.clock
         pause = _FIRST_PAUSE
@@ -262,7 +265,8 @@ class JobNote:
     def held(self) -> Iterator[None]:
         """Let no other call decide meanwhile.
 
-        :raises InvalidRequest: We may not write there.
+        Raises:
+            InvalidRequest: We may not write there.
         """
         with files.locked_directory(os.path.dirname(self._directory)):
             yield

@@ -58,7 +58,8 @@ program that could not begin, which says why."""
 class Stored:
     """An image file to be proven.
 
-    :param fd: The same file, open for reading.
+    Attributes:
+        fd: The same file, open for reading.
     """
 
     path: str
@@ -78,7 +79,8 @@ class Proof:
 def locate(environment: Mapping[str, str] | None = None) -> str:
     """Path of qemu-img.
 
-    :raises MissingDependency: It is not installed.
+    Raises:
+        MissingDependency: It is not installed.
     """
     known = os.environ if environment is None else environment
     found = programs.find("qemu-img", f"{known.get('PATH', '')}:{_PATH}")
@@ -94,8 +96,11 @@ def convert(
 
     The part keeps its inode, and so its lock: qemu-img empties an existing file.
 
-    :param tell: Is told how many bytes are done.
-    :raises BackupError: By what qemu-img said, see :func:`images.convert_fault`.
+    Args:
+        tell: Is told how many bytes are done.
+
+    Raises:
+        BackupError: By what qemu-img said, see ``images.convert_fault``.
     """
     device = claim.device.path
 
@@ -116,9 +121,12 @@ def prove(qemu_img: str, claim: DeviceClaim, stored: Stored, tell: Tell | None =
     storage delivers them once. A raw image's hash is itself the comparison. What the page cache has
     of the image is dropped before: it may be what was written, and not what is on the disk.
 
-    :param tell: Is told how many bytes of the device are done.
-    :raises ImageMismatch: They differ.
-    :raises DeviceLost: The device could not be read to its end.
+    Args:
+        tell: Is told how many bytes of the device are done.
+
+    Raises:
+        ImageMismatch: They differ.
+        DeviceLost: The device could not be read to its end.
     """
     stop = Event()
     forget(stored.fd)

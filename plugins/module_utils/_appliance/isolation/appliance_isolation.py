@@ -119,8 +119,9 @@ class ApplianceIsolation(Operation[IsolationStep]):
     def plan(self) -> Plan[IsolationStep]:
         """Look, and decide what to write.
 
-        :raises Refused: Own disks cannot be told from others.
-        :raises DeviceNotFound: A disk that was named is not there.
+        Raises:
+            Refused: Own disks cannot be told from others.
+            DeviceNotFound: A disk that was named is not there.
         """
         found = survey(self._host, self._request.own_disks if self._request.present else ())
         present = self._present()
@@ -155,7 +156,8 @@ class ApplianceIsolation(Operation[IsolationStep]):
     def execute(self, plan: Plan[IsolationStep]) -> Mapping[str, Any]:
         """Write the files, make them count at once, prove it, note it.
 
-        :raises IsolationFailed: It does not hold, or it would hit the appliance's own disks.
+        Raises:
+            IsolationFailed: It does not hold, or it would hit the appliance's own disks.
         """
         made: dict[str, Any] = {}
         for step in plan.steps:
@@ -241,7 +243,8 @@ class ApplianceIsolation(Operation[IsolationStep]):
     def _check_own(self) -> None:
         """Ask udev what it would make of own disks, before an event makes systemd unmount them.
 
-        :raises IsolationFailed: It would isolate one, or does not tell; the rules are gone again.
+        Raises:
+            IsolationFailed: It would isolate one, or does not tell; the rules are gone again.
         """
         found = survey(self._host, self._request.own_disks)
         nodes = [node for disk in found.disks if disk.own for node in disk.nodes]

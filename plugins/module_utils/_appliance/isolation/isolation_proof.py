@@ -70,8 +70,9 @@ Finder = Callable[[], Optional[BlockDevice]]
 class ProofRequest:
     """On what to prove it.
 
-    :param kind: ``disk`` (the one with ``serial``) or ``scsi_debug``.
-    :param settle: Seconds in which whatever acts on a new disk has to have done it.
+    Attributes:
+        kind: ``disk`` (the one with ``serial``) or ``scsi_debug``.
+        settle: Seconds in which whatever acts on a new disk has to have done it.
     """
 
     kind: str
@@ -82,8 +83,9 @@ class ProofRequest:
 def choose(host: System, serial: str, disks: Sequence[appliance_isolation.LocalDisk]) -> str:
     """Of which kind the proof can be; empty if there is nothing to make it on.
 
-    :raises Refused: The disk that was named is the appliance's own.
-    :raises DeviceNotFound: It is not there.
+    Raises:
+        Refused: The disk that was named is the appliance's own.
+        DeviceNotFound: It is not there.
     """
     if serial:
         found = choose_device([disk.device for disk in disks], serial)
@@ -107,8 +109,9 @@ def choose(host: System, serial: str, disks: Sequence[appliance_isolation.LocalD
 def prove(host: System, found: survey.Survey, request: ProofRequest) -> dict[str, Any]:
     """Make the proof; what is kept of it, without the time.
 
-    :raises IsolationFailed: Something acted on the disk.
-    :raises Refused: The disk holds data.
+    Raises:
+        IsolationFailed: Something acted on the disk.
+        Refused: The disk holds data.
     """
     with _disk(host, request) as finder:
         trap = _Trap(host, finder, _twin(host, found))

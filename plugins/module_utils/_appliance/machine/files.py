@@ -40,7 +40,8 @@ _BLOCK = 512
 class Part:
     """``dest.part``, open and locked by this process.
 
-    :param fd: Open for reading and writing; holds the lock.
+    Attributes:
+        fd: Open for reading and writing; holds the lock.
     """
 
     dest: str
@@ -54,8 +55,9 @@ def part(dest: str) -> Iterator[Part]:
 
     What a dead run left under this name is replaced.
 
-    :raises ImageBusy: Another run holds it.
-    :raises ImageError: It cannot be opened.
+    Raises:
+        ImageBusy: Another run holds it.
+        ImageError: It cannot be opened.
     """
     path = part_of(dest)
     fd = _open_locked(path)
@@ -72,7 +74,8 @@ def publish(found: Part) -> None:
 
     Every writer of the name holds the part's lock, so nothing can come between check and rename.
 
-    :raises ImageExists: The name is taken.
+    Raises:
+        ImageExists: The name is taken.
     """
     os.fsync(found.fd)
     if os.path.lexists(found.dest):
@@ -87,8 +90,9 @@ def write_whole(path: str, data: bytes, mode: int) -> None:
     A file that is replaced keeps its mode and its owner. A new one gets exactly this mode, whatever
     the umask is that the login came with: ``/etc/fstab`` has to stay readable to everybody.
 
-    :raises NoSpace: The file system is full.
-    :raises ImageError: It cannot be written.
+    Raises:
+        NoSpace: The file system is full.
+        ImageError: It cannot be written.
     """
     temporary = f"{path}.tmp"
     try:
@@ -125,7 +129,8 @@ def _dress(fd: int, path: str, mode: int) -> None:
 def make_directories(path: str, mode: int) -> None:
     """Make a directory and those above it, each with exactly this mode; those that exist stay.
 
-    :raises OSError: One cannot be made.
+    Raises:
+        OSError: One cannot be made.
     """
     missing = []
     while path and not os.path.lexists(path):
@@ -139,7 +144,8 @@ def make_directories(path: str, mode: int) -> None:
 def make_directory(path: str) -> None:
     """Make one directory for root alone, durably; harmless if it is there.
 
-    :raises ImageError: It cannot be made, or something else has the name.
+    Raises:
+        ImageError: It cannot be made, or something else has the name.
     """
     try:
         private.make_directory(path)
@@ -155,7 +161,8 @@ def make_directory(path: str) -> None:
 def locked_directory(path: str) -> Iterator[None]:
     """Hold a directory that is ours alone, and that is made if it is missing: one holder at a time.
 
-    :raises InvalidRequest: It cannot be made, or others can write there.
+    Raises:
+        InvalidRequest: It cannot be made, or others can write there.
     """
     with private.noted_in(path) as fd:
         fcntl.flock(fd, fcntl.LOCK_EX)

@@ -99,7 +99,7 @@ class Process:
 
 
 def run(argv: Sequence[str], tell: Callable[[str], None] | None = None) -> Outcome:
-    """Start a program and wait for its end; see :class:`Process`."""
+    """Start a program and wait for its end; see ``Process``."""
     return Process(argv, tell).wait()
 
 

@@ -63,8 +63,9 @@ def call(
 ) -> Output:
     """Call an installed program, in English, and wait for its end.
 
-    :raises MissingDependency: It is not installed.
-    :raises ToolFailed: It did not end.
+    Raises:
+        MissingDependency: It is not installed.
+        ToolFailed: It did not end.
     """
     path = locate(host, argv[0])
     if not path:
@@ -98,7 +99,8 @@ def must(
 ) -> str:
     """Call a program that has to succeed; what it printed.
 
-    :raises ToolFailed: It said no.
+    Raises:
+        ToolFailed: It said no.
     """
     done = call(host, argv, environment, seconds=seconds)
     if done.code != 0:

@@ -36,9 +36,10 @@ _MANAGER = (
 class UnitScope:
     """Where to look. Tests point it elsewhere.
 
-    :param running: There if systemd is the init system (``sd_booted``).
-    :param path: Where programs are.
-    :param cgroup: Tells the control group of this process.
+    Attributes:
+        running: There if systemd is the init system (``sd_booted``).
+        path: Where programs are.
+        cgroup: Tells the control group of this process.
     """
 
     running: str = "/run/systemd/system"

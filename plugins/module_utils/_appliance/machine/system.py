@@ -24,9 +24,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isola
 class System(Host):
     """The appliance. Tests point its directories elsewhere.
 
-    :param disk_names: A pattern: how the kernel's names of disks begin, as others plug them.
-    :param tools: Where programs are; not the task's PATH, which others may have set.
-    :param now: The time of day, in seconds since 1970.
+    Attributes:
+        disk_names: A pattern: how the kernel's names of disks begin, as others plug them.
+        tools: Where programs are; not the task's PATH, which others may have set.
+        now: The time of day, in seconds since 1970.
     """
 
     etc: str = "/etc"

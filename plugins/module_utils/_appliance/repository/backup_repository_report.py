@@ -75,7 +75,8 @@ class BackupRepositoryReport(Operation[WritePage]):
     def plan(self) -> Plan[WritePage]:
         """Draw.
 
-        :raises InvalidRequest: There is no such repository, or no safe place for the page.
+        Raises:
+            InvalidRequest: There is no such repository, or no safe place for the page.
         """
         backup_repository_report.check_request(self._request)
         dest = _dest(self._request.dest)

@@ -103,9 +103,10 @@ class PrepareSet(Operation[PrepareStep]):
     def plan(self) -> Plan[PrepareStep]:
         """Name everything; see which directories are missing.
 
-        :raises InvalidRequest: The repository is not there.
-        :raises Refused: Others than root could swap its directories.
-        :raises OvfInvalid: A restore would refuse the configuration.
+        Raises:
+            InvalidRequest: The repository is not there.
+            Refused: Others than root could swap its directories.
+            OvfInvalid: A restore would refuse the configuration.
         """
         names = backup_set.names(self._request)
         if not os.path.isdir(self._request.repository):
@@ -167,9 +168,10 @@ class FinishSet(Operation[FinishStep]):
     def plan(self) -> Plan[FinishStep]:
         """Check the images; see what is to be written.
 
-        :raises ImageMismatch: An image is missing or of another size.
-        :raises Refused: A different manifest is there.
-        :raises OvfInvalid: A restore would refuse the configuration.
+        Raises:
+            ImageMismatch: An image is missing or of another size.
+            Refused: A different manifest is there.
+            OvfInvalid: A restore would refuse the configuration.
         """
         path = backup_set.plain_path("path", self._request.path)
         if not files.is_directory(path):
@@ -205,7 +207,8 @@ class FinishSet(Operation[FinishStep]):
     def execute(self, plan: Plan[FinishStep]) -> Mapping[str, Any]:
         """Write the files in the plan's order, each whole and durable before the next.
 
-        :raises BackupError: A restore would refuse what is on the disk; there is no manifest then.
+        Raises:
+            BackupError: A restore would refuse what is on the disk; there is no manifest then.
         """
         for step in plan.steps:
             if isinstance(step, RemoveFile):
@@ -239,8 +242,9 @@ def _clocks(path: str) -> dict[str, str] | None:
 def read_manifest(path: str) -> manifest.Manifest:
     """The manifest of the set in a directory.
 
-    :raises ManifestInvalid: It is no manifest, or of a later version.
-    :raises ImageError: It cannot be read.
+    Raises:
+        ManifestInvalid: It is no manifest, or of a later version.
+        ImageError: It cannot be read.
     """
     target = f"{path}/{MANIFEST}"
     try:
@@ -253,7 +257,8 @@ def read_manifest(path: str) -> manifest.Manifest:
 def _look(path: str) -> backup_set.FoundFile | None:
     """Size and head of a regular file; a link or a pipe is as good as nothing.
 
-    :raises ImageError: It cannot be read.
+    Raises:
+        ImageError: It cannot be read.
     """
     try:
         with opening.closing(opening.regular_file(path)) as fd:
@@ -270,7 +275,8 @@ def _content(path: str, length: int) -> bytes | None:
 
     A link or a pipe is as good as nothing.
 
-    :raises ImageError: It cannot be read.
+    Raises:
+        ImageError: It cannot be read.
     """
     try:
         return opening.read_regular(path, length + 1)

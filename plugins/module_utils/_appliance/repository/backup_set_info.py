@@ -49,7 +49,8 @@ class BackupSetInfo(ReadOnlyOperation):
     def plan(self) -> Plan[NoStep]:
         """Look; there is nothing to do.
 
-        :raises InvalidRequest: There is no such repository.
+        Raises:
+            InvalidRequest: There is no such repository.
         """
         now = time.time()
         found = read(self._repository, now)

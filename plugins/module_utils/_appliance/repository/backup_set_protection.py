@@ -76,7 +76,8 @@ class BackupSetProtection(Operation[MarkStep]):
     def plan(self) -> Plan[MarkStep]:
         """See whether the mark is there.
 
-        :raises InvalidRequest: The path is that of no set.
+        Raises:
+            InvalidRequest: The path is that of no set.
         """
         path = _set_path(self._path)
         mark = f"{path}{catalogue.PROTECTED_SUFFIX}"
@@ -93,7 +94,8 @@ class BackupSetProtection(Operation[MarkStep]):
     def execute(self, plan: Plan[MarkStep]) -> Mapping[str, Any]:
         """Make it, or remove it.
 
-        :raises ImageError: Something is in the way.
+        Raises:
+            ImageError: Something is in the way.
         """
         for step in plan.steps:
             if isinstance(step, WriteMark):

@@ -62,9 +62,10 @@ class KeptError(Exception):
 class RemoveSet:
     """A set that goes.
 
-    :param path: Of the set's directory.
-    :param seen: The set as the plan saw it.
-    :param begun: It has been renamed by an earlier run.
+    Attributes:
+        path: Of the set's directory.
+        seen: The set as the plan saw it.
+        begun: It has been renamed by an earlier run.
     """
 
     path: str
@@ -115,7 +116,8 @@ class BackupSetPrune(Operation[RemoveSet]):
     def plan(self) -> Plan[RemoveSet]:
         """Decide on every set.
 
-        :raises InvalidRequest: There is no such repository, or the policy is none.
+        Raises:
+            InvalidRequest: There is no such repository, or the policy is none.
         """
         backup_set_prune.check_request(self._request)
         found = repository.read(self._request.repository, self._time())
@@ -152,7 +154,8 @@ class BackupSetPrune(Operation[RemoveSet]):
     def execute(self, plan: Plan[RemoveSet]) -> Mapping[str, Any]:
         """Remove them; what cannot be removed does not stop the others.
 
-        :raises ImageError: Some could not be removed; ``details`` name them, and those that were.
+        Raises:
+            ImageError: Some could not be removed; ``details`` name them, and those that were.
         """
         for step in plan.steps:
             if not isinstance(step, RemoveSet):
@@ -222,7 +225,8 @@ def _why_busy(entry: catalogue.Entry) -> str:
 def _opened(path: str, identity: tuple[int, int], directory: int | None = None) -> Iterator[int]:
     """A set's directory, open and locked. It is the one that was seen, or none.
 
-    :raises KeptError: It is another one, or in use.
+    Raises:
+        KeptError: It is another one, or in use.
     """
     fd = opening.directory(path, within=directory)
     try:
@@ -239,7 +243,8 @@ def _opened(path: str, identity: tuple[int, int], directory: int | None = None) 
 def _check(fd: int, seen: catalogue.FoundDirectory) -> None:
     """Refuse to remove what a run is making, and what is more than files.
 
-    :raises KeptError: It is that.
+    Raises:
+        KeptError: It is that.
     """
     with os.scandir(fd) as entries:
         names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
@@ -253,9 +258,10 @@ def _check(fd: int, seen: catalogue.FoundDirectory) -> None:
 
 
 def _is_written(directory: int, name: str) -> bool:
-    """Whether somebody writes this image; see :func:`files.part`.
+    """Whether somebody writes this image; see ``files.part``.
 
-    :raises KeptError: Nobody can tell.
+    Raises:
+        KeptError: Nobody can tell.
     """
     try:
         fd = opening.any_file(name, within=directory)

@@ -74,7 +74,8 @@ _NICE = 19
 class _Reading:
     """A set that is being verified.
 
-    :param directory: The set's directory, open; None if the set no longer exists, or cannot be read.
+    Attributes:
+        directory: The set's directory, open; None if the set no longer exists, or cannot be read.
     """
 
     entry: catalogue.Entry
@@ -86,7 +87,8 @@ class _Reading:
 class _ReadSet:
     """What came of all sets.
 
-    :param gone: Paths of those that were not there any more.
+    Attributes:
+        gone: Paths of those that were not there any more.
     """
 
     listed: list[dict[str, Any]] = field(default_factory=list)
@@ -103,9 +105,12 @@ class _ReadSet:
     def raise_failure(self, left: backlog.Backlog) -> None:
         """Say what is worst.
 
-        :param left: What was not reached.
-        :raises SetsCorrupt: With every fault of every set.
-        :raises ImageError: A set could not be read, or a record not be written.
+        Args:
+            left: What was not reached.
+
+        Raises:
+            SetsCorrupt: With every fault of every set.
+            ImageError: A set could not be read, or a record not be written.
         """
         if self.corrupt or self.undecided:
             listed = {one["path"] for one in self.listed}
@@ -119,7 +124,8 @@ class _ReadSet:
 class _Image:
     """An image that is being read.
 
-    :param reader: A qemu-img that sends its content to ``sink``.
+    Attributes:
+        reader: A qemu-img that sends its content to ``sink``.
     """
 
     work: _Reading
@@ -152,7 +158,8 @@ class BackupSetVerify(Operation[VerifyStep]):
     def plan(self) -> Plan[VerifyStep]:
         """See which sets are due.
 
-        :raises InvalidRequest: There is no such repository, or no such set.
+        Raises:
+            InvalidRequest: There is no such repository, or no such set.
         """
         backup_set_verify.check_request(self._request)
         found = repository.read(self._request.repository, self._time())
@@ -180,8 +187,9 @@ class BackupSetVerify(Operation[VerifyStep]):
     def execute(self, plan: Plan[VerifyStep]) -> Mapping[str, Any]:
         """Look at all of them; only then say which are corrupt, also of those that were not read.
 
-        :raises SetsCorrupt: With every fault of every set.
-        :raises ImageError: A set could not be read, or a record not be written.
+        Raises:
+            SetsCorrupt: With every fault of every set.
+            ImageError: A set could not be read, or a record not be written.
         """
         seen = _ReadSet()
         due, unread = _kinds(plan.steps)
@@ -378,7 +386,7 @@ def _read(
 ) -> None:
     """Check and hash some images, all at the same time.
 
-    Programs are started before threads: see :class:`process.Process`.
+    Programs are started before threads: see ``process.Process``.
     """
     qemu_img = qemu.locate()
     files.forget(*(image.fd for image in found))  # the disk is asked, not the memory

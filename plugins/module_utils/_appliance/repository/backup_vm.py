@@ -44,9 +44,10 @@ _MODE = 0o600
 class BackupVmRequest:
     """What ``backup_vm`` is asked to do.
 
-    :param wanted: VMs that are to be backed up, as ``backup_plan_info`` returns them.
-    :param retired: Names or ids of VMs that are not to be backed up any more.
-    :param reason: Why they are not.
+    Attributes:
+        wanted: VMs that are to be backed up, as ``backup_plan_info`` returns them.
+        retired: Names or ids of VMs that are not to be backed up any more.
+        reason: Why they are not.
     """
 
     repository: str
@@ -58,7 +59,8 @@ class BackupVmRequest:
 def read(path: str) -> backup_vm.Recorded:
     """All that is recorded in a repository. What cannot be read is named, and hides nothing else.
 
-    :raises InvalidRequest: There is no such repository.
+    Raises:
+        InvalidRequest: There is no such repository.
     """
     where = f"{backup_set.plain_path('repository', path)}/{backup_vm.DIRECTORY}"
     with repository.opened(os.path.dirname(where)) as top:
@@ -115,8 +117,9 @@ class BackupVm(Operation[backup_vm.Source]):
     def plan(self) -> Plan[backup_vm.Source]:
         """See what is not recorded so.
 
-        :raises NotFound: A VM that is to be retired is not known.
-        :raises Ambiguous: Several VMs have its name.
+        Raises:
+            NotFound: A VM that is to be retired is not known.
+            Ambiguous: Several VMs have its name.
         """
         request = self._request
         known = read(request.repository)
@@ -139,7 +142,8 @@ class BackupVm(Operation[backup_vm.Source]):
     def execute(self, plan: Plan[backup_vm.Source]) -> Mapping[str, Any]:
         """Write the records, each whole.
 
-        :raises ImageError: One cannot be written.
+        Raises:
+            ImageError: One cannot be written.
         """
         for step in plan.steps:
             if not isinstance(step, backup_vm.Source):

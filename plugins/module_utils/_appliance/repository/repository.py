@@ -98,7 +98,8 @@ def _unread(where: str, exc: OSError) -> catalogue.Stranger:
 def opened(repository: str) -> Iterator[int]:
     """The repository, open. A link to it is followed: its path is the administrator's.
 
-    :raises InvalidRequest: It is not a directory, or may not be read.
+    Raises:
+        InvalidRequest: It is not a directory, or may not be read.
     """
     try:
         fd = opening.administrators_directory(repository)
@@ -132,7 +133,8 @@ def held(entry: catalogue.Entry) -> Iterator[int | None]:
 
     None if it is another one than was listed, or is being removed.
 
-    :raises UnreadError: It is there, and cannot be opened.
+    Raises:
+        UnreadError: It is there, and cannot be opened.
     """
     with held_at(entry.path) as fd:
         if fd is None:
@@ -213,7 +215,8 @@ def _all(fd: int, size: int) -> bytes:
 def _names(directory: int) -> list[tuple[str, os.stat_result | OSError]]:
     """Every name in an open directory, with what it is itself, or why that is not known; in order.
 
-    :raises OSError: The directory cannot be listed.
+    Raises:
+        OSError: The directory cannot be listed.
     """
     with os.scandir(directory) as entries:
         return sorted(
@@ -332,8 +335,9 @@ def see(
 def _look(fd: int, found: catalogue.FoundDirectory) -> catalogue.FoundDirectory:
     """What is in a set's directory.
 
-    :raises UnreadError: Something in it cannot be read.
-    :raises OSError: It cannot be listed.
+    Raises:
+        UnreadError: Something in it cannot be read.
+        OSError: It cannot be listed.
     """
     own = os.fstat(fd)
     names = {}
@@ -367,7 +371,8 @@ def _size(status: os.stat_result) -> int | None:
 def _record(directory: int, name: str, known: set[str]) -> bytes | None:
     """The record of a set's verification.
 
-    :raises UnreadError: It is there, and cannot be read: the set may be known to be corrupt.
+    Raises:
+        UnreadError: It is there, and cannot be read: the set may be known to be corrupt.
     """
     record = f"{name}{verification_record.SUFFIX}"
     if record not in known:

@@ -62,7 +62,8 @@ class RestoreSourceInfo(ReadOnlyOperation):
     ) -> None:
         """Keep the request.
 
-        :param host: The appliance; this machine by default.
+        Args:
+            host: The appliance; this machine by default.
         """
         self._request = request
         self._host = host or System()
@@ -70,7 +71,8 @@ class RestoreSourceInfo(ReadOnlyOperation):
     def plan(self) -> Plan[NoStep]:
         """Look; there is nothing to do.
 
-        :raises BackupError: The set is none, or damaged, or what it says does not agree.
+        Raises:
+            BackupError: The set is none, or damaged, or what it says does not agree.
         """
         restore_source_info.check_source(self._request)
         qemu.locate()  # What the restore will need is missed before anything is made.
@@ -113,8 +115,11 @@ class RestoreSourceInfo(ReadOnlyOperation):
 def read_set(entry: catalogue.Entry, words: Sequence[str] = ()) -> tuple[manifest.Manifest, str]:
     """The manifest and the configuration of a set, which agree.
 
-    :param words: Names or ids of the disks that are wanted; none means all.
-    :raises BackupError: The set is none, or damaged, or what it says does not agree.
+    Args:
+        words: Names or ids of the disks that are wanted; none means all.
+
+    Raises:
+        BackupError: The set is none, or damaged, or what it says does not agree.
     """
     found = disk_image_restore.good_manifest(entry, words)
     disk_image_restore.check_whole(found)
@@ -128,8 +133,11 @@ def prove(path: str, data: bytes) -> None:
 
     Only the bytes of the images are not read again: the copy has proven them.
 
-    :param data: The manifest to come.
-    :raises BackupError: A restore would refuse the set.
+    Args:
+        data: The manifest to come.
+
+    Raises:
+        BackupError: A restore would refuse the set.
     """
     above, name = posixpath.split(backup_set.plain_path("path", path))
     top, vm_directory = posixpath.split(above)
@@ -151,7 +159,8 @@ def prove(path: str, data: bytes) -> None:
 def entry_at(path: str) -> catalogue.Entry:
     """The set in a directory of a repository.
 
-    :raises InvalidRequest: It is none.
+    Raises:
+        InvalidRequest: It is none.
     """
     plain = backup_set.plain_path("path", path)
     top = posixpath.dirname(posixpath.dirname(plain))
@@ -162,7 +171,8 @@ def entry_at(path: str) -> catalogue.Entry:
 def held(path: str) -> Iterator[None]:
     """The set in a directory, held for reading: it is not pruned meanwhile.
 
-    :raises ImageError: It is gone, or going, or cannot be read.
+    Raises:
+        ImageError: It is gone, or going, or cannot be read.
     """
     with ExitStack() as stack:
         try:
@@ -181,7 +191,8 @@ def held(path: str) -> Iterator[None]:
 def check_images(path: str, disks: Sequence[manifest.ManifestDisk], *, verify: bool) -> None:
     """Prove that the images are what the manifest says.
 
-    :raises ImageMismatch: With the first that is not.
+    Raises:
+        ImageMismatch: With the first that is not.
     """
     for disk in disks:
         with opened_image(path, disk) as fd:
@@ -193,8 +204,9 @@ def check_images(path: str, disks: Sequence[manifest.ManifestDisk], *, verify: b
 def opened_image(path: str, disk: manifest.ManifestDisk) -> Iterator[int]:
     """An image, open for reading, whose length and header are right.
 
-    :raises ImageMismatch: They are not.
-    :raises ImageError: It cannot be read.
+    Raises:
+        ImageMismatch: They are not.
+        ImageError: It cannot be read.
     """
     target = f"{path}/{disk.file}"
     try:
@@ -225,8 +237,9 @@ def _head(target: str, fd: int) -> bytes:
 def check_hash(path: str, disk: manifest.ManifestDisk, fd: int) -> None:
     """Prove the bytes of an open image.
 
-    :raises ImageMismatch: They are others.
-    :raises ImageError: They could not be read.
+    Raises:
+        ImageMismatch: They are others.
+        ImageError: They could not be read.
     """
     target = f"{path}/{disk.file}"
     files.forget(fd)
@@ -243,7 +256,8 @@ def check_hash(path: str, disk: manifest.ManifestDisk, fd: int) -> None:
 def _configuration(path: str, found: manifest.Manifest) -> str:
     """The text of the configuration.
 
-    :raises OvfInvalid: It is not the one that the manifest records.
+    Raises:
+        OvfInvalid: It is not the one that the manifest records.
     """
     target = f"{path}/{found.ovf.file}"
     # What is longer is refused unread.

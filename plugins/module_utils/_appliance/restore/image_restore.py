@@ -113,7 +113,8 @@ class ImageRestore(Operation[WriteStep]):
     def plan(self) -> Plan[WriteStep]:
         """Check the set, find every device, and see which of them may be written. Writes nothing.
 
-        :raises Refused: A device holds something that this restore did not put there.
+        Raises:
+            Refused: A device holds something that this restore did not put there.
         """
         request = self._request
         disk_image_restore.check_write(request)
@@ -151,7 +152,8 @@ class ImageRestore(Operation[WriteStep]):
 
         All images are read before the first byte is written, so that a damaged one costs no writing.
 
-        :raises BackupError: With the results of finished images in ``details["done"]``.
+        Raises:
+            BackupError: With the results of finished images in ``details["done"]``.
         """
         for step in plan.steps:
             if not isinstance(step, WriteStep):
@@ -274,7 +276,8 @@ class ImageRestore(Operation[WriteStep]):
     def _note(self, record: disk_image_restore.WriteRecord) -> None:
         """Note durably enough that the device was blank, before the first byte goes to it.
 
-        :raises InvalidRequest: Others could write the note.
+        Raises:
+            InvalidRequest: Others could write the note.
         """
         data = json.dumps(asdict(record)).encode("ascii")
         with private.noted_in(self._records):
@@ -300,8 +303,11 @@ def _read(
 ) -> disk_image_restore.DeviceContent:
     """Read a whole device once: its hash, and whether it is blank.
 
-    :param tell: Is told how many bytes are done.
-    :raises DeviceLost: It could not be read to its end.
+    Args:
+        tell: Is told how many bytes are done.
+
+    Raises:
+        DeviceLost: It could not be read to its end.
     """
     found = hashlib.sha256()
     buffer = memoryview(bytearray(_CHUNK))

@@ -89,7 +89,8 @@ class TakeClaim(_ClaimOperation[SignClaim]):
     def plan(self) -> Plan[SignClaim]:
         """Watch, and decide.
 
-        :raises VmClaimed: Another run has it and lives, or took it from this one.
+        Raises:
+            VmClaimed: Another run has it and lives, or took it from this one.
         """
         found, _now_then = self._watch()
         signed = SignClaim(self._wish.run_id, self._wish.step)
@@ -102,7 +103,8 @@ class TakeClaim(_ClaimOperation[SignClaim]):
     def execute(self, plan: Plan[SignClaim]) -> Mapping[str, Any]:
         """Take it, unless another run did so since. It is signed even if it was ours.
 
-        :raises VmClaimed: Another run took it.
+        Raises:
+            VmClaimed: Another run took it.
         """
         for step in plan.steps:
             if not isinstance(step, SignClaim):
@@ -204,8 +206,11 @@ def _now(host: Host, *, locked: bool = False) -> backup_claim.Now:
 
     A container has the boot of its machine. So the directory has a mark of its own, which a restart takes away.
 
-    :param locked: The directory is held, so that it may be marked.
-    :raises ImageError: The boot cannot be read.
+    Args:
+        locked: The directory is held, so that it may be marked.
+
+    Raises:
+        ImageError: The boot cannot be read.
     """
     mark = f"{host.paths.claims}/{_MARK}"
     if locked and not os.path.lexists(mark):
@@ -231,8 +236,9 @@ def _file(host: Host, vm_id: str) -> str:
 def _read(path: str) -> backup_claim.Claim | None:
     """A claim; None if there is none.
 
-    :raises ImageError: It cannot be read: a run that lives must not be taken for none.
-    :raises InvalidRequest: It is no claim.
+    Raises:
+        ImageError: It cannot be read: a run that lives must not be taken for none.
+        InvalidRequest: It is no claim.
     """
     try:
         data = opening.read_regular(path, backup_claim.SIZE_LIMIT)

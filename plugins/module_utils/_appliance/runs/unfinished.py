@@ -44,8 +44,9 @@ def record_of(path: str) -> str:
 def read(path: str) -> tuple[takeover.RunRecord, str]:
     """The record of a set's directory, and the configuration in it.
 
-    :raises ImageError: It is not there, or others can write there: it decides where root writes.
-    :raises InvalidRequest: It is no record, or of another set.
+    Raises:
+        ImageError: It is not there, or others can write there: it decides where root writes.
+        InvalidRequest: It is no record, or of another set.
     """
     above, name = os.path.split(path)
     place = above
@@ -189,7 +190,8 @@ class TakeoverInfo(ReadOnlyOperation):
 def _touched(path: str) -> int:
     """When a record was touched, in nanoseconds; 0 if there is none.
 
-    :raises ImageError: It cannot be read.
+    Raises:
+        ImageError: It cannot be read.
     """
     try:
         return os.lstat(path).st_mtime_ns
@@ -202,7 +204,8 @@ def _touched(path: str) -> int:
 def _names(directory: str) -> list[str]:
     """The names in a directory; none if it is not there, or is not a directory.
 
-    :raises ImageError: It cannot be read: a run that lives must not be taken for dead.
+    Raises:
+        ImageError: It cannot be read: a run that lives must not be taken for dead.
     """
     try:
         return sorted(os.listdir(directory))

@@ -75,7 +75,8 @@ class AppliancePreflight(ReadOnlyOperation):
     def plan(self) -> Plan[NoStep]:
         """Gather all facts and judge them; there is never anything to execute.
 
-        :raises Refused: With every problem at once.
+        Raises:
+            Refused: With every problem at once.
         """
         facts = self.gather()
         appliance_preflight.check(self._request, facts)

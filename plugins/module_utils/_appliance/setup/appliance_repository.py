@@ -75,8 +75,9 @@ class ApplianceRepository(Operation[appliance_repository.Step]):
     def plan(self) -> Plan[appliance_repository.Step]:
         """Look at the directory and at the device, and decide.
 
-        :raises Refused: It would lose data, or is not what was asked for.
-        :raises DeviceNotFound: There is no such device.
+        Raises:
+            Refused: It would lose data, or is not what was asked for.
+            DeviceNotFound: There is no such device.
         """
         appliance_repository.check_request(self._request)
         place = self._place()

@@ -36,8 +36,11 @@ def digest(text: str) -> str:
 def check_digest(name: str, text: str, sha256: str) -> None:
     """Refuse a text that is not the one that was sent.
 
-    :param sha256: Its :func:`digest` where it was made.
-    :raises ValueMasked: The two differ.
+    Args:
+        sha256: Its ``digest`` where it was made.
+
+    Raises:
+        ValueMasked: The two differ.
     """
     if digest(text) != sha256:
         raise ValueMasked(
@@ -50,7 +53,8 @@ def check_digest(name: str, text: str, sha256: str) -> None:
 def check_unmasked(values: Mapping[str, object]) -> None:
     """Refuse values with the marks of masking.
 
-    :raises ValueMasked: With the paths of all such values in ``details["values"]``.
+    Raises:
+        ValueMasked: With the paths of all such values in ``details["values"]``.
     """
     found = sorted(path for name, value in values.items() for path in _masked_paths(name, value))
     if found:

@@ -42,9 +42,10 @@ LONGEST = timedelta(hours=1)
 class Readings:
     """What the controller and the appliance said around the snapshot.
 
-    :param asked: Controller, before the snapshot was asked for.
-    :param there: Controller, when the snapshot was attached.
-    :param appliance: Appliance, at the same moment as ``there``.
+    Attributes:
+        asked: Controller, before the snapshot was asked for.
+        there: Controller, when the snapshot was attached.
+        appliance: Appliance, at the same moment as ``there``.
     """
 
     asked: datetime
@@ -62,9 +63,10 @@ class Readings:
 class Moment:
     """When the data of a set are of.
 
-    :param time: The best that is known.
-    :param doubt: Why the time is not certain; empty if it is.
-    :param note: Which clock was not believed; empty if all agree.
+    Attributes:
+        time: The best that is known.
+        doubt: Why the time is not certain; empty if it is.
+        note: Which clock was not believed; empty if all agree.
     """
 
     time: datetime
@@ -75,7 +77,8 @@ class Moment:
 def of_run(engine: datetime | None, started: datetime, finished: datetime) -> Moment:
     """The time of a set of which only the beginning and the end of its run are known.
 
-    :param engine: What the engine said; None if that is no time.
+    Args:
+        engine: What the engine said; None if that is no time.
     """
     if finished < started - TOLERANCE:
         return Moment(finished, f"its run began {show_time(started)} and ended before that")
@@ -89,7 +92,8 @@ def of_run(engine: datetime | None, started: datetime, finished: datetime) -> Mo
 def of_snapshot(engine: datetime | None, read: Readings) -> Moment:
     """The time of a set of which all three clocks are known: what two of them agree on.
 
-    :param engine: What the engine said; None if that is no time.
+    Args:
+        engine: What the engine said; None if that is no time.
     """
     width = read.width
     with_appliance = abs(read.appliance - read.there) <= TOLERANCE
@@ -116,7 +120,8 @@ def of_snapshot(engine: datetime | None, read: Readings) -> Moment:
 def future(moment: Moment, now: datetime) -> Moment:
     """The same, in doubt if it is in the future.
 
-    :param now: By the clock of the appliance.
+    Args:
+        now: By the clock of the appliance.
     """
     if moment.doubt or moment.time <= now + TOLERANCE:
         return moment

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every error of this collection, in one tree.
 
-The modules' edge catches :class:`BackupError` in one place and hands ``code``, ``hint`` and
+The modules' edge catches ``BackupError`` in one place and hands ``code``, ``hint`` and
 ``details`` to the user beside the message. Codes are stable: playbooks may test them.
 
 ::
@@ -52,9 +52,11 @@ if TYPE_CHECKING:
 class BackupError(Exception):
     """Something that the user should read.
 
-    :param message: One sentence saying what happened. Options are marked in it, see _core/common/options.py.
-    :param hint: What to do about it, may be empty. Options are marked as well.
-    :param details: Facts for machines (JSON types only).
+    Args:
+        message: One sentence saying what happened. Options are marked in it, see
+            _core/common/options.py.
+        hint: What to do about it, may be empty. Options are marked as well.
+        details: Facts for machines (JSON types only).
     """
 
     code = "backup_error"
@@ -183,8 +185,9 @@ class EngineNotFound(EngineError):
 class EngineFault(EngineError):
     """The engine answered, and the answer is no.
 
-    :param reason: Key of :data:`conflicts.TABLE`, or ``unknown``.
-    :param retryable: Whether waiting can help (docs/engine.md#refusals-that-pass).
+    Args:
+        reason: Key of ``conflicts.TABLE``, or ``unknown``.
+        retryable: Whether waiting can help (docs/engine.md#refusals-that-pass).
     """
 
     code = "engine_fault"

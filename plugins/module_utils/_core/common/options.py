@@ -4,7 +4,7 @@
 """How a message names an option, and which variable of a role or a playbook sets it.
 
 Who runs a module by itself sets its options; who runs a role or a playbook can set variables alone, and
-often other names. So a message marks an option with :func:`option`, and the edge, which knows which
+often other names. So a message marks an option with ``option``, and the edge, which knows which
 module it is, adds the variable from the one table below.
 """
 
@@ -128,8 +128,9 @@ VARIABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 def option(name: str, rest: str = "", *, of: str = "") -> str:
     """Mark an option for the edge.
 
-    :param rest: What follows the name: a value such as ``: true``, or a key of it such as ``.url``.
-    :param of: The module that has the option, where it is not the one that speaks.
+    Args:
+        rest: What follows the name: a value such as ``: true``, or a key of it such as ``.url``.
+        of: The module that has the option, where it is not the one that speaks.
     """
     return f"{MARK}{of}{'/' if of else ''}{name}{rest}{MARK}"
 

@@ -41,8 +41,11 @@ def age(length: timedelta) -> str:
 def parse_time(what: str, text: str) -> datetime:
     """A point in time that somebody gave.
 
-    :param what: Name of the option, for the message.
-    :raises InvalidRequest: It is none.
+    Args:
+        what: Name of the option, for the message.
+
+    Raises:
+        InvalidRequest: It is none.
     """
     moment = read_time(text)
     if moment is None:

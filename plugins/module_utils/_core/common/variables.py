@@ -55,10 +55,12 @@ def unknown(
 ) -> list[str]:
     """A sentence for each variable that nothing reads.
 
-    :param names: The variables of a host.
-    :param asked: Options of the role or the playbook that runs. Only names with their prefixes are looked at.
-    :param options: Options of all roles and playbooks of the collection.
-    :param internal: What these set themselves.
+    Args:
+        names: The variables of a host.
+        asked: Options of the role or the playbook that runs. Only names with their prefixes are
+            looked at.
+        options: Options of all roles and playbooks of the collection.
+        internal: What these set themselves.
     """
     looked_at = prefixes(asked)
     left = sorted(set(names) - set(options) - set(internal))

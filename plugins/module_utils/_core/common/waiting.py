@@ -46,8 +46,9 @@ def pauses(longest: float) -> Iterator[float]:
 class Deadline:
     """Time left for one operation.
 
-    :param timeout: Seconds from now.
-    :param poll_interval: Longest pause between two looks, in seconds.
+    Args:
+        timeout: Seconds from now.
+        poll_interval: Longest pause between two looks, in seconds.
     """
 
     def __init__(self, clock: Clock, timeout: float, poll_interval: float) -> None:
@@ -88,7 +89,8 @@ class Deadline:
 
         ``done`` may raise to end the wait early; what ``read`` raises is never taken for "not yet".
 
-        :raises WaitTimeout: with the last state and the seconds waited.
+        Raises:
+            WaitTimeout: with the last state and the seconds waited.
         """
         last = "nothing"
         for _waited in self.ticks():

@@ -45,11 +45,13 @@ _LARGEST = 2**31 - 1
 class Extras:
     """What the API says of a VM beside its configuration.
 
-    :param initialization: Texts of cloud-init, by :data:`TEXTS`; those that are not set are left out.
-    :param unreadable: Names of what cloud-init has and the API does not give in full.
-    :param cpu_shares: Weight of the VM's CPU; 0 is the default.
-    :param answered: Whether a guest agent has told the engine of the guest, so that it can be expected to.
-    :param disk_profiles: Ids of the profiles of its disks, by ids of the disks.
+    Attributes:
+        initialization: Texts of cloud-init, by ``TEXTS``; those that are not set are left out.
+        unreadable: Names of what cloud-init has and the API does not give in full.
+        cpu_shares: Weight of the VM's CPU; 0 is the default.
+        answered: Whether a guest agent has told the engine of the guest, so that it can be expected
+            to.
+        disk_profiles: Ids of the profiles of its disks, by ids of the disks.
     """
 
     initialization: Mapping[str, str]
@@ -70,7 +72,8 @@ def appended(ovf: str, found: Extras) -> str:
 def parse(text: str) -> Extras:
     """The content of an instruction that anybody may have written.
 
-    :raises ValueError: It is not one that is written here.
+    Raises:
+        ValueError: It is not one that is written here.
     """
     try:
         data = json.loads(text)

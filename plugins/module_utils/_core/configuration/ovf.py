@@ -75,9 +75,10 @@ class Nic:
 class OvfDisk:
     """A disk as the VM has it.
 
-    :param format: qcow2 or raw, on its storage.
-    :param gib: its size in GiB, rounded up; 0 if the configuration does not tell.
-    :param incremental: whether incremental backup is enabled.
+    Attributes:
+        format: qcow2 or raw, on its storage.
+        gib: its size in GiB, rounded up; 0 if the configuration does not tell.
+        incremental: whether incremental backup is enabled.
     """
 
     disk_id: str
@@ -98,11 +99,12 @@ class OvfDisk:
 class Configuration:
     """What a restore needs to know of a VM.
 
-    :param os: The engine's word for its operating system.
-    :param external: Kinds of what the host keeps for it: ``tpm``, ``nvram``.
-    :param initialized: Whether cloud-init or sysprep gets something.
-    :param addressed: Whether its devices have addresses, as those of a VM that has run.
-    :param beside: What follows the configuration; None in sets of earlier releases.
+    Attributes:
+        os: The engine's word for its operating system.
+        external: Kinds of what the host keeps for it: ``tpm``, ``nvram``.
+        initialized: Whether cloud-init or sysprep gets something.
+        addressed: Whether its devices have addresses, as those of a VM that has run.
+        beside: What follows the configuration; None in sets of earlier releases.
     """
 
     vm_id: str
@@ -123,7 +125,8 @@ class Configuration:
 def read(text: str) -> Configuration:
     """Read a configuration.
 
-    :raises OvfInvalid: It is none, or it could harm who reads it.
+    Raises:
+        OvfInvalid: It is none, or it could harm who reads it.
     """
     document = _parse(text)
     content = _one(document, "Content")
@@ -159,9 +162,12 @@ def _beside(document: Document) -> extras.Extras | None:
 def for_import(text: str, connections: Mapping[str, str]) -> str:
     """The configuration without disks, snapshots and what follows it, its network cards connected again.
 
-    :param connections: By the name of a card, ``network/profile``, ``network`` or nothing; cards
-        that are not named stay as they are.
-    :raises OvfInvalid: See :func:`read`.
+    Args:
+        connections: By the name of a card, ``network/profile``, ``network`` or nothing; cards that
+            are not named stay as they are.
+
+    Raises:
+        OvfInvalid: See ``read``.
     """
     document = _parse(text)
     for element in list(_elements(document)):

@@ -38,13 +38,14 @@ UDEV_SERIAL_KEYS = ("ID_SERIAL_SHORT", "ID_SCSI_SERIAL", "SCSI_IDENT_SERIAL", "I
 class BlockDevice:
     """A whole disk of the appliance, as sysfs, udev and the links describe it.
 
-    :param name: Kernel name, such as ``sdb``.
-    :param path: Device node, such as ``/dev/sdb``.
-    :param number: ``major:minor``.
-    :param serials: Every serial number that a source gave, without QEMU's prefix.
-    :param partitions: ``(path, number)`` of each partition.
-    :param holders: Kernel names of the devices built on the disk or on a partition of it.
-    :param slaves: Kernel names of the devices that this one is built on; a disk has none.
+    Attributes:
+        name: Kernel name, such as ``sdb``.
+        path: Device node, such as ``/dev/sdb``.
+        number: ``major:minor``.
+        serials: Every serial number that a source gave, without QEMU's prefix.
+        partitions: ``(path, number)`` of each partition.
+        holders: Kernel names of the devices built on the disk or on a partition of it.
+        slaves: Kernel names of the devices that this one is built on; a disk has none.
     """
 
     name: str
@@ -110,8 +111,9 @@ def match_length(device: BlockDevice, wanted: str) -> int:
 class DeviceFault:
     """Why a device cannot be read now.
 
-    :param said: The kernel's words.
-    :param dead: Proven to have nothing behind it any more; else it may only not be ready.
+    Attributes:
+        said: The kernel's words.
+        dead: Proven to have nothing behind it any more; else it may only not be ready.
     """
 
     said: str
@@ -166,8 +168,11 @@ def choose(
     proven dead does not count: after a bad unplug Linux may keep a SCSI device whose disk is gone,
     and the same disk is plugged again the next night.
 
-    :param faults: By kernel name, why a device cannot be read.
-    :raises DeviceAmbiguous: Several different devices match equally well.
+    Args:
+        faults: By kernel name, why a device cannot be read.
+
+    Raises:
+        DeviceAmbiguous: Several different devices match equally well.
     """
     dead = {name for name, fault in (faults or {}).items() if fault.dead}
     able = [one for one in candidates(devices, wanted) if one.name not in dead]
@@ -254,7 +259,8 @@ def missing(
 def check_size(device: BlockDevice, serial: str, actual: int, expected: int) -> None:
     """Refuse a device that has not exactly the expected size.
 
-    :raises DeviceMismatch: It has another size.
+    Raises:
+        DeviceMismatch: It has another size.
     """
     if actual != expected:
         raise DeviceMismatch(
@@ -273,9 +279,10 @@ def check_size(device: BlockDevice, serial: str, actual: int, expected: int) -> 
 class Mount:
     """One line of mountinfo (proc(5)).
 
-    :param number: ``major:minor`` as mountinfo has it; of no device where the file system makes
-        one up, as btrfs does.
-    :param devices: ``major:minor`` of every device that the file system is known to lie on.
+    Attributes:
+        number: ``major:minor`` as mountinfo has it; of no device where the file system makes one
+            up, as btrfs does.
+        devices: ``major:minor`` of every device that the file system is known to lie on.
     """
 
     number: str
@@ -342,7 +349,8 @@ def unescape_mount(text: str) -> str:
 def check_unused(device: BlockDevice, serial: str, uses: Sequence[str]) -> None:
     """Refuse a device that something on the appliance uses.
 
-    :raises DeviceBusy: ``uses`` is not empty.
+    Raises:
+        DeviceBusy: ``uses`` is not empty.
     """
     if uses:
         raise in_use(device, serial, uses)

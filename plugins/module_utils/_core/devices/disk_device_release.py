@@ -33,10 +33,11 @@ HINT = (
 class ReleaseRequest:
     """What ``disk_device_release`` is asked for.
 
-    :param serials: Serial numbers (ids of disks).
-    :param state: :data:`RELEASED` before the detach, :data:`ABSENT` after it.
-    :param timeout: Seconds to wait for what uses the devices.
-    :param fail: Whether a device in use is an error.
+    Attributes:
+        serials: Serial numbers (ids of disks).
+        state: ``RELEASED`` before the detach, ``ABSENT`` after it.
+        timeout: Seconds to wait for what uses the devices.
+        fail: Whether a device in use is an error.
     """
 
     serials: tuple[str, ...]
@@ -48,7 +49,8 @@ class ReleaseRequest:
 def check_request(request: ReleaseRequest) -> None:
     """Refuse what could mean another device.
 
-    :raises InvalidRequest: A serial is shorter than any that a disk of the engine has.
+    Raises:
+        InvalidRequest: A serial is shorter than any that a disk of the engine has.
     """
     short = [serial for serial in request.serials if len(serial) < VIRTIO_SERIAL_LENGTH]
     if short:
@@ -62,9 +64,10 @@ def check_request(request: ReleaseRequest) -> None:
 class Item:
     """One serial, and what became of its device.
 
-    :param device: The device node; None if no device has the serial.
-    :param removed: What is, or was, taken down.
-    :param used_by: What stands against it; empty if the device is let go of.
+    Attributes:
+        device: The device node; None if no device has the serial.
+        removed: What is, or was, taken down.
+        used_by: What stands against it; empty if the device is let go of.
     """
 
     serial: str

@@ -32,13 +32,14 @@ _HYPHEN = re.compile(r"(?<!-)-(?!-)")
 class StackLayer:
     """A device that is built on others.
 
-    :param name: Kernel name, such as ``dm-3``.
-    :param number: ``major:minor``.
-    :param kind: :data:`MAPPED` (device mapper), :data:`ARRAY` (MD) or :data:`OTHER`.
-    :param title: What people call it, with the kernel name.
-    :param below: Kernel names of the whole disks and layers that it is built on.
-    :param uuid: Its UUID in the device mapper; may be empty.
-    :param label: Its name in the device mapper; may be empty.
+    Attributes:
+        name: Kernel name, such as ``dm-3``.
+        number: ``major:minor``.
+        kind: ``MAPPED`` (device mapper), ``ARRAY`` (MD) or ``OTHER``.
+        title: What people call it, with the kernel name.
+        below: Kernel names of the whole disks and layers that it is built on.
+        uuid: Its UUID in the device mapper; may be empty.
+        label: Its name in the device mapper; may be empty.
     """
 
     name: str
@@ -72,8 +73,9 @@ def title(name: str, label: str = "", uuid: str = "") -> str:
 class Stacks:
     """What was read of the appliance.
 
-    :param layers: Every layer that there is, by kernel name.
-    :param uses: Who uses a disk or a layer, by kernel name: mounts, swap, open files.
+    Attributes:
+        layers: Every layer that there is, by kernel name.
+        uses: Who uses a disk or a layer, by kernel name: mounts, swap, open files.
     """
 
     layers: Mapping[str, StackLayer]
@@ -108,7 +110,8 @@ def layers_on(layers: Mapping[str, StackLayer], disk: str) -> tuple[StackLayer, 
 class Verdict:
     """What to take down, the topmost first, and what stands against it.
 
-    :param busy: By kernel name of a disk, what uses it; nothing on such a disk is touched.
+    Attributes:
+        busy: By kernel name of a disk, what uses it; nothing on such a disk is touched.
     """
 
     steps: tuple[StackLayer, ...]
@@ -122,7 +125,8 @@ def judge(stacks: Stacks, asked: frozenset[str]) -> Verdict:
     of the appliance's own is, which is mounted, swapped to or opened. A layer goes only if every
     disk that it lies on is free, and every disk of its volume group as well.
 
-    :param asked: Kernel names of whole disks.
+    Args:
+        asked: Kernel names of whole disks.
     """
     busy: dict[str, tuple[str, ...]] = {}
     while True:

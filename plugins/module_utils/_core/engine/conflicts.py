@@ -212,7 +212,7 @@ UNKNOWN = Meaning("unknown", re.compile(""), False)
 
 
 def meaning_of(detail: str | None) -> Meaning:
-    """Find what a fault's detail says; :data:`UNKNOWN` if it is not in the table."""
+    """Find what a fault's detail says; ``UNKNOWN`` if it is not in the table."""
     text = detail or ""
     return next((entry for entry in TABLE if entry.pattern.search(text)), UNKNOWN)
 

@@ -102,9 +102,10 @@ def attached_snapshot(
 ) -> tuple[SnapshotId | None, str]:
     """Tell which snapshot is attached, and how that is known.
 
-    :param names: The alias of the disk, and former ones.
-    :param layers: Frozen volumes of the disk.
-    :param events: Events 2016 and 2018 of the holder.
+    Args:
+        names: The alias of the disk, and former ones.
+        layers: Frozen volumes of the disk.
+        events: Events 2016 and 2018 of the holder.
     """
     candidates = {layer.snapshot_id for layer in layers}
     if len(candidates) == 1:
@@ -168,8 +169,9 @@ def former_names(
 ) -> tuple[str, ...]:
     """What a disk was called when its snapshots were made, as far as no other disk can be meant.
 
-    :param recorded: Disks of these snapshots, as their configurations name them.
-    :param taken: Names of other disks that the holder has.
+    Args:
+        recorded: Disks of these snapshots, as their configurations name them.
+        taken: Names of other disks that the holder has.
     """
     pairs = {(one.alias, one.disk_id) for one in recorded}
     others = {alias for alias, other in pairs if other != disk_id}
@@ -207,7 +209,8 @@ def make_holding(
 ) -> Holding:
     """Put together all that is known about one attachment.
 
-    :param former: Former names of the disk.
+    Args:
+        former: Former names of the disk.
     """
     if not is_disk_snapshot(layers, holder_snapshots):
         return Holding(attachment, alias, False)

@@ -29,7 +29,8 @@ _SEARCH_SYNTAX = set("*\"'\\=<>!()")
 def searchable_name(name: str, kind: str) -> str:
     """Check that a name can be looked up as it is, without wildcards.
 
-    :raises InvalidRequest: if the name is empty or has characters that no such name can have.
+    Raises:
+        InvalidRequest: if the name is empty or has characters that no such name can have.
     """
     bad = sorted(set(name) & _SEARCH_SYNTAX)
     if bad or not name.strip() or not name.isprintable():
@@ -50,9 +51,12 @@ def the_one(
 ) -> Thing:
     """Return the only match.
 
-    :param known: Names that there are, for the message when there is no match.
-    :raises NotFound: no match.
-    :raises Ambiguous: several; ``details["matches"]`` lists them.
+    Args:
+        known: Names that there are, for the message when there is no match.
+
+    Raises:
+        NotFound: no match.
+        Ambiguous: several; ``details["matches"]`` lists them.
     """
     if len(matches) == 1:
         return matches[0]
@@ -72,8 +76,9 @@ def the_one(
 def select_disks(disks: Sequence[SnapshotDisk], wanted: Sequence[str]) -> tuple[SnapshotDisk, ...]:
     """Pick disks of a snapshot by id or name; all if nothing is asked for.
 
-    :raises NotFound: a name or id is not in the snapshot.
-    :raises Ambiguous: two disks have the name.
+    Raises:
+        NotFound: a name or id is not in the snapshot.
+        Ambiguous: two disks have the name.
     """
     if not wanted:
         return tuple(disks)

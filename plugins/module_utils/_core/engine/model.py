@@ -166,8 +166,9 @@ class Domain:
 class NewDisk:
     """A disk to be made; ``size`` in bytes, ``format`` qcow2 or raw.
 
-    :param id: What the disk is to be called by; empty leaves it to the engine.
-    :param profile_id: Its disk profile; empty for the default of its storage domain.
+    Attributes:
+        id: What the disk is to be called by; empty leaves it to the engine.
+        profile_id: Its disk profile; empty for the default of its storage domain.
     """
 
     alias: str
@@ -243,10 +244,12 @@ class Event:
 class Checkpointed:
     """Disks with checkpoints of incremental backup.
 
-    :param disk_ids: Disks that have some.
-    :param possible: Disks that may have some: incremental backup is enabled for them, and no list shows any.
-        The engine's list leaves out a checkpoint whose parent was deleted (docs/engine.md#checkpoints).
-    :param hidden: This user may not see the list.
+    Attributes:
+        disk_ids: Disks that have some.
+        possible: Disks that may have some: incremental backup is enabled for them, and no list
+            shows any. The engine's list leaves out a checkpoint whose parent was deleted
+            (docs/engine.md#checkpoints).
+        hidden: This user may not see the list.
     """
 
     disk_ids: tuple[DiskId, ...] = ()

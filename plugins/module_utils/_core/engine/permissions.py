@@ -179,7 +179,7 @@ class GrantPlace:
 
 @dataclass(frozen=True)
 class Missing:
-    """A permit that was not found, or not surely: :data:`MISSING` or :data:`UNCERTAIN`."""
+    """A permit that was not found, or not surely: ``MISSING`` or ``UNCERTAIN``."""
 
     need: Need
     place: GrantPlace
@@ -187,7 +187,7 @@ class Missing:
 
 
 EVERYWHERE = GrantPlace(ANYTHING, "", "", frozenset())
-"""Where :data:`ANYTHING` is asked for."""
+"""Where ``ANYTHING`` is asked for."""
 
 THE_SYSTEM = GrantPlace(THE_ENGINE, "", "", frozenset((SYSTEM,)))
 """Where a permit counts only if it was granted on everything."""

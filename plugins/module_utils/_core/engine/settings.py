@@ -59,10 +59,13 @@ def resolve(
 ) -> EngineSettings:
     """Find the settings: the task wins over the environment, that over AWX's file.
 
-    :param auth: The module's ``auth`` option; None or empty values are looked up elsewhere.
-    :param ini: Content of the file named by ``OVIRT_INI_PATH``.
-    :raises InvalidRequest: naming what is missing; or the address is one of plain HTTP, and
-        ``insecure`` does not allow that.
+    Args:
+        auth: The module's ``auth`` option; None or empty values are looked up elsewhere.
+        ini: Content of the file named by ``OVIRT_INI_PATH``.
+
+    Raises:
+        InvalidRequest: naming what is missing; or the address is one of plain HTTP, and
+            ``insecure`` does not allow that.
     """
     given = {key: value for key, value in (auth or {}).items() if value not in (None, "")}
     exported = {
@@ -107,8 +110,9 @@ def _over(stronger: Mapping[str, Any], weaker: Mapping[str, Any]) -> dict[str, A
 def complete_url(found: Mapping[str, Any]) -> str:
     """The API's URL out of ``url`` or ``hostname``, with scheme and path filled in.
 
-    :raises InvalidRequest: if there is neither, or it is none of HTTP. The message does not quote
-        an address with a user in it, for there may be a password in it too.
+    Raises:
+        InvalidRequest: if there is neither, or it is none of HTTP. The message does not quote an
+            address with a user in it, for there may be a password in it too.
     """
     text = str(found.get("url") or found.get("hostname") or "").strip()
     if not text:

@@ -28,9 +28,10 @@ _SERIAL = re.compile(r"^[0-9A-Za-z-]{20}\Z|^[0-9A-Za-z-]{36}\Z")
 class ImageRequest:
     """One device to be copied.
 
-    :param serial: The disk's id, 36 characters, or its first 20.
-    :param size: Exact size of the device in bytes.
-    :param dest: Absolute path of the image.
+    Attributes:
+        serial: The disk's id, 36 characters, or its first 20.
+        size: Exact size of the device in bytes.
+        dest: Absolute path of the image.
     """
 
     serial: str
@@ -42,8 +43,9 @@ class ImageRequest:
 class CopyRequest:
     """What ``disk_image_copy`` is asked to do.
 
-    :param timeout: Seconds to wait for the devices to appear.
-    :param snapshot: Of which snapshot the devices are; empty: the request does not say.
+    Attributes:
+        timeout: Seconds to wait for the devices to appear.
+        snapshot: Of which snapshot the devices are; empty: the request does not say.
     """
 
     images: tuple[ImageRequest, ...]
@@ -56,7 +58,8 @@ class CopyRequest:
 def check_request(request: CopyRequest) -> None:
     """Refuse what cannot be meant.
 
-    :raises InvalidRequest: With the first contradiction found.
+    Raises:
+        InvalidRequest: With the first contradiction found.
     """
     check_form(request.format, request.compression)
     for image in request.images:

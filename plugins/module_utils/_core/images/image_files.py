@@ -45,7 +45,8 @@ _NO_SPACE = ("no space left on device", "disk quota exceeded", "file too large")
 def check_form(image_format: str, compression: str) -> None:
     """Refuse a form that no image can have.
 
-    :raises InvalidRequest: A raw image is to be compressed.
+    Raises:
+        InvalidRequest: A raw image is to be compressed.
     """
     if image_format == "raw" and compression != "none":
         raise InvalidRequest(
@@ -76,7 +77,8 @@ class Qcow2Header:
 def parse_qcow2_header(data: bytes) -> Qcow2Header | None:
     """Read a qcow2 header (docs/interop/qcow2.txt of QEMU); None if it is none.
 
-    :param data: The file's first :data:`QCOW2_HEADER_LENGTH` bytes.
+    Args:
+        data: The file's first ``QCOW2_HEADER_LENGTH`` bytes.
     """
     if len(data) < QCOW2_HEADER_LENGTH or data[:4] != _QCOW2_MAGIC:
         return None
@@ -105,9 +107,12 @@ def check_found(path: str, fmt: str, size: int, file_size: int, head: bytes) -> 
     A backing file or an external data file would make ``qemu-img`` open other files in the name
     of this one, so such an image is refused before any program sees it.
 
-    :param size: Guest-visible bytes that the image must have.
-    :param file_size: Bytes of the file.
-    :raises ImageExists: With the reason.
+    Args:
+        size: Guest-visible bytes that the image must have.
+        file_size: Bytes of the file.
+
+    Raises:
+        ImageExists: With the reason.
     """
     reason = _raw_fault(size, file_size) if fmt == "raw" else _qcow2_fault(size, head)
     if reason:
@@ -140,7 +145,7 @@ def _qcow2_fault(size: int, head: bytes) -> str:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a program ended; negative codes are signals, as in :mod:`subprocess`."""
+    """How a program ended; negative codes are signals, as in ``subprocess``."""
 
     code: int
     stderr: str
@@ -151,7 +156,8 @@ def convert_fault(
 ) -> BackupError:
     """The error that a failed ``qemu-img convert`` means.
 
-    :param space: ``free`` and ``size`` in bytes, for the message.
+    Args:
+        space: ``free`` and ``size`` in bytes, for the message.
     """
     text = outcome.stderr.lower()
     if is_no_space(text):

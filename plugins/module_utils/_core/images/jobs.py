@@ -42,8 +42,9 @@ KEEP_UNCOLLECTED = 7 * 86400.0
 class Following:
     """How a call follows the job.
 
-    :param wait: Seconds to wait for its end at most; None: to the end.
-    :param follower: Who follows; the calls of one follower have the same word. May be empty.
+    Attributes:
+        wait: Seconds to wait for its end at most; None: to the end.
+        follower: Who follows; the calls of one follower have the same word. May be empty.
     """
 
     wait: float | None = None
@@ -54,10 +55,11 @@ class Following:
 class Found:
     """What there is of a job.
 
-    :param running: Whether its process lives.
-    :param follower: Who started it or joined it last.
-    :param outcome: What it left at its end; None if it has not ended, or died.
-    :param collected: Who took the outcome; None if nobody did.
+    Attributes:
+        running: Whether its process lives.
+        follower: Who started it or joined it last.
+        outcome: What it left at its end; None if it has not ended, or died.
+        collected: Who took the outcome; None if nobody did.
     """
 
     running: bool
@@ -88,7 +90,8 @@ def decide(found: Found | None, follower: str, *, bound: bool) -> str:
     A job that died under its follower is that one's failure, so that a copy that cannot live is not
     begun for ever.
 
-    :param bound: Equal requests are of equal content, whoever makes them.
+    Args:
+        bound: Equal requests are of equal content, whoever makes them.
     """
     if found is None:
         return START
@@ -132,7 +135,8 @@ def outcome_of(failure: errors.BackupError) -> dict[str, Any]:
 def raise_failure(outcome: Mapping[str, Any]) -> None:
     """Raise the error that the job left, if it left one.
 
-    :raises BackupError: Of the same class as in the job.
+    Raises:
+        BackupError: Of the same class as in the job.
     """
     failure = outcome.get("failure")
     if failure is None:
@@ -151,7 +155,8 @@ def _kinds(kind: type[errors.BackupError]) -> Iterator[type[errors.BackupError]]
 def died(log: str) -> errors.CopyDied:
     """The error for a job that ended without saying how.
 
-    :param log: What its process wrote.
+    Args:
+        log: What its process wrote.
     """
     said = log.strip()[-2000:]
     last = said.splitlines()[-1] if said else "It gave no output; it was probably killed."

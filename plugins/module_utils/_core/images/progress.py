@@ -36,11 +36,12 @@ _HOUR = 3600
 class Progress:
     """A copy at one moment.
 
-    :param size: Bytes of all disks.
-    :param work: Bytes to be read altogether, all passes.
-    :param done: Bytes of that work that are done.
-    :param at: Monotonic seconds when this was so.
-    :param rate: Bytes a second, smoothed; None before there is anything to tell it from.
+    Attributes:
+        size: Bytes of all disks.
+        work: Bytes to be read altogether, all passes.
+        done: Bytes of that work that are done.
+        at: Monotonic seconds when this was so.
+        rate: Bytes a second, smoothed; None before there is anything to tell it from.
     """
 
     size: int
@@ -75,7 +76,8 @@ class Progress:
 def advance(before: Progress, done: int, now: float) -> Progress:
     """The progress after so many bytes of work; it never goes back, and never beyond the end.
 
-    :param now: Monotonic seconds.
+    Args:
+        now: Monotonic seconds.
     """
     reached = min(max(done, before.done), before.work)
     passed = now - before.at
@@ -101,7 +103,7 @@ def gap(lines: int) -> float:
 
 
 def line(title: str, facts: Mapping[str, Any]) -> str:
-    """A line for a person, of what :meth:`Progress.facts` gave."""
+    """A line for a person, of what ``Progress.facts`` gave."""
     parts = [f"{title}: {facts['percent']} % of {amount(facts['bytes_total'])}"]
     if facts["rate"]:
         parts.append(f"{amount(facts['rate'])}/s")

@@ -100,12 +100,13 @@ class Volume:
 class LocalDisk:
     """A whole disk, and why it is the appliance's own.
 
-    :param serial: ``ID_SERIAL`` of udev, may be empty.
-    :param bus_path: ``ID_PATH`` of udev, may be empty.
-    :param reasons: Why it is the appliance's own; none if it is another's.
-    :param stacked: Paths of devices that are built on it.
-    :param isolated: Whether udev's database says that it is isolated.
-    :param nodes: The disk and its partitions.
+    Attributes:
+        serial: ``ID_SERIAL`` of udev, may be empty.
+        bus_path: ``ID_PATH`` of udev, may be empty.
+        reasons: Why it is the appliance's own; none if it is another's.
+        stacked: Paths of devices that are built on it.
+        isolated: Whether udev's database says that it is isolated.
+        nodes: The disk and its partitions.
     """
 
     device: BlockDevice
@@ -135,15 +136,16 @@ class Unmounted:
 class Programs:
     """What on the appliance acts on disks by itself, beside udev and systemd.
 
-    :param lvm: LVM is installed.
-    :param devices_file: Name of LVM's devices file.
-    :param devices_file_on: Whether its use is turned on.
-    :param devices_listed: What it lists, as far as it is there; None if there is no such file.
-    :param volumes: LVM's physical volumes, listed or not.
-    :param multipath: multipathd is installed.
-    :param mdadm: Directory of mdadm.conf below ``/etc`` (may be empty), None if not installed.
-    :param md_main: Text of mdadm.conf.
-    :param md_arrays: What ``mdadm --detail --scan`` prints.
+    Attributes:
+        lvm: LVM is installed.
+        devices_file: Name of LVM's devices file.
+        devices_file_on: Whether its use is turned on.
+        devices_listed: What it lists, as far as it is there; None if there is no such file.
+        volumes: LVM's physical volumes, listed or not.
+        multipath: multipathd is installed.
+        mdadm: Directory of mdadm.conf below ``/etc`` (may be empty), None if not installed.
+        md_main: Text of mdadm.conf.
+        md_arrays: What ``mdadm --detail --scan`` prints.
     """
 
     lvm: bool = False
@@ -161,11 +163,12 @@ class Programs:
 class IsolationRequest:
     """What ``appliance_isolation`` is asked for.
 
-    :param own_disks: Serials, paths or ``UUID=`` of disks that are the appliance's own, though
-        nothing uses them now.
-    :param probe_serial: Serial of a blank disk on which to prove the isolation.
-    :param proof: ``once``, ``always`` or ``never``.
-    :param settle: Seconds in which whatever acts on a new disk has to have done it.
+    Attributes:
+        own_disks: Serials, paths or ``UUID=`` of disks that are the appliance's own, though nothing
+            uses them now.
+        probe_serial: Serial of a blank disk on which to prove the isolation.
+        proof: ``once``, ``always`` or ``never``.
+        settle: Seconds in which whatever acts on a new disk has to have done it.
     """
 
     present: bool = True
@@ -260,7 +263,8 @@ def check_disks(
 ) -> None:
     """Refuse to take away what the appliance may want, and to leave what was taken already.
 
-    :raises Refused: With all problems, in the message and in ``details["problems"]``.
+    Raises:
+        Refused: With all problems, in the message and in ``details["problems"]``.
     """
     others = [disk for disk in disks if not disk.own]
     problems = [
@@ -482,7 +486,8 @@ def wanted_files(
 ) -> dict[str, str]:
     """Files below ``/etc`` with their text, in the order in which to write them.
 
-    :param present: What is in the files now; None where there is none.
+    Args:
+        present: What is in the files now; None where there is none.
     """
     own = [disk for disk in disks if disk.own]
     files = {}
@@ -550,7 +555,8 @@ def fact(
 ) -> dict[str, Any]:
     """What the fact file says.
 
-    :param noted: ``collection``, ``repository``, ``prepared`` (UTC) and ``proof``.
+    Args:
+        noted: ``collection``, ``repository``, ``prepared`` (UTC) and ``proof``.
     """
     return {
         "version": FACT_VERSION,

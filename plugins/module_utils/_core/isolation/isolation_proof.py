@@ -51,9 +51,10 @@ _DISK_SIGNATURE = 440
 class Twin:
     """What of the appliance the trap copies.
 
-    :param uuid: Of the root file system; may be empty.
-    :param label: Of the root file system; may be empty.
-    :param group: The appliance's volume group, or :data:`GROUP`.
+    Attributes:
+        uuid: Of the root file system; may be empty.
+        label: Of the root file system; may be empty.
+        group: The appliance's volume group, or ``GROUP``.
     """
 
     uuid: str = ""
@@ -65,15 +66,16 @@ class Twin:
 class Observation:
     """The probe disk and its partitions after everything had its time.
 
-    :param nodes: Paths of the disk and of its partitions.
-    :param uses: Mounts and swaps of them, and devices built on them.
-    :param new_devices: Kernel names of dm and md devices that were not there before.
-    :param links: Links below ``/dev/disk`` that lead to them.
-    :param properties: Of each node, in udev's database.
-    :param lvm: Paths of physical volumes that LVM sees, None if LVM is not installed.
-    :param lvm_said: What LVM wrote about duplicates.
-    :param root_link: Where the link with the root file system's UUID leads; empty without one.
-    :param root: Where the root file system is.
+    Attributes:
+        nodes: Paths of the disk and of its partitions.
+        uses: Mounts and swaps of them, and devices built on them.
+        new_devices: Kernel names of dm and md devices that were not there before.
+        links: Links below ``/dev/disk`` that lead to them.
+        properties: Of each node, in udev's database.
+        lvm: Paths of physical volumes that LVM sees, None if LVM is not installed.
+        lvm_said: What LVM wrote about duplicates.
+        root_link: Where the link with the root file system's UUID leads; empty without one.
+        root: Where the root file system is.
     """
 
     nodes: tuple[str, ...]
@@ -89,7 +91,7 @@ class Observation:
 
 
 def table() -> bytes:
-    """The first sector of the trap: an MBR with the partitions of :data:`PARTS`."""
+    """The first sector of the trap: an MBR with the partitions of ``PARTS``."""
     sector = bytearray(SECTOR)
     struct.pack_into("<I", sector, _DISK_SIGNATURE, 0x0B4C0B4C)
     for index, (kind, first, count) in enumerate(PARTS.values()):
@@ -102,9 +104,12 @@ def table() -> bytes:
 def check_blank(path: str, start: bytes, end: bytes) -> bool:
     """Refuse a disk with data; tells whether it is a trap that an earlier proof left.
 
-    :param start: All that a trap writes over.
-    :param end: The last MiB of the disk.
-    :raises Refused: It holds something, or is too small.
+    Args:
+        start: All that a trap writes over.
+        end: The last MiB of the disk.
+
+    Raises:
+        Refused: It holds something, or is too small.
     """
     if len(start) < TRAP_BYTES:
         raise Refused(
@@ -145,7 +150,8 @@ def checks(look: Observation) -> dict[str, str]:
 def judge(device: str, found: Mapping[str, str]) -> None:
     """Fail if a check did.
 
-    :raises IsolationFailed: With all of them.
+    Raises:
+        IsolationFailed: With all of them.
     """
     failed = {name: seen for name, seen in found.items() if seen}
     if failed:
@@ -163,8 +169,9 @@ def record(
 ) -> dict[str, Any]:
     """What is kept of a proof that held.
 
-    :param how: ``kind`` (``disk`` or ``scsi_debug``), ``event`` (``replug``: the kernel forgot the
-        disk and found it again; ``trigger``: udev was told so) and ``serial``.
-    :param layers: What the trap had on it.
+    Args:
+        how: ``kind`` (``disk`` or ``scsi_debug``), ``event`` (``replug``: the kernel forgot the
+            disk and found it again; ``trigger``: udev was told so) and ``serial``.
+        layers: What the trap had on it.
     """
     return {**how, "trap": list(layers), "checks": sorted(found)}

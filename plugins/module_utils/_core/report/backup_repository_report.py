@@ -43,9 +43,10 @@ NOT_RECORDED = "The repository has no record of the VMs to back up; the next bac
 class ReportRequest:
     """What ``backup_repository_report`` is asked to draw.
 
-    :param dest: Path of the page.
-    :param overdue_hours: A VM whose newest good set is older is overdue.
-    :param verify_days: A VM of which no set was found good in so many days is not verified.
+    Attributes:
+        dest: Path of the page.
+        overdue_hours: A VM whose newest good set is older is overdue.
+        verify_days: A VM of which no set was found good in so many days is not verified.
     """
 
     repository: str
@@ -59,12 +60,14 @@ class ReportRequest:
 class ReportVm:
     """One VM on the page.
 
-    :param entries: Its sets, oldest first; none if it is to be backed up, and never was.
-    :param newest: Its newest good set of a certain time.
-    :param verified: When one of its sets was last found good.
-    :param level: The worst that there is to say; ``IDLE`` if it is retired, and nothing is wrong with its sets.
-    :param words: What there is to say, the worst first.
-    :param source: What is recorded of it; None if nothing is.
+    Attributes:
+        entries: Its sets, oldest first; none if it is to be backed up, and never was.
+        newest: Its newest good set of a certain time.
+        verified: When one of its sets was last found good.
+        level: The worst that there is to say; ``IDLE`` if it is retired, and nothing is wrong with
+            its sets.
+        words: What there is to say, the worst first.
+        source: What is recorded of it; None if nothing is.
     """
 
     id: str
@@ -99,7 +102,8 @@ class ReportVm:
 class Picture:
     """Everything on the page.
 
-    :param recorded: Which VMs are to be backed up.
+    Attributes:
+        recorded: Which VMs are to be backed up.
     """
 
     request: ReportRequest
@@ -124,7 +128,8 @@ class Picture:
 def check_request(request: ReportRequest) -> None:
     """Refuse what cannot be meant.
 
-    :raises InvalidRequest: With the fault.
+    Raises:
+        InvalidRequest: With the fault.
     """
     if request.overdue_hours <= 0 or request.verify_days <= 0:
         raise InvalidRequest(

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The picture of a repository as one HTML page: no script, nothing from elsewhere, all escaped.
 
-Names come from manifests, which anybody may have written. Every text goes through :func:`_text`,
+Names come from manifests, which anybody may have written. Every text goes through ``_text``,
 and the page forbids the browser to load or run anything.
 """
 

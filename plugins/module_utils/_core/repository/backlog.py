@@ -36,13 +36,15 @@ _HORIZON = 366
 class Backlog:
     """Sets that are due and were not reached.
 
-    :param sets: How many.
-    :param never: How many of them were never verified.
-    :param since: When the one that waits longest was verified, or made if it never was; None without any.
-    :param read: Sets that are verified a day.
-    :param new: Sets that are made a day.
-    :param again: In how many days each set that is not due now is due again.
-    :param period: Days after which a set is due again; 0: in the next round.
+    Attributes:
+        sets: How many.
+        never: How many of them were never verified.
+        since: When the one that waits longest was verified, or made if it never was; None without
+            any.
+        read: Sets that are verified a day.
+        new: Sets that are made a day.
+        again: In how many days each set that is not due now is due again.
+        period: Days after which a set is due again; 0: in the next round.
     """
 
     sets: int = 0
@@ -99,10 +101,11 @@ def measure(
 ) -> Backlog:
     """Look at what a limit left out.
 
-    :param late: Sets that are due and are not read now.
-    :param due: Those that are read now.
-    :param every: All sets that are to be verified at some time.
-    :param unverified_days: After how many days a set is due again.
+    Args:
+        late: Sets that are due and are not read now.
+        due: Those that are read now.
+        every: All sets that are to be verified at some time.
+        unverified_days: After how many days a set is due again.
     """
     if not late:
         return Backlog()
@@ -135,7 +138,8 @@ def verified(entry: catalogue.Entry, now: datetime) -> datetime | None:
 def _a_day(moments: Iterable[datetime], first: datetime, now: datetime) -> float:
     """How many there were a day, of late.
 
-    :param first: Since when there is any at all.
+    Args:
+        first: Since when there is any at all.
     """
     days = min(max(round((now - first) / _DAY) + 1, 1), _WINDOW // _DAY)
     return sum(now - _WINDOW < one <= now for one in moments) / days

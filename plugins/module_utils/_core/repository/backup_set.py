@@ -63,7 +63,8 @@ HEAD_LENGTH = QCOW2_HEADER_LENGTH
 class DiskFacts:
     """What the engine says of a disk of the source VM.
 
-    :param virtual_size: Bytes.
+    Attributes:
+        virtual_size: Bytes.
     """
 
     id: str
@@ -77,11 +78,12 @@ class DiskFacts:
 class PrepareRequest:
     """Make the directory of a new set.
 
-    :param vm: Name and id.
-    :param run: UTC time and run id.
-    :param format: Of the images to come.
-    :param record: What a later run needs to finish the set; None for no record.
-    :param ovf: The VM's configuration, if it is known already.
+    Attributes:
+        vm: Name and id.
+        run: UTC time and run id.
+        format: Of the images to come.
+        record: What a later run needs to finish the set; None for no record.
+        ovf: The VM's configuration, if it is known already.
     """
 
     repository: str
@@ -97,10 +99,11 @@ class PrepareRequest:
 class FinishRequest:
     """Describe a set whose images are all there.
 
-    :param path: The set's directory.
-    :param facts: What the manifest says, except ``format``, ``version``, ``ovf`` and ``disks``.
-    :param images: What ``disk_image_copy`` returned for the disks, in any order.
-    :param ovf: The VM's configuration; None: the one that the set was prepared with.
+    Attributes:
+        path: The set's directory.
+        facts: What the manifest says, except ``format``, ``version``, ``ovf`` and ``disks``.
+        images: What ``disk_image_copy`` returned for the disks, in any order.
+        ovf: The VM's configuration; None: the one that the set was prepared with.
     """
 
     path: str
@@ -112,7 +115,7 @@ class FinishRequest:
 
 @dataclass(frozen=True)
 class FoundFile:
-    """A file as it is: its size, and the first :data:`HEAD_LENGTH` bytes."""
+    """A file as it is: its size, and the first ``HEAD_LENGTH`` bytes."""
 
     size: int
     head: bytes
@@ -121,7 +124,8 @@ class FoundFile:
 def plain_path(what: str, path: str) -> str:
     """An absolute path without detours.
 
-    :raises InvalidRequest: It is none.
+    Raises:
+        InvalidRequest: It is none.
     """
     plain = path.rstrip("/") or "/"
     if not path.startswith("/") or posixpath.normpath(plain) != plain or "\0" in plain:
@@ -132,7 +136,8 @@ def plain_path(what: str, path: str) -> str:
 def disk_facts(disks: Sequence[Mapping[str, Any]]) -> tuple[DiskFacts, ...]:
     """Disks as ``disk_snapshot_attach`` returns them; keys that are not needed are ignored.
 
-    :raises InvalidRequest: A key is missing.
+    Raises:
+        InvalidRequest: A key is missing.
     """
     return tuple(_disk_facts(index, disk) for index, disk in enumerate(disks))
 
@@ -158,7 +163,8 @@ def _disk_facts(index: int, disk: Mapping[str, Any]) -> DiskFacts:
 def names(request: PrepareRequest) -> naming.SetNames:
     """Every path of the set that is asked for.
 
-    :raises InvalidRequest: See :func:`naming.set_names`.
+    Raises:
+        InvalidRequest: See ``naming.set_names``.
     """
     repository = plain_path("repository", request.repository)
     disks = tuple((disk.id, request.format) for disk in request.disks)
@@ -178,12 +184,15 @@ def build(
     found: Manifest | None = None,
     clocks: Mapping[str, str] | None = None,
 ) -> tuple[Manifest, dict[str, bytes]]:
-    """The manifest, and every file to be written beside the images, the manifest last.
+    """Return the manifest and every file to write beside the images, the manifest last.
 
-    :param found: The manifest that is there already. What was noted once, at its writing, is taken from it.
-    :param clocks: What three clocks said around the snapshot.
-    :raises InvalidRequest: A disk has no image, or an image no disk.
-    :raises ManifestInvalid: The facts are not what a manifest can say.
+    Args:
+        found: The manifest that exists already. It keeps what was noted at its writing.
+        clocks: What three clocks said around the snapshot.
+
+    Raises:
+        InvalidRequest: A disk has no image, or an image no disk.
+        ManifestInvalid: The facts are not what a manifest can say.
     """
     ovf = (request.ovf or "").encode("utf-8", "surrogatepass")
     manifest = from_dict(
@@ -191,11 +200,7 @@ def build(
             **request.facts,
             "format": FORMAT,
             "version": VERSION,
-            "ovf": {
-                "file": naming.OVF,
-                "size": len(ovf),
-                "sha256": hashlib.sha256(ovf).hexdigest(),
-            },
+            "ovf": _ovf_entry(ovf),
             "disks": _entries(request),
             **({"clocks": clocks} if clocks else {}),
             "checksum": naming.CHECKSUM,
@@ -212,6 +217,11 @@ def build(
         naming.MANIFEST: data,
     }
     return manifest, files
+
+
+def _ovf_entry(ovf: bytes) -> dict[str, Any]:
+    """Return the manifest's entry of the VM's configuration."""
+    return {"file": naming.OVF, "size": len(ovf), "sha256": hashlib.sha256(ovf).hexdigest()}
 
 
 def _entries(request: FinishRequest) -> list[dict[str, Any]]:
@@ -247,8 +257,11 @@ def _entry(request: FinishRequest, disk: DiskFacts) -> dict[str, Any]:
 def check_images(manifest: Manifest, found: Mapping[str, FoundFile | None]) -> None:
     """Refuse a set whose images are not there as they are described.
 
-    :param found: By file name; None for what is not a regular file or not there.
-    :raises ImageMismatch: With every fault in ``details["faults"]``.
+    Args:
+        found: By file name; None for what is not a regular file or not there.
+
+    Raises:
+        ImageMismatch: With every fault in ``details["faults"]``.
     """
     checked = {disk.file: _fault(disk, found[disk.file]) for disk in manifest.disks}
     faults = {file: fault for file, fault in checked.items() if fault}
@@ -307,7 +320,8 @@ def time_warnings(path: str, manifest: Manifest) -> tuple[str, ...]:
 def check_same(path: str, found: Manifest, wanted: Manifest) -> None:
     """Refuse to replace a manifest that says something else.
 
-    :raises Refused: With the fields that differ.
+    Raises:
+        Refused: With the fields that differ.
     """
     fields = differences(found, wanted)
     if fields:

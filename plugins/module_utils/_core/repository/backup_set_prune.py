@@ -7,7 +7,7 @@ The counting is that of restic: each rule looks at all good sets of a VM, newest
 and takes the newest of each of so many hours, days, weeks (ISO), months or years that have a set; a
 rule that has room left at the end also takes the oldest. What any rule takes stays. Days begin at
 midnight UTC. ``within`` counts back from the newest good set, so that a VM that is not backed up any
-more loses nothing by the passing of time. Sets whose time is not certain (:mod:`clocks`) are as good as
+more loses nothing by the passing of time. Sets whose time is not certain (``clocks``) are as good as
 absent for every rule, and stay: every rule keeps of fewer sets at least what it keeps of them among more.
 """
 
@@ -61,7 +61,8 @@ class Duration:
 def parse_duration(text: str) -> Duration | None:
     """Read ``1y5m7d2h``, any part of which may be left out; None for an empty text.
 
-    :raises InvalidRequest: It is none.
+    Raises:
+        InvalidRequest: It is none.
     """
     if not text.strip():
         return None
@@ -110,9 +111,10 @@ BUCKETS: Mapping[str, tuple[str, Bucket]] = {
 class PruneRequest:
     """What ``backup_set_prune`` is asked to do.
 
-    :param vm: Only sets of this VM, by name or id.
-    :param unfinished_days: After so many days without a change, an unfinished set is given up.
-    :param remove_corrupt: Whether corrupt sets, and those whose parent is missing, go.
+    Attributes:
+        vm: Only sets of this VM, by name or id.
+        unfinished_days: After so many days without a change, an unfinished set is given up.
+        remove_corrupt: Whether corrupt sets, and those whose parent is missing, go.
     """
 
     repository: str
@@ -156,7 +158,8 @@ class RetentionDecision:
 def check_request(request: PruneRequest) -> None:
     """Refuse what cannot be meant.
 
-    :raises InvalidRequest: With the first fault found.
+    Raises:
+        InvalidRequest: With the first fault found.
     """
     for rule in BUCKETS:
         if getattr(request.policy, rule) < 0:
@@ -174,8 +177,11 @@ def decide(
 ) -> list[RetentionDecision]:
     """What becomes of every set, in the catalogue's order.
 
-    :param busy: By path, why a set cannot be removed now.
-    :raises InvalidRequest: The policy is none.
+    Args:
+        busy: By path, why a set cannot be removed now.
+
+    Raises:
+        InvalidRequest: The policy is none.
     """
     check_request(request)
     decisions = [RetentionDecision(entry) for entry in found.entries]
@@ -202,8 +208,9 @@ def _decide_vm(
 ) -> None:
     """Decide on the sets of one VM.
 
-    :param now: How far time has come, as far as the sets themselves show.
-    :param hidden: Whether it has sets of which it is not known what they build on.
+    Args:
+        now: How far time has come, as far as the sets themselves show.
+        hidden: Whether it has sets of which it is not known what they build on.
     """
     newest_first = sorted(
         decisions, key=lambda one: (one.entry.time, one.entry.run_id), reverse=True

@@ -58,14 +58,15 @@ _NO_CHECK = 63
 class VerifyRequest:
     """What ``backup_set_verify`` is asked to do.
 
-    :param sets: Paths of sets; none means all of the repository.
-    :param newest: Of each VM only the newest finished set.
-    :param vm: Only sets of this VM, by name or id.
-    :param unverified_days: Only what was not found good in so many days; 0 means whenever.
-    :param limit: At most so many sets, those first whose last verification is longest ago.
-    :param content: Also read what a guest would see.
-    :param parallel: Images that are read at a time.
-    :param polite: Leave processor and storage to others who want them.
+    Attributes:
+        sets: Paths of sets; none means all of the repository.
+        newest: Of each VM only the newest finished set.
+        vm: Only sets of this VM, by name or id.
+        unverified_days: Only what was not found good in so many days; 0 means whenever.
+        limit: At most so many sets, those first whose last verification is longest ago.
+        content: Also read what a guest would see.
+        parallel: Images that are read at a time.
+        polite: Leave processor and storage to others who want them.
     """
 
     repository: str
@@ -88,7 +89,8 @@ class VerifyRequest:
 class Findings:
     """What was found in one set so far.
 
-    :param undecided: What could not be read, and says nothing of the set.
+    Attributes:
+        undecided: What could not be read, and says nothing of the set.
     """
 
     faults: list[verification_record.SetFault] = field(default_factory=list)
@@ -109,7 +111,8 @@ class Findings:
 def check_request(request: VerifyRequest) -> None:
     """Refuse what cannot be meant.
 
-    :raises InvalidRequest: With the first contradiction found.
+    Raises:
+        InvalidRequest: With the first contradiction found.
     """
     if not 1 <= request.parallel <= PARALLEL_LIMIT:
         raise InvalidRequest(
@@ -125,7 +128,8 @@ def check_request(request: VerifyRequest) -> None:
 class Known:
     """A set that is known to be no good, and is not read now. It is red all the same.
 
-    :param undecided: It could not be read, which says nothing of it.
+    Attributes:
+        undecided: It could not be read, which says nothing of it.
     """
 
     path: str
@@ -137,9 +141,10 @@ class Known:
 class Round:
     """What one verification looks at, and what it does not.
 
-    :param due: To be read now, those first that were not for longest.
-    :param known: No good as far as is known, and not in ``due``.
-    :param left: What is due as well, and the limit leaves out.
+    Attributes:
+        due: To be read now, those first that were not for longest.
+        known: No good as far as is known, and not in ``due``.
+        left: What is due as well, and the limit leaves out.
     """
 
     due: tuple[catalogue.Entry, ...]
@@ -160,7 +165,8 @@ def choose(found: catalogue.Catalogue, request: VerifyRequest, now: datetime) ->
     Unfinished sets and those of a later format have nothing to be compared with. A set that was
     found corrupt is due until it is found good, or gone.
 
-    :raises InvalidRequest: A path is not a set of the repository.
+    Raises:
+        InvalidRequest: A path is not a set of the repository.
     """
     asked = catalogue.find(found, request.sets) if request.sets else list(found.entries)
     finished = tuple(one for one in catalogue.STATES if one not in _NOTHING_TO_COMPARE)
@@ -222,8 +228,9 @@ def batches(entries: Sequence[catalogue.Entry], parallel: int) -> list[list[cata
 def header(disk: ManifestDisk, file_size: int, head: bytes) -> str:
     """What forbids any program to open an image: nothing must lead it to another file.
 
-    :param file_size: Bytes of the file.
-    :param head: Its first bytes.
+    Args:
+        file_size: Bytes of the file.
+        head: Its first bytes.
     """
     if file_size != disk.file_size:
         return f"has {file_size} bytes, not {disk.file_size}"
@@ -275,8 +282,9 @@ def content(
 ) -> None:
     """What came of reading what a guest would see.
 
-    :param outcome: Of the program that read it.
-    :param seen: The hash; empty if it ended early, None if nobody wanted to know.
+    Args:
+        outcome: Of the program that read it.
+        seen: The hash; empty if it ended early, None if nobody wanted to know.
     """
     if seen is None or seen == disk.content_sha256:
         return
@@ -341,10 +349,11 @@ def failure(
 ) -> BackupError:
     """The error that names the corrupt sets, after all were looked at.
 
-    :param corrupt: Faults by path.
-    :param looked_at: How many sets were read, or are known to be bad.
-    :param undecided: What could not be read, by path.
-    :param left: What was not reached.
+    Args:
+        corrupt: Faults by path.
+        looked_at: How many sets were read, or are known to be bad.
+        undecided: What could not be read, by path.
+        left: What was not reached.
     """
     if not corrupt:
         return _undecided(undecided, looked_at, left)

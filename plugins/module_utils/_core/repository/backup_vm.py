@@ -41,9 +41,11 @@ _TEXT_LIMIT = 1000
 class Source:
     """A VM that is to be backed up, or was.
 
-    :param since: UTC, when a run first was to back it up; of a VM that was retired unrecorded, when that was.
-    :param retired: UTC, when it was retired; empty if it is not.
-    :param reason: Why it was retired.
+    Attributes:
+        since: UTC, when a run first was to back it up; of a VM that was retired unrecorded, when
+            that was.
+        retired: UTC, when it was retired; empty if it is not.
+        reason: Why it was retired.
     """
 
     id: str
@@ -61,8 +63,9 @@ class Source:
 class Recorded:
     """All that is recorded.
 
-    :param there: Whether anything was ever recorded here.
-    :param faults: What cannot be read, and why.
+    Attributes:
+        there: Whether anything was ever recorded here.
+        faults: What cannot be read, and why.
     """
 
     vms: tuple[Source, ...] = ()
@@ -92,8 +95,9 @@ def loads(vm_id: str, data: bytes) -> Source | None:
 def named(vms: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Ids and names of VMs, as ``backup_plan_info`` returns them.
 
-    :raises InvalidRequest: They are not like that.
-    :raises ValueMasked: One did not arrive as it was sent.
+    Raises:
+        InvalidRequest: They are not like that.
+        ValueMasked: One did not arrive as it was sent.
     """
     vms = list(vms)
     arrival.check_unmasked({"wanted": vms})
@@ -107,8 +111,9 @@ def named(vms: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
 def wanted(known: Iterable[Source], vms: Iterable[tuple[str, str]], now: str) -> list[Source]:
     """What is to be written, as these VMs are to be backed up from now on.
 
-    :param vms: Ids and names.
-    :param now: The time, UTC.
+    Args:
+        vms: Ids and names.
+        now: The time, UTC.
     """
     by_id = {one.id: one for one in known}
     found = [
@@ -127,10 +132,13 @@ def retired(
 ) -> list[Source]:
     """What is to be written, as these VMs are not to be backed up any more.
 
-    :param with_sets: Ids and names of VMs that have sets.
-    :param words: Names or ids.
-    :raises NotFound: Nothing is known of one of them.
-    :raises Ambiguous: Several VMs have, or had, one of the names.
+    Args:
+        with_sets: Ids and names of VMs that have sets.
+        words: Names or ids.
+
+    Raises:
+        NotFound: Nothing is known of one of them.
+        Ambiguous: Several VMs have, or had, one of the names.
     """
     by_id = {one.id: one for one in known}
     names = {(one.id, one.name) for one in by_id.values()} | set(with_sets)

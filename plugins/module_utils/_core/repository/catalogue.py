@@ -5,7 +5,7 @@
 
 Everything that is read from a repository may be hostile. A set is judged by its manifest, by the
 sizes of its files, and by the record of its last verification; nothing here reads an image. What could
-not be looked at is ``unreadable``: neither good, nor corrupt, nor gone. Which time a set has, :mod:`clocks` says.
+not be looked at is ``unreadable``: neither good, nor corrupt, nor gone. Which time a set has, ``clocks`` says.
 """
 
 from __future__ import annotations
@@ -58,16 +58,17 @@ SELECTIONS = (ALL, NEWEST, NEWEST_GOOD)
 class FoundDirectory:
     """What is there of one set.
 
-    :param vm_directory: Name of the VM's directory.
-    :param name: Name of the set's directory.
-    :param identity: Device and inode of the set's directory.
-    :param files: Every name in it, with the size in bytes; None for what is not a regular file.
-    :param manifest: The manifest's bytes; None if there is none, or it could not be read.
-    :param fault: What is there instead of a manifest.
-    :param unseen: Why it could not be read: that says nothing of the set.
-    :param modified: When anything of it changed last, seconds since 1970, by the appliance's clock.
-    :param record: The bytes of the record of its verification.
-    :param checksum: The bytes of the file that vouches for the manifest; None if there is none.
+    Attributes:
+        vm_directory: Name of the VM's directory.
+        name: Name of the set's directory.
+        identity: Device and inode of the set's directory.
+        files: Every name in it, with the size in bytes; None for what is not a regular file.
+        manifest: The manifest's bytes; None if there is none, or it could not be read.
+        fault: What is there instead of a manifest.
+        unseen: Why it could not be read: that says nothing of the set.
+        modified: When anything of it changed last, seconds since 1970, by the appliance's clock.
+        record: The bytes of the record of its verification.
+        checksum: The bytes of the file that vouches for the manifest; None if there is none.
     """
 
     vm_directory: str
@@ -87,14 +88,16 @@ class FoundDirectory:
 class Entry:
     """One set.
 
-    :param path: The set's directory.
-    :param vm_name: None if only a cut name is known.
-    :param time: The moment that the data are of: that of the snapshot, as far as it is known.
-    :param reason: Why the state is not ``complete``.
-    :param verified: The last verification of this very manifest.
-    :param doubt: Why its time is not certain. Then it takes no place in any rule, and no rule removes it.
-    :param note: Which clock was not believed.
-    :param bad_files: Names of files that are known to be damaged; an empty name is the set as a whole.
+    Attributes:
+        path: The set's directory.
+        vm_name: None if only a cut name is known.
+        time: The moment that the data are of: that of the snapshot, as far as it is known.
+        reason: Why the state is not ``complete``.
+        verified: The last verification of this very manifest.
+        doubt: Why its time is not certain. Then it takes no place in any rule, and no rule removes
+            it.
+        note: Which clock was not believed.
+        bad_files: Names of files that are known to be damaged; an empty name is the set as a whole.
     """
 
     path: str
@@ -152,7 +155,8 @@ class Entry:
 class Stranger:
     """Something in the repository that is no set. It is never touched.
 
-    :param unread: It could not be read, so there may be more to it.
+    Attributes:
+        unread: It could not be read, so there may be more to it.
     """
 
     path: str
@@ -169,7 +173,8 @@ class Stranger:
 class Catalogue:
     """All sets, by VM and time, the leftovers of removals, and what nobody knows.
 
-    :param trash: Sets whose removal was begun.
+    Attributes:
+        trash: Sets whose removal was begun.
     """
 
     repository: str
@@ -192,8 +197,9 @@ def build(
 ) -> Catalogue:
     """Judge every set, each by itself and then by what it builds on.
 
-    :param seen: Directories whose names are those of sets.
-    :param now: By the appliance's clock; None: no set is from the future.
+    Args:
+        seen: Directories whose names are those of sets.
+        now: By the appliance's clock; None: no set is from the future.
     """
     judged = link([judge(repository, one, now) for one in seen])
     ordered = sorted(judged, key=lambda one: (one.title, one.vm_id, one.time, one.run_id))
@@ -241,7 +247,8 @@ def _judged(entry: Entry) -> Entry:
 def _check_bytes(data: bytes, checksum: bytes | None) -> None:
     """Refuse a manifest that is not the one that was written, as far as something vouches for it.
 
-    :raises ManifestInvalid: See there.
+    Raises:
+        ManifestInvalid: See there.
     """
     if checksum is not None and manifest.checksum_in(checksum) != manifest.digest(data):
         raise ManifestInvalid(
@@ -380,11 +387,12 @@ def _orphan(entry: Entry, good: set[tuple[str, str]]) -> Entry:
 class Filter:
     """Which sets are meant. Everything that is left out means all.
 
-    :param vm: Name or id.
-    :param after: Not older than this.
-    :param before: Older than this.
-    :param sizes: Least and most bytes stored; None for no bound.
-    :param select: All of them, or of each VM the newest, or the newest good one of a certain time.
+    Attributes:
+        vm: Name or id.
+        after: Not older than this.
+        before: Older than this.
+        sizes: Least and most bytes stored; None for no bound.
+        select: All of them, or of each VM the newest, or the newest good one of a certain time.
     """
 
     vm: str = ""
@@ -446,13 +454,17 @@ def choose(
     """The set from which a VM would be restored: its newest good one of a certain time.
 
     A name, also a former one, only says which VM is meant. All sets of that VM count, whatever it was called
-    then; :func:`other_name` tells.
+    then; ``other_name`` tells.
 
-    :param vm: Name or id.
-    :param before: Only sets whose data are older than this.
-    :param disks: Names or ids of the disks that are wanted, if not all: then a set is good if they are.
-    :raises NotFound: There is none; the message says what there is.
-    :raises Ambiguous: Several VMs have, or had, this name.
+    Args:
+        vm: Name or id.
+        before: Only sets whose data are older than this.
+        disks: Names or ids of the disks that are wanted, if not all: then a set is good if they
+            are.
+
+    Raises:
+        NotFound: There is none; the message says what there is.
+        Ambiguous: Several VMs have, or had, this name.
     """
     of_vm = [entry for entry in entries if is_of(entry, vm)]
     if not of_vm:
@@ -532,8 +544,9 @@ def _no_good(vm: str, entries: Sequence[Entry], before: datetime | None) -> NotF
 def find(catalogue: Catalogue, paths: Sequence[str]) -> list[Entry]:
     """The sets in these directories.
 
-    :raises ImageError: One of them is in a directory that could not be read.
-    :raises InvalidRequest: One of them is not a set of the repository.
+    Raises:
+        ImageError: One of them is in a directory that could not be read.
+        InvalidRequest: One of them is not a set of the repository.
     """
     known = {entry.path: entry for entry in catalogue.entries}
     wrong = [path for path in paths if path.rstrip("/") not in known]

@@ -32,9 +32,10 @@ _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 class Passed:
     """A directory, or a symbolic link, that has to be passed to reach a path.
 
-    :param owner: Its user id.
-    :param mode: Type and permissions, as ``stat`` has them.
-    :param holds: It is the repository, or is in it: what is written lies directly in it.
+    Attributes:
+        owner: Its user id.
+        mode: Type and permissions, as ``stat`` has them.
+        holds: It is the repository, or is in it: what is written lies directly in it.
     """
 
     path: str
@@ -70,7 +71,8 @@ def message(path: str, exposed: Sequence[str]) -> str:
 def check(path: str, exposed: Sequence[str]) -> None:
     """Refuse to write as root where others could have it land elsewhere.
 
-    :raises Refused: ``exposed`` is not empty.
+    Raises:
+        Refused: ``exposed`` is not empty.
     """
     if exposed:
         raise Refused(message(path, exposed), hint=REMEDY, details={"exposed": list(exposed)})

@@ -101,12 +101,13 @@ class Ovf:
 class ManifestDisk:
     """One disk and its image.
 
-    :param virtual_size: Guest-visible bytes.
-    :param file_size: Length of the file in bytes.
-    :param bytes_stored: Bytes that the file system had allocated for it.
-    :param content_sha256: Of the guest-visible bytes.
-    :param file_sha256: Of the file, as ``sha256sum`` prints it.
-    :param parent: Run id of the set that this image builds on; None for a full image.
+    Attributes:
+        virtual_size: Guest-visible bytes.
+        file_size: Length of the file in bytes.
+        bytes_stored: Bytes that the file system had allocated for it.
+        content_sha256: Of the guest-visible bytes.
+        file_sha256: Of the file, as ``sha256sum`` prints it.
+        parent: Run id of the set that this image builds on; None for a full image.
     """
 
     id: str
@@ -126,7 +127,7 @@ class ManifestDisk:
 
 @dataclass(frozen=True)
 class Clocks:
-    """What clocks said around the snapshot; see :mod:`clocks`. UTC."""
+    """What clocks said around the snapshot; see ``clocks``. UTC."""
 
     asked: str
     there: str
@@ -137,8 +138,9 @@ class Clocks:
 class Manifest:
     """One finished backup of one source VM. Times are UTC.
 
-    :param clocks: None in sets that were made before they were kept.
-    :param checksum: Name of the file with the manifest's own checksum; None in earlier sets.
+    Attributes:
+        clocks: None in sets that were made before they were kept.
+        checksum: Name of the file with the manifest's own checksum; None in earlier sets.
     """
 
     format: str
@@ -182,7 +184,8 @@ def checksum(data: bytes) -> bytes:
 def checksum_in(file: bytes) -> str:
     """The hash that a checksum file records.
 
-    :raises ManifestInvalid: It is no checksum file, or of a version that is not known here.
+    Raises:
+        ManifestInvalid: It is no checksum file, or of a version that is not known here.
     """
     match = _CHECKSUM.fullmatch(file)
     if match is None:
@@ -213,7 +216,8 @@ def _shown(value: Any) -> Any:  # noqa: ANN401  (JSON)
 def loads(data: bytes) -> Manifest:
     """Read a manifest from bytes that anybody may have written.
 
-    :raises ManifestInvalid: It is no manifest, or of a version that is not known here.
+    Raises:
+        ManifestInvalid: It is no manifest, or of a version that is not known here.
     """
     if len(data) > SIZE_LIMIT:
         raise _invalid("", f"is longer than {SIZE_LIMIT} bytes")
@@ -229,8 +233,11 @@ def loads(data: bytes) -> Manifest:
 def from_dict(data: object) -> Manifest:
     """Check every field and build the manifest.
 
-    :param data: Parsed JSON, or the facts to be recorded.
-    :raises ManifestInvalid: With the path of the first fault.
+    Args:
+        data: Parsed JSON, or the facts to be recorded.
+
+    Raises:
+        ManifestInvalid: With the path of the first fault.
     """
     root = _object(data, "")
     if root.get("format") != FORMAT:

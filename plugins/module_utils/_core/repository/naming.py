@@ -58,8 +58,9 @@ class DiskFile:
 class SetNames:
     """Where a backup set lives.
 
-    :param vm_directory: Directory of all sets of this VM.
-    :param path: Directory of the set.
+    Attributes:
+        vm_directory: Directory of all sets of this VM.
+        path: Directory of the set.
     """
 
     vm_directory: str
@@ -70,7 +71,7 @@ class SetNames:
 def escape(name: str) -> str:
     """Any text as a part of a file name: ASCII, no slash, no leading dot or dash, never empty.
 
-    Different names give different results. :func:`unescape` undoes it unless the name was so
+    Different names give different results. ``unescape`` undoes it unless the name was so
     long that it had to be cut; then a digest of the whole name stands for its end.
     """
     data = name.encode("utf-8", "surrogatepass")
@@ -91,7 +92,7 @@ def _cut(parts: list[str]) -> str:
 
 
 def unescape(escaped: str) -> str | None:
-    """The name that was escaped; None if it was cut or is not a result of :func:`escape`."""
+    """The name that was escaped; None if it was cut or is not a result of ``escape``."""
     if escaped == _EMPTY:
         return ""
     data = _ESCAPE.sub(lambda match: chr(int(match.group(1), 16)), escaped)
@@ -105,7 +106,8 @@ def unescape(escaped: str) -> str | None:
 def vm_directory(name: str, vm_id: str) -> str:
     """The directory's name for all sets of a VM.
 
-    :raises InvalidRequest: The id is none.
+    Raises:
+        InvalidRequest: The id is none.
     """
     return f"{escape(name)}.{_uuid('VM', vm_id)}"
 
@@ -113,7 +115,7 @@ def vm_directory(name: str, vm_id: str) -> str:
 def split_vm_directory(directory: str) -> tuple[str | None, str] | None:
     """``(VM name, VM id)`` of a directory; the name is None if it was cut.
 
-    None altogether if the directory is not one that :func:`vm_directory` names.
+    None altogether if the directory is not one that ``vm_directory`` names.
     """
     escaped, dot, vm_id = directory.rpartition(".")
     if not dot or not _ESCAPED.match(escaped) or not UUID.match(vm_id):
@@ -124,8 +126,11 @@ def split_vm_directory(directory: str) -> tuple[str | None, str] | None:
 def set_directory(time: str, run_id: str) -> str:
     """The name of one set's directory: sorts by time.
 
-    :param time: UTC as in ``2026-11-23T01:02:03Z``.
-    :raises InvalidRequest: Time or run id are none.
+    Args:
+        time: UTC as in ``2026-11-23T01:02:03Z``.
+
+    Raises:
+        InvalidRequest: Time or run id are none.
     """
     match = TIME.match(time)
     if not match:
@@ -139,7 +144,7 @@ def set_directory(time: str, run_id: str) -> str:
 
 
 def split_set_directory(directory: str) -> tuple[str, str] | None:
-    """``(UTC time, run id)`` of a directory that :func:`set_directory` names; None if it does not."""
+    """``(UTC time, run id)`` of a directory that ``set_directory`` names; None if it does not."""
     match = _SET.match(directory)
     if not match:
         return None
@@ -150,7 +155,8 @@ def split_set_directory(directory: str) -> tuple[str, str] | None:
 def image_file(disk_id: str, fmt: str) -> str:
     """The file name of a disk's image.
 
-    :raises InvalidRequest: The id is none.
+    Raises:
+        InvalidRequest: The id is none.
     """
     return f"{_uuid('disk', disk_id)}.{fmt}"
 
@@ -160,10 +166,13 @@ def set_names(
 ) -> SetNames:
     """Every path of a set.
 
-    :param vm: Name and id.
-    :param run: Time and run id.
-    :param disks: Id and format of each.
-    :raises InvalidRequest: A part is not what it must be, or a disk is named twice.
+    Args:
+        vm: Name and id.
+        run: Time and run id.
+        disks: Id and format of each.
+
+    Raises:
+        InvalidRequest: A part is not what it must be, or a disk is named twice.
     """
     ids = [disk_id for disk_id, _fmt in disks]
     if len(set(ids)) != len(ids):

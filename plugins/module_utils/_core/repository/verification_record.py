@@ -56,10 +56,11 @@ class SetFault:
 class VerificationRecord:
     """The outcome of one verification.
 
-    :param manifest_sha256: Of the manifest's bytes; the record is of no other.
-    :param time: UTC, when it ended.
-    :param notes: What is unusual, but no fault.
-    :param tools: Versions of what looked.
+    Attributes:
+        manifest_sha256: Of the manifest's bytes; the record is of no other.
+        time: UTC, when it ended.
+        notes: What is unusual, but no fault.
+        tools: Versions of what looked.
     """
 
     run_id: str

@@ -64,11 +64,12 @@ _RESTORE_ID = re.compile(r"[0-9a-zA-Z_-]{1,36}")
 class WriteTarget:
     """An image of the set, and the new disk that it goes to.
 
-    :param serial: The new disk's id.
-    :param blank: Whether the device must be blank. A raw disk on block storage holds what was there
-        before it was made.
-    :param same_id: Whether the new disk has the id of the original, which is gone.
-    :param storage: Name of the storage domain that the new disk is in; empty if nobody said.
+    Attributes:
+        serial: The new disk's id.
+        blank: Whether the device must be blank. A raw disk on block storage holds what was there
+            before it was made.
+        same_id: Whether the new disk has the id of the original, which is gone.
+        storage: Name of the storage domain that the new disk is in; empty if nobody said.
     """
 
     disk_id: str
@@ -82,9 +83,10 @@ class WriteTarget:
 class WriteRequest:
     """What ``disk_image_restore`` is asked to do.
 
-    :param path: The set's directory.
-    :param restore_id: Which restore this is; only the same one takes up what it left unfinished.
-    :param timeout: Seconds to wait for the devices to appear.
+    Attributes:
+        path: The set's directory.
+        restore_id: Which restore this is; only the same one takes up what it left unfinished.
+        timeout: Seconds to wait for the devices to appear.
     """
 
     path: str
@@ -102,7 +104,8 @@ def job_key(request: WriteRequest) -> str:
 def check_write(request: WriteRequest) -> None:
     """Refuse what cannot be meant.
 
-    :raises InvalidRequest: With the first contradiction found.
+    Raises:
+        InvalidRequest: With the first contradiction found.
     """
     if not _RESTORE_ID.fullmatch(request.restore_id):
         raise InvalidRequest(f"{request.restore_id!r} cannot be the name of a restore.")
@@ -127,11 +130,14 @@ def check_write(request: WriteRequest) -> None:
 def good_manifest(entry: Entry, disks: Sequence[str] = ()) -> Manifest:
     """The manifest of a set that may be restored.
 
-    :param disks: Names or ids of the disks that are wanted; none means all. Only these must be good.
-    :raises ManifestInvalid: The set is of a later release.
-    :raises ImageMismatch: It is damaged.
-    :raises ImageError: It cannot be read.
-    :raises Refused: It is unfinished, or builds on one that is missing.
+    Args:
+        disks: Names or ids of the disks that are wanted; none means all. Only these must be good.
+
+    Raises:
+        ManifestInvalid: The set is of a later release.
+        ImageMismatch: It is damaged.
+        ImageError: It cannot be read.
+        Refused: It is unfinished, or builds on one that is missing.
     """
     if entry.manifest and has_good_disks(entry, disks):
         return entry.manifest
@@ -159,7 +165,8 @@ def _good_disks(entry: Entry) -> str:
 def check_whole(manifest: Manifest) -> None:
     """Refuse a set whose images are not whole.
 
-    :raises Refused: An image builds on that of another set.
+    Raises:
+        Refused: An image builds on that of another set.
     """
     partial = [disk.alias for disk in manifest.disks if disk.parent is not None]
     if partial:
@@ -172,7 +179,8 @@ def check_whole(manifest: Manifest) -> None:
 def check_agreement(manifest: Manifest, configuration: Configuration) -> None:
     """Refuse a configuration that is not that of the set's VM.
 
-    :raises OvfInvalid: It names another VM, or lacks a disk of the set.
+    Raises:
+        OvfInvalid: It names another VM, or lacks a disk of the set.
     """
     check_belongs(manifest.vm.id, [disk.id for disk in manifest.disks], configuration)
 
@@ -180,7 +188,8 @@ def check_agreement(manifest: Manifest, configuration: Configuration) -> None:
 def check_belongs(vm_id: str, disk_ids: Sequence[str], configuration: Configuration) -> None:
     """The same for a set that has no manifest yet.
 
-    :raises OvfInvalid: It names another VM, or lacks one of the disks.
+    Raises:
+        OvfInvalid: It names another VM, or lacks one of the disks.
     """
     faults = []
     if configuration.vm_id != vm_id:
@@ -198,7 +207,8 @@ def check_belongs(vm_id: str, disk_ids: Sequence[str], configuration: Configurat
 def select(manifest: Manifest, words: Sequence[str]) -> tuple[ManifestDisk, ...]:
     """The disks with these names or ids, all of them without any.
 
-    :raises NotFound: A word matches no disk, or several.
+    Raises:
+        NotFound: A word matches no disk, or several.
     """
     if not words:
         return manifest.disks
@@ -281,9 +291,12 @@ def key(record: WriteRecord) -> str:
 def decide(wanted: WriteRecord, content: DeviceContent, begun: bool, device: str) -> str:
     """What is to be done with a device.
 
-    :param begun: Whether what it holds may be overwritten: this restore began to write to it, or it
-        was made without being zeroed.
-    :raises Refused: It holds something, and nothing tells that this restore put it there.
+    Args:
+        begun: Whether what it holds may be overwritten: this restore began to write to it, or it
+            was made without being zeroed.
+
+    Raises:
+        Refused: It holds something, and nothing tells that this restore put it there.
     """
     if content.sha256 == wanted.content_sha256:
         return DONE

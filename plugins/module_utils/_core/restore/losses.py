@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 class Loss:
     """Something that a restore does not bring back.
 
-    :param kind: A word for programs.
-    :param subject: Whose it is: ``VM``, or the name of a disk or a card.
-    :param lost: What will be different.
-    :param do: What a person can do about it.
+    Attributes:
+        kind: A word for programs.
+        subject: Whose it is: ``VM``, or the name of a disk or a card.
+        lost: What will be different.
+        do: What a person can do about it.
     """
 
     kind: str
@@ -175,7 +176,8 @@ def _allocation(was: OvfDisk, order: Mapping[str, Any]) -> Loss:
 def of_ids(orders: Sequence[Mapping[str, Any]], guest: str) -> Iterator[Loss]:
     """The ids of disks, and with them the serial numbers that the guest sees.
 
-    :param guest: The engine's word for the operating system.
+    Args:
+        guest: The engine's word for the operating system.
     """
     new = [str(order["alias"]) for order in orders if not order["keep_id"]]
     if not new:

@@ -73,9 +73,10 @@ class Mark:
 class Read:
     """A mark that was found on something.
 
-    :param half_made: It is to go if it is not finished; so is a test.
-    :param disk_id: Of the original, if it is a disk.
-    :param test: It is there to be started and removed again.
+    Attributes:
+        half_made: It is to go if it is not finished; so is a test.
+        disk_id: Of the original, if it is a disk.
+        test: It is there to be started and removed again.
     """
 
     mark: Mark
@@ -87,7 +88,8 @@ class Read:
 def make(owner: str, restore_id: str, run_id: str) -> Mark:
     """Check the parts of a mark.
 
-    :raises InvalidRequest: A part has characters that it cannot have.
+    Raises:
+        InvalidRequest: A part has characters that it cannot have.
     """
     if not _OWNER.fullmatch(owner):
         raise InvalidRequest(

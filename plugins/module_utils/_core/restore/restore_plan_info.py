@@ -67,16 +67,17 @@ _NO_DOMAIN = Domain("", "", "", "")
 class Wishes:
     """What the user wants to be otherwise than it was.
 
-    :param name: Of the new VM; empty for the default.
-    :param cluster: Name or id; empty for the one of the set.
-    :param storage_domain: For disks that are not in the map; name or id.
-    :param storage_domains: By name or id of a disk.
-    :param vnic_profiles: ``network/profile`` by name of a card or by its ``network/profile``; an
-        empty text disconnects.
-    :param keep_identity: Same id and MAC addresses as the original, which must be gone.
-    :param keep_disk_ids: A new disk gets the id of the original where that is gone.
-    :param test: It is a test restore: another default name, and cards that are not in the map are
-        not connected.
+    Attributes:
+        name: Of the new VM; empty for the default.
+        cluster: Name or id; empty for the one of the set.
+        storage_domain: For disks that are not in the map; name or id.
+        storage_domains: By name or id of a disk.
+        vnic_profiles: ``network/profile`` by name of a card or by its ``network/profile``; an empty
+            text disconnects.
+        keep_identity: Same id and MAC addresses as the original, which must be gone.
+        keep_disk_ids: A new disk gets the id of the original where that is gone.
+        test: It is a test restore: another default name, and cards that are not in the map are not
+            connected.
     """
 
     name: str = ""
@@ -93,10 +94,12 @@ class Wishes:
 class RestoreRequest:
     """Look at what a restore would be.
 
-    :param what: :data:`VM`, or :data:`DISKS` for disks alone.
-    :param disks: Ids of the disks that are wanted; none means all.
-    :param vm: Where disks alone are to be attached; may be empty.
-    :param machine_id: What the firmware of the appliance's host shows, see :mod:`identity`; None: not compared.
+    Attributes:
+        what: ``VM``, or ``DISKS`` for disks alone.
+        disks: Ids of the disks that are wanted; none means all.
+        vm: Where disks alone are to be attached; may be empty.
+        machine_id: What the firmware of the appliance's host shows, see ``identity``; None: not
+            compared.
     """
 
     appliance: str
@@ -116,8 +119,9 @@ class RestoreRequest:
 class Unfinished:
     """Another restore that did not come to its end, or a test that was kept.
 
-    :param run_id: Of the set.
-    :param disks: Names of its disks.
+    Attributes:
+        run_id: Of the set.
+        disks: Names of its disks.
     """
 
     restore_id: str
@@ -146,22 +150,26 @@ def unfinished(
 class RestoreTarget:
     """The engine as it stands.
 
-    :param clusters: Those of the appliance's data centre.
-    :param domains: Those of the appliance's data centre.
-    :param profiles: ``network/profile`` that a card in the chosen cluster can have.
-    :param original: The VM with the id of the source, if there is one.
-    :param namesake: The VM that has the wanted name now.
-    :param state: Of this very restore: :data:`ABSENT`, :data:`HALF_MADE`, :data:`FINISHED`; or
-        :data:`TAKEN` if another VM has the name.
-    :param homes: Storage domain ids of the original disks, as far as they are there.
-    :param free_ids: Ids of original disks that are gone, as far as this user sees, or were made again by this restore.
-    :param profiles_at: Storage domain ids of the disk profiles that the original disks had, as far as they are there.
-    :param grants: What the user may do, None where nobody looked.
-    :param receiver: The VM that disks alone are for.
-    :param receiver_place: Where that VM is.
-    :param begun: Bytes that disks take which an earlier run of this restore made, by ids of their originals.
-    :param lacking: Names of disks that a finished VM has no more.
-    :param unfinished: Other restores of the same disks that did not come to their end.
+    Attributes:
+        clusters: Those of the appliance's data centre.
+        domains: Those of the appliance's data centre.
+        profiles: ``network/profile`` that a card in the chosen cluster can have.
+        original: The VM with the id of the source, if there is one.
+        namesake: The VM that has the wanted name now.
+        state: Of this very restore: ``ABSENT``, ``HALF_MADE``, ``FINISHED``; or ``TAKEN`` if
+            another VM has the name.
+        homes: Storage domain ids of the original disks, as far as they are there.
+        free_ids: Ids of original disks that are gone, as far as this user sees, or were made again
+            by this restore.
+        profiles_at: Storage domain ids of the disk profiles that the original disks had, as far as
+            they are there.
+        grants: What the user may do, None where nobody looked.
+        receiver: The VM that disks alone are for.
+        receiver_place: Where that VM is.
+        begun: Bytes that disks take which an earlier run of this restore made, by ids of their
+            originals.
+        lacking: Names of disks that a finished VM has no more.
+        unfinished: Other restores of the same disks that did not come to their end.
     """
 
     appliance: Vm
@@ -558,7 +566,8 @@ def missing_permits(
 ) -> tuple[permissions.Missing, ...]:
     """Permits that this restore needs and the user lacks.
 
-    :param custom_properties: Whether the VM has some.
+    Args:
+        custom_properties: Whether the VM has some.
     """
     if target.grants is None or target.state == FINISHED:
         return ()

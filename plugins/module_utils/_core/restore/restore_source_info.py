@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 class SourceRequest:
     """Which set is to be restored: the one in a directory, or the newest good one of a VM.
 
-    :param path: The set's directory; empty to choose one.
-    :param repository: Where to choose.
-    :param vm: Name or id of the VM.
-    :param before: Only sets whose data are older than this.
-    :param disks: Names or ids of the disks that are wanted; none means all.
-    :param verify: Whether to read the files and compare their hashes.
+    Attributes:
+        path: The set's directory; empty to choose one.
+        repository: Where to choose.
+        vm: Name or id of the VM.
+        before: Only sets whose data are older than this.
+        disks: Names or ids of the disks that are wanted; none means all.
+        verify: Whether to read the files and compare their hashes.
     """
 
     path: str = ""
@@ -42,7 +43,8 @@ class SourceRequest:
 def check_source(request: SourceRequest) -> None:
     """Refuse what names no set, or two.
 
-    :raises InvalidRequest: See there.
+    Raises:
+        InvalidRequest: See there.
     """
     if bool(request.path) == bool(request.vm):
         raise InvalidRequest(

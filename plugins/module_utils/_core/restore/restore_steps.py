@@ -64,11 +64,12 @@ SLOWEST = 20 * 1024 * 1024
 class DiskOrder:
     """A disk that is wanted.
 
-    :param disk_id: That of the original.
-    :param blank: Whether the storage makes it blank; else it may hold what was there before.
-    :param keep_id: Whether the new disk is to have the id of the original, which is gone.
-    :param disk_profile: Id of the profile that it had, where its storage domain has it.
-    :param storage: Name of the storage domain, for people; may be empty.
+    Attributes:
+        disk_id: That of the original.
+        blank: Whether the storage makes it blank; else it may hold what was there before.
+        keep_id: Whether the new disk is to have the id of the original, which is gone.
+        disk_profile: Id of the profile that it had, where its storage domain has it.
+        storage: Name of the storage domain, for people; may be empty.
     """
 
     disk_id: str
@@ -89,7 +90,8 @@ class DiskOrder:
 def read_orders(disks: Sequence[Mapping[str, Any]]) -> tuple[DiskOrder, ...]:
     """Disks as ``restore_plan_info`` returns them; other keys are ignored.
 
-    :raises InvalidRequest: A key is missing or impossible.
+    Raises:
+        InvalidRequest: A key is missing or impossible.
     """
     if not disks:
         raise InvalidRequest("The list of disks is empty.")
@@ -130,7 +132,8 @@ def making_seconds(order: DiskOrder, timeout: float) -> float:
 
     On NFS below 4.2 and other storage without ``fallocate`` the host writes each zero of a preallocated disk.
 
-    :param timeout: Seconds for a disk that takes no writing.
+    Args:
+        timeout: Seconds for a disk that takes no writing.
     """
     return timeout if order.sparse else timeout + order.size / SLOWEST
 
@@ -139,8 +142,9 @@ def making_seconds(order: DiskOrder, timeout: float) -> float:
 class Made:
     """A disk with the mark of this restore.
 
-    :param source_id: Id of the original.
-    :param holders: VMs that have it attached; None if that cannot be told for sure.
+    Attributes:
+        source_id: Id of the original.
+        holders: VMs that have it attached; None if that cannot be told for sure.
     """
 
     disk: Disk
@@ -153,12 +157,13 @@ class Made:
 class Situation:
     """What there is of this restore.
 
-    :param vm: The VM that it made, or that the disks are for.
-    :param half_made: Whether that VM says that it is not finished.
-    :param tried: Whether it took a change since it was imported, and says for what it was made.
-    :param for_nobody: Whether the disks are for no VM at all.
-    :param expected: Whether a guest agent answered when it was backed up.
-    :param answered: Whether one answers now; None if nobody asked.
+    Attributes:
+        vm: The VM that it made, or that the disks are for.
+        half_made: Whether that VM says that it is not finished.
+        tried: Whether it took a change since it was imported, and says for what it was made.
+        for_nobody: Whether the disks are for no VM at all.
+        expected: Whether a guest agent answered when it was backed up.
+        answered: Whether one answers now; None if nobody asked.
     """
 
     mark: Mark
@@ -215,7 +220,8 @@ class Situation:
 class CreateDiskStep:
     """Make a disk.
 
-    :param others: Those with the same mark that are not ours any more.
+    Attributes:
+        others: Those with the same mark that are not ours any more.
     """
 
     order: DiskOrder
@@ -302,7 +308,8 @@ class RemoveVmStep:
 class RemoveDiskStep:
     """Remove a half-made disk.
 
-    :param from_vm: The half-made VM holds it, and must be gone before.
+    Attributes:
+        from_vm: The half-made VM holds it, and must be gone before.
     """
 
     disk_id: DiskId
@@ -345,7 +352,8 @@ def finished_one(now: Situation, order: DiskOrder) -> list[Made]:
 def check_size(order: DiskOrder, disk: Disk) -> None:
     """Refuse a disk that is not exactly as large as the original.
 
-    :raises OperationFailed: It is not.
+    Raises:
+        OperationFailed: It is not.
     """
     if disk.virtual_size != order.size:
         raise OperationFailed(
@@ -428,7 +436,8 @@ def _removals(now: Situation, vm: Vm | None, mine: Sequence[Made]) -> Iterator[C
 def removals(plan: Plan[object]) -> list[CleanStep]:
     """The steps of a plan that removes.
 
-    :raises UnhandledStep: One of them is of another kind.
+    Raises:
+        UnhandledStep: One of them is of another kind.
     """
     found: list[CleanStep] = []
     for step in plan.steps:

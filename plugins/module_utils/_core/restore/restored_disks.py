@@ -49,8 +49,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.resto
 class DisksRequest:
     """Have the disks of a restore: ``prepared``, ``present`` or ``absent``.
 
-    :param vm: The VM that they are for, by name or id; may be empty, and need not be there.
-    :param interface: By which the appliance gets them.
+    Attributes:
+        vm: The VM that they are for, by name or id; may be empty, and need not be there.
+        interface: By which the appliance gets them.
     """
 
     state: str
@@ -64,7 +65,8 @@ class DisksRequest:
 def plan_prepared(now: Situation) -> Plan[DiskStep]:
     """Have a disk for each order, attached to the appliance.
 
-    :raises OperationFailed: A disk that is there has another size.
+    Raises:
+        OperationFailed: A disk that is there has another size.
     """
     rules.enforce(rules.appliance_ready(now.appliance))
     steps: list[DiskStep] = []
@@ -106,7 +108,8 @@ def _prepare(now: Situation, order: DiskOrder, held: Sequence[Made]) -> Iterator
 def _check_place(order: DiskOrder, disk: Disk) -> None:
     """Refuse a half-made disk that is somewhere else, or of another kind, than is wanted now.
 
-    :raises Refused: It is.
+    Raises:
+        Refused: It is.
     """
     elsewhere = disk.storage_domain_id and disk.storage_domain_id != order.storage_domain
     other_kind = disk.format and disk.format != order.format
@@ -155,7 +158,8 @@ def images(disks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def plan_handover(now: Situation) -> Plan[DiskStep]:
     """Have the disks alone, attached to a VM or to nobody. They never become boot disks.
 
-    :raises Refused: A disk is not there.
+    Raises:
+        Refused: A disk is not there.
     """
     steps: list[DiskStep] = []
     found = []

@@ -52,9 +52,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.resto
 class VmRequest:
     """Have the VM of a restore, or nothing that is half-made of it.
 
-    :param state: :data:`PREPARED`, :data:`PRESENT`, :data:`TESTED` or :data:`ABSENT`.
-    :param connections: By name of a card, what it is to be connected to.
-    :param test: With :data:`PREPARED`, whether the VM is made to be tested.
+    Attributes:
+        state: ``PREPARED``, ``PRESENT``, ``TESTED`` or ``ABSENT``.
+        connections: By name of a card, what it is to be connected to.
+        test: With ``PREPARED``, whether the VM is made to be tested.
     """
 
     state: str
@@ -95,8 +96,11 @@ def _make(now: Situation) -> Iterator[VmStep]:
 def plan_vm(now: Situation, *, start: bool, test: bool = False) -> Plan[VmStep]:
     """Have the VM with its disks.
 
-    :param test: It is to be started and stays half-made, so that it can be removed again.
-    :raises Refused: A disk is not there, or the VM that is to be tested is finished.
+    Args:
+        test: It is to be started and stays half-made, so that it can be removed again.
+
+    Raises:
+        Refused: A disk is not there, or the VM that is to be tested is finished.
     """
     if now.vm is not None and not now.half_made:
         if test:
@@ -137,7 +141,8 @@ _GUEST = {True: ANSWERED, False: SILENT, None: ""}
 def _test(now: Situation, *, begun: bool) -> Iterator[VmStep]:
     """Have the VM up, and its guest answering if it did when it was backed up.
 
-    :param begun: Whether the VM has its disks.
+    Args:
+        begun: Whether the VM has its disks.
     """
     if not (begun and now.vm and now.vm.status == "up"):
         yield from (SettleVmStep(), StartStep(), AskStep())
@@ -157,7 +162,8 @@ def lacking(vm: str, disks: Sequence[str]) -> str:
 def _finished(now: Situation, *, start: bool) -> Plan[VmStep]:
     """The VM is there: nothing to do, or to start it.
 
-    :raises Refused: It has not all of its disks.
+    Raises:
+        Refused: It has not all of its disks.
     """
     found = [(order, now.finished(order)) for order in now.orders]
     missing = [order for order, one in found if one is None]

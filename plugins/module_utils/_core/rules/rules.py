@@ -441,7 +441,8 @@ def clears_checkpoints(engine_version: str) -> bool:
 def disks_plugged(source: Vm, unplugged: Iterable[NamedDisk]) -> list[Violation]:
     """Refuse to make a snapshot that cannot be removed.
 
-    :param unplugged: Disks of the source VM that a snapshot would include and that are not plugged.
+    Args:
+        unplugged: Disks of the source VM that a snapshot would include and that are not plugged.
     """
     if source.status == "down":
         return []
@@ -507,7 +508,7 @@ BY_REASON: dict[str, Rule] = {
     "plugged_disk_snapshot": NO_MIGRATION,
     "disk_configured_in_snapshot": DETACH_ONLY,
 }
-"""The rule behind a refusal of the engine, by :attr:`conflicts.Meaning.reason`."""
+"""The rule behind a refusal of the engine, by ``conflicts.Meaning.reason``."""
 
 NO_RULE: dict[str, str] = {
     "not_attached": "Wanted already: a detach reads back and is content.",
@@ -565,7 +566,8 @@ def explain(fault: EngineFault) -> BackupError:
 def enforce(violations: Sequence[Violation]) -> None:
     """Raise if any rule is broken.
 
-    :raises Refused: with every violation in ``details``.
+    Raises:
+        Refused: with every violation in ``details``.
     """
     if not violations:
         return

@@ -167,9 +167,10 @@ def _run(facts: Mapping[str, Any]) -> str:
 def wait_line(vm: str, violations: Sequence[Mapping[str, Any]], left: float) -> str:
     """What a wait is for, in a line.
 
-    :param vm: Name of the VM that something is to be done to.
-    :param violations: As the module returns them.
-    :param left: Seconds until the wait ends at the latest.
+    Args:
+        vm: Name of the VM that something is to be done to.
+        violations: As the module returns them.
+        left: Seconds until the wait ends at the latest.
     """
     causes = dict.fromkeys(_cause(one["evidence"]) for one in violations)
     return f"{vm}: waiting until {' and '.join(causes)}; {left:.0f} s left at the most"

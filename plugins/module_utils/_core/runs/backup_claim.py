@@ -61,15 +61,17 @@ LAST_CALL = 60.0
 class Claim:
     """A run's turn with a VM.
 
-    :param since: When it was taken, UTC, by the appliance's clock; for people alone.
-    :param step: What the run is doing, of :data:`STEPS`.
-    :param quiet: Seconds for which the run may be silent at this step.
-    :param boot: The boot of the appliance in which ``signed`` is.
-    :param signed: When the run last gave a sign, in monotonic seconds.
-    :param calls: How many calls of the run's controller gave one. A dead run's last call goes on; it makes no other.
-    :param path: Directory of the set of another run that this one finishes; may be empty.
-    :param dead: Runs that had the claim before and did not give it back.
-    :param ended: The run has ended, and left something.
+    Attributes:
+        since: When it was taken, UTC, by the appliance's clock; for people alone.
+        step: What the run is doing, of ``STEPS``.
+        quiet: Seconds for which the run may be silent at this step.
+        boot: The boot of the appliance in which ``signed`` is.
+        signed: When the run last gave a sign, in monotonic seconds.
+        calls: How many calls of the run's controller gave one. A dead run's last call goes on; it
+            makes no other.
+        path: Directory of the set of another run that this one finishes; may be empty.
+        dead: Runs that had the claim before and did not give it back.
+        ended: The run has ended, and left something.
     """
 
     vm_id: str
@@ -90,11 +92,14 @@ class Claim:
 class Wish:
     """A run that wants a VM's claim, or has it.
 
-    :param times: Seconds within which disks are attached, and within which devices come and go.
-    :param silence: Take a claim over whose run was silent for so long; None: take none over.
-    :param standing: Runs of this owner whose snapshots of the VM the engine has now; None: nobody looked.
-    :param boot: For a run that has the claim: the boot in which it took it; empty for one that does not.
-    :param path: As in :class:`Claim`.
+    Attributes:
+        times: Seconds within which disks are attached, and within which devices come and go.
+        silence: Take a claim over whose run was silent for so long; None: take none over.
+        standing: Runs of this owner whose snapshots of the VM the engine has now; None: nobody
+            looked.
+        boot: For a run that has the claim: the boot in which it took it; empty for one that does
+            not.
+        path: As in ``Claim``.
     """
 
     vm_id: str
@@ -120,7 +125,8 @@ class Now:
 def check(wish: Wish) -> None:
     """Refuse what would name no file.
 
-    :raises InvalidRequest: The VM is no id.
+    Raises:
+        InvalidRequest: The VM is no id.
     """
     if not naming.UUID.match(wish.vm_id):
         raise InvalidRequest(f"{wish.vm_id!r} is not a VM id.")
@@ -134,9 +140,10 @@ def current(found: Claim | None, now: Now) -> Claim | None:
 def verdict(found: Claim | None, first: Claim | None, wish: Wish, now: Now, start: float) -> str:
     """What a run may do about a VM's claim.
 
-    :param found: The claim now, of this boot.
-    :param first: The claim when the watch began.
-    :param start: When the watch began, in monotonic seconds.
+    Args:
+        found: The claim now, of this boot.
+        first: The claim when the watch began.
+        start: When the watch began, in monotonic seconds.
     """
     if found is None or found.ended:
         # Gone in the boot in which this run took it: another run took it, and has ended.
@@ -219,7 +226,8 @@ def ended(found: Claim) -> Claim:
 def copying(found: Claim, now: Now, *, call: bool) -> Claim:
     """The claim with a sign of the copy.
 
-    :param call: It is the first of a call.
+    Args:
+        call: It is the first of a call.
     """
     calls = found.calls + int(call)
     return replace(found, step=COPY, quiet=0.0, signed=now.seconds, calls=calls)
@@ -272,7 +280,8 @@ def dump(claim: Claim) -> bytes:
 def load(path: str, data: bytes) -> Claim:
     """Read a claim's file.
 
-    :raises InvalidRequest: It is none: then nobody knows whether a run is at work.
+    Raises:
+        InvalidRequest: It is none: then nobody knows whether a run is at work.
     """
     try:
         found: Mapping[str, Any] = json.loads(data)

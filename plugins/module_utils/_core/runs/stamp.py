@@ -4,7 +4,7 @@
 """The stamp in a snapshot's description: whose it is, of which run, and until when it may stand.
 
 A later run finds by it what a dead run left behind. The lease cannot be renewed, as the engine changes no description. So
-it counts only for a snapshot of which the appliance knows nothing, see :mod:`core.claims`.
+it counts only for a snapshot of which the appliance knows nothing, see ``core.claims``.
 """
 
 from __future__ import annotations
@@ -52,9 +52,12 @@ class Stamp:
 def make(owner: str, run_id: str, expires: datetime) -> Stamp:
     """Check the parts and make a stamp.
 
-    :param run_id: Also sent as correlation id, so limited to what the engine keeps of one:
-        36 of letters, digits, - and _ (docs/engine.md#correlation-ids).
-    :raises InvalidRequest: a part has characters that it cannot have.
+    Args:
+        run_id: Also sent as correlation id, so limited to what the engine keeps of one: 36 of
+            letters, digits, - and _ (docs/engine.md#correlation-ids).
+
+    Raises:
+        InvalidRequest: a part has characters that it cannot have.
     """
     if not _WORD.fullmatch(owner):
         raise InvalidRequest(

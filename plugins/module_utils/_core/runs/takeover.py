@@ -5,7 +5,7 @@
 
 On the engine: a snapshot with our stamp, attached to the appliance. In the repository: a set's
 directory with a record of all that is needed to finish it. Whether that run still lives no engine
-tells; its claim does (:mod:`core.claims`), and where there is none the record, which a run that copies touches.
+tells; its claim does (``core.claims``), and where there is none the record, which a run that copies touches.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ FACTS = (
 class Leftover:
     """A snapshot that bears our owner's stamp and another run's name.
 
-    :param attached: Ids of its disks that the appliance holds.
-    :param expired: Whether its lease has ended.
+    Attributes:
+        attached: Ids of its disks that the appliance holds.
+        expired: Whether its lease has ended.
     """
 
     vm_id: str
@@ -91,8 +92,9 @@ def leftovers(
 ) -> tuple[Leftover, ...]:
     """What other runs of the owner left of a VM, oldest first.
 
-    :param held: What the appliance holds.
-    :param mark: Stamp of the run that asks.
+    Args:
+        held: What the appliance holds.
+        mark: Stamp of the run that asks.
     """
     stamped = [(stamp.parse(snapshot.description), snapshot) for snapshot in snapshots]
     others = [
@@ -121,8 +123,9 @@ def leftovers(
 class RunRecord:
     """An unfinished set, as its directory tells.
 
-    :param facts: What :data:`FACTS` names.
-    :param prepared: When the record was written, by the appliance's clock; empty in earlier records.
+    Attributes:
+        facts: What ``FACTS`` names.
+        prepared: When the record was written, by the appliance's clock; empty in earlier records.
     """
 
     path: str
@@ -192,8 +195,11 @@ def load(path: str, data: bytes) -> tuple[RunRecord, str]:
 
     Nothing in it names a path: those follow from where it lies, and it must fit there.
 
-    :param path: The set's directory.
-    :raises InvalidRequest: It is none, or of another set.
+    Args:
+        path: The set's directory.
+
+    Raises:
+        InvalidRequest: It is none, or of another set.
     """
     try:
         found = json.loads(data)
@@ -215,9 +221,10 @@ def load(path: str, data: bytes) -> tuple[RunRecord, str]:
 class Wanted:
     """What the run that asks would accept as its backup of a VM.
 
-    :param started: When that run began.
-    :param disks: Names of the disks that the VM has now, by their ids; None: nobody knows.
-    :param consistency: What ``vm_backup_accept_consistency`` names.
+    Attributes:
+        started: When that run began.
+        disks: Names of the disks that the VM has now, by their ids; None: nobody knows.
+        consistency: What ``vm_backup_accept_consistency`` names.
     """
 
     started: datetime
@@ -252,11 +259,12 @@ def shortcomings(one: Leftover, record: RunRecord, wanted: Wanted) -> tuple[str,
 class TakeoverDecision:
     """What to do about the leftovers of one VM.
 
-    :param problems: Why nothing may be done, nor a backup begun.
-    :param take_over: The set to finish; its snapshot is in ``clean`` too, for afterwards.
-    :param shortcomings: Why that set is not the backup of the run that asks, which makes its own then.
-    :param clean: What to detach and remove.
-    :param notes: What a person should read in the summary.
+    Attributes:
+        problems: Why nothing may be done, nor a backup begun.
+        take_over: The set to finish; its snapshot is in ``clean`` too, for afterwards.
+        shortcomings: Why that set is not the backup of the run that asks, which makes its own then.
+        clean: What to detach and remove.
+        notes: What a person should read in the summary.
     """
 
     problems: tuple[str, ...] = ()
@@ -290,18 +298,17 @@ def decide(
     wanted: Wanted,
     dead: Container[str] = (),
 ) -> TakeoverDecision:
-    """What to do about the leftovers of one VM.
+    """Decide what to do about the leftovers of one VM.
 
-    A run that moved while it was watched lives, and is left alone with all it has. Of the dead,
-    the latest whose disks are all still attached is finished. Everything that is tied to this
-    appliance, by an attachment, a record in its repository or a claim, is cleaned up; what is not may
-    belong to a run through another appliance, and is left until its lease has ended.
+    A run that moved while it was watched is alive; it and its leftovers are left alone. Of the dead
+    runs, the latest whose disks are all still attached is finished. Leftovers tied to this appliance
+    by an attachment, a record or a claim are cleaned up; others may belong to a run through another
+    appliance and are left until their lease has ended. A finished set replaces the backup of the
+    asking run only if that run would have accepted it as its own.
 
-    A set that is finished stands in for the backup of the run that asks only if that run would have
-    accepted it, had it made it itself.
-
-    :param moved: Runs that live, by their records.
-    :param dead: Runs that had the VM's claim on this appliance, and are dead.
+    Args:
+        moved: Runs that live, by their records.
+        dead: Runs that had the VM's claim on this appliance, and are dead.
     """
     problems = _in_the_way(found, set(moved))
     if problems:
@@ -360,8 +367,11 @@ def wanted_of(
 ) -> Wanted:
     """What a run would accept as its backup of a VM.
 
-    :param plans: As ``backup_plan_info`` returned them.
-    :raises InvalidRequest: They are not like that.
+    Args:
+        plans: As ``backup_plan_info`` returned them.
+
+    Raises:
+        InvalidRequest: They are not like that.
     """
     try:
         mine = [plan for plan in plans if plan["vm"] and plan["vm"]["id"] == vm_id]
@@ -374,8 +384,9 @@ def wanted_of(
 def named(data: Iterable[Mapping[str, Any]]) -> tuple[Leftover, ...]:
     """Leftovers as ``backup_plan_info`` returned them.
 
-    :raises InvalidRequest: They are not like that.
-    :raises ValueMasked: One did not arrive as it was sent.
+    Raises:
+        InvalidRequest: They are not like that.
+        ValueMasked: One did not arrive as it was sent.
     """
     data = list(data)
     arrival.check_unmasked({"leftovers": data})

@@ -30,15 +30,16 @@ ISOLATION = ("ignore", "warn", "refuse")
 class PreflightRequest:
     """What the appliance must be able to do.
 
-    :param repository: Absolute path of the repository.
-    :param require_mount: Whether it must not lie on the root file system.
-    :param required_bytes: What the run is going to write.
-    :param reserve_bytes: What must stay free besides.
-    :param require_zstd: Whether images are going to be compressed.
-    :param isolation: What to do if attached disks are not isolated for sure: ``ignore``, ``warn``
-        or ``refuse``.
-    :param vm_id: Id that the engine has for the appliance; empty: not compared.
-    :param identity: How the machine is compared with it, see :mod:`identity`.
+    Attributes:
+        repository: Absolute path of the repository.
+        require_mount: Whether it must not lie on the root file system.
+        required_bytes: What the run is going to write.
+        reserve_bytes: What must stay free besides.
+        require_zstd: Whether images are going to be compressed.
+        isolation: What to do if attached disks are not isolated for sure: ``ignore``, ``warn`` or
+            ``refuse``.
+        vm_id: Id that the engine has for the appliance; empty: not compared.
+        identity: How the machine is compared with it, see ``identity``.
     """
 
     repository: str
@@ -60,9 +61,10 @@ class PreflightRequest:
 class RepositoryFacts:
     """The repository's directory and its file system; sizes in bytes.
 
-    :param mount_point: Empty if the path does not exist.
-    :param exposed: Directories on the way to it, and of its VMs, that others than root could
-        change, with the reason.
+    Attributes:
+        mount_point: Empty if the path does not exist.
+        exposed: Directories on the way to it, and of its VMs, that others than root could change,
+            with the reason.
     """
 
     path: str
@@ -89,8 +91,9 @@ class QemuImgFacts:
 class Leftovers:
     """What dead runs left in the repository.
 
-    :param parts: Images that were never finished.
-    :param sets: Directories of sets without a manifest.
+    Attributes:
+        parts: Images that were never finished.
+        sets: Directories of sets without a manifest.
     """
 
     parts: tuple[str, ...]
@@ -101,11 +104,12 @@ class Leftovers:
 class IsolationFacts:
     """What is known of the isolation of attached disks.
 
-    :param prepared: When it was made (UTC), empty if it never was.
-    :param proven: When it was proven, empty if it never was, or with other files.
-    :param proof: On what: ``disk`` or ``scsi_debug``.
-    :param altered: Files that are not as they were written.
-    :param loose: Disks that are attached now, and neither isolated nor the appliance's own.
+    Attributes:
+        prepared: When it was made (UTC), empty if it never was.
+        proven: When it was proven, empty if it never was, or with other files.
+        proof: On what: ``disk`` or ``scsi_debug``.
+        altered: Files that are not as they were written.
+        loose: Disks that are attached now, and neither isolated nor the appliance's own.
     """
 
     prepared: str = ""
@@ -191,7 +195,8 @@ def doubts(facts: IsolationFacts) -> tuple[Problem, ...]:
 def check(request: PreflightRequest, facts: ApplianceFacts) -> None:
     """Refuse an appliance that has problems.
 
-    :raises Refused: With all of them, in the message and in ``details["problems"]``.
+    Raises:
+        Refused: With all of them, in the message and in ``details["problems"]``.
     """
     found = problems(request, facts)
     if not found:

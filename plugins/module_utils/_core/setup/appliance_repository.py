@@ -45,8 +45,9 @@ _PLAIN = re.compile(r"^/[^\s\\,]+$")
 class RepositoryRequest:
     """What ``appliance_repository`` is asked for.
 
-    :param device: Serial, path or ``UUID=`` of the container disk; empty to look only.
-    :param format: Make a file system, if the device is blank.
+    Attributes:
+        device: Serial, path or ``UUID=`` of the container disk; empty to look only.
+        format: Make a file system, if the device is blank.
     """
 
     path: str
@@ -61,12 +62,13 @@ class RepositoryRequest:
 class DeviceFacts:
     """The device that was named.
 
-    :param signature: What blkid recognises on it; empty if nothing.
-    :param uuid: Of its file system; a new one, if one is to be made.
-    :param blank: Whether its first and last MiB, and samples between, are zero; None if nobody
-        looked, since it has a signature.
-    :param uses: What of the appliance uses it.
-    :param partitions: Paths of its partitions.
+    Attributes:
+        signature: What blkid recognises on it; empty if nothing.
+        uuid: Of its file system; a new one, if one is to be made.
+        blank: Whether its first and last MiB, and samples between, are zero; None if nobody looked,
+            since it has a signature.
+        uses: What of the appliance uses it.
+        partitions: Paths of its partitions.
     """
 
     path: str
@@ -83,10 +85,11 @@ class DeviceFacts:
 class PlaceFacts:
     """The directory.
 
-    :param mount_point: Where the file system that it is on is mounted, empty if there is none.
-    :param numbers: ``major:minor`` of the devices that that file system lies on.
-    :param source: What is mounted there.
-    :param mode: Its permissions, None if it does not exist.
+    Attributes:
+        mount_point: Where the file system that it is on is mounted, empty if there is none.
+        numbers: ``major:minor`` of the devices that that file system lies on.
+        source: What is mounted there.
+        mode: Its permissions, None if it does not exist.
     """
 
     mount_point: str
@@ -141,7 +144,8 @@ Step = Union[MakeFilesystem, MakeMountPoint, AddLine, MountDisk, Restrict]
 def check_request(request: RepositoryRequest) -> None:
     """Refuse what cannot be written into fstab.
 
-    :raises InvalidRequest: Says what.
+    Raises:
+        InvalidRequest: Says what.
     """
     parts = request.path.split("/")
     if not _PLAIN.match(request.path) or not set(parts[1:]).isdisjoint({"", ".", ".."}):
@@ -162,9 +166,12 @@ def steps(
 ) -> tuple[Step, ...]:
     """What to do, in order.
 
-    :param number_of: ``major:minor`` of the device that the first word of a line of fstab leads to,
-        empty if there is none.
-    :raises Refused: It would lose data, or is not what was asked for.
+    Args:
+        number_of: ``major:minor`` of the device that the first word of a line of fstab leads to,
+            empty if there is none.
+
+    Raises:
+        Refused: It would lose data, or is not what was asked for.
     """
     mounted = place.mount_point == request.path
     found: list[Step] = []
@@ -258,7 +265,8 @@ def _has_line(
 ) -> bool:
     """Whether fstab has a line for this place.
 
-    :raises Refused: It has one for another device.
+    Raises:
+        Refused: It has one for another device.
     """
     spec = f"UUID={device.uuid}"
     for fields in fstab_fields(fstab):

@@ -29,7 +29,8 @@ _ADDRESS = (
 class Doubt:
     """Why a machine may not be the appliance, and what to do.
 
-    :param fatal: It is not, or that it is must be shown.
+    Attributes:
+        fatal: It is not, or that it is must be shown.
     """
 
     fatal: bool
@@ -40,10 +41,11 @@ class Doubt:
 def doubt(machine: str, vm_id: str, mode: str) -> Doubt | None:
     """Compare what a machine's firmware says with the id of the appliance.
 
-    :param machine: The UUID of its system; empty where nothing tells.
-    :param vm_id: Id that the engine has for the appliance; empty where nobody asks.
-    :param mode: One of :data:`MODES`. Not even ``ignore`` hides that nobody looked from a result that has
-        the UUID.
+    Args:
+        machine: The UUID of its system; empty where nothing tells.
+        vm_id: Id that the engine has for the appliance; empty where nobody asks.
+        mode: One of ``MODES``. Not even ``ignore`` hides that nobody looked from a result that has
+            the UUID.
     """
     if mode == IGNORE or not vm_id:
         return None

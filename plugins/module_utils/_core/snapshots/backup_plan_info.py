@@ -42,8 +42,10 @@ _NOT_RUNNING = {"down": "Start", "paused": "Resume", "suspended": "Start"}
 class SourceOverview:
     """One source VM: what of it would be in the set, what not and why.
 
-    :param unplugged: Disks that are not plugged although the VM runs, and that nobody asked to leave out.
-    :param unwanted: Ids of such disks that are left out.
+    Attributes:
+        unplugged: Disks that are not plugged although the VM runs, and that nobody asked to leave
+            out.
+        unwanted: Ids of such disks that are left out.
     """
 
     word: str
@@ -155,7 +157,9 @@ def stuck(
 ) -> list[str]:
     """Tell of snapshots of earlier runs that the engine does not remove now.
 
-    :param layers: Disks that are not plugged although the VM runs, each with the snapshots that have it.
+    Args:
+        layers: Disks that are not plugged although the VM runs, each with the snapshots that have
+            it.
     """
     loose = [(disk, set(ids)) for disk, ids in layers]
     return [

@@ -91,7 +91,8 @@ class AttachSituation:
 def plan_attach(now: AttachSituation) -> Plan[Step]:
     """Decide what to attach, and what to detach before.
 
-    :raises errors.Refused: naming every rule that stands against it.
+    Raises:
+        errors.Refused: naming every rule that stands against it.
     """
     by_disk = {holding.disk_id: holding for holding in now.held}
     violations = _general_violations(now)

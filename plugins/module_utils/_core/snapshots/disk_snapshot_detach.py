@@ -63,7 +63,8 @@ class DetachSituation:
 def plan_detach(now: DetachSituation) -> Plan[DetachStep]:
     """Decide what to detach. What is not there is not an error: it is detached already.
 
-    :raises errors.Refused: something named is not a disk snapshot, or cannot be told.
+    Raises:
+        errors.Refused: something named is not a disk snapshot, or cannot be told.
     """
     meant = _chosen(now)
     _check_keep(now)
@@ -89,7 +90,8 @@ def plan_detach(now: DetachSituation) -> Plan[DetachStep]:
 def _check_keep(now: DetachSituation) -> None:
     """Refuse a word that is no id nor serial number, and no name: what it means would be detached.
 
-    :raises InvalidRequest: With the first one.
+    Raises:
+        InvalidRequest: With the first one.
     """
     names = {held.alias for held in now.held}
     for word in now.keep:

@@ -86,8 +86,10 @@ class SnapshotSituation:
 def plan_snapshot(now: SnapshotSituation) -> Plan[SnapshotStep]:
     """Decide whether to make or to remove a snapshot.
 
-    :raises errors.Ambiguous: two snapshots have this description.
-    :raises errors.Refused: the snapshot to remove is not a regular one; the VM is suspended or in preview.
+    Raises:
+        errors.Ambiguous: two snapshots have this description.
+        errors.Refused: the snapshot to remove is not a regular one; the VM is suspended or in
+            preview.
     """
     found = find_snapshot(now.snapshots, now.snapshot)
     before = {"snapshot": found.description if found else None}
@@ -134,7 +136,8 @@ def check_description(text: str) -> None:
     It accepts ASCII and letters of any script, at most 4,000 characters (docs/engine.md#making-a-snapshot). XML has no
     control characters except tab and line feed.
 
-    :raises errors.InvalidRequest: this cannot be a description.
+    Raises:
+        errors.InvalidRequest: this cannot be a description.
     """
     if not text.strip():
         raise InvalidRequest("A snapshot needs a description.")
@@ -171,7 +174,8 @@ def is_same(found: Snapshot | None, wanted: Snapshot) -> bool:
 def find_snapshot(snapshots: Iterable[Snapshot], word: str) -> Snapshot | None:
     """Find a snapshot by its id, else by its whole description.
 
-    :raises errors.Ambiguous: several have this description.
+    Raises:
+        errors.Ambiguous: several have this description.
     """
     candidates = list(snapshots)
     by_id = [one for one in candidates if one.id == word.lower()]
@@ -224,14 +228,15 @@ def about(events: Iterable[Event], vm: Vm, snapshot: Snapshot) -> list[Event]:
 def consistency(vm_status: str, events: Sequence[Event]) -> str:
     """How good the frozen state is, as far as the engine says (docs/engine.md#consistency-of-a-snapshot).
 
-    :param vm_status: While the snapshot was made, see :func:`throughout`.
-
     - ``offline``: the VM was down before and after, nothing was being written.
     - ``filesystem``: the engine froze the guest's file systems.
     - ``crash``: the freeze was tried and failed; as after a power cut.
     - ``inconsistent``: the engine itself warns of the snapshot.
     - ``unknown``: crash or better. By default the host freezes through the guest agent and
-      tells nobody how it went. Also, without :func:`creation_shown`: nothing is known.
+      tells nobody how it went. Also, without ``creation_shown``: nothing is known.
+
+    Args:
+        vm_status: While the snapshot was made, see ``throughout``.
     """
     codes = {event.code for event in events}
     if codes & set(INCONSISTENT):

@@ -54,8 +54,9 @@ if TYPE_CHECKING:
 def find_vm(engine: EnginePort, word: str) -> Vm:
     """Find a VM by its id or its exact name.
 
-    :raises errors.NotFound: there is none.
-    :raises errors.Ambiguous: several data centres have one of this name.
+    Raises:
+        errors.NotFound: there is none.
+        errors.Ambiguous: several data centres have one of this name.
     """
     if is_uuid(word):
         found = engine.vm(VmId(word.lower()))
@@ -71,8 +72,9 @@ def find_vm(engine: EnginePort, word: str) -> Vm:
 def find_appliance(engine: EnginePort, word: str) -> Vm:
     """Find the VM that is to be the appliance. Its name in an inventory may be another.
 
-    :raises errors.NotFound: there is none.
-    :raises errors.Ambiguous: several data centres have one of this name.
+    Raises:
+        errors.NotFound: there is none.
+        errors.Ambiguous: several data centres have one of this name.
     """
     try:
         return find_vm(engine, word)
@@ -88,7 +90,8 @@ def find_appliance(engine: EnginePort, word: str) -> Vm:
 def find_snapshot(engine: EnginePort, vm: Vm, word: str) -> Snapshot:
     """Find a snapshot of this VM by its id or its whole description.
 
-    :raises errors.NotFound: the VM has none such; the message tells if another VM has.
+    Raises:
+        errors.NotFound: the VM has none such; the message tells if another VM has.
     """
     known = engine.snapshots(vm.id)
     found = vm_snapshot.find_snapshot(known, word)
@@ -163,7 +166,8 @@ def holding(
 ) -> Holding:
     """Look at one attachment again.
 
-    :param events: Attach and detach events of the holder, if the caller has read them already.
+    Args:
+        events: Attach and detach events of the holder, if the caller has read them already.
     """
     own = [snapshot.id for snapshot in engine.snapshots(holder.id)]
     layers = engine.layers(attachment.disk_id)
@@ -208,7 +212,8 @@ def attach_events(engine: EnginePort, holder: Vm, candidates: Iterable[SnapshotI
     One answer of the engine has only so many events, and an appliance may make more in a night. So they
     are read back to the first attachment of a candidate, which is found by its correlation id.
 
-    :param candidates: Snapshots of which one may be attached.
+    Args:
+        candidates: Snapshots of which one may be attached.
     """
     codes = (evidence.EVENT_ATTACHED, evidence.EVENT_DETACHED)
     # Without the VM in the search, the attachments of other VMs would crowd out older ones of this.

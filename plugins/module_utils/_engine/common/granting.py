@@ -25,7 +25,8 @@ _UNREAD = "What this user may do could not be read, so a missing permit only sho
 def look(engine: EnginePort) -> tuple[tuple[permissions.Grant, ...] | None, tuple[str, ...]]:
     """Read what the user may do; None and a warning where the engine does not tell.
 
-    :raises errors.EngineError: the engine is gone, or the login is.
+    Raises:
+        errors.EngineError: the engine is gone, or the login is.
     """
     try:
         mine = engine.own_permissions()

@@ -46,10 +46,13 @@ def persist(
     the effect open, the state is read before anything is repeated (the SDK itself repeats a POST
     after 401, so even "already attached" may be our own success: docs/engine.md#the-python-sdk).
 
-    :param done: Reads the engine and tells whether the order has been carried out.
-    :param settled: Tells the same while the order may still be under way, and waits until that is certain; ``done`` if
-        the engine shows nothing of an order before it is carried out.
-    :raises errors.EngineError: the refusal, or the last one when time is up.
+    Args:
+        done: Reads the engine and tells whether the order has been carried out.
+        settled: Tells the same while the order may still be under way, and waits until that is
+            certain; ``done`` if the engine shows nothing of an order before it is carried out.
+
+    Raises:
+        errors.EngineError: the refusal, or the last one when time is up.
     """
     last: EngineError = EngineUnavailable("The request was never sent: no time was left.")
     for _waited in deadline.ticks():

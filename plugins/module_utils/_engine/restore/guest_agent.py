@@ -32,7 +32,8 @@ def answers(engine: EnginePort, vm: Vm) -> bool:
 def await_answer(engine: EnginePort, vm: Vm, deadline: Deadline) -> None:
     """Wait for the guest agent: the engine calls a VM up without it, also one in emergency mode.
 
-    :raises OperationFailed: It does not answer in time.
+    Raises:
+        OperationFailed: It does not answer in time.
     """
     for _waited in deadline.ticks():
         if answers(engine, vm):

@@ -158,7 +158,8 @@ class RestoreOperation(EngineOperation[Step]):
     def _remove(self, step: restore_steps.RemoveDiskStep, deadline: Deadline) -> None:
         """Remove a disk that says of itself, at this moment, that it is half-made, and that nobody has.
 
-        :raises Refused: It does not, or somebody has it.
+        Raises:
+            Refused: It does not, or somebody has it.
         """
         disk = self._engine.disk(step.disk_id)
         if disk is None:
@@ -201,7 +202,8 @@ class RestoreOperation(EngineOperation[Step]):
     def _clean(self, appliance: Vm, steps: Sequence[restore_steps.CleanStep]) -> None:
         """Carry out the steps of a removal; what fails does not stop the rest.
 
-        :raises errors.BackupError: the first failure, with what is left in its details.
+        Raises:
+            errors.BackupError: the first failure, with what is left in its details.
         """
         deadline = self.deadline()
         failures: list[BackupError] = []
@@ -243,7 +245,8 @@ class RestoreOperation(EngineOperation[Step]):
     def _half_made(self, vm: Vm) -> Vm | None:
         """The VM as it is at this moment.
 
-        :raises Refused: It does not say any more that it is half-made.
+        Raises:
+            Refused: It does not say any more that it is half-made.
         """
         found = self._engine.vm(vm.id)
         if found is not None and not is_half_made(found, self._mark):

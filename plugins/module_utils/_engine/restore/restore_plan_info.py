@@ -68,7 +68,8 @@ class RestorePlanInfo(ReadOnly):
     def plan(self) -> Plan[NoStep]:
         """Look at everything that the restore would meet.
 
-        :raises errors.BackupError: for the appliance, or for a set that says nonsense.
+        Raises:
+            errors.BackupError: for the appliance, or for a set that says nonsense.
         """
         engine, request = self._engine, self._request
         configuration = ovf.read(request.ovf)

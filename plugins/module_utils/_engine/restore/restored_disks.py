@@ -111,7 +111,8 @@ class RestoredDisks(RestoreOperation[restore_steps.DiskStep]):
     def _step(self, step: restore_steps.DiskStep, appliance: Vm, made: dict[str, DiskId]) -> None:
         """Carry out a step on the way to the disks.
 
-        :param made: The new disks by id of the original; a disk that is made is added.
+        Args:
+            made: The new disks by id of the original; a disk that is made is added.
         """
         deadline = self.deadline()
         if isinstance(step, restore_steps.CreateDiskStep):

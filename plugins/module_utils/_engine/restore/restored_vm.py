@@ -89,7 +89,8 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
     def plan(self) -> Plan[restore_steps.VmStep]:
         """Look at what there is, and decide.
 
-        :raises Refused: Another VM has the name.
+        Raises:
+            Refused: Another VM has the name.
         """
         engine, request = self._engine, self._request
         appliance = self._appliance = facts.find_vm(engine, request.appliance)
@@ -230,7 +231,8 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
     def _only_own(self, vm: Vm, plan: Plan[restore_steps.VmStep]) -> None:
         """Prove that the new VM has no disk but those of this restore.
 
-        :raises Refused: The engine gave it another one.
+        Raises:
+            Refused: The engine gave it another one.
         """
         own = {one["new_disk_id"] for one in plan.result["disks"]}
         foreign = [one.disk_id for one in self._engine.attachments(vm.id) if one.disk_id not in own]

@@ -49,7 +49,8 @@ def apply_settings(
 ) -> Iterator[losses.Loss]:
     """Make a VM that is down what it was; the losses are what could not be done.
 
-    :param made: The new disks, by the ids of their originals.
+    Args:
+        made: The new disks, by the ids of their originals.
     """
     unplugged = {nic.name for nic in was.nics if not nic.plugged}
     if unplugged:

@@ -78,7 +78,8 @@ class BackupPlanInfo(ReadOnly):
     def plan(self) -> Plan[NoStep]:
         """Look at the appliance and at each VM. A VM that has a problem does not hide the others.
 
-        :raises errors.BackupError: for the appliance; without it there is no backup of any VM.
+        Raises:
+            errors.BackupError: for the appliance; without it there is no backup of any VM.
         """
         request = self._request
         mark = self._mark()

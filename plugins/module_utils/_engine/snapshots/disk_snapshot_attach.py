@@ -79,7 +79,8 @@ _STILL_ATTACHED = "STILL ATTACHED"
 class _Attaching:
     """The attach of one disk snapshot, and what the engine shows of it.
 
-    :param since: The newest event before it; None if events would prove nothing.
+    Args:
+        since: The newest event before it; None if events would prove nothing.
     """
 
     def __init__(
@@ -114,7 +115,8 @@ class _Attaching:
     def settled(self) -> bool:
         """Wait until the attachment is gone, or is certain to stay: told by an event, or by the time that has passed.
 
-        :raises errors.EngineUnavailable: Neither, and the time is up.
+        Raises:
+            errors.EngineUnavailable: Neither, and the time is up.
         """
         if not self._step.plugs:
             return self.attached()
@@ -149,8 +151,11 @@ def attach_one(
 ) -> None:
     """Attach one disk snapshot and be sure of it.
 
-    :param since: The newest event before it, if no other disk of that alias is attached along with it.
-    :raises errors.EngineError: the engine refuses for good, or until the time is up.
+    Args:
+        since: The newest event before it, if no other disk of that alias is attached along with it.
+
+    Raises:
+        errors.EngineError: the engine refuses for good, or until the time is up.
     """
     attaching = _Attaching(engine, step, deadline, since)
     with in_our_words():

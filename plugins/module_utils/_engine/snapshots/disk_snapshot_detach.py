@@ -69,7 +69,8 @@ if TYPE_CHECKING:
 def detach_one(engine: EnginePort, step: DetachStep, deadline: Deadline) -> None:
     """Detach one disk snapshot and be sure of it.
 
-    :raises errors.EngineError: the engine refuses for good, or until the time is up.
+    Raises:
+        errors.EngineError: the engine refuses for good, or until the time is up.
     """
 
     def order() -> None:
@@ -135,7 +136,8 @@ class DiskSnapshotDetach(EngineOperation[DetachStep]):
     def execute(self, plan: Plan[DetachStep]) -> Mapping[str, Any]:
         """Detach all; the others are detached even if the guest does not let go of one.
 
-        :raises errors.BackupError: with what is detached and what is still attached, and why.
+        Raises:
+            errors.BackupError: with what is detached and what is still attached, and why.
         """
         for step in plan.steps:
             if not isinstance(step, DetachStep):

@@ -80,7 +80,8 @@ def _held_by(engine: EnginePort, vm: Vm) -> tuple[list[Loan], list[str]]:
 def _lent_by(engine: EnginePort, vm: Vm, held: set[DiskId]) -> tuple[list[Loan], list[str]]:
     """Only disks that are in snapshots can be attached elsewhere as disk snapshots.
 
-    :param held: Disks of others, which are not this VM's to lend.
+    Args:
+        held: Disks of others, which are not this VM's to lend.
     """
     disks = [one.disk_id for one in engine.attachments(vm.id) if one.disk_id not in held]
     own = [disk for disk in disks if engine.layers(disk)]
@@ -178,8 +179,9 @@ class VmGuard(ReadOnly):
     def plan(self) -> Plan[NoStep]:
         """Look, and look again while there is something to wait for.
 
-        :raises errors.Refused: something stands against it.
-        :raises errors.WaitTimeout: something still stands against it after the time to wait.
+        Raises:
+            errors.Refused: something stands against it.
+            errors.WaitTimeout: something still stands against it after the time to wait.
         """
         deadline = self.deadline()
         vm = facts.find_vm(self._engine, self._request.vm)

@@ -58,7 +58,8 @@ class VmOvfInfo(ReadOnly):
     def plan(self) -> Plan[NoStep]:
         """Look.
 
-        :raises errors.NotFound: the engine has no configuration to give.
+        Raises:
+            errors.NotFound: the engine has no configuration to give.
         """
         vm = facts.find_vm(self._engine, self._request.vm)
         snapshot = None

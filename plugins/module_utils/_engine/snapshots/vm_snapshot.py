@@ -116,7 +116,8 @@ class VmSnapshot(EngineOperation[SnapshotStep]):
     def predict(self) -> Plan[SnapshotStep]:
         """Decide, and find what the engine would refuse.
 
-        :raises errors.Refused: it would.
+        Raises:
+            errors.Refused: it would.
         """
         plan = self.plan()
         for step in plan.steps:
@@ -238,7 +239,9 @@ class VmSnapshot(EngineOperation[SnapshotStep]):
     def _still(self, vm: Vm, snapshot: Snapshot) -> Snapshot:
         """The snapshot as it is now.
 
-        :raises OperationFailed: its id is nobody's, or not the snapshot's any more: so a failed creation ends.
+        Raises:
+            OperationFailed: its id is nobody's, or not the snapshot's any more: so a failed
+                creation ends.
         """
         found = self._engine.snapshot(vm.id, snapshot.id)
         if found is None or not vm_snapshot.is_same(found, snapshot):
@@ -273,8 +276,11 @@ class VmSnapshot(EngineOperation[SnapshotStep]):
     def _await_gone(self, vm: Vm, snapshot: Snapshot, deadline: Deadline, *, began: bool) -> None:
         """Wait for the end of the merge.
 
-        :param began: The engine took the order; it locks the snapshot before it says so.
-        :raises OperationFailed: the snapshot is usable again, which is how a failed removal ends.
+        Args:
+            began: The engine took the order; it locks the snapshot before it says so.
+
+        Raises:
+            OperationFailed: the snapshot is usable again, which is how a failed removal ends.
         """
         seen_locked = [began]
 

@@ -42,9 +42,10 @@ _INSUFFICIENT = "insufficient_query"
 
 @contextmanager
 def translated(action: str) -> Iterator[None]:
-    """Run SDK calls; what they raise comes out as an :class:`EngineError`.
+    """Run SDK calls; what they raise comes out as an ``EngineError``.
 
-    :param action: What was being done, to begin the message with ("attach disk X to VM Y").
+    Args:
+        action: What was being done, to begin the message with ("attach disk X to VM Y").
     """
     try:
         yield

@@ -103,7 +103,8 @@ OTHER = _refusal(
 def refused(text: str, details: Mapping[str, Any]) -> EngineLoginError:
     """Say why a login was refused.
 
-    :param text: What the engine said.
+    Args:
+        text: What the engine said.
     """
     kind = next((one for one in REFUSALS if one.pattern.search(text)), OTHER)
     return EngineLoginError(f"{kind.begin} ({text}).", hint=kind.hint, details=dict(details))
@@ -112,7 +113,8 @@ def refused(text: str, details: Mapping[str, Any]) -> EngineLoginError:
 def page_text(body: str | bytes) -> str:
     """What a person reads on a page of the engine, in one line.
 
-    :param body: The body of an answer, as the SDK keeps it.
+    Args:
+        body: The body of an answer, as the SDK keeps it.
     """
     page = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     words = html.unescape(_TAG.sub(" ", _TITLE.sub(" ", page))).split()
@@ -122,8 +124,9 @@ def page_text(body: str | bytes) -> str:
 def watch(connection: SdkObject, *, renews: bool) -> None:
     """Have a connection tell the reason of a 401.
 
-    :param renews: Whether the SDK may sign in again after a 401. Without a password it would ask for a
-        token of the user None, and tell that refusal instead of the reason.
+    Args:
+        renews: Whether the SDK may sign in again after a 401. Without a password it would ask for a
+            token of the user None, and tell that refusal instead of the reason.
     """
     wait = connection.wait
 

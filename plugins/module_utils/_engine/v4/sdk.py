@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one import of the oVirt SDK; everything else takes it from here.
 
-Where it is missing the names are None, and :func:`connect.connect` says so before they are used.
+Where it is missing the names are None, and ``connect.connect`` says so before they are used.
 """
 
 from __future__ import annotations

@@ -146,7 +146,8 @@ def _case(world: World, wanted: Wanted) -> Case:
 def validate(case: Case) -> None:
     """Check rows 1 to 21b of docs/engine.md#refusals-of-an-attach, in that order.
 
-    :raises Refusal: with the first row that applies.
+    Raises:
+        Refusal: with the first row that applies.
     """
     for row in ROWS:
         row(case)
@@ -207,7 +208,8 @@ def _boot(case: Case) -> None:
 def refuse_second_boot(world: World, vm: Vm) -> None:
     """Row 10.
 
-    :raises Refusal: when the VM has a boot disk of its own.
+    Raises:
+        Refusal: when the VM has a boot disk of its own.
     """
     for other in world.attachments_of(vm.id):
         if other.bootable and other.snapshot_id is None:

@@ -93,7 +93,8 @@ def host_refusal(failure: HostFailure, own: str) -> Refusal:
 def plug_refusals(vm: Vm, attachment: Attachment, alias: str) -> None:
     """Refuse interfaces without hot plug (docs/engine.md#refusals-of-an-attach, rows 21 and 21b; row 7 of a detach).
 
-    :raises Refusal: for IDE, sPAPR and SATA.
+    Raises:
+        Refusal: for IDE, sPAPR and SATA.
     """
     names = {"DiskAlias": alias, "VmName": vm.name}
     if attachment.interface == "ide":
@@ -112,7 +113,8 @@ def unsupported_interface(vm: Vm) -> Refusal:
 def refuse_unfit_properties(given: Mapping[str, str]) -> None:
     """Refuse for custom properties that an import brought along though the engine cannot use them.
 
-    :raises Refusal: for one that it does not know, and for a value that does not fit.
+    Raises:
+        Refusal: for one that it does not know, and for a value that does not fit.
     """
     unknown, illegal = settings.unfit_properties(given)
     if unknown:

@@ -179,7 +179,8 @@ def _job(call: Call, disk: Disk) -> Job:
 def validate_remove(world: World, disk_id: str) -> Disk:
     """What may stop a removal; whether it is attached to anybody does not.
 
-    :raises Refusal: with the first check that fails.
+    Raises:
+        Refusal: with the first check that fails.
     """
     disk = world.disks.get(disk_id)
     if disk is None:

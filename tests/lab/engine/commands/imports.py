@@ -126,7 +126,8 @@ def _permitted(call: Call, wanted: Wanted, vm: Vm) -> Cluster:
 def refuse_name(name: str) -> None:
     """What the engine asks of a VM's name before anything else.
 
-    :raises Refusal: for one that is too short, too long, or has other characters in it.
+    Raises:
+        Refusal: for one that is too short, too long, or has other characters in it.
     """
     if not 1 <= len(name) <= 255:
         raise refuse("NAME_SIZE")
@@ -168,7 +169,8 @@ def _validate_addresses(world: World, found: ovf_reader.Read, wanted: Wanted) ->
 def _settle(world: World, vm: Vm, found: ovf_reader.Read, wanted: Wanted, cluster: Cluster) -> None:
     """What the engine finds out only while it makes the VM, and what it makes of it.
 
-    :raises Refusal: for what its database does not take.
+    Raises:
+        Refusal: for what its database does not take.
     """
     ids = {nic.id for other in world.vms.values() for nic in other.nics}
     if len(vm.description) > LONGEST or (

@@ -14,7 +14,8 @@ from lab.model import Snapshot, Vm
 def take(call: Call, vm: Vm, description: str, disks: tuple[str, ...] | None) -> Snapshot | None:
     """Take a snapshot without a lock of its own, and see it through; None where the host failed.
 
-    :raises Refusal: when the VM cannot be frozen now.
+    Raises:
+        Refusal: when the VM cannot be frozen now.
     """
     engine, world = call.engine, call.world
     with world.lock:

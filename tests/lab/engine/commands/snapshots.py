@@ -91,7 +91,8 @@ def create(call: Call, wanted: Wanted) -> Making:
 def check_description(text: str) -> None:
     """What the bean's validation says of a description: ASCII and letters of any script, 4,000 at the most.
 
-    :raises Refusal: if it is anything else.
+    Raises:
+        Refusal: if it is anything else.
     """
     if len(text) > DESCRIPTION_MAX:
         raise refuse("DESCRIPTION_TOO_LONG")
@@ -104,7 +105,8 @@ def make_volumes(call: Call, vm: Vm, wanted: Wanted, disks: Sequence[Disk]) -> N
 
     Each part of it says in the end that the snapshot failed: three of them a disk.
 
-    :raises Refusal: without any message.
+    Raises:
+        Refusal: without any message.
     """
     engine, world = call.engine, call.world
     for _disk in disks:
@@ -131,7 +133,8 @@ def go(making: Making) -> None:
 def validate_create(world: World, wanted: Wanted) -> Vm:
     """Check docs/engine.md#refusals-of-a-creation, in that order.
 
-    :raises Refusal: with the first row that applies.
+    Raises:
+        Refusal: with the first row that applies.
     """
     vm = world.vms.get(wanted.vm_id)
     if vm is None:
@@ -401,7 +404,8 @@ def remove_unseen(call: Call, snapshot: Snapshot) -> None:
 def validate_remove(world: World, vm_id: str, snapshot_id: str) -> Vm:
     """Check in the order of docs/engine.md#removing-a-snapshot.
 
-    :raises Refusal: with the first check that fails.
+    Raises:
+        Refusal: with the first check that fails.
     """
     vm = world.vms.get(vm_id)
     if vm is None:
