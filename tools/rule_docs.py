@@ -78,9 +78,9 @@ def refusal_table() -> str:
 def generated() -> str:
     """The part between the marks."""
     return (
-        f"{rule_table()}\n### By operation\n\nWhat `vm_guard` answers:\n\n{operation_table()}\n"
-        "### Refusals of the engine\n\nWhat the engine refuses for good, in the way the modules name"
-        f" it. Temporary refusals are retried until the timeout.\n\n{refusal_table()}"
+        f"{rule_table()}\n### By operation\n\nRules that `vm_guard` checks for each operation:\n\n{operation_table()}\n"
+        "### Refusals of the engine\n\nPermanent refusals of the engine, by the reason that the modules"
+        f" report. The modules retry temporary refusals until the timeout.\n\n{refusal_table()}"
     )
 
 

@@ -77,124 +77,121 @@ APPLIANCE_READY = Rule(
 ONE_PER_DISK = Rule(
     "one-per-disk",
     "An appliance holds at most one snapshot of a disk.",
-    "The engine keeps one attachment per disk and VM, whatever the snapshot.",
-    "Detach the other snapshot first, use another appliance, or ask for replace.",
+    "The engine keeps only one attachment per disk and VM.",
+    f"Detach the other snapshot first, use another appliance, or set {option('replace', ': true')}.",
 )
 NOT_ITS_OWN = Rule(
     "not-its-own",
     "An appliance is never the source VM of its own backup.",
-    "The engine attaches no snapshot of a disk to the VM that owns the disk.",
-    "Back the appliance up through another appliance.",
+    "The engine does not attach the snapshot of a disk to the VM that owns the disk.",
+    "Use another appliance to back up this one.",
 )
 SNAPSHOT_REGULAR = Rule(
     "snapshot-regular",
     "Only a regular snapshot that is not in preview is attached.",
-    "The active layer is being written, a previewed one is in use.",
-    "Make a snapshot for the backup; end the preview.",
+    "The VM is still writing to the active layer or to a previewed snapshot.",
+    "Create a snapshot for the backup, or end the preview.",
 )
 DISK_HEALTHY = Rule(
     "disk-healthy",
-    "Only a disk snapshot that is not illegal is attached.",
-    "An illegal image may hold anything; a copy of it would look like a backup.",
-    "Repair the source VM's disk, then make a new snapshot.",
+    "A disk snapshot with status illegal is not attached.",
+    "The content of an illegal image is undefined, but a copy of it would look like a backup.",
+    "Repair the source VM's disk, then create a new snapshot.",
 )
 BOOT = Rule(
     "boot",
-    "A disk snapshot is bootable only when asked for, one at a time, on an appliance without a"
+    "A disk snapshot is attached as bootable only on request, only one at a time, and only to an appliance without a"
     " boot disk of its own.",
-    "Otherwise the appliance's next start runs the source VM's system.",
-    f"Leave {option('bootable')} at false.",
+    "Otherwise the appliance boots the source VM's system at its next start.",
+    f"Set {option('bootable', ': false')}.",
 )
 INTERFACE = Rule(
     "interface",
-    "The interface can be hot-plugged and can be read-only if that is asked for.",
+    "The interface must support hot plug, and read-only access if that is requested.",
     "IDE, SATA and sPAPR disks cannot be hot-plugged; IDE and SATA cannot be read-only.",
     "Use virtio_scsi or virtio.",
 )
 DETACH_ONLY = Rule(
     "detach-only",
-    "Nothing but a disk snapshot is ever detached, and no disk is ever deleted.",
-    "An appliance's own disk, or a shared one, must stay where it is.",
-    "Name disk snapshots only; disk_snapshot_info lists them.",
+    "Only disk snapshots are detached, and no disk is deleted.",
+    "An appliance's own disks and shared disks must stay attached.",
+    "Name only disk snapshots; disk_snapshot_info lists them.",
 )
 
 NO_EXPORT = Rule(
     "no-export",
     "A VM that holds a disk snapshot, plugged or not, is not exported.",
-    "The engine leaves the disk out of an export, to a domain or as OVA, without a word.",
+    "The engine leaves the disk out of the export (domain or OVA), and does not say so.",
     "Detach the disk snapshots first.",
 )
 NO_TEMPLATE = Rule(
     "no-template",
-    "A VM that holds a disk snapshot is neither made into a template nor cloned.",
-    "The engine leaves the disk out of a template or a clone without a word.",
+    "No template or clone is made of a VM that holds a disk snapshot.",
+    "The engine leaves the disk out of the template or clone, and does not say so.",
     "Detach the disk snapshots first.",
 )
 NOT_IN_SNAPSHOT = Rule(
     "not-in-snapshot",
     "No snapshot is taken of a VM that holds a disk snapshot.",
-    "The disk would not be part of it, even if it is named.",
+    "The snapshot would not include the disk, even if it is named.",
     "Detach the disk snapshots first.",
 )
 NO_MIGRATION = Rule(
     "no-migration",
-    "A VM with a plugged disk snapshot is not migrated nor suspended, and its host not put into"
+    "A VM with a plugged disk snapshot is not migrated or suspended, and its host is not put into"
     " maintenance.",
-    "The overlay lies on the local disk of the host. The engine refuses a migration and the"
-    " maintenance; a suspend it passes on to the host, which fails.",
-    "Wait until the backup has ended, or detach the disk snapshots. An attachment that is not"
-    " plugged does not stand in the way.",
+    "The overlay is on the local disk of the host. The engine refuses migration and maintenance. It passes a"
+    " suspend on to the host, where it fails.",
+    "Wait until the backup has ended, or detach the disk snapshots. An unplugged attachment forbids nothing.",
 )
 SOURCE_FROZEN = Rule(
     "source-frozen",
-    "While a disk snapshot of a VM is attached anywhere, plugged or not, none of its snapshots is"
-    " removed and no revert committed; the VM and its disks are not deleted, its disks not moved or"
-    " sparsified, and it is not exported as OVA.",
-    "The engine refuses some of it; the rest it begins and cannot end, which leaves a preview or an"
-    " automatic snapshot behind. With both VMs down it would even delete the disk.",
-    "Wait until the backup has ended, or detach the disk snapshots from the VMs that are named.",
+    "While a disk snapshot of a VM is attached anywhere, plugged or not: do not remove the VM's snapshots, commit a"
+    " revert, delete the VM or its disks, move or sparsify its disks, or export it as OVA.",
+    "The engine refuses some of these operations. It starts the others but cannot finish them, and leaves a preview"
+    " or an automatic snapshot behind. If both VMs are down, it even deletes the disk.",
+    "Wait until the backup has ended, or detach the disk snapshots from the named VMs.",
 )
 CHECKPOINTS = Rule(
     "checkpoints",
-    "A disk with checkpoints of incremental backup is not attached where the detach would clear"
-    " them.",
-    "Engines from 4.5.8 on, and builds that are no release, clear the bitmaps and checkpoints of a disk"
-    " at every detach, also that of a snapshot; other backup products lose their chain.",
-    f"Set {option('checkpoints')} to warn or allow if the next incremental backup may be a full one; or use an"
-    " engine up to 4.5.7.",
+    "A disk with checkpoints of incremental backup is not attached if the detach would clear them.",
+    "Engines from 4.5.8 on, and builds that are not releases, clear the bitmaps and checkpoints of a disk"
+    " at every detach, also of a disk snapshot. Other backup products then lose their chain.",
+    f"If the next incremental backup may be a full one, set {option('checkpoints')} to warn or allow. Otherwise use"
+    " an engine up to 4.5.7.",
 )
 DISKS_PLUGGED = Rule(
     "disks-plugged",
-    "A VM that runs is backed up with all of its disks plugged.",
-    "A snapshot includes an unplugged disk too; but while the VM runs, the engine removes no snapshot that"
-    " has one.",
+    "All disks of a running VM must be plugged for a backup.",
+    "A snapshot includes unplugged disks, too. But while the VM runs, the engine does not remove a snapshot with"
+    " such a disk.",
     "Plug the disk, detach it, back the VM up while it is down, or leave the disk out (unplugged: leave_out).",
 )
 SOURCE_READY = Rule(
     "source-ready",
-    "No snapshot of a VM is made or removed while the VM is suspended or in preview.",
-    "The engine refuses both, and neither state ends by itself.",
-    "Start a suspended VM, or shut it down; commit a preview, or undo it.",
+    "No snapshot of a VM is created or removed while the VM is suspended or in preview.",
+    "The engine refuses it, and neither state ends by itself.",
+    "Start or shut down the suspended VM; commit or undo the preview.",
 )
 IMAGE_DISKS = Rule(
     "image-disks",
-    "Only a disk that is an image is attached.",
-    "A host makes overlays over images alone; a disk of managed block storage, or of Cinder, is none.",
-    "Name the disks to attach; vm_backup leaves such disks out by itself.",
+    "Only image disks are attached.",
+    "A host creates overlays only for images, not for disks of managed block storage or Cinder.",
+    "Name only image disks. The role vm_backup leaves other disks out by itself.",
 )
 SAME_DATA_CENTER = Rule(
     "same-data-center",
-    "Appliance and source VM belong to one data centre.",
-    "The storage of another data centre cannot be reached from the appliance's host.",
+    "Appliance and source VM are in the same data centre.",
+    "The appliance's host cannot reach the storage of another data centre.",
     "Use an appliance in the data centre of the source VM.",
 )
 
 SAME_HOST = Rule(
     "same-host",
-    "Appliance and source VM run on different hosts. A warning, no refusal.",
-    "The teardown after a detach may take away paths of the source VM's disks on that host"
-    " (deduced from the sources of vdsm, never seen).",
-    "Keep them apart with an affinity rule, or migrate one of them before the backup.",
+    "Appliance and source VM run on different hosts. This is only a warning.",
+    "The detach may remove paths to the source VM's disks on that host (concluded from the sources of vdsm, never"
+    " observed).",
+    "Separate them with an affinity rule, or migrate one of them before the backup.",
 )
 
 ATTACH_STATES = ("up", "down")
@@ -511,39 +508,31 @@ BY_REASON: dict[str, Rule] = {
 """The rule behind a refusal of the engine, by ``conflicts.Meaning.reason``."""
 
 NO_RULE: dict[str, str] = {
-    "not_attached": "Wanted already: a detach reads back and is content.",
-    "already_detached": "Wanted already: a detach reads back and is content.",
-    "disk_not_in_snapshot": "The modules pick disks from the snapshot's own list; it would have to"
-    " vanish in between.",
-    "snapshot_missing": "Looked up before; it would have to vanish in between.",
-    "vm_missing": "Looked up before; it would have to vanish in between.",
-    "disk_id_taken": "A restore asks for the id of the original, and takes another where it is not free.",
+    "not_attached": "The disk is already detached; the modules check that.",
+    "already_detached": "The disk is already detached; the modules check that.",
+    "disk_not_in_snapshot": "Only possible if the disk vanished after the modules looked.",
+    "snapshot_missing": "Only possible if the snapshot vanished after the modules looked.",
+    "vm_missing": "Only possible if the VM vanished after the modules looked.",
+    "disk_id_taken": "If the id of the original is not free, a restore uses another one.",
     "plug_failed": "Only the host knows whether it can plug a disk.",
-    "unplug_failed": "Only the guest knows whether it lets go; asked again until the time is up.",
-    "host_unreachable": "Passes for a detach; an attach is not tried again, for the host may still plug the disk.",
-    "domain_unreachable": "The storage is somebody else's concern; the host refuses before anything happens.",
-    "volume_missing": "Looked up before; it would have to vanish in between.",
+    "unplug_failed": "Only the guest knows whether it can release the disk; retried until the timeout.",
+    "host_unreachable": "A detach is retried. An attach is not, because the host may still plug the disk.",
+    "domain_unreachable": "A problem of the storage; the host refuses before anything changes.",
+    "volume_missing": "Only possible if the volume vanished after the modules looked.",
     "host_refused": "Only the host knows why.",
-    "pass_discard_unsupported": "Off unless asked for; the engine knows the storage, and refuses"
-    " before anything happens.",
-    "domain_status": "The storage is somebody else's concern; the engine refuses before anything"
-    " happens.",
-    "domain_space": "The storage is somebody else's concern; the engine refuses before anything"
-    " happens.",
-    "backup_domain": "The storage is somebody else's concern; the engine refuses before anything"
-    " happens.",
-    "hosted_engine_disk": "The hosted engine has its own backup; the engine refuses before"
-    " anything happens.",
-    "content_type": "Snapshots include data disks only; others are named as left out by"
-    " backup_plan_info.",
-    "no_reason": "The engine says no more than that it failed.",
-    "vm_external": "The engine does not manage it, and refuses before anything happens.",
-    "managed_block": "The storage is somebody else's concern; the engine refuses before anything"
-    " happens.",
+    "pass_discard_unsupported": "Only on request; the engine knows the storage, and refuses before anything changes.",
+    "domain_status": "A problem of the storage; the engine refuses before anything changes.",
+    "domain_space": "A problem of the storage; the engine refuses before anything changes.",
+    "backup_domain": "A property of the storage; the engine refuses before anything changes.",
+    "hosted_engine_disk": "The hosted engine has its own backup; the engine refuses before anything changes.",
+    "content_type": "Snapshots include only data disks; backup_plan_info lists the others as left out.",
+    "no_reason": "The engine gives no reason.",
+    "vm_external": "The engine does not manage the VM, and refuses before anything changes.",
+    "managed_block": "A property of the storage; the engine refuses before anything changes.",
     "already_activated": "No module plugs or unplugs an attachment in place.",
     "already_deactivated": "No module plugs or unplugs an attachment in place.",
     "disk_snapshot_resize": "No module changes the size of a disk.",
-    "insufficient_query": "A matter of permissions, told as such.",
+    "insufficient_query": "A missing permit; the message says so.",
 }
 """Final refusals of the engine that need no rule, and why. Those that pass by themselves are
 waited for instead."""

@@ -113,8 +113,8 @@ TABLE: tuple[Guard, ...] = (
 )
 
 FREE: dict[str, str] = {
-    "start": "The engine takes attached disk snapshots along; a holder gets fresh overlays.",
-    "stop": "A holder's overlays go, its attachments stay; a source is not touched.",
+    "start": "Always allowed. A holder starts with its disk snapshots attached, on new overlays.",
+    "stop": "Always allowed. A holder loses its overlays and keeps its attachments; a source VM is not affected.",
 }
 """Operations that no attached disk snapshot forbids, and why."""
 
