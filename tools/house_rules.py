@@ -11,6 +11,7 @@
 - no file in plugins/ or tests/ uses a mock library;
 - of urllib, core uses urllib.parse alone (import-linter knows packages of others only as a whole);
 - every test file lies where pytest looks, and so in a session of noxfile.py;
+- docstrings have Google's sections, and no field or role of Sphinx;
 - no phrase of PHRASES is in the texts that users read.
 """
 
@@ -57,6 +58,12 @@ READ_BY_USERS = (
 )
 CITED = {"docs/engine.md", "docs/errors.md", "docs/limits.md"}
 """Pages that quote the engine or are drawn from the code: their words are held where they are written."""
+SPHINX = re.compile(
+    r"^\s*:(?:param|parameter|arg|type|raises?|except|returns?|rtype|yields?|i?var|cvar|meta)\b[^:\n]*:"
+    r"|:[a-z][a-z:]*:`",
+    re.MULTILINE,
+)
+"""A field (``param``) or a role (``func``) of Sphinx."""
 MACHINE = PLUGINS / "module_utils/_appliance/machine"
 ALONE = {
     "os.open": [MACHINE / "opening.py"],
@@ -73,10 +80,15 @@ ALONE = {
 Tree = tuple[pathlib.Path, ast.Module]
 
 
+def parsed(path: pathlib.Path) -> Tree:
+    """Return a Python file with its syntax tree."""
+    return path, ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
 def trees(directory: pathlib.Path) -> Iterator[Tree]:
-    """Every Python file below a directory, parsed."""
+    """Yield every Python file below a directory, parsed."""
     for path in sorted(directory.rglob("*.py")):
-        yield path, ast.parse(path.read_text(encoding="utf-8"), str(path))
+        yield parsed(path)
 
 
 def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -129,10 +141,10 @@ def unsafe_uses(tree: Tree) -> Iterator[str]:
                 yield f"{path}:{node.lineno}: {ast.unparse(node)} outside {homes[0]}"
 
 
-def shared_class_names(parsed: list[Tree]) -> Iterator[str]:
+def shared_class_names(files: list[Tree]) -> Iterator[str]:
     """Classes whose name another class has too; a leading underscore makes no difference."""
     places: dict[str, list[str]] = {}
-    for path, module in parsed:
+    for path, module in files:
         for node in ast.walk(module):
             if isinstance(node, ast.ClassDef) and node.name not in PRESCRIBED:
                 places.setdefault(node.name.lstrip("_"), []).append(f"{path}:{node.lineno}")
@@ -156,6 +168,17 @@ def mocks(tree: Tree) -> Iterator[str]:
     for name in imports(module):
         if re.search(r"\bmock\b|pytest_mock", name):
             yield f"{path}: imports {name}: the lab is the fake here"
+
+
+def sphinx(tree: Tree) -> Iterator[str]:
+    """Docstrings, also those of attributes, that are written for Sphinx."""
+    path, module = tree
+    for node in ast.walk(module):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(text))):
+                for found in SPHINX.finditer(text):
+                    word = found.group().strip()
+                    yield f"{path}:{node.lineno}: {word} is of Sphinx: use Args, Returns, Raises"
 
 
 def connecting_core(tree: Tree) -> Iterator[str]:
@@ -217,8 +240,12 @@ def breaches() -> Iterator[str]:
         yield from unsafe_uses(tree)
         yield from mocks(tree)
         yield from connecting_core(tree)
+        yield from sphinx(tree)
     for tree in trees(ROOT / "tests"):
         yield from mocks(tree)
+        yield from sphinx(tree)
+    for tree in (*trees(ROOT / "tools"), parsed(ROOT / "noxfile.py")):
+        yield from sphinx(tree)
     yield from shared_class_names(list(trees(PLUGINS)))
     yield from action_group()
     yield from homeless_tests()

@@ -1,0 +1,65 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the house rules refuse, and what they let pass."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def rules() -> ModuleType:
+    """The program, as a module; it belongs to no package."""
+    spec = importlib.util.spec_from_file_location("house_rules", ROOT / "tools/house_rules.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def sphinx(rules: ModuleType, source: str) -> list[str]:
+    return list(rules.sphinx((Path("one.py"), ast.parse(source))))
+
+
+@pytest.mark.parametrize(
+    ("source", "word"),
+    [
+        ('"""Module. See :mod:`other`."""', ":mod:`"),
+        ('def f(a):\n    """Do.\n\n    :param a: One.\n    """', ":param a:"),
+        ('def f(a):\n    """Do.\n\n    :param int a: One.\n    """', ":param int a:"),
+        ('def f():\n    """:raises OSError: Always."""', ":raises OSError:"),
+        ('def f():\n    """Do.\n\n    :returns: One.\n    """', ":returns:"),
+        ('def f():\n    """Do.\n\n    :rtype: int\n    """', ":rtype:"),
+        ('class C:\n    """One.\n\n    :ivar a: One.\n    """', ":ivar a:"),
+        ('class C:\n    a = 1\n    """As in :py:class:`D`."""', ":py:class:`"),
+        ('async def f():\n    """See :func:`g`."""', ":func:`"),
+    ],
+)
+def test_a_docstring_in_the_style_of_sphinx_is_refused(
+    rules: ModuleType, source: str, word: str
+) -> None:
+    [said] = sphinx(rules, source)
+    assert said.startswith("one.py:")
+    assert word in said
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'def f(a):\n    """Do.\n\n    Args:\n        a: One.\n\n    Raises:\n        OSError: Always.\n    """',
+        'def f():\n    """Return ``a:param``, or ``major:minor``: see ``g``."""',
+        'def f():\n    """Begin.\n\n    - ``a``: one\n    - b: `c`\n    """',
+        'TEXT = """:param a: what somebody else wrote"""',
+    ],
+)
+def test_a_docstring_in_the_style_of_google_passes(rules: ModuleType, source: str) -> None:
+    assert sphinx(rules, source) == []
