@@ -6,7 +6,7 @@
 - a function of plugins/ is at most 40 lines long, a module's main() at most 15 statements, without a branch;
 - fail_json and exit_json are called in module_utils/_module alone; ruff sees to blanket catches;
 - the action group `engine` holds exactly the modules that take the connection options;
-- files are opened by flags, owners are judged, and programs are found, in the files that ``ALONE`` names alone;
+- files are opened by flags, owners are judged, mounts are read and programs are found in the files of ``ALONE`` alone;
 - no two classes of plugins/ share a name, but for those that Ansible prescribes;
 - no file in plugins/ or tests/ uses a mock library;
 - of urllib, core uses urllib.parse alone (import-linter knows packages of others only as a whole);
@@ -72,6 +72,8 @@ ALONE = {
     "os.O_CREAT": [MACHINE / "opening.py"],
     "shutil.which": [MACHINE / "programs.py"],
     "os.makedirs": [MACHINE / "private.py"],
+    "*.mountinfo": [MACHINE.parent / "devices/mounts.py"],
+    "*.swaps": [MACHINE.parent / "devices/mounts.py"],
     # The preflight asks whether it runs as root.
     "os.geteuid": [MACHINE / "private.py", MACHINE.parent / "setup/appliance_preflight.py"],
 }
@@ -136,9 +138,10 @@ def unsafe_uses(tree: Tree) -> Iterator[str]:
     path, module = tree
     for node in ast.walk(module):
         if isinstance(node, ast.Attribute):
-            homes = ALONE.get(ast.unparse(node), [path])
+            name = ast.unparse(node)
+            homes = ALONE.get(name) or ALONE.get(f"*.{node.attr}") or [path]
             if path not in homes:
-                yield f"{path}:{node.lineno}: {ast.unparse(node)} outside {homes[0]}"
+                yield f"{path}:{node.lineno}: {name} outside {homes[0]}"
 
 
 def shared_class_names(files: list[Tree]) -> Iterator[str]:

@@ -842,9 +842,10 @@ def test_a_finished_disk_that_cannot_be_marked_keeps_its_vm(scene: Scene) -> Non
     control = scene.lab.control()
     refusal = {"method": "PUT", "path": "/diskattachments/", "status": 400, "detail": "[No.]"}
     control.add_fault("respond", times=-1, **refusal)
-    scene.patience = Patience(timeout=0.3, poll_interval=0.02)
+    patient, scene.patience = scene.patience, Patience(timeout=0.3, poll_interval=0.02)
     with pytest.raises(BackupError, match="No") as told:
         scene.vm(plan, "absent")
+    scene.patience = patient
     assert len(told.value.details["left"]) == 4, "three disks and the VM, each once"
     assert len(_rows(scene, plan["name"])) == 3
     control.clear_faults()

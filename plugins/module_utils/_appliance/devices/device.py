@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import (
+    mounts,
     scan,
     stacks,
     usage,
@@ -221,8 +222,8 @@ def _uses(host: Host, device: BlockDevice) -> tuple[str, ...]:
     """What holds the device as far as it shows at once; a claim shows the rest."""
     known = stacks.layers(host.paths) if device.holders else {}
     return (
-        *mount_uses(scan.mounts(host.paths), device),
-        *swap_uses(scan.text(host.paths.swaps), device),
+        *mount_uses(mounts.read(host.paths), device),
+        *swap_uses(mounts.swap_areas(host.paths), device),
         *(f"held by {holder}" for holder in stacks.names_of(known, device.holders)),
     )
 

@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
     BlockDevice,
-    Mount,
-    is_made_up,
     link_serial,
-    parse_mounts,
     udev_serials,
     vpd_serial,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
         Paths,
@@ -141,56 +138,13 @@ def _links(paths: Paths) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in names(paths.by_id):
         serial = link_serial(name)
-        for number in _number(f"{paths.by_id}/{name}") if serial else ():
+        for number in numbers(f"{paths.by_id}/{name}") if serial else ():
             found.setdefault(number, []).append(serial)
     return found
 
 
-def mounts(paths: Paths) -> tuple[Mount, ...]:
-    """What this process sees mounted, with the devices below; a btrfs that it does not see as well.
-
-    The last has no place: a root file system's source may be the name ``/dev/root``, which no node
-    has, and then the kernel's list of devices alone tells.
-    """
-    groups = btrfs_groups(paths)
-    found = located(paths, parse_mounts(text(paths.mountinfo)), groups)
-    seen: frozenset[str] = frozenset().union(*(mount.devices for mount in found))
-    hidden = (group for group in groups if seen.isdisjoint(group))
-    return (*found, *(Mount("", "", "btrfs", "", group) for group in hidden))
-
-
-def located(
-    paths: Paths, found: Sequence[Mount], groups: Sequence[frozenset[str]]
-) -> tuple[Mount, ...]:
-    """Mounts with the devices that they lie on, where mountinfo has a number that was made up.
-
-    Args:
-        groups: What ``btrfs_groups`` returned.
-    """
-    known: dict[str, frozenset[str]] = {}
-    for mount in found:
-        source = mount.source
-        # Nothing else is asked: a question to a file on a dead server may never end.
-        if is_made_up(mount.number) and source.startswith(f"{paths.dev}/") and source not in known:
-            own = frozenset(_number(source))
-            known[source] = own.union(*(group for group in groups if group & own))
-    return tuple(
-        replace(mount, devices=mount.devices | known.get(mount.source, frozenset()))
-        for mount in found
-    )
-
-
-def btrfs_groups(paths: Paths) -> tuple[frozenset[str], ...]:
-    """``major:minor`` of the devices of each btrfs that is mounted anywhere."""
-    found = []
-    for name in names(paths.btrfs):
-        directory = f"{paths.btrfs}/{name}/devices"
-        numbers = (text(f"{directory}/{one}/dev").strip() for one in names(directory))
-        found.append(frozenset(filter(None, numbers)))
-    return tuple(filter(None, found))
-
-
-def _number(path: str) -> Iterator[str]:
+def numbers(path: str) -> Iterator[str]:
+    """``major:minor`` of the node that a path leads to; nothing if there is none."""
     try:
         rdev = os.stat(path).st_rdev
     except OSError:

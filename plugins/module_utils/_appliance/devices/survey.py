@@ -11,7 +11,10 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import scan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import (
+    mounts,
+    scan,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
     programs,
 )
@@ -20,7 +23,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
     BlockDevice,
-    Mount,
     choose,
     mount_uses,
     not_found,
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.system import (
         System,
+    )
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.mounts import (
+        Mount,
     )
 
 _TAGS = {
@@ -90,9 +95,9 @@ def disks(
     Args:
         named: Numbers of devices that are own by request.
     """
-    mounts = scan.mounts(host.paths)
+    mounted, swaps = mounts.read(host.paths), mounts.swap_areas(host.paths)
     return tuple(
-        _disk(host, devices, device, named, mounts)
+        _disk(host, devices, device, named, mounted, swaps)
         for device in devices
         if re.match(host.disk_names, device.name)
     )
@@ -133,8 +138,8 @@ def properties(host: System, number: str) -> dict[str, str]:
 def uses(host: System, device: BlockDevice) -> tuple[str, ...]:
     """What uses a device, or is built on it."""
     return (
-        *mount_uses(scan.mounts(host.paths), device),
-        *swap_uses(programs.text(host.paths.swaps) or "", device),
+        *mount_uses(mounts.read(host.paths), device),
+        *swap_uses(mounts.swap_areas(host.paths), device),
         *(f"held by {holder}" for holder in device.holders),
     )
 
@@ -151,13 +156,13 @@ def _disk(
     devices: Sequence[BlockDevice],
     device: BlockDevice,
     named: set[str],
-    mounts: Sequence[Mount],
+    mounted: Sequence[Mount],
+    swaps: str,
 ) -> appliance_isolation.LocalDisk:
-    swaps = programs.text(host.paths.swaps) or ""
     known = properties(host, device.number)
     above = appliance_isolation.stack(devices, device)
     numbers = {number for layer in (device, *above) for _path, number in layer.nodes}
-    reasons = appliance_isolation.uses(devices, device, mounts, swaps)
+    reasons = appliance_isolation.uses(devices, device, mounted, swaps)
     return appliance_isolation.LocalDisk(
         device=device,
         serial=known.get("ID_SERIAL", ""),
@@ -229,8 +234,8 @@ def _volumes(host: System) -> tuple[appliance_isolation.Volume, ...]:
 def _unmounted(host: System) -> tuple[appliance_isolation.Unmounted, ...]:
     lines = appliance_isolation.unmounted(
         programs.text(f"{host.etc}/fstab") or "",
-        programs.text(host.paths.mountinfo) or "",
-        programs.text(host.paths.swaps) or "",
+        mounts.table(host.paths),
+        mounts.swap_areas(host.paths),
     )
     return tuple(
         appliance_isolation.Unmounted(spec, point, leads_to(host, spec)) for spec, point in lines

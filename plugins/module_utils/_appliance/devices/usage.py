@@ -11,11 +11,14 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import scan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import (
+    mounts,
+    scan,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
     opening,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.mounts import (
     parse_mounts,
     unescape_mount,
 )
@@ -75,9 +78,9 @@ def _mounts(
 ) -> Iterator[tuple[str, str]]:
     """Mounts of every mount namespace that a process is in, each namespace read once."""
     told: set[tuple[str, str]] = set()
-    groups = scan.btrfs_groups(paths)
+    groups = mounts.btrfs_groups(paths)
     for whose, table in _mount_tables(paths):
-        for mount in scan.located(paths, parse_mounts(table), groups):
+        for mount in mounts.located(paths, parse_mounts(table), groups):
             named = {by_path[mount.source].owner} if mount.source in by_path else set()
             owners = {by_number[one].owner for one in mount.devices if one in by_number} | named
             for owner in sorted(owners):
@@ -88,7 +91,7 @@ def _mounts(
 
 def _mount_tables(paths: Paths) -> Iterator[tuple[str, str]]:
     """Each namespace's mountinfo, with words that tell whose it is; ours comes first."""
-    yield "", scan.text(paths.mountinfo)
+    yield "", mounts.table(paths)
     seen = {scan.target(f"{paths.proc}/self/ns/mnt"), ""}
     for pid in filter(str.isdigit, scan.names(paths.proc)):
         namespace = scan.target(f"{paths.proc}/{pid}/ns/mnt")
@@ -99,7 +102,7 @@ def _mount_tables(paths: Paths) -> Iterator[tuple[str, str]]:
 
 
 def _swaps(paths: Paths, by_path: Mapping[str, MountedAt]) -> Iterator[tuple[str, str]]:
-    for line in scan.text(paths.swaps).splitlines()[1:]:
+    for line in mounts.swap_areas(paths).splitlines()[1:]:
         path = unescape_mount(line.split()[0]) if line.split() else ""
         if path in by_path:
             yield by_path[path].owner, f"swap on {path}"

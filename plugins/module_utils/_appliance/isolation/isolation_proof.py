@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import (
+    mounts,
     scan,
     survey,
 )
@@ -35,10 +36,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devic
     BlockDevice,
     check_unused,
     not_found,
-    parse_mount,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
     choose as choose_device,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.mounts import (
+    at,
+    parse_mounts,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation import (
     appliance_isolation,
@@ -174,12 +178,11 @@ def _twin(host: System, found: survey.Survey) -> isolation_proof.Twin:
 
 def _root(host: System) -> str:
     """The device of the root file system; may be no path at all (tmpfs)."""
-    lines = (programs.text(host.paths.mountinfo) or "").splitlines()
-    mounts = [mount for mount in map(parse_mount, lines) if mount and mount.point == "/"]
-    for mount in reversed(mounts):
-        node = os.path.realpath(f"{host.paths.dev}/block/{mount.number}")
-        return node if programs.number(node) else mount.source
-    return ""
+    mount = at(parse_mounts(mounts.table(host.paths)), "/")
+    if not mount:
+        return ""
+    node = os.path.realpath(f"{host.paths.dev}/block/{mount.number}")
+    return node if programs.number(node) else mount.source
 
 
 class _Trap:

@@ -11,6 +11,9 @@ import subprocess
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import (
+    mounts,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images import qemu
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
     identity,
@@ -34,9 +37,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     NoStep,
     Plan,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
-    Mount,
-    parse_mount,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.mounts import (
+    above,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.image_files import (
     PART_SUFFIX,
@@ -106,7 +108,7 @@ class AppliancePreflight(ReadOnlyOperation):
 def _repository(path: str, host: System) -> appliance_preflight.RepositoryFacts:
     if not os.path.isdir(path):
         return appliance_preflight.RepositoryFacts(path, False, "", "", "", False, 0, 0)
-    mount = _mount_of(os.path.realpath(path), host.paths.mountinfo)
+    mount = above(mounts.read(host.paths), os.path.realpath(path))
     status = os.statvfs(path)
     return appliance_preflight.RepositoryFacts(
         path=path,
@@ -119,17 +121,6 @@ def _repository(path: str, host: System) -> appliance_preflight.RepositoryFacts:
         total_bytes=status.f_blocks * status.f_frsize,
         exposed=exposure.of_repository(path),
     )
-
-
-def _mount_of(path: str, mountinfo: str) -> Mount:
-    """The mount that a path lies on: the longest mount point above it, the last one mounted."""
-    best = Mount("", "/", "", "")
-    with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
-        for mount in filter(None, map(parse_mount, file)):
-            above = path == mount.point or path.startswith(mount.point.rstrip("/") + "/")
-            if above and len(mount.point) >= len(best.point):
-                best = mount
-    return best
 
 
 def _qemu_img() -> appliance_preflight.QemuImgFacts:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import (
+    mounts,
     scan,
     survey,
 )
@@ -38,7 +39,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
     BlockDevice,
-    Mount,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.mounts import (
+    above,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
     exposure,
@@ -118,7 +121,7 @@ class ApplianceRepository(Operation[appliance_repository.Step]):
 
     def _place(self) -> appliance_repository.PlaceFacts:
         path = self._request.path
-        mount = self._mount_above(path)
+        mount = above(mounts.read(self._host.paths), path)
         facts = appliance_repository.PlaceFacts(
             mount.point, mount.devices, mount.source, mount.filesystem
         )
@@ -132,15 +135,6 @@ class ApplianceRepository(Operation[appliance_repository.Step]):
             mode=stat.S_IMODE(status.st_mode),
             owner=(status.st_uid, status.st_gid),
         )
-
-    def _mount_above(self, path: str) -> Mount:
-        """The file system that a path is on, or would be on: the last one mounted there."""
-        best = Mount("", "", "", "")
-        for mount in filter(lambda one: one.point, scan.mounts(self._host.paths)):
-            above = path == mount.point or path.startswith(mount.point.rstrip("/") + "/")
-            if above and len(mount.point) >= len(best.point):
-                best = mount
-        return best
 
     def _device(self) -> appliance_repository.DeviceFacts:
         host = self._host

@@ -17,18 +17,21 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     DeviceMismatch,
     DeviceNotFound,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.mounts import (
+    Mount,
+    unescape_mount,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.serial import (
     VIRTIO_SERIAL_LENGTH,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _PREFIX = re.compile(r"^(?:virtio-|(?:scsi-)?[0S]QEMU_QEMU_HARDDISK_|(?:ata-)?QEMU_HARDDISK_)")
 _PARTITION_LINK = re.compile(r"-part[0-9]+$")
 _VPD_HEADER = 4
 _VPD_SERIAL_PAGE = 0x80
-_OCTAL = re.compile(r"\\([0-7]{3})")
 
 UDEV_SERIAL_KEYS = ("ID_SERIAL_SHORT", "ID_SCSI_SERIAL", "SCSI_IDENT_SERIAL", "ID_SERIAL")
 """Properties of the udev database that carry a serial number, bare or with QEMU's prefix."""
@@ -275,46 +278,6 @@ def check_size(device: BlockDevice, serial: str, actual: int, expected: int) -> 
         )
 
 
-@dataclass(frozen=True)
-class Mount:
-    """One line of mountinfo (proc(5)).
-
-    Attributes:
-        number: ``major:minor`` as mountinfo has it; of no device where the file system makes one
-            up, as btrfs does.
-        devices: ``major:minor`` of every device that the file system is known to lie on.
-    """
-
-    number: str
-    point: str
-    filesystem: str
-    source: str
-    devices: frozenset[str] = frozenset()
-
-
-_MOUNT = re.compile(r"^\S+ \S+ (\S+) \S+ (\S+) .*?- (\S+) (\S+)")
-
-
-def parse_mount(line: str) -> Mount | None:
-    """One line of ``/proc/self/mountinfo``; None if it is none."""
-    match = _MOUNT.match(line)
-    if not match:
-        return None
-    number, point, filesystem, source = match.groups()
-    point, source = unescape_mount(point), unescape_mount(source)
-    return Mount(number, point, filesystem, source, frozenset({number}))
-
-
-def parse_mounts(mountinfo: str) -> tuple[Mount, ...]:
-    """``/proc/self/mountinfo``."""
-    return tuple(filter(None, map(parse_mount, mountinfo.splitlines())))
-
-
-def is_made_up(number: str) -> bool:
-    """Whether a file system made up the number that it shows in mountinfo: no device has major 0."""
-    return number.startswith("0:")
-
-
 def mount_uses(mounts: Iterable[Mount], device: BlockDevice) -> tuple[str, ...]:
     """Where the disk or a partition of it is mounted."""
     paths = {path for path, _number in device.nodes}
@@ -332,18 +295,6 @@ def swap_uses(swaps: str, device: BlockDevice) -> tuple[str, ...]:
     paths = {path for path, _number in device.nodes}
     used = [unescape_mount(line.split()[0]) for line in swaps.splitlines()[1:] if line.split()]
     return tuple(f"swap on {path}" for path in used if path in paths)
-
-
-def fstab_fields(fstab: str) -> Iterator[list[str]]:
-    """The fields of each line of fstab that is no comment; there may be none."""
-    for line in fstab.splitlines():
-        if not line.lstrip().startswith("#"):
-            yield [unescape_mount(field) for field in line.split()]
-
-
-def unescape_mount(text: str) -> str:
-    r"""Undo the octal escapes of /proc files (a space is ``\\040``)."""
-    return _OCTAL.sub(lambda match: chr(int(match.group(1), 8)), text)
 
 
 def check_unused(device: BlockDevice, serial: str, uses: Sequence[str]) -> None:

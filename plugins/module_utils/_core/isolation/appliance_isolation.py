@@ -24,11 +24,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
     BlockDevice,
-    Mount,
-    fstab_fields,
     mount_uses,
     swap_uses,
-    unescape_mount,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.mounts import (
+    Mount,
+    fstab_fields,
+    parse_mounts,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.serial import (
     VIRTIO_SERIAL_LENGTH,
@@ -322,7 +324,7 @@ def would_hit_own(judged: Mapping[str, bool | None]) -> IsolationFailed:
 
 def unmounted(fstab: str, mountinfo: str, swaps: str) -> tuple[tuple[str, str], ...]:
     """``(spec, mount point)`` of the lines of fstab that are not in use."""
-    points = {unescape_mount(line.split()[4]) for line in mountinfo.splitlines() if line}
+    points = {mount.point for mount in parse_mounts(mountinfo)}
     swapping = len(swaps.splitlines()) > 1
     found = []
     for fields in fstab_fields(fstab):

@@ -19,7 +19,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
     unhandled,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.mounts import (
     fstab_fields,
 )
 

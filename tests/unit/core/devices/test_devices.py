@@ -30,19 +30,21 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devic
     check_unused,
     choose,
     ignored,
-    is_made_up,
     link_serial,
     match_length,
     missing,
     mount_uses,
     near,
     not_found,
-    parse_mounts,
     read_fault,
     state_fault,
     swap_uses,
     udev_serials,
     vpd_serial,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.mounts import (
+    is_made_up,
+    parse_mounts,
 )
 
 DISK = "b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10"

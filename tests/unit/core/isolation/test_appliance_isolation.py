@@ -18,6 +18,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.devices import (
     BlockDevice,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.mounts import (
     parse_mounts,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.isolation import (

@@ -1,0 +1,116 @@
+# Copyright (c) 2026, ovirt_community.backup contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is mounted, and on which devices: read from the kernel in one place.
+
+A table that cannot be read is an error and never an empty one: "nothing is mounted" lets a device be
+written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import scan
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    DeviceError,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.mounts import (
+    Mount,
+    is_made_up,
+    parse_mounts,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
+        Paths,
+    )
+
+
+def table(paths: Paths) -> str:
+    """The mount table of this process, as the kernel writes it.
+
+    Raises:
+        DeviceError: It cannot be read, or holds nothing.
+    """
+    found = _read(paths.mountinfo)
+    if not found:
+        raise _unreadable(paths.mountinfo, "it is empty")
+    return found
+
+
+def swap_areas(paths: Paths) -> str:
+    """The table of swap areas; empty where the kernel has no swap.
+
+    Raises:
+        DeviceError: It is there and cannot be read.
+    """
+    try:
+        return _read(paths.swaps)
+    except DeviceError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return ""
+        raise
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+
+
+def _unreadable(path: str, why: str) -> DeviceError:
+    return DeviceError(
+        f"{path} cannot be read ({why}), so what is in use on this machine is not known.",
+        hint="Run the task as root (become: true), with /proc mounted.",
+        details={"path": path},
+    )
+
+
+def read(paths: Paths) -> tuple[Mount, ...]:
+    """What this process sees mounted, with the devices below; a btrfs that it does not see as well.
+
+    The last has no place: a root file system's source may be the name ``/dev/root``, which no node
+    has, and then the kernel's list of devices alone tells.
+    """
+    groups = btrfs_groups(paths)
+    found = located(paths, parse_mounts(table(paths)), groups)
+    seen: frozenset[str] = frozenset().union(*(mount.devices for mount in found))
+    hidden = (group for group in groups if seen.isdisjoint(group))
+    return (*found, *(Mount("", "", "btrfs", "", group) for group in hidden))
+
+
+def located(
+    paths: Paths, found: Sequence[Mount], groups: Sequence[frozenset[str]]
+) -> tuple[Mount, ...]:
+    """Mounts with the devices that they lie on, where mountinfo has a number that was made up.
+
+    Args:
+        groups: What ``btrfs_groups`` returned.
+    """
+    known: dict[str, frozenset[str]] = {}
+    for mount in found:
+        source = mount.source
+        # Nothing else is asked: a question to a file on a dead server may never end.
+        if is_made_up(mount.number) and source.startswith(f"{paths.dev}/") and source not in known:
+            own = frozenset(scan.numbers(source))
+            known[source] = own.union(*(group for group in groups if group & own))
+    return tuple(
+        replace(mount, devices=mount.devices | known.get(mount.source, frozenset()))
+        for mount in found
+    )
+
+
+def btrfs_groups(paths: Paths) -> tuple[frozenset[str], ...]:
+    """``major:minor`` of the devices of each btrfs that is mounted anywhere."""
+    found = []
+    for name in scan.names(paths.btrfs):
+        directory = f"{paths.btrfs}/{name}/devices"
+        numbers = (scan.text(f"{directory}/{one}/dev").strip() for one in scan.names(directory))
+        found.append(frozenset(filter(None, numbers)))
+    return tuple(filter(None, found))
