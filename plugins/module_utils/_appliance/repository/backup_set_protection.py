@@ -109,9 +109,8 @@ class BackupSetProtection(Operation[MarkStep]):
 
 def _set_path(text: str) -> str:
     path = backup_set.plain_path("path", text)
-    above, name = os.path.split(path)
-    is_set = naming.split_set_directory(name) and naming.split_vm_directory(os.path.basename(above))
-    if not is_set or not files.is_directory(path) or not files.is_directory(above):
+    place = naming.SetPath.parse(path)
+    if not place.is_set or not files.is_directory(path) or not files.is_directory(place.above):
         raise InvalidRequest(
             f"{path} is not a backup set of a repository.",
             hint="Paths of sets are listed by backup_set_info.",

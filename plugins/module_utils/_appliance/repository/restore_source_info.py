@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import posixpath
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from threading import Event
@@ -44,6 +43,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repos
     backup_set,
     catalogue,
     manifest,
+    naming,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore import (
     disk_image_restore,
@@ -139,19 +139,18 @@ def prove(path: str, data: bytes) -> None:
     Raises:
         BackupError: A restore would refuse the set.
     """
-    above, name = posixpath.split(backup_set.plain_path("path", path))
-    top, vm_directory = posixpath.split(above)
+    place = naming.SetPath.parse(backup_set.plain_path("path", path))
     try:
-        fd = opening.directory(above)
+        fd = opening.directory(place.above)
     except OSError as exc:
-        raise ImageError(f"{above} could not be read: {exc.strerror}.") from exc
+        raise ImageError(f"{place.above} could not be read: {exc.strerror}.") from exc
     try:
-        seen = repository.see(fd, vm_directory, name, set())
+        seen = repository.see(fd, place.vm_directory, place.name, set())
     finally:
         os.close(fd)
     if not seen:
         raise ImageError(f"The set {path} no longer exists.")
-    entry = catalogue.judge(top, replace(seen[0], manifest=data))
+    entry = catalogue.judge(place.repository, replace(seen[0], manifest=data))
     found, _text = read_set(entry)
     check_images(entry.path, found.disks, verify=False)
 
@@ -163,8 +162,7 @@ def entry_at(path: str) -> catalogue.Entry:
         InvalidRequest: It is none.
     """
     plain = backup_set.plain_path("path", path)
-    top = posixpath.dirname(posixpath.dirname(plain))
-    return catalogue.find(repository.read(top), [plain])[0]
+    return catalogue.find(repository.read(naming.SetPath.parse(plain).repository), [plain])[0]
 
 
 @contextmanager

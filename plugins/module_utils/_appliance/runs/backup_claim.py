@@ -190,14 +190,13 @@ def sign(host: Host, directories: Iterable[str], *, call: bool) -> None:
 
 
 def _sign(host: Host, directory: str, *, call: bool) -> None:
-    vm = naming.split_vm_directory(os.path.basename(os.path.dirname(directory)))
-    if vm is None or not os.path.lexists(_file(host, vm[1])):
+    place = naming.SetPath.parse(directory)
+    if place.vm is None or place.run is None or not os.path.lexists(_file(host, place.vm[1])):
         return
     with files.locked_directory(host.paths.claims):
         now = _now(host, locked=True)
-        found = backup_claim.current(_read(_file(host, vm[1])), now)
-        run_id = os.path.basename(directory).partition(".")[2]
-        if found and backup_claim.is_tied(found, run_id, directory):
+        found = backup_claim.current(_read(_file(host, place.vm[1])), now)
+        if found and backup_claim.is_tied(found, place.run[1], directory):
             _write(host, backup_claim.copying(found, now, call=call))
 
 

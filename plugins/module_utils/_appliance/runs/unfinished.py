@@ -48,12 +48,12 @@ def read(path: str) -> tuple[takeover.RunRecord, str]:
         ImageError: It is not there, or others can write there: it decides where root writes.
         InvalidRequest: It is no record, or of another set.
     """
-    above, name = os.path.split(path)
-    place = above
+    parts = naming.SetPath.parse(path)
+    place = parts.above
     try:
-        with private.directory(above) as top:
+        with private.directory(parts.above) as top:
             place = path
-            with private.directory(name, within=top) as directory:
+            with private.directory(parts.name, within=top) as directory:
                 place = record_of(path)
                 data = private.read(NAME, takeover.SIZE_LIMIT + 1, within=directory)
     except OSError as exc:
@@ -184,7 +184,7 @@ class TakeoverInfo(ReadOnlyOperation):
             known = naming.split_vm_directory(name)
             if known and known[1] == vm_id:
                 for directory in _names(f"{self._repository}/{name}"):
-                    yield f"{self._repository}/{name}/{directory}"
+                    yield naming.SetPath(self._repository, name, directory).path
 
 
 def _touched(path: str) -> int:

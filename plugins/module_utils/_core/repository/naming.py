@@ -68,6 +68,55 @@ class SetNames:
     disks: tuple[DiskFile, ...]
 
 
+@dataclass(frozen=True)
+class SetPath:
+    """The path of a set's directory, taken apart and put together by its names alone.
+
+    A path that comes from outside may name anything: see ``is_set``.
+
+    Attributes:
+        repository: Its path.
+        vm_directory: Name of the directory of all sets of the VM.
+        name: Name of the set's directory.
+    """
+
+    repository: str
+    vm_directory: str
+    name: str
+
+    @classmethod
+    def parse(cls, path: str) -> SetPath:
+        """Take an absolute path without a slash at its end apart, whatever it names."""
+        above, _slash, name = path.rpartition("/")
+        repository, _slash, vm_directory = above.rpartition("/")
+        return cls(repository or "/", vm_directory, name)
+
+    @property
+    def above(self) -> str:
+        """Path of the directory of all sets of the VM."""
+        return f"{self.repository.rstrip('/')}/{self.vm_directory}"
+
+    @property
+    def path(self) -> str:
+        """Path of the set's directory."""
+        return f"{self.above}/{self.name}"
+
+    @property
+    def vm(self) -> tuple[str | None, str] | None:
+        """Name and id of the VM; see ``split_vm_directory``."""
+        return split_vm_directory(self.vm_directory)
+
+    @property
+    def run(self) -> tuple[str, str] | None:
+        """UTC time and id of the run; see ``split_set_directory``."""
+        return split_set_directory(self.name)
+
+    @property
+    def is_set(self) -> bool:
+        """Whether both names are such as this collection gives."""
+        return self.vm is not None and self.run is not None
+
+
 def escape(name: str) -> str:
     """Any text as a part of a file name: ASCII, no slash, no leading dot or dash, never empty.
 
@@ -177,11 +226,12 @@ def set_names(
     ids = [disk_id for disk_id, _fmt in disks]
     if len(set(ids)) != len(ids):
         raise InvalidRequest("A disk is named twice.")
-    parent = f"{repository.rstrip('/')}/{vm_directory(*vm)}"
-    path = f"{parent}/{set_directory(*run)}"
+    place = SetPath(repository, vm_directory(*vm), set_directory(*run))
     files = tuple((disk_id, image_file(disk_id, fmt)) for disk_id, fmt in disks)
     return SetNames(
-        parent, path, tuple(DiskFile(disk_id, file, f"{path}/{file}") for disk_id, file in files)
+        place.above,
+        place.path,
+        tuple(DiskFile(disk_id, file, f"{place.path}/{file}") for disk_id, file in files),
     )
 
 

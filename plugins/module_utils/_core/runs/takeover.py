@@ -11,7 +11,6 @@ tells; its claim does (``core.claims``), and where there is none the record, whi
 from __future__ import annotations
 
 import json
-import posixpath
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -160,7 +159,7 @@ class RunRecord:
         """What the set was prepared with."""
         vm = self.facts["vm"]
         return backup_set.PrepareRequest(
-            repository=posixpath.dirname(posixpath.dirname(self.path)),
+            repository=naming.SetPath.parse(self.path).repository,
             vm=(vm["name"], vm["id"]),
             run=(self.facts["started"], self.facts["run_id"]),
             disks=backup_set.disk_facts(self.facts["disks"]),

@@ -93,6 +93,27 @@ def test_set_names() -> None:
     assert names.disks == (naming.DiskFile(DISK, f"{DISK}.qcow2", f"{names.path}/{DISK}.qcow2"),)
 
 
+@given(anything, st.sampled_from(["/", "/backup", "/backup/", "/srv/a.b"]))
+def test_the_path_of_a_set_comes_apart_into_its_names(name: str, repository: str) -> None:
+    names = naming.set_names(repository, (name, VM), RUN, ())
+    found = naming.SetPath.parse(names.path)
+    assert found.is_set
+    assert (found.path, found.above) == (names.path, names.vm_directory)
+    assert found.repository == (repository.rstrip("/") or "/")
+    assert found.run == RUN
+    assert found.vm is not None
+    assert found.vm[1] == VM
+    assert found.vm[0] in (name, None)
+
+
+@given(st.lists(st.text("ab.", min_size=1), min_size=2, max_size=5))
+def test_any_path_comes_together_again(parts: list[str]) -> None:
+    path = "/" + "/".join(parts)
+    found = naming.SetPath.parse(path)
+    assert found.path == path
+    assert not found.is_set
+
+
 @pytest.mark.parametrize(
     ("vm_id", "time", "run_id", "disks"),
     [
