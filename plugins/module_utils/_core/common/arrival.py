@@ -1,13 +1,13 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a value arrived as it was made.
+"""Check that a value arrived as it was made.
 
 Values travel from task to task through results of modules. Ansible replaces the text of a secret
-wherever it occurs in a result: with the password ``ovirt`` a network would become ``********mgmt``.
-Our results leave unmasked (``module/edge.py``). Here is the proof on the other side, before
-anything is stored or looked for: a digest for the configuration, which may hold any text; for
-everything else the two marks that masking leaves.
+wherever it occurs in a result: with the password ``ovirt`` a network becomes ``********mgmt``. Our
+modules return results unmasked (``_module/edge.py``). This file checks the other end, before
+anything is stored or looked up: a digest for the configuration, which may hold any text; for all
+other values, the two marks that masking leaves.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 )
 
 MARKS = ("********", "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER")
-"""What Ansible writes in place of a secret (``remove_values``): of a part of a text, of all of it."""
+"""What Ansible writes in place of a secret (``remove_values``): for part of a text, for all of
+it."""
 
 _CAUSE = (
     "Ansible writes asterisks where the text of a secret occurs in a result, such as the password of"
@@ -29,18 +30,18 @@ _CAUSE = (
 
 
 def digest(text: str) -> str:
-    """SHA-256 of a text's UTF-8 bytes, in hexadecimal."""
+    """Return the SHA-256 of a text's UTF-8 bytes, in hexadecimal."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def check_digest(name: str, text: str, sha256: str) -> None:
-    """Refuse a text that is not the one that was sent.
+    """Refuse a text that differs from the one that was sent.
 
     Args:
-        sha256: Its ``digest`` where it was made.
+        sha256: The ``digest`` of the text where it was made.
 
     Raises:
-        ValueMasked: The two differ.
+        ValueMasked: The digests differ.
     """
     if digest(text) != sha256:
         raise ValueMasked(
@@ -51,10 +52,10 @@ def check_digest(name: str, text: str, sha256: str) -> None:
 
 
 def check_unmasked(values: Mapping[str, object]) -> None:
-    """Refuse values with the marks of masking.
+    """Refuse values that have a mark of masking.
 
     Raises:
-        ValueMasked: With the paths of all such values in ``details["values"]``.
+        ValueMasked: ``details["values"]`` has the paths of all such values.
     """
     found = sorted(path for name, value in values.items() for path in _masked_paths(name, value))
     if found:
@@ -66,7 +67,7 @@ def check_unmasked(values: Mapping[str, object]) -> None:
 
 
 def masked(text: str) -> bool:
-    """Whether a text has a mark of masking."""
+    """Tell whether a text has a mark of masking."""
     return any(mark in text for mark in MARKS)
 
 

@@ -32,20 +32,22 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 )
 
 TOLERANCE = timedelta(minutes=10)
-"""Clocks that differ by less agree: few machines are exact, and a task takes its time to reach the appliance."""
+"""Clocks that differ by less than this agree: few machines are exact, and a task needs time to
+reach the appliance."""
 
 LONGEST = timedelta(hours=1)
-"""A snapshot takes no longer, from the call until it is attached; else the controller's clock jumped meanwhile."""
+"""The longest time from the call for a snapshot to its attachment. If it seems longer, the
+controller's clock jumped."""
 
 
 @dataclass(frozen=True)
 class Readings:
-    """What the controller and the appliance said around the snapshot.
+    """What the clocks of the controller and the appliance said around the snapshot.
 
     Attributes:
-        asked: Controller, before the snapshot was asked for.
-        there: Controller, when the snapshot was attached.
-        appliance: Appliance, at the same moment as ``there``.
+        asked: Controller's clock, before the snapshot was requested.
+        there: Controller's clock, when the snapshot was attached.
+        appliance: Appliance's clock, at the same moment as ``there``.
     """
 
     asked: datetime
@@ -54,17 +56,17 @@ class Readings:
 
     @property
     def width(self) -> timedelta | None:
-        """How long before ``there`` the snapshot may have been made; None if that cannot be."""
+        """How long before ``there`` the snapshot may have been made; None if the clock jumped."""
         width = self.there - self.asked
         return width if timedelta(0) <= width <= LONGEST else None
 
 
 @dataclass(frozen=True)
 class Moment:
-    """When the data of a set are of.
+    """The time that a set's data is from.
 
     Attributes:
-        time: The best that is known.
+        time: The best known time.
         doubt: Why the time is not certain; empty if it is.
         note: Which clock was not believed; empty if all agree.
     """
@@ -75,10 +77,10 @@ class Moment:
 
 
 def of_run(engine: datetime | None, started: datetime, finished: datetime) -> Moment:
-    """The time of a set of which only the beginning and the end of its run are known.
+    """Return the time of a set whose run recorded only its beginning and its end.
 
     Args:
-        engine: What the engine said; None if that is no time.
+        engine: The snapshot's date as the engine told it; None if that is not a time.
     """
     if finished < started - TOLERANCE:
         return Moment(finished, f"its run began {show_time(started)} and ended before that")
@@ -90,10 +92,10 @@ def of_run(engine: datetime | None, started: datetime, finished: datetime) -> Mo
 
 
 def of_snapshot(engine: datetime | None, read: Readings) -> Moment:
-    """The time of a set of which all three clocks are known: what two of them agree on.
+    """Return the time of a set that has all three clocks: the time that two of them agree on.
 
     Args:
-        engine: What the engine said; None if that is no time.
+        engine: The snapshot's date as the engine told it; None if that is not a time.
     """
     width = read.width
     with_appliance = abs(read.appliance - read.there) <= TOLERANCE
@@ -118,10 +120,10 @@ def of_snapshot(engine: datetime | None, read: Readings) -> Moment:
 
 
 def future(moment: Moment, now: datetime) -> Moment:
-    """The same, in doubt if it is in the future.
+    """Return a moment unchanged, or with a doubt if it lies in the future.
 
     Args:
-        now: By the clock of the appliance.
+        now: The time by the appliance's clock.
     """
     if moment.doubt or moment.time <= now + TOLERANCE:
         return moment
@@ -134,5 +136,5 @@ def _between(engine: datetime, end: datetime, width: timedelta) -> bool:
 
 
 def _within(moment: datetime, earliest: datetime, latest: datetime) -> datetime:
-    """The moment, moved by no more than the tolerance into the time in which it must be."""
+    """Return the moment, moved by at most the tolerance into the range in which it must lie."""
     return min(max(moment, earliest), max(earliest, latest))

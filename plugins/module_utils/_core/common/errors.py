@@ -50,13 +50,13 @@ if TYPE_CHECKING:
 
 
 class BackupError(Exception):
-    """Something that the user should read.
+    """An error that the user should read.
 
     Args:
-        message: One sentence saying what happened. Options are marked in it, see
+        message: One sentence that says what happened. Options are marked in it, see
             _core/common/options.py.
-        hint: What to do about it, may be empty. Options are marked as well.
-        details: Facts for machines (JSON types only).
+        hint: What to do about it; may be empty. Options are marked in it too.
+        details: Facts for programs (JSON types only).
     """
 
     code = "backup_error"
@@ -72,7 +72,7 @@ class BackupError(Exception):
     def as_result(self) -> dict[str, Any]:
         """Return the result keys of a failed task: ``msg``, ``error_code``, ``hint``, ``details``.
 
-        The engine ends some of its sentences without a dot; the hint follows after one.
+        Some sentences of the engine end without a dot. One is added before the hint.
         """
         end = "." if self.hint and not self.message.endswith((".", "!", "?", "]")) else ""
         return {
@@ -90,7 +90,7 @@ class InvalidRequest(BackupError):
 
 
 class ValueMasked(BackupError):
-    """A value did not arrive as it was sent; as a rule a secret occurs in it, and Ansible masked it.
+    """A value was changed on its way between two tasks, usually because it contains a secret that Ansible masked.
 
     ``details["values"]`` names the values, never the secret.
     """
@@ -99,7 +99,7 @@ class ValueMasked(BackupError):
 
 
 class MissingDependency(BackupError):
-    """A Python library or a program that is needed is not installed."""
+    """A required Python library or program is not installed."""
 
     code = "missing_dependency"
 
@@ -117,55 +117,55 @@ class Ambiguous(BackupError):
 
 
 class Refused(BackupError):
-    """A rule, or a check, forbids it.
+    """A rule or a check forbids the operation.
 
-    ``details`` lists everything that stands against it, under ``violations`` or ``problems``.
+    ``details`` lists every reason, under ``violations`` or ``problems``.
     """
 
     code = "refused"
 
 
 class VmClaimed(BackupError):
-    """Another run is at work on this VM through this appliance; ``details["claim"]`` says which, and since when."""
+    """Another run is working on this VM through this appliance; ``details["claim"]`` says which, and since when."""
 
     code = "vm_claimed"
 
 
 class WaitTimeout(BackupError):
-    """A state did not come in time; ``details`` has the last state and the seconds waited."""
+    """A state was not reached in time; ``details`` has the last state and the seconds waited."""
 
     code = "timeout"
 
 
 class ApplianceUnavailable(BackupError):
-    """Ansible cannot reach the appliance. It is an ordinary failure, so that ``rescue`` and ``always`` are run."""
+    """Ansible cannot reach the appliance. The task fails like any other, so ``rescue`` and ``always`` run."""
 
     code = "appliance_unavailable"
 
 
 class EngineError(BackupError):
-    """The engine, or the way to it, said no.
+    """The engine, or the connection to it, refused the call or failed.
 
-    ``details`` may carry ``status`` (HTTP status) and ``fault`` (the engine's own words).
+    ``details`` may have ``status`` (the HTTP status) and ``fault`` (the engine's own words).
     """
 
     code = "engine_error"
 
 
 class EngineUnavailable(EngineError):
-    """No answer, or an answer that no engine gives (a proxy's error page)."""
+    """The engine did not answer, or something else did (a proxy's error page)."""
 
     code = "engine_unavailable"
 
 
 class EngineUntrusted(EngineUnavailable):
-    """The engine's certificate was not issued by the CA that was named, or is not valid today."""
+    """The engine's certificate was not issued by the given CA, or is not valid today."""
 
     code = "engine_untrusted"
 
 
 class EngineLoginError(EngineError):
-    """User, password or token were refused, or the user may not log in."""
+    """The engine refused the user, password or token, or the user may not log in."""
 
     code = "engine_login"
 
@@ -183,7 +183,7 @@ class EngineNotFound(EngineError):
 
 
 class EngineFault(EngineError):
-    """The engine answered, and the answer is no.
+    """The engine answered and refused the call.
 
     Args:
         reason: Key of ``conflicts.TABLE``, or ``unknown``.
@@ -213,15 +213,15 @@ class EngineConflict(EngineFault):
 
 
 class OperationFailed(BackupError):
-    """The engine accepted the order and then did not do it."""
+    """The engine accepted the call and then did not do what it asked for."""
 
     code = "operation_failed"
 
 
 class IsolationFailed(BackupError):
-    """Something on the appliance acted, or would act, on a disk that is not its own.
+    """A program on the appliance acted, or would act, on a disk that is not the appliance's own.
 
-    ``details["checks"]`` lists what was looked at and what was seen.
+    ``details["checks"]`` lists what was checked and what was seen.
     """
 
     code = "isolation_failed"
@@ -234,31 +234,31 @@ class DeviceError(BackupError):
 
 
 class DeviceNotFound(DeviceError):
-    """No device with this serial."""
+    """No device has this serial."""
 
     code = "device_not_found"
 
 
 class DeviceAmbiguous(DeviceError):
-    """More than one device with this serial."""
+    """Several devices have this serial."""
 
     code = "device_ambiguous"
 
 
 class DeviceMismatch(DeviceError):
-    """The device found is not of the expected size."""
+    """The device does not have the expected size."""
 
     code = "device_mismatch"
 
 
 class DeviceBusy(DeviceError):
-    """The device is mounted or held by something on the appliance."""
+    """The device is mounted, or something on the appliance has it open."""
 
     code = "device_busy"
 
 
 class DeviceLost(DeviceError):
-    """The device vanished or gave read errors or fewer bytes than its size."""
+    """The device disappeared, had read errors, or gave fewer bytes than its size."""
 
     code = "device_lost"
 
@@ -276,19 +276,19 @@ class NoSpace(ImageError):
 
 
 class ImageMismatch(ImageError):
-    """The image's content is not the device's content, or not what its record says."""
+    """The image differs from the content of the device, or from what its record says."""
 
     code = "image_mismatch"
 
 
 class ImageExists(ImageError):
-    """A file of this name is there and is not the image that was asked for."""
+    """A file with this name exists and is not the requested image."""
 
     code = "image_exists"
 
 
 class ToolFailed(ImageError):
-    """A program ended with an error that has no class of its own."""
+    """A program failed with an error that has no class of its own."""
 
     code = "tool_failed"
 
@@ -300,24 +300,24 @@ class ImageBusy(ImageError):
 
 
 class CopyDied(ImageError):
-    """The process that copied was killed, or ended without saying how."""
+    """The copying process was killed, or ended without a result."""
 
     code = "copy_died"
 
 
 class SetsCorrupt(ImageError):
-    """A verification found faults, or knows of some; ``details["corrupt"]`` names each set and what is wrong."""
+    """A verification found faults, or knows of earlier ones; ``details["corrupt"]`` names each set and its faults."""
 
     code = "sets_corrupt"
 
 
 class ManifestInvalid(ImageError):
-    """A manifest is not what the schema says, or of a version that is not known here."""
+    """A manifest does not match its schema, or has a version that this release does not know."""
 
     code = "manifest_invalid"
 
 
 class OvfInvalid(ImageError):
-    """A VM's configuration is not what an engine writes."""
+    """A VM configuration was not written by an engine, or could do harm."""
 
     code = "ovf_invalid"

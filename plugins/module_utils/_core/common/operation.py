@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a module or a job does, and the one way in which it is done."""
+"""The one way in which a module or a job does its work: an operation, and what runs it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Step = TypeVar("Step")
 
 
 class Operation(ABC, Generic[Step]):
-    """Something to have done, decided and done apart.
+    """Work of a module or a job; deciding and doing are separate.
 
-    The type parameter names the kinds of steps that it plans and handles.
+    The type parameter names the kinds of steps that the operation plans and handles.
     """
 
     @abstractmethod
@@ -36,33 +36,33 @@ class Operation(ABC, Generic[Step]):
 
     @abstractmethod
     def execute(self, plan: Plan[Step], /) -> Mapping[str, Any]:
-        """Do what was decided; return the result keys that only the deed can fill.
+        """Take the planned steps; return the result keys that are known only afterwards.
 
         Raises:
-            UnhandledStep: A step is of a kind that the operation does not know.
+            UnhandledStep: The operation does not know a step's kind.
         """
 
     def predict(self) -> Plan[Step]:
-        """Decide for check mode. It is the plan of a real run unless an operation can say more.
+        """Decide for check mode: by default, the plan of a real run.
 
         Raises:
-            BackupError: What a real run would meet only when it acts.
+            BackupError: An error that a real run would meet only while it acts.
         """
         return self.plan()
 
     def close(self) -> None:
-        """Give back what the operation holds. It is called once, whatever happened."""
+        """Release what the operation holds. Called exactly once, also after an error."""
         return
 
 
 class ReadOnlyOperation(Operation[NoStep]):
-    """An operation that only looks: its plan has no steps."""
+    """An operation that only reads: its plan has no steps."""
 
     def execute(self, plan: Plan[NoStep], /) -> Mapping[str, Any]:
         """Do nothing.
 
         Raises:
-            UnhandledStep: The plan has a step all the same.
+            UnhandledStep: The plan has a step.
         """
         if plan.changed:
             raise UnhandledStep(plan.steps[0])
@@ -72,11 +72,11 @@ class ReadOnlyOperation(Operation[NoStep]):
 def perform(
     operation: Operation[Step], clock: Clock, *, check_mode: bool
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Plan an operation, execute it unless in check mode, and close it.
+    """Plan an operation, execute the plan unless in check mode, and close the operation.
 
-    This is the only way in which modules and jobs run an operation. What the deed returns replaces what the
-    plan said: a deed that was planned elsewhere, in a job of its own, says itself what it changed, how long
-    it took, and of what to warn.
+    Modules and jobs run an operation only through this function. Result keys from ``execute``
+    replace those of the plan: a job of its own says itself whether it changed something, how long
+    it took, and what it warns of.
 
     Returns:
         The result and the warnings.

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How a message names an option, and which variable of a role or a playbook sets it.
 
-Who runs a module by itself sets its options; who runs a role or a playbook can set variables alone, and
-often other names. So a message marks an option with ``option``, and the edge, which knows which
-module it is, adds the variable from the one table below.
+A task that calls a module sets the module's options; a role or a playbook has variables instead,
+often with other names. A message therefore marks an option with ``option``. The edge knows which
+module is running and adds the variable from the table below.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MARK = "\x1a"
-"""No XML, and so no name and no configuration of an engine, may have this character."""
+"""A character that XML forbids, so no name and no configuration from an engine contains it."""
 
 _MARKED = re.compile(rf"{MARK}(?:(\w+)/)?(\w+)([^{MARK}]*){MARK}")
 
@@ -122,21 +122,22 @@ VARIABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "vm_ovf_info": {"auth": ("ovirt_backup_auth",)},
     "vm_snapshot": {"auth": ("ovirt_backup_auth",), "timeout": ("vm_backup_snapshot_timeout",)},
 }
-"""By module and option. A test derives it from the tasks of the roles and playbooks."""
+"""The variables that set an option, by module and option. A test derives the table from the
+tasks."""
 
 
 def option(name: str, rest: str = "", *, of: str = "") -> str:
-    """Mark an option for the edge.
+    """Mark an option in a message, for the edge to complete.
 
     Args:
         rest: What follows the name: a value such as ``: true``, or a key of it such as ``.url``.
-        of: The module that has the option, where it is not the one that speaks.
+        of: The module that has the option, if it is not the running one.
     """
     return f"{MARK}{of}{'/' if of else ''}{name}{rest}{MARK}"
 
 
 def told(text: str, module: str = "") -> str:
-    """A text as people read it: each option with the variables that set it, where there are any."""
+    """Return a text for people: each marked option with the variables that set it, if there are any."""
 
     def name(match: re.Match[str]) -> str:
         of, option_name, rest = match.groups()
@@ -148,7 +149,7 @@ def told(text: str, module: str = "") -> str:
 
 
 def all_told(value: Any, module: str) -> Any:  # noqa: ANN401 - JSON
-    """The same for every text in a result."""
+    """Do what ``told`` does to every text in a result."""
     if isinstance(value, str):
         return told(value, module) if MARK in value else value
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every operation decides before it does anything."""
+"""The plan that every operation makes before it does anything."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ NoStep = NoReturn
 class Plan(Generic[Step_co]):
     """A decision: the steps to take, and the state before and after them.
 
-    The type parameter names the kinds of steps: a dataclass, or a union of some.
+    The type parameter names the kinds of steps: a dataclass, or a union of several.
 
     Attributes:
-        steps: What would be done, in order. Without steps nothing changes.
-        result: Result keys as far as they are known before anything is done.
+        steps: What to do, in order. Without steps nothing changes.
+        result: Result keys that are known before anything is done.
         before: State before, for diff mode.
         after: State after, for diff mode.
-        warnings: For the user.
-        waits: Nothing is to be changed, but something under way is to be waited for.
+        warnings: Texts for the user.
+        waits: Nothing is to be changed, but something in progress must be waited for.
     """
 
     steps: tuple[Step_co, ...] = ()
@@ -54,9 +54,9 @@ class UnhandledStep(Exception):
 
 
 def unhandled(step: NoReturn) -> NoReturn:
-    """End a dispatch over the kinds of steps: mypy proves that no kind is left, and at run time this raises.
+    """End a dispatch over the kinds of steps: mypy proves that none is left, and at run time this raises.
 
-    It is ``typing.assert_never``, which Python 3.9 does not have.
+    It stands in for ``typing.assert_never``, which Python 3.9 does not have.
 
     Raises:
         UnhandledStep: Always.

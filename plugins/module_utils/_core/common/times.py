@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Points in time as people and programs write them, always in UTC."""
+"""Read and write points in time, always in UTC."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 )
 
 _HOURS = 48
-"""From so many hours on, a length of time is told in days."""
+"""From this many hours on, a duration is shown in days."""
 
 
 def read_time(text: str) -> datetime | None:
-    """A point in time in ISO 8601, with or without a time of day; None if it is none.
+    """Parse a point in time in ISO 8601, with or without a time of day; None if it is not one.
 
-    What names no zone is UTC.
+    A time without a zone is UTC.
     """
     plain = text.strip()
     if plain.endswith(("Z", "z")):
@@ -33,19 +33,19 @@ def read_time(text: str) -> datetime | None:
 
 
 def age(length: timedelta) -> str:
-    """A length of time in words: hours, from two days on in days."""
+    """Return a duration in words: in hours, from two days on in days."""
     hours = int(length.total_seconds() // 3600)
     return f"{hours} hours" if hours < _HOURS else f"{hours // 24} days"
 
 
 def parse_time(what: str, text: str) -> datetime:
-    """A point in time that somebody gave.
+    """Parse a point in time from an option.
 
     Args:
         what: Name of the option, for the message.
 
     Raises:
-        InvalidRequest: It is none.
+        InvalidRequest: The text is not a point in time.
     """
     moment = read_time(text)
     if moment is None:
@@ -54,5 +54,5 @@ def parse_time(what: str, text: str) -> datetime:
 
 
 def show_time(moment: datetime) -> str:
-    """As in ``2026-11-23T01:02:03Z``; parts of a second are left out."""
+    """Format a time as in ``2026-11-23T01:02:03Z``, without fractions of a second."""
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

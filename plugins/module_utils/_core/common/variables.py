@@ -1,9 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Variables of roles and playbooks: which names are known, and which is meant by one that is not.
+"""Find variables of roles and playbooks that are misspelt or missing.
 
-Ansible ignores a variable that nobody reads, so a misspelt one leaves the default in force without a word.
+Ansible ignores a variable that nobody reads, so a misspelt one silently leaves the default in
+force.
 """
 
 from __future__ import annotations
@@ -27,22 +28,23 @@ OWN = (
     "backup_report_",
     "backup_verify_",
 )
-"""Prefixes of this collection alone: an unknown name with one of them is a mistake."""
+"""Prefixes that only this collection uses: an unknown name with one of them is a mistake."""
 
 SHARED = ("backup_", "restore_", "export_", "template_", "maintenance_")
-"""Prefixes that a site may use for variables of its own: only a name that is nearly one of ours is a mistake."""
+"""Prefixes that a site may also use itself: only a name that nearly matches one of ours is a
+mistake."""
 
 _ALIKE = 0.8
 _WORD = re.compile(rf"\b(?:{'|'.join((*OWN, *SHARED))})\w+")
 
 
 def words(text: str) -> set[str]:
-    """Every name with one of the prefixes in a text, such as a file of tasks."""
+    """Return every name in a text, such as a file of tasks, that has one of the prefixes."""
     return set(_WORD.findall(text))
 
 
 def prefixes(options: Iterable[str]) -> tuple[str, ...]:
-    """The prefixes that a role's or a playbook's options have."""
+    """Return the prefixes of a role's or a playbook's options."""
     names = tuple(options)
     return tuple(one for one in (*OWN, *SHARED) if any(name.startswith(one) for name in names))
 
@@ -53,14 +55,13 @@ def unknown(
     options: Collection[str],
     internal: Collection[str],
 ) -> list[str]:
-    """A sentence for each variable that nothing reads.
+    """Return a sentence for each variable that nothing reads.
 
     Args:
         names: The variables of a host.
-        asked: Options of the role or the playbook that runs. Only names with their prefixes are
-            looked at.
+        asked: Options of the running role or playbook. Only names with their prefixes are checked.
         options: Options of all roles and playbooks of the collection.
-        internal: What these set themselves.
+        internal: Variables that roles and playbooks set themselves.
     """
     looked_at = prefixes(asked)
     left = sorted(set(names) - set(options) - set(internal))
@@ -93,5 +94,5 @@ def _sentence(name: str, looked_at: Collection[str], options: list[str]) -> str:
 
 
 def missing(required: Iterable[str], given: Collection[str]) -> list[str]:
-    """A sentence for each variable that must be set and is not."""
+    """Return a sentence for each required variable that is not set."""
     return [f"The variable {name} must be set." for name in required if name not in given]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One waiter. The clock is handed in, so that nothing here sleeps by itself."""
+"""The one waiter. It takes its clock as an argument and never sleeps by itself."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 State = TypeVar("State")
 
 FIRST_PAUSE = 0.1
-"""Seconds before the second look. The first is taken at once."""
+"""Seconds between the first look, which is immediate, and the second."""
 
 GROWTH = 1.6
 
 
 class Clock(Protocol):
-    """Monotonic seconds, and a way to let them pass."""
+    """A monotonic clock that can also sleep."""
 
     def now(self) -> float:
-        """Seconds since some fixed moment; never goes back."""
+        """Return the seconds since a fixed moment; they never go back."""
 
     def sleep(self, seconds: float, /) -> None:
-        """Do nothing for so long."""
+        """Wait for so many seconds."""
 
 
 def pauses(longest: float) -> Iterator[float]:
-    """Pauses between looks, in seconds: short at first, then growing up to ``longest``."""
+    """Yield the pauses between looks, in seconds: short at first, then growing up to ``longest``."""
     pause = min(FIRST_PAUSE, longest)
     while True:
         yield pause
@@ -44,7 +44,7 @@ def pauses(longest: float) -> Iterator[float]:
 
 
 class Deadline:
-    """Time left for one operation.
+    """The time left for one operation.
 
     Args:
         timeout: Seconds from now.
@@ -59,13 +59,13 @@ class Deadline:
 
     @property
     def waited(self) -> float:
-        """Seconds since the beginning."""
+        """The seconds since the beginning."""
         return self._clock.now() - self._start
 
     def ticks(self) -> Iterator[float]:
         """Yield the seconds waited, at once and then after each pause, until time is up.
 
-        The last look is taken when the time is up, not before.
+        The last look comes when the time is up, not before.
         """
         yield self.waited
         for pause in pauses(self._poll_interval):  # pragma: no branch  (they never end)
@@ -85,12 +85,13 @@ class Deadline:
         what: str,
         describe: Callable[[State], str] = str,
     ) -> State:
-        """Read until ``done`` says so.
+        """Read the state again and again until ``done`` accepts it; return it.
 
-        ``done`` may raise to end the wait early; what ``read`` raises is never taken for "not yet".
+        ``done`` may raise to end the wait early. An error from ``read`` ends it too: it never
+        counts as "not yet".
 
         Raises:
-            WaitTimeout: with the last state and the seconds waited.
+            WaitTimeout: Time is up; has the last state and the seconds waited.
         """
         last = "nothing"
         for _waited in self.ticks():

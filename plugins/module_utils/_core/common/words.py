@@ -1,11 +1,11 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists of names as people type them: into a survey, behind ``-e``, or into a playbook.
+"""Lists of names as people type them: in a survey, after ``-e``, or in a playbook.
 
-Ansible splits a text at its commas and leaves the blanks beside them; a text area has a name a line.
-Both reach a module as a list of text. The table below says which options hold names that people type;
-the others hold what a task before has returned, and are left as they are.
+Ansible splits a text at its commas and keeps the blanks beside them; in a text area each line is a
+name. Both reach a module as a list of strings. The table below lists the options that hold typed
+names; the others hold what an earlier task returned and stay unchanged.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 TYPED = ("vms", "disks", "own_disks", "accept_consistency", "consistency", "retired")
-"""Options that hold names from a person, where they are lists of text. No such name has a line break."""
+"""Options that hold typed names, where they are lists of strings. No such name has a line break."""
 
 _BETWEEN = re.compile(r"[,\r\n]")
 _LINES = re.compile(r"[\r\n]")
 
 
 def names(value: Any) -> list[str]:  # noqa: ANN401 - whatever a variable holds
-    """Names out of a variable: a list, or a text with commas or line breaks between them.
+    """Return the names in a variable: a list, or a text with commas or line breaks between the names.
 
-    A comma divides a text alone: in a list it is part of a name.
+    Only a text is split at commas: in a list, a comma is part of a name.
     """
     if value is None:
         return []
@@ -40,7 +40,7 @@ def _stripped(parts: Iterable[str]) -> list[str]:
 
 
 def tidied(params: Mapping[str, Any]) -> dict[str, Any]:
-    """A module's parameters, with the names in them without blanks and line breaks."""
+    """Return a module's parameters with blanks and line breaks removed from typed names."""
     return {key: names(value) if _typed(key, value) else value for key, value in params.items()}
 
 

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the engine's refusals mean, and whether waiting can help.
 
-The engine names no error codes over the API, only English sentences (docs/engine.md#faults), so the
-sentences are matched, here and in no other place. Order matters: the first entry that matches wins.
-The texts: docs/engine.md#refusals-of-an-attach and the sections after it. Which of them pass:
+The API gives no error codes, only English sentences (docs/engine.md#faults). They are matched in
+this file and in no other. Order matters: the first matching entry wins. The texts:
+docs/engine.md#refusals-of-an-attach and the sections after it. Which refusals pass with time:
 docs/engine.md#refusals-that-pass.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Meaning:
-    """One known refusal: a stable name, how it reads, whether to retry, what to do."""
+    """One known refusal: a stable name, its text, whether to retry, and what to do."""
 
     reason: str
     pattern: Pattern[str]
@@ -201,26 +201,27 @@ PLUG_ONCE: Mapping[str, str] = {
     " state=absent); a device that is there goes when the appliance is restarted.",
     "unplug_failed": "The host refused the disk; its vdsm log says why.",
 }
-"""Refusals after which an attach is not tried again, though they pass elsewhere, and what to do: a plug that fails may leave
-an overlay on the host, and one without an answer may still come."""
+"""Refusals after which an attach is not retried although other operations retry them, and what to
+do: a failed plug may leave an overlay on the host, and one without an answer may still take
+effect."""
 
 UNPLUG_AGAIN = frozenset({"plug_failed", "host_refused"})
-"""Refusals after which a detach is tried again, though they are final elsewhere: nothing has changed by them, and the guest
-may let go of the disk later."""
+"""Refusals after which a detach is retried although they are final for other operations: they
+change nothing, and the guest may release the disk later."""
 
 UNKNOWN = Meaning("unknown", re.compile(""), False)
 
 
 def meaning_of(detail: str | None) -> Meaning:
-    """Find what a fault's detail says; ``UNKNOWN`` if it is not in the table."""
+    """Find the meaning of a fault's detail; ``UNKNOWN`` if it is not in the table."""
     text = detail or ""
     return next((entry for entry in TABLE if entry.pattern.search(text)), UNKNOWN)
 
 
 def clean(detail: str | None) -> str:
-    """The engine's words without the brackets around them (docs/engine.md#faults).
+    """Return the engine's words without the brackets around them (docs/engine.md#faults).
 
-    The engine joins the entries of a list by a literal ``%n``.
+    The engine joins the entries of a list with a literal ``%n``.
     """
     text = " ".join((detail or "").replace("%n", "; ").split())
     if text.startswith("[") and text.endswith("]"):

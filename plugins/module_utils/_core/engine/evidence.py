@@ -1,17 +1,18 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Infer which snapshot an attachment shows: no call of API v4 tells.
+"""Infer which snapshot an attachment shows; no call of API v4 tells.
 
 The facts behind it: docs/engine.md#which-snapshot-an-attachment-shows.
 
-What can be known, best first:
+The evidence, best first:
 
-1. While a disk snapshot is attached, its snapshot cannot be removed. So if the disk is part of
-   exactly one snapshot, that is the one.
-2. Our attach sends the snapshot's id as correlation id, and event 2016 gives it back. It names the disk by
-   its alias of that moment: after a rename the snapshots' configurations, which keep old names too, tell it.
-3. Otherwise it is unknown, and nobody guesses.
+1. While a disk snapshot is attached, its snapshot cannot be removed. If the disk is in exactly one
+   snapshot, it is that one.
+2. Our attach sends the snapshot's id as correlation id, and event 2016 has it. The event names the
+   disk by its alias at that moment; after a rename, the snapshots' configurations, which keep old
+   names, tell it.
+3. Otherwise it is unknown. There is no guess.
 """
 
 from __future__ import annotations
@@ -42,11 +43,13 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Holding:
-    """A disk on a VM, with what is known about it.
+    """A disk attached to a VM, with what is known about it.
 
-    ``is_disk_snapshot``: the disk is in snapshots, none of which is the holder's.
-    ``evidence``: only_snapshot, event or unknown. ``candidates``: every snapshot it could be.
-    ``former_names``: what the disk was called before, where that had to be known.
+    Attributes:
+        is_disk_snapshot: The disk is in snapshots, and none of them is the holder's.
+        evidence: ``only_snapshot``, ``event`` or ``unknown``.
+        candidates: Every snapshot that it could be.
+        former_names: Earlier names of the disk, if they had to be looked up.
     """
 
     attachment: Attachment
@@ -59,16 +62,16 @@ class Holding:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names under which events may tell of the disk: an event keeps the one of its moment."""
+        """The names that events may use for the disk: an event keeps the name of its moment."""
         return (self.alias, *self.former_names)
 
     @property
     def disk_id(self) -> DiskId:
-        """Id of the disk."""
+        """The disk's id."""
         return self.attachment.disk_id
 
     def facts(self) -> dict[str, Any]:
-        """As a module returns it."""
+        """Return the holding as a module's result."""
         return {
             "disk_id": self.attachment.disk_id,
             "alias": self.alias,
@@ -85,10 +88,11 @@ class Holding:
 
 
 def is_disk_snapshot(layers: Iterable[DiskLayer], holder_snapshots: Iterable[SnapshotId]) -> bool:
-    """Whether a disk attached to a VM is a snapshot of another VM's disk.
+    """Tell whether a disk attached to a VM is a snapshot of another VM's disk.
 
-    A disk that is in a snapshot can never be shareable (docs/engine.md#which-snapshot-an-attachment-shows), so if it is in
-    snapshots and none of them is the holder's, the holder has it by attachment of a snapshot.
+    A disk in a snapshot can never be shareable (docs/engine.md#which-snapshot-an-attachment-shows).
+    So if it is in snapshots and none of them is the holder's, the holder got it by attaching a
+    snapshot.
     """
     of_disk = {layer.snapshot_id for layer in layers}
     return bool(of_disk) and of_disk.isdisjoint(set(holder_snapshots))
@@ -100,10 +104,10 @@ def attached_snapshot(
     layers: Sequence[DiskLayer],
     events: Iterable[Event],
 ) -> tuple[SnapshotId | None, str]:
-    """Tell which snapshot is attached, and how that is known.
+    """Return the attached snapshot, None if it is unknown, and the evidence for it.
 
     Args:
-        names: The alias of the disk, and former ones.
+        names: The current alias of the disk, and former ones.
         layers: Frozen volumes of the disk.
         events: Events 2016 and 2018 of the holder.
     """
@@ -116,11 +120,11 @@ def attached_snapshot(
 
 
 def attach_events(events: Iterable[Event], vm_id: VmId, names: Collection[str]) -> list[Event]:
-    """The attach events that no later detach event has ended, oldest first.
+    """Return the attach events that no later detach event has ended, oldest first.
 
-    Events name the disk by its alias only (docs/engine.md#events), and several disks of a VM may
-    have one alias. So as long as more than one of them is attached, nothing tells which of them a
-    detach event is about, and all their attach events are kept.
+    Events name a disk only by its alias (docs/engine.md#events), and several disks of a VM may have
+    the same alias. While more than one of them is attached, a detach event may be about any of
+    them, so all their attach events are kept.
     """
     about = [
         event
@@ -147,9 +151,10 @@ def _names_one_of(event: Event, names: Collection[str]) -> bool:
 
 
 def was_renamed(held: Holding, events: Iterable[Event]) -> bool:
-    """Whether the disk may have been attached under another name.
+    """Tell whether the disk may have been attached under another name.
 
-    Nothing tells the snapshot by its name of now, and an event under another name would.
+    That is so if its current name does not tell the snapshot, and an event under another name
+    would.
     """
     return (
         held.is_disk_snapshot
@@ -167,11 +172,11 @@ def was_renamed(held: Holding, events: Iterable[Event]) -> bool:
 def former_names(
     disk_id: DiskId, recorded: Iterable[SnapshotDisk], taken: Collection[str]
 ) -> tuple[str, ...]:
-    """What a disk was called when its snapshots were made, as far as no other disk can be meant.
+    """Return the disk's names when its snapshots were made, without names that may mean another disk.
 
     Args:
-        recorded: Disks of these snapshots, as their configurations name them.
-        taken: Names of other disks that the holder has.
+        recorded: Disks of these snapshots, as the snapshots' configurations name them.
+        taken: Names of other disks of the holder.
     """
     pairs = {(one.alias, one.disk_id) for one in recorded}
     others = {alias for alias, other in pairs if other != disk_id}
@@ -180,14 +185,14 @@ def former_names(
 
 
 def newest(events: Iterable[Event]) -> int:
-    """The number of the newest event; 0 if there are none."""
+    """Return the number of the newest event; 0 if there are none."""
     return max((event.index for event in events), default=0)
 
 
 def told_attached(
     events: Iterable[Event], since: int, vm_id: VmId, alias: str, snapshot_id: SnapshotId
 ) -> bool:
-    """Whether an event after ``since`` says that a disk snapshot was attached: by then the host has plugged it."""
+    """Tell whether an event after ``since`` reports the attach of a disk snapshot: the host has plugged it."""
     words = f"Disk {alias} was successfully attached"
     return any(
         event.index > since
@@ -207,7 +212,7 @@ def make_holding(
     events: Iterable[Event],
     former: tuple[str, ...] = (),
 ) -> Holding:
-    """Put together all that is known about one attachment.
+    """Combine all that is known about one attachment.
 
     Args:
         former: Former names of the disk.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names to objects, exactly: none and several are errors that say what there is."""
+"""Find objects by exact name. No match and several matches are errors that list what exists."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def searchable_name(name: str, kind: str) -> str:
     """Check that a name can be looked up as it is, without wildcards.
 
     Raises:
-        InvalidRequest: if the name is empty or has characters that no such name can have.
+        InvalidRequest: The name is empty or has characters that no such name can have.
     """
     bad = sorted(set(name) & _SEARCH_SYNTAX)
     if bad or not name.strip() or not name.isprintable():
@@ -52,11 +52,11 @@ def the_one(
     """Return the only match.
 
     Args:
-        known: Names that there are, for the message when there is no match.
+        known: Existing names, for the message if there is no match.
 
     Raises:
-        NotFound: no match.
-        Ambiguous: several; ``details["matches"]`` lists them.
+        NotFound: There is no match.
+        Ambiguous: There are several; ``details["matches"]`` lists them.
     """
     if len(matches) == 1:
         return matches[0]
@@ -74,11 +74,11 @@ def the_one(
 
 
 def select_disks(disks: Sequence[SnapshotDisk], wanted: Sequence[str]) -> tuple[SnapshotDisk, ...]:
-    """Pick disks of a snapshot by id or name; all if nothing is asked for.
+    """Select disks of a snapshot by id or name; all of them if ``wanted`` is empty.
 
     Raises:
-        NotFound: a name or id is not in the snapshot.
-        Ambiguous: two disks have the name.
+        NotFound: A name or id is not in the snapshot.
+        Ambiguous: Two disks have the name.
     """
     if not wanted:
         return tuple(disks)

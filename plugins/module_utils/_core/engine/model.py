@@ -1,10 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's world in our words. Plain values; nothing here talks to anybody.
+"""The engine's objects as plain values; nothing here connects to an engine.
 
-Identifiers are types of their own so that a disk's id cannot be passed where a VM's is wanted.
-Sizes are bytes. Enumerations of the API are kept as its own lower-case words.
+Ids have types of their own so that a disk's id cannot be passed where a VM's id is expected. Sizes
+are in bytes. Enumerations keep the API's lower-case words.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 
 
 def is_uuid(text: str) -> bool:
-    """Whether the text has the form of an id of the engine."""
+    """Tell whether a text has the form of an engine's id."""
     return _UUID.fullmatch(text) is not None
 
 
@@ -45,7 +45,7 @@ class Vm:
 
 @dataclass(frozen=True)
 class Location:
-    """Where a VM belongs."""
+    """The data centre and the cluster of a VM."""
 
     cluster: str
     data_center_id: str
@@ -72,8 +72,8 @@ class Snapshot:
 class SnapshotDisk:
     """One disk as frozen in one snapshot.
 
-    ``storage_type`` is empty where the engine does not tell it. ``virtual_size`` is exact when ``exact`` is true; otherwise the engine told only whole GiB
-    (docs/engine.md#what-the-reads-show).
+    ``storage_type`` is empty if the engine does not tell it. ``virtual_size`` is exact if ``exact``
+    is true; otherwise the engine told only whole GiB (docs/engine.md#what-the-reads-show).
     """
 
     disk_id: DiskId
@@ -95,7 +95,7 @@ class SnapshotDisk:
 class DiskLayer:
     """One volume of a disk's chain that is frozen in a snapshot (``/disks/D/disksnapshots``).
 
-    ``alias`` is the disk's name of now, also in old snapshots.
+    ``alias`` is the disk's current name, also for old snapshots.
     """
 
     disk_id: DiskId
@@ -111,7 +111,7 @@ class DiskLayer:
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk as it is now. ``virtual_size`` and ``total_size`` are exact bytes.
+    """A disk in its current state. ``virtual_size`` and ``total_size`` are exact bytes.
 
     A direct LUN is in no storage domain.
     """
@@ -144,8 +144,9 @@ class Cluster:
 class Domain:
     """A storage domain; ``available`` is in bytes, None if the engine does not tell.
 
-    ``block``: its storage is devices, not files. ``discards``: it takes what guests discard; never together
-    with wiping after deletion where it is block storage (``DiskVmElementValidator.isPassDiscardSupported``).
+    ``block``: its storage consists of devices, not files. ``discards``: it accepts discards from
+    guests; on block storage never together with wiping after deletion
+    (``DiskVmElementValidator.isPassDiscardSupported``).
     """
 
     id: str
@@ -164,10 +165,10 @@ class Domain:
 
 @dataclass(frozen=True)
 class NewDisk:
-    """A disk to be made; ``size`` in bytes, ``format`` qcow2 or raw.
+    """A disk to create; ``size`` in bytes, ``format`` qcow2 or raw.
 
     Attributes:
-        id: What the disk is to be called by; empty leaves it to the engine.
+        id: The id that the disk is to have; empty leaves the choice to the engine.
         profile_id: Its disk profile; empty for the default of its storage domain.
     """
 
@@ -185,7 +186,7 @@ class NewDisk:
 
 @dataclass(frozen=True)
 class NewVm:
-    """A VM to be made of a configuration that names no disks."""
+    """A VM to create from a configuration that names no disks."""
 
     name: str
     comment: str
@@ -196,7 +197,7 @@ class NewVm:
 
 @dataclass(frozen=True)
 class Plugging:
-    """How a VM has a disk of its own."""
+    """How a VM's own disk is attached to it."""
 
     interface: str
     bootable: bool = False
@@ -216,7 +217,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Attachment:
-    """A disk held by a VM. The engine does not say whether it is a disk snapshot."""
+    """A disk attached to a VM. The engine does not say whether it is a disk snapshot."""
 
     vm_id: VmId
     disk_id: DiskId
@@ -245,9 +246,9 @@ class Checkpointed:
     """Disks with checkpoints of incremental backup.
 
     Attributes:
-        disk_ids: Disks that have some.
+        disk_ids: Disks that have checkpoints.
         possible: Disks that may have some: incremental backup is enabled for them, and no list
-            shows any. The engine's list leaves out a checkpoint whose parent was deleted
+            shows any. The engine's list omits a checkpoint whose parent was deleted
             (docs/engine.md#checkpoints).
         hidden: This user may not see the list.
     """
@@ -262,7 +263,7 @@ NO_CHECKPOINTS = Checkpointed()
 
 @dataclass(frozen=True)
 class AttachSettings:
-    """How a disk snapshot is to be plugged into the appliance."""
+    """How to plug a disk snapshot into the appliance."""
 
     interface: str = "virtio_scsi"
     bootable: bool = False

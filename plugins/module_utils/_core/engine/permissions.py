@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The permits that a user needs, and which of them are missing (docs/engine.md#permits).
 
-A right reaches an object from the object itself and from what lies above it. A disk is also reached
-from a VM that holds it, but the engine asks one of them alone: with two holders the choice is
-arbitrary, and while its snapshot is attached a disk has two.
+A permit applies to an object if it was granted on the object itself or on something above it. A
+disk also gets permits from a VM that holds it, but the engine considers only one holder: with two,
+its choice is arbitrary, and an attached disk snapshot gives a disk two holders.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
 
 SYSTEM = "system"
-"""In place of an object's id: the whole engine."""
+"""Stands for the whole engine in place of an object's id."""
 
 ANYTHING = "any object"
 SOURCE = "source VM"
@@ -45,7 +45,7 @@ PLAYBOOK = "ovirt_community.backup.permissions"
 
 @dataclass(frozen=True)
 class Need:
-    """A permit, the kind of object that it is needed on, the calls that ask for it, and why.
+    """A permit, the kind of object it is needed on, the calls that require it, and why.
 
     ``grant_on`` says where a role with it may be granted.
     """
@@ -87,7 +87,7 @@ NEEDS: tuple[Need, ...] = (
         "the disk, its storage domain or its data centre",
     ),
 )
-"""Everything that a backup needs. Docs and playbooks/permissions.yml are compared with it."""
+"""All permits that a backup needs. Docs and playbooks/permissions.yml are compared with them."""
 
 RESTORE_NEEDS: tuple[Need, ...] = (
     NEEDS[0],
@@ -135,7 +135,7 @@ RESTORE_NEEDS: tuple[Need, ...] = (
         "the VM, its cluster or its data centre",
     ),
 )
-"""Everything that a restore needs. Not every place occurs in each."""
+"""All permits that a restore needs. Not every restore involves every place."""
 
 READING = (
     "None of its own: VMs, disks, snapshots and the configuration (OVF) are shown to who has a role with"
@@ -149,7 +149,7 @@ PERMITS: tuple[str, ...] = tuple(need.permit for need in NEEDS)
 
 @dataclass(frozen=True)
 class Permission:
-    """A role that counts for a user on an object, or on ``SYSTEM``."""
+    """A user's role on an object, or on ``SYSTEM``."""
 
     role_id: str
     object_id: str
@@ -157,7 +157,7 @@ class Permission:
 
 @dataclass(frozen=True)
 class Grant:
-    """What a user may do on an object and on all that it reaches."""
+    """What a user may do on an object and on everything below it."""
 
     object_id: str
     permits: frozenset[str]
@@ -165,9 +165,10 @@ class Grant:
 
 @dataclass(frozen=True)
 class GrantPlace:
-    """An object that permits are needed on, and the objects from which a right reaches it.
+    """An object that permits are needed on, and the objects from which it inherits them.
 
-    ``through`` are those that reach it only as long as the engine asks the VM that they belong to.
+    ``through`` are those it inherits from only while the engine considers the VM that they belong
+    to.
     """
 
     kind: str
@@ -179,7 +180,7 @@ class GrantPlace:
 
 @dataclass(frozen=True)
 class Missing:
-    """A permit that was not found, or not surely: ``MISSING`` or ``UNCERTAIN``."""
+    """A permit that was not found, or may be lost: ``MISSING`` or ``UNCERTAIN``."""
 
     need: Need
     place: GrantPlace
@@ -190,7 +191,7 @@ EVERYWHERE = GrantPlace(ANYTHING, "", "", frozenset())
 """Where ``ANYTHING`` is asked for."""
 
 THE_SYSTEM = GrantPlace(THE_ENGINE, "", "", frozenset((SYSTEM,)))
-"""Where a permit counts only if it was granted on everything."""
+"""The place of permits that count only if they were granted on the system."""
 
 
 def grants(
@@ -203,25 +204,25 @@ def grants(
 
 
 def vm_place(kind: str, vm: Vm, location: Location) -> GrantPlace:
-    """A VM: reached from itself, its cluster, its data centre and the system."""
+    """Return the place of a VM: it inherits from its cluster, its data centre and the system."""
     above = (vm.id, vm.cluster_id, location.data_center_id)
     return GrantPlace(kind, vm.id, vm.name, _ids(*above))
 
 
 def domain_place(domain: Domain, location: Location) -> GrantPlace:
-    """A storage domain: reached from itself, its data centre and the system."""
+    """Return the place of a storage domain: it inherits from its data centre and the system."""
     return GrantPlace(DOMAIN, domain.id, domain.name, _ids(domain.id, location.data_center_id))
 
 
 def cluster_place(cluster: Cluster, kind: str = CLUSTER) -> GrantPlace:
-    """A cluster: reached from itself, its data centre and the system."""
+    """Return the place of a cluster: it inherits from its data centre and the system."""
     return GrantPlace(kind, cluster.id, cluster.name, _ids(cluster.id, cluster.data_center_id))
 
 
 def disk_place(disk: Disk, holder: Vm, location: Location) -> GrantPlace:
-    """A disk: reached from itself, its storage domain, its data centre and the system.
+    """Return the place of a disk: it inherits from its storage domain, its data centre and the system.
 
-    A direct LUN has no storage domain, and the engine finds nothing above it but the system.
+    A direct LUN has no storage domain and inherits from the system alone.
     """
     if disk.storage_type == "lun":
         return GrantPlace(DISK, disk.id, disk.alias, _ids(disk.id))
@@ -248,7 +249,7 @@ def missing(
 
 
 def _certainty(need: Need, given: Sequence[Grant], place: GrantPlace) -> tuple[str, ...]:
-    """What stands against it: nothing, or one word."""
+    """Return what is wrong with a permit: nothing, or one word."""
     where = {grant.object_id for grant in given if need.permit in grant.permits}
     if where & place.reach or (where and need.kind == ANYTHING):
         return ()
@@ -256,7 +257,7 @@ def _certainty(need: Need, given: Sequence[Grant], place: GrantPlace) -> tuple[s
 
 
 def problems(found: Iterable[Missing]) -> list[str]:
-    """Say what is surely missing, and what to grant where."""
+    """Say which permits are certainly missing, and what to grant where."""
     return [
         f"The user lacks the permit {need.permit} on {_named(need, places)}. {need.sentence}"
         f" It is needed for {' and '.join(need.calls)}. {_remedy(need)}"
@@ -265,7 +266,7 @@ def problems(found: Iterable[Missing]) -> list[str]:
 
 
 def warnings(found: Iterable[Missing]) -> list[str]:
-    """Say which rights may be lost while a disk is attached to two VMs."""
+    """Say which permits may be lost while a disk is attached to two VMs."""
     return [
         f"The user has the permit {need.permit} on {_named(need, places)} through a VM only. While"
         " a disk is attached to two VMs the engine asks an arbitrary one of them, and"

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How to reach the engine: from the task, the environment, or what AWX injects.
 
-AWX's stock credential type "Red Hat Virtualization" sets ``OVIRT_URL``, ``OVIRT_USERNAME``,
+AWX's stock credential type "Red Hat Virtualization" sets ``OVIRT_URL``, ``OVIRT_USERNAME`` and
 ``OVIRT_PASSWORD``, and puts the CA only into the file that ``OVIRT_INI_PATH`` names.
 """
 
@@ -40,7 +40,7 @@ _TRUE = ("1", "true", "yes", "on", "t", "y")
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """Address and credentials. Either a token or a user with a password."""
+    """Address and credentials: a token, or a user with a password."""
 
     url: str
     username: str | None = None
@@ -57,14 +57,14 @@ class EngineSettings:
 def resolve(
     auth: Mapping[str, Any] | None, environment: Mapping[str, str], ini: str = ""
 ) -> EngineSettings:
-    """Find the settings: the task wins over the environment, that over AWX's file.
+    """Find the settings: the task overrides the environment, the environment overrides AWX's file.
 
     Args:
-        auth: The module's ``auth`` option; None or empty values are looked up elsewhere.
-        ini: Content of the file named by ``OVIRT_INI_PATH``.
+        auth: The module's ``auth`` option; None and empty values are looked up elsewhere.
+        ini: Content of the file that ``OVIRT_INI_PATH`` names.
 
     Raises:
-        InvalidRequest: naming what is missing; or the address is one of plain HTTP, and
+        InvalidRequest: A setting is missing; the message names it. Or the URL is plain HTTP, and
             ``insecure`` does not allow that.
     """
     given = {key: value for key, value in (auth or {}).items() if value not in (None, "")}
@@ -93,7 +93,7 @@ def resolve(
 
 
 def _over(stronger: Mapping[str, Any], weaker: Mapping[str, Any]) -> dict[str, Any]:
-    """Put one source's settings over another's, without mixing what must not be mixed."""
+    """Override one source's settings with another's, without mixing settings that belong together."""
     rest = dict(weaker)
     if "url" in stronger or "hostname" in stronger:
         # Not the URL of one engine with the host name of another.
@@ -108,11 +108,11 @@ def _over(stronger: Mapping[str, Any], weaker: Mapping[str, Any]) -> dict[str, A
 
 
 def complete_url(found: Mapping[str, Any]) -> str:
-    """The API's URL out of ``url`` or ``hostname``, with scheme and path filled in.
+    """Return the API's URL from ``url`` or ``hostname``, with scheme and path filled in.
 
     Raises:
-        InvalidRequest: if there is neither, or it is none of HTTP. The message does not quote an
-            address with a user in it, for there may be a password in it too.
+        InvalidRequest: There is neither, or the URL is not HTTP. The message does not quote an
+            address that contains a user, since it may contain a password too.
     """
     text = str(found.get("url") or found.get("hostname") or "").strip()
     if not text:
@@ -162,7 +162,7 @@ def _require_credentials(found: Mapping[str, Any]) -> None:
 
 
 def _from_ini(text: str) -> dict[str, Any]:
-    """Read AWX's file. A raw parser, because a % in a password breaks the interpolating one."""
+    """Read AWX's file. The parser does not interpolate, because a password may contain a %."""
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(text)
