@@ -1,10 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the engine's configuration of a VM lacks or garbles: read at the backup, kept in ``vm.ovf``, put back later.
+"""Settings that the engine's configuration of a VM omits or garbles: a backup reads them, a restore sets them.
 
-It follows the configuration as one processing instruction, which readers of XML pass over; so it travels, is proven
-and is stored with the configuration, of which not a byte is changed.
+They are stored in ``vm.ovf`` as one processing instruction after the configuration. Readers of XML
+skip it, and the configuration itself is not changed by a byte.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
 )
 
 TARGET = "ovirt_community.backup"
-"""Name of the instruction."""
+"""Name of the processing instruction."""
 
 PROTOCOL = "cloud_init_network_protocol"
 _PROTOCOLS = ("eni", "openstack_metadata")
 
 FLAG = "regenerate_ssh_keys"
-"""The one that is true or false, kept as ``true`` where it is."""
+"""The only boolean; kept as the text ``true`` if it is set."""
 
 TEXTS = (
     *("active_directory_ou", "authorized_ssh_keys", PROTOCOL),
     *("custom_script", "dns_search", "dns_servers", "domain", "host_name", "input_locale"),
     *("org_name", FLAG, "system_locale", "timezone", "ui_language", "user_locale", "user_name"),
 )
-"""What cloud-init and sysprep get as plain text, by the names of the API."""
+"""What cloud-init and sysprep get as plain text, by the API's names."""
 
 HIDDEN = ("root_password", "windows_license_key")
-"""What the API shows as asterisks, if at all."""
+"""What the API shows as asterisks or not at all."""
 
 NETWORKS = "nic_configurations"
 
@@ -43,15 +43,15 @@ _LARGEST = 2**31 - 1
 
 @dataclass(frozen=True)
 class Extras:
-    """What the API says of a VM beside its configuration.
+    """Settings of a VM that the API shows beside its configuration.
 
     Attributes:
-        initialization: Texts of cloud-init, by ``TEXTS``; those that are not set are left out.
-        unreadable: Names of what cloud-init has and the API does not give in full.
+        initialization: Texts of cloud-init, by ``TEXTS``; unset ones are left out.
+        unreadable: Names of cloud-init settings that the API does not show in full.
         cpu_shares: Weight of the VM's CPU; 0 is the default.
-        answered: Whether a guest agent has told the engine of the guest, so that it can be expected
-            to.
-        disk_profiles: Ids of the profiles of its disks, by ids of the disks.
+        answered: Whether a guest agent has reported to the engine, so that a restored VM can be
+            expected to do so too.
+        disk_profiles: Ids of the disk profiles, by disk id.
     """
 
     initialization: Mapping[str, str]
@@ -62,7 +62,7 @@ class Extras:
 
 
 def appended(ovf: str, found: Extras) -> str:
-    """The configuration with the instruction after it."""
+    """Return the configuration with the instruction appended."""
     text = json.dumps(asdict(found), ensure_ascii=True, sort_keys=True)
     # Neither the instruction's end nor anything like a document type is in it.
     text = text.replace("<", "\\u003c").replace(">", "\\u003e")
@@ -70,10 +70,10 @@ def appended(ovf: str, found: Extras) -> str:
 
 
 def parse(text: str) -> Extras:
-    """The content of an instruction that anybody may have written.
+    """Parse the content of an instruction. Anyone may have written it.
 
     Raises:
-        ValueError: It is not one that is written here.
+        ValueError: It was not written by this file.
     """
     try:
         data = json.loads(text)
@@ -99,5 +99,5 @@ def parse(text: str) -> Extras:
 
 
 def changed(was: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
-    """The texts of cloud-init that have to be written again."""
+    """Return the texts of cloud-init that must be written again."""
     return {name: text for name, text in was.items() if now.get(name) != text}

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A VM's configuration (OVF): read without trust, and made ready for an import without its disks.
+"""Read a VM's configuration (OVF) without trusting it, and prepare it for an import without disks.
 
-An import attaches every disk that the OVF names, by its id, to the VM that the OVF names: with new
-ids that is still the original. So nothing of a disk is left in what is imported
-(docs/engine.md#importing-a-configuration).
+An import attaches every disk that the OVF names, by its id, to the VM that the OVF names: even when
+the import assigns new ids, that is still the original disk. So the imported configuration names no
+disk at all (docs/engine.md#importing-a-configuration).
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from xml.dom.minidom import Text
 
 SIZE_LIMIT = 4 * 1024 * 1024
-"""Characters of the longest configuration that is read."""
+"""The longest configuration that is read, in characters."""
 
 BYTES_LIMIT = 4 * SIZE_LIMIT
-"""Bytes of the longest configuration that is read: UTF-8 has at most four for a character."""
+"""The longest configuration that is read, in bytes: UTF-8 needs at most four per character."""
 
 DEPTH_LIMIT = 64
 
@@ -77,8 +77,8 @@ class OvfDisk:
 
     Attributes:
         format: qcow2 or raw, on its storage.
-        gib: its size in GiB, rounded up; 0 if the configuration does not tell.
-        incremental: whether incremental backup is enabled.
+        gib: Its size in GiB, rounded up; 0 if the configuration does not tell.
+        incremental: Whether incremental backup is enabled.
     """
 
     disk_id: str
@@ -100,11 +100,11 @@ class Configuration:
     """What a restore needs to know of a VM.
 
     Attributes:
-        os: The engine's word for its operating system.
-        external: Kinds of what the host keeps for it: ``tpm``, ``nvram``.
-        initialized: Whether cloud-init or sysprep gets something.
+        os: The engine's word for the operating system.
+        external: What the host stores for the VM: ``tpm``, ``nvram``.
+        initialized: Whether the VM uses cloud-init or sysprep.
         addressed: Whether its devices have addresses, as those of a VM that has run.
-        beside: What follows the configuration; None in sets of earlier releases.
+        beside: The instruction after the configuration; None in sets of earlier releases.
     """
 
     vm_id: str
@@ -123,10 +123,10 @@ class Configuration:
 
 
 def read(text: str) -> Configuration:
-    """Read a configuration.
+    """Parse a configuration.
 
     Raises:
-        OvfInvalid: It is none, or it could harm who reads it.
+        OvfInvalid: It is not a configuration, or could harm its reader.
     """
     document = _parse(text)
     content = _one(document, "Content")
@@ -149,7 +149,7 @@ def read(text: str) -> Configuration:
 
 
 def _beside(document: Document) -> extras.Extras | None:
-    """What an instruction outside of the root says."""
+    """Return the content of the instruction outside the root element, if there is one."""
     for node in document.childNodes:
         if node.nodeType == Node.PROCESSING_INSTRUCTION_NODE and node.target == extras.TARGET:
             try:
@@ -160,11 +160,11 @@ def _beside(document: Document) -> extras.Extras | None:
 
 
 def for_import(text: str, connections: Mapping[str, str]) -> str:
-    """The configuration without disks, snapshots and what follows it, its network cards connected again.
+    """Return the configuration without disks, snapshots and instruction, with its network cards reconnected.
 
     Args:
-        connections: By the name of a card, ``network/profile``, ``network`` or nothing; cards that
-            are not named stay as they are.
+        connections: By the name of a card: ``network/profile``, ``network`` or nothing; cards that
+            are not named keep their connection.
 
     Raises:
         OvfInvalid: See ``read``.
@@ -182,17 +182,17 @@ def for_import(text: str, connections: Mapping[str, str]) -> str:
 
 
 def _written(document: Document) -> str:
-    """The document as text. What the next reader finds is what was read here.
+    """Return the document as text, such that its next reader finds what was read here.
 
-    ``Document.toxml`` writes line ends and tabs of an attribute raw (Python before 3.13), and every reader
-    makes blanks of them; a raw carriage return becomes a newline in a text as well.
+    ``Document.toxml`` writes line ends and tabs in attributes raw (Python before 3.13), and every
+    reader turns them into blanks; in texts too, a raw carriage return becomes a newline.
     """
     root = document.documentElement
     return f'<?xml version="1.0" encoding="UTF-8"?>{_element_text(root) if root else ""}'
 
 
 def _element_text(element: Element) -> str:
-    """An element with everything in it; the depth was checked. Comments and instructions say nothing."""
+    """Return an element with everything in it, without comments and instructions. The depth was checked."""
     attributes = "".join(
         f' {name}="{str(value).translate(_IN_ATTRIBUTE)}"'
         for name, value in element.attributes.items()
@@ -210,7 +210,7 @@ def _inner_text(node: Node) -> str:
 
 
 def _is_of_disks(element: Element) -> bool:
-    """Whether it names a disk, or a snapshot, of the original."""
+    """Tell whether an element names a disk or a snapshot of the original."""
     if element.localName in ("File", "Disk"):
         return True
     if element.localName == "Section":
@@ -235,7 +235,7 @@ def _parse(text: str) -> Document:
 
 
 def _check_depth(document: Document) -> None:
-    """Refuse what is nested deeper than any configuration; no recursion here."""
+    """Refuse deeper nesting than any configuration has. Not recursive itself."""
     level: list[Document | Element] = [document]
     for _depth in range(DEPTH_LIMIT):
         level = [child for node in level for child in _children(node)]
@@ -279,7 +279,7 @@ def _items(document: Document, kind: str) -> list[Element]:
 
 
 def _text(element: Element, name: str) -> str:
-    """The text of a child; empty if there is none."""
+    """Return the text of a child; empty if there is no such child."""
     for child in _children(element):
         if child.localName == name:
             parts = (node.data for node in child.childNodes if node.nodeType == Node.TEXT_NODE)
@@ -288,7 +288,7 @@ def _text(element: Element, name: str) -> str:
 
 
 def _attribute(element: Element, name: str) -> str:
-    """An attribute, whatever prefix it has; empty if there is none."""
+    """Return an attribute, whatever its prefix; empty if there is none."""
     for key, value in element.attributes.items():
         if key.rpartition(":")[2] == name:
             return str(value)
@@ -306,7 +306,7 @@ def _nic(item: Element) -> Nic:
 
 
 def _connect(document: Document, item: Element, network: str, profile: str) -> None:
-    """Give a card another connection; the prefix is that of its name."""
+    """Give a card another connection; new elements get the prefix of the card's name."""
     prefix = next(one.prefix for one in _children(item) if one.localName == "Name")
     for name, value in (("Connection", network), ("OtherResourceType", profile)):
         for old in [one for one in _children(item) if one.localName == name]:
@@ -317,7 +317,7 @@ def _connect(document: Document, item: Element, network: str, profile: str) -> N
 
 
 def _disks(document: Document) -> Iterator[OvfDisk]:
-    """Disks that are both referenced and described, joined by their images as the engine does."""
+    """Yield disks that are both referenced and described, joined by their images as the engine does."""
     files = {
         _attribute(file, "id"): _attribute(file, "href").partition("/")[0].lower()
         for file in _named(document, "File")

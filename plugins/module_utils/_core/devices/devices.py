@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which block device carries a disk, decided from what was read; nothing is read here."""
+"""Decide which block device carries a disk, from facts that others read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _VPD_HEADER = 4
 _VPD_SERIAL_PAGE = 0x80
 
 UDEV_SERIAL_KEYS = ("ID_SERIAL_SHORT", "ID_SCSI_SERIAL", "SCSI_IDENT_SERIAL", "ID_SERIAL")
-"""Properties of the udev database that carry a serial number, bare or with QEMU's prefix."""
+"""Properties of the udev database that hold a serial number, bare or with QEMU's prefix."""
 
 
 @dataclass(frozen=True)
@@ -66,19 +66,19 @@ class BlockDevice:
 
 
 def bare_serial(text: str) -> str:
-    """The serial in a by-id link's name or a udev value, without QEMU's vendor prefix."""
+    """Return the serial in a by-id link's name or a udev value, without QEMU's vendor prefix."""
     return _PREFIX.sub("", text, count=1)
 
 
 def link_serial(name: str) -> str:
-    """The serial that a link in ``/dev/disk/by-id`` names; empty if it names none for sure."""
+    """Return the serial that a link in ``/dev/disk/by-id`` names; empty if it is not certain."""
     if _PARTITION_LINK.search(name) or not _PREFIX.match(name):
         return ""
     return bare_serial(name)
 
 
 def udev_serials(database: str) -> tuple[str, ...]:
-    """Serial numbers in one file of the udev database (``/run/udev/data/b8:16``)."""
+    """Return the serial numbers in one file of the udev database (``/run/udev/data/b8:16``)."""
     found = {}
     for line in database.splitlines():
         key, equals, value = line[2:].partition("=")
@@ -88,7 +88,7 @@ def udev_serials(database: str) -> tuple[str, ...]:
 
 
 def vpd_serial(page: bytes) -> str:
-    """The serial in SCSI VPD page 0x80 (four bytes of header, the last two its length)."""
+    """Return the serial in SCSI VPD page 0x80 (four bytes of header, the last two its length)."""
     if len(page) < _VPD_HEADER or page[1] != _VPD_SERIAL_PAGE:
         return ""
     length = int.from_bytes(page[2:_VPD_HEADER], "big")
@@ -96,10 +96,10 @@ def vpd_serial(page: bytes) -> str:
 
 
 def match_length(device: BlockDevice, wanted: str) -> int:
-    """How many characters of the serial agree; 0 if the device is another one.
+    """Return how many characters of the serial match; 0 if it is another device.
 
-    A device that shows a long serial is judged by it: a link cut to 20 characters does not make
-    it the disk whose id merely begins alike.
+    A device that shows a long serial is judged by it: a link cut to 20 characters does not make it
+    the disk whose id has the same beginning.
     """
     short = wanted[:VIRTIO_SERIAL_LENGTH]
     alike = [serial for serial in device.serials if serial.startswith(short)]
@@ -116,7 +116,8 @@ class DeviceFault:
 
     Attributes:
         said: The kernel's words.
-        dead: Proven to have nothing behind it any more; else it may only not be ready.
+        dead: The device is proven to have no disk behind it; otherwise it may only not be ready
+            yet.
     """
 
     said: str
@@ -129,19 +130,19 @@ _DEAD_ERRNOS = frozenset({errno.EIO, errno.ENODEV, errno.ENXIO})
 
 
 def state_fault(state: str) -> DeviceFault | None:
-    """What the state that Linux keeps of a SCSI device says against reading it."""
+    """Return what the kernel's state of a SCSI device says against reading it."""
     if state in _DEAD_STATES | _WAITING_STATES:
         return DeviceFault(f"its state is {state}", state in _DEAD_STATES)
     return None
 
 
 def read_fault(number: int, said: str) -> DeviceFault:
-    """What an error number says of a device whose first sector could not be read."""
+    """Return what an error number says of a device whose first sector could not be read."""
     return DeviceFault(said, number in _DEAD_ERRNOS)
 
 
 def by_serial(devices: Iterable[BlockDevice]) -> dict[str, list[BlockDevice]]:
-    """Devices by the first 20 characters of their serials: among hundreds, who comes into question."""
+    """Index devices by the first 20 characters of their serials."""
     found: dict[str, list[BlockDevice]] = {}
     for one in devices:
         for short in {serial[:VIRTIO_SERIAL_LENGTH] for serial in one.serials}:
@@ -150,14 +151,14 @@ def by_serial(devices: Iterable[BlockDevice]) -> dict[str, list[BlockDevice]]:
 
 
 def near(known: Mapping[str, list[BlockDevice]], wanted: str) -> list[BlockDevice]:
-    """The devices of an index that may have a serial."""
+    """Return the indexed devices that may have a serial."""
     return known.get(wanted[:VIRTIO_SERIAL_LENGTH], [])
 
 
 def candidates(devices: Iterable[BlockDevice], wanted: str) -> tuple[BlockDevice, ...]:
-    """Every disk that may be the one with this serial, dead ones included.
+    """Return every disk that may have this serial, dead ones included.
 
-    What is built on other devices is no disk: multipath shows the serial of its paths.
+    Devices built on others do not count: multipath shows the serial of its paths.
     """
     return tuple(one for one in devices if not one.slaves and match_length(one, wanted))
 
@@ -165,11 +166,11 @@ def candidates(devices: Iterable[BlockDevice], wanted: str) -> tuple[BlockDevice
 def choose(
     devices: Iterable[BlockDevice], wanted: str, faults: Mapping[str, DeviceFault] | None = None
 ) -> BlockDevice | None:
-    """The one device with this serial, or None if there is none.
+    """Return the one device with this serial, or None if there is none.
 
-    A device that shows the whole serial beats one that shows only its first 20 characters. What is
-    proven dead does not count: after a bad unplug Linux may keep a SCSI device whose disk is gone,
-    and the same disk is plugged again the next night.
+    A device that shows the whole serial is preferred to one that shows only its first 20
+    characters. A dead device does not count: after a failed unplug Linux may keep a SCSI device
+    whose disk is gone, and the same disk is plugged again the next night.
 
     Args:
         faults: By kernel name, why a device cannot be read.
@@ -197,7 +198,7 @@ def ignored(
     chosen: Mapping[str, BlockDevice],
     faults: Mapping[str, DeviceFault],
 ) -> tuple[str, ...]:
-    """A warning for each dead device beside the one that was chosen for its serial."""
+    """Return a warning for each dead device that has the serial of a chosen one."""
     faulty = [one for one in devices if one.name in faults]
     return tuple(
         f"{one.path} has the serial {serial} too, but is dead ({faults[one.name].said}): it was "
@@ -210,14 +211,14 @@ def ignored(
 
 
 def describe(device: BlockDevice) -> dict[str, object]:
-    """A device for ``details``."""
+    """Return a device for an error's ``details``."""
     return {"device": device.path, "number": device.number, "serials": list(device.serials)}
 
 
 def not_found(
     missing: Sequence[str], devices: Sequence[BlockDevice], waited: float
 ) -> DeviceNotFound:
-    """The error for serials that no device has."""
+    """Return the error for serials that no device has."""
     seen = [describe(device) for device in devices]
     shown = ", ".join(sorted({serial for device in devices for serial in device.serials}))
     return DeviceNotFound(
@@ -234,7 +235,7 @@ def missing(
     faults: Mapping[str, DeviceFault],
     waited: float,
 ) -> DeviceNotFound | DeviceLost:
-    """The error for serials that no device has, or only one that cannot be read."""
+    """Return the error for serials that no device has, or only one that cannot be read."""
     broken = [
         (serial, one, faults[one.name])
         for serial in serials
@@ -260,7 +261,7 @@ def missing(
 
 
 def check_size(device: BlockDevice, serial: str, actual: int, expected: int) -> None:
-    """Refuse a device that has not exactly the expected size.
+    """Refuse a device that does not have exactly the expected size.
 
     Raises:
         DeviceMismatch: It has another size.
@@ -279,7 +280,7 @@ def check_size(device: BlockDevice, serial: str, actual: int, expected: int) -> 
 
 
 def mount_uses(mounts: Iterable[Mount], device: BlockDevice) -> tuple[str, ...]:
-    """Where the disk or a partition of it is mounted."""
+    """Return where the disk or a partition of it is mounted."""
     paths = {path for path, _number in device.nodes}
     numbers = {number for _path, number in device.nodes}
     uses = [
@@ -291,7 +292,7 @@ def mount_uses(mounts: Iterable[Mount], device: BlockDevice) -> tuple[str, ...]:
 
 
 def swap_uses(swaps: str, device: BlockDevice) -> tuple[str, ...]:
-    """Which nodes of the disk are swap (``/proc/swaps``)."""
+    """Return which nodes of the disk are swap (``/proc/swaps``)."""
     paths = {path for path, _number in device.nodes}
     used = [unescape_mount(line.split()[0]) for line in swaps.splitlines()[1:] if line.split()]
     return tuple(f"swap on {path}" for path in used if path in paths)
@@ -308,7 +309,7 @@ def check_unused(device: BlockDevice, serial: str, uses: Sequence[str]) -> None:
 
 
 def in_use(device: BlockDevice, serial: str, uses: Sequence[str]) -> DeviceBusy:
-    """The error for a device that something on the appliance uses."""
+    """Return the error for a device that something on the appliance uses."""
     return DeviceBusy(
         f"{device.path} (serial {serial}) is in use: {'; '.join(uses)}.",
         hint="Unmount it, deactivate what holds it, and keep LVM, MD and multipath of the "

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Letting go of devices: what was asked for, and how the outcome reads."""
+"""The release of devices before a detach: the request, and how to word the outcome."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HINT = (
 
 @dataclass(frozen=True)
 class ReleaseRequest:
-    """What ``disk_device_release`` is asked for.
+    """The request of ``disk_device_release``.
 
     Attributes:
         serials: Serial numbers (ids of disks).
@@ -47,7 +47,7 @@ class ReleaseRequest:
 
 
 def check_request(request: ReleaseRequest) -> None:
-    """Refuse what could mean another device.
+    """Refuse serials that could mean another device.
 
     Raises:
         InvalidRequest: A serial is shorter than any that a disk of the engine has.
@@ -62,12 +62,12 @@ def check_request(request: ReleaseRequest) -> None:
 
 @dataclass(frozen=True)
 class Item:
-    """One serial, and what became of its device.
+    """One serial, and what happened to its device.
 
     Attributes:
         device: The device node; None if no device has the serial.
-        removed: What is, or was, taken down.
-        used_by: What stands against it; empty if the device is let go of.
+        removed: The layers that are, or were, removed.
+        used_by: What uses the device; empty if it is released.
     """
 
     serial: str
@@ -76,7 +76,7 @@ class Item:
     used_by: tuple[str, ...] = field(default=())
 
     def facts(self) -> dict[str, Any]:
-        """The item for the result."""
+        """Return the item for the result."""
         return {
             "serial": self.serial,
             "device": self.device,
@@ -87,7 +87,7 @@ class Item:
 
 
 def result(items: Sequence[Item]) -> dict[str, Any]:
-    """The result keys."""
+    """Return the result keys."""
     busy = [item for item in items if item.used_by]
     return {
         "devices": [item.facts() for item in items],
@@ -97,12 +97,12 @@ def result(items: Sequence[Item]) -> dict[str, Any]:
 
 
 def sentence(item: Item) -> str:
-    """What stands against one device."""
+    """Say what uses one device."""
     return f"{item.device} (serial {item.serial}) is in use: {'; '.join(item.used_by)}."
 
 
 def busy_error(items: Sequence[Item], waited: float) -> DeviceBusy:
-    """The error for devices that somebody uses."""
+    """Return the error for devices in use."""
     facts = result(items)
     return DeviceBusy(
         f"{facts['why']} Waited {waited:.0f} s.",
@@ -112,6 +112,6 @@ def busy_error(items: Sequence[Item], waited: float) -> DeviceBusy:
 
 
 def diff(items: Sequence[Item]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """What is on the devices before and after, for diff mode."""
+    """Return what is on the devices before and after, for diff mode."""
     held = {item.device: list(item.removed) for item in items if item.removed and item.device}
     return {"removable": held}, {"removable": {device: [] for device in held}}

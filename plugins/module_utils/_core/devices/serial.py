@@ -1,11 +1,11 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a disk of the engine is recognised as a block device inside the appliance.
+"""Recognise a disk of the engine as a block device inside the appliance.
 
-The engine gives every disk its id as serial number. What the guest sees of it depends on the bus
-(docs/engine.md#serial-numbers-in-the-guest): virtio-blk has room for 20 characters, virtio-scsi shows all 36, and some
-combinations of QEMU and udev cut the link's name, but not the serial, to 20.
+The engine gives every disk its id as serial number. How much the guest sees of it depends on the
+bus (docs/engine.md#serial-numbers-in-the-guest): virtio-blk has room for 20 characters, virtio-scsi
+shows all 36, and some combinations of QEMU and udev cut the link's name, but not the serial, to 20.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ _LINK_PREFIXES = {
 
 
 def serial_forms(disk_id: str) -> tuple[str, ...]:
-    """The serial numbers under which a guest may show a disk, the most telling first."""
+    """Return the serial numbers that a guest may show for a disk, the longest first."""
     short = disk_id[:VIRTIO_SERIAL_LENGTH]
     return (disk_id,) if short == disk_id else (disk_id, short)
 
 
 def is_short_serial(text: str) -> bool:
-    """Whether a text may be what virtio-blk shows of a disk's id."""
+    """Tell whether a text may be what virtio-blk shows of a disk's id."""
     return _SHORT.fullmatch(text.lower()) is not None
 
 
 def device_links(disk_id: str, interface: str) -> tuple[str, ...]:
-    """Paths under ``/dev/disk/by-id`` that may lead to the disk on this bus, best first."""
+    """Return the paths under ``/dev/disk/by-id`` that may lead to the disk on this bus, best first."""
     if interface == "virtio":
         forms: tuple[str, ...] = (disk_id[:VIRTIO_SERIAL_LENGTH],)
     else:
@@ -51,5 +51,5 @@ def device_links(disk_id: str, interface: str) -> tuple[str, ...]:
 
 
 def guest_serial(disk_id: str, interface: str) -> str:
-    """The serial number that the guest's kernel shows for the disk on this bus."""
+    """Return the serial number that the guest's kernel shows for the disk on this bus."""
     return disk_id[:VIRTIO_SERIAL_LENGTH] if interface == "virtio" else disk_id

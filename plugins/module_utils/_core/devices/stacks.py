@@ -1,10 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is built on disks, and what of it nobody needs: decided from what was read.
+"""What is built on disks, and what of it can be removed: decided from facts that others read.
 
-LVM, multipath and MD take a disk that appears without being asked, and hold it. What only they
-hold may be taken down before the disk is detached. What a person or a program uses may not.
+LVM, multipath and MD claim a disk as soon as it appears, and hold it. What only they hold may be
+removed before the disk is detached; what a person or a program uses may not.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OTHER = "other"
 
 _LVM = "LVM-"
 _GROUP_LENGTH = 32
-"""Characters of a volume group's UUID in the UUID of each of its volumes, after ``LVM-``."""
+"""Length of a volume group's UUID, which follows ``LVM-`` in the UUID of each of its volumes."""
 
 _KINDS = {"mpath": "multipath", "CRYPT": "encrypted", "part": "partition"}
 _HYPHEN = re.compile(r"(?<!-)-(?!-)")
@@ -36,7 +36,7 @@ class StackLayer:
         name: Kernel name, such as ``dm-3``.
         number: ``major:minor``.
         kind: ``MAPPED`` (device mapper), ``ARRAY`` (MD) or ``OTHER``.
-        title: What people call it, with the kernel name.
+        title: Its name for people, with the kernel name.
         below: Kernel names of the whole disks and layers that it is built on.
         uuid: Its UUID in the device mapper; may be empty.
         label: Its name in the device mapper; may be empty.
@@ -59,7 +59,7 @@ class StackLayer:
 
 
 def title(name: str, label: str = "", uuid: str = "") -> str:
-    """What people call a layer: ``LVM volume vg/lv (dm-3)``, ``MD array md127``."""
+    """Return a layer's name for people: ``LVM volume vg/lv (dm-3)``, ``MD array md127``."""
     if uuid.startswith(_LVM):
         words = [word.replace("--", "-") for word in _HYPHEN.split(label)]
         return f"LVM volume {'/'.join(words[:2])} ({name})"
@@ -71,11 +71,11 @@ def title(name: str, label: str = "", uuid: str = "") -> str:
 
 @dataclass(frozen=True)
 class Stacks:
-    """What was read of the appliance.
+    """What was found on the appliance.
 
     Attributes:
-        layers: Every layer that there is, by kernel name.
-        uses: Who uses a disk or a layer, by kernel name: mounts, swap, open files.
+        layers: Every layer, by kernel name.
+        uses: What uses a disk or a layer, by kernel name: mounts, swap, open files.
     """
 
     layers: Mapping[str, StackLayer]
@@ -83,7 +83,7 @@ class Stacks:
 
 
 def disks_below(layers: Mapping[str, StackLayer], name: str) -> frozenset[str]:
-    """Kernel names of the disks that a layer lies on, through other layers."""
+    """Return the kernel names of the disks that a layer lies on, also through other layers."""
     seen: set[str] = set()
     disks: set[str] = set()
     todo = [name]
@@ -100,7 +100,7 @@ def disks_below(layers: Mapping[str, StackLayer], name: str) -> frozenset[str]:
 
 
 def layers_on(layers: Mapping[str, StackLayer], disk: str) -> tuple[StackLayer, ...]:
-    """Every layer that lies on a disk, also through others, in the order of their names."""
+    """Return every layer on a disk, also through other layers, in the order of their names."""
     return tuple(
         layer for name, layer in sorted(layers.items()) if disk in disks_below(layers, name)
     )
@@ -108,7 +108,7 @@ def layers_on(layers: Mapping[str, StackLayer], disk: str) -> tuple[StackLayer, 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What to take down, the topmost first, and what stands against it.
+    """What to remove, topmost first, and what prevents it.
 
     Attributes:
         busy: By kernel name of a disk, what uses it; nothing on such a disk is touched.
@@ -119,11 +119,11 @@ class Verdict:
 
 
 def judge(stacks: Stacks, asked: frozenset[str]) -> Verdict:
-    """Decide what on the asked disks is taken down.
+    """Decide what to remove from the given disks.
 
-    A disk is free or it is not: where anything on it is used, nothing on it is touched. So nothing
-    of the appliance's own is, which is mounted, swapped to or opened. A layer goes only if every
-    disk that it lies on is free, and every disk of its volume group as well.
+    If anything on a disk is in use, nothing on it is touched. That protects the appliance's own
+    layers, which are mounted, swapped to or open. A layer is removed only if every disk that it
+    lies on, and every disk of its volume group, is free.
 
     Args:
         asked: Kernel names of whole disks.
@@ -140,7 +140,7 @@ def judge(stacks: Stacks, asked: frozenset[str]) -> Verdict:
 
 
 def _against(stacks: Stacks, disk: str, free: frozenset[str]) -> tuple[str, ...]:
-    """What speaks against taking down everything on a disk."""
+    """Return what prevents the removal of everything on a disk."""
     reasons = [*stacks.uses.get(disk, ())]
     for layer in layers_on(stacks.layers, disk):
         reasons += [f"{layer.title} is {use}" for use in stacks.uses.get(layer.name, ())]
@@ -154,7 +154,7 @@ def _against(stacks: Stacks, disk: str, free: frozenset[str]) -> tuple[str, ...]
 
 
 def _kin(stacks: Stacks, layer: StackLayer, free: frozenset[str]) -> list[str]:
-    """Volumes of the same group that lie on other disks: the group may be the appliance's own."""
+    """Return volumes of the layer's group that lie on other disks: the group may be the appliance's own."""
     if not layer.group:
         return []
     return [
@@ -165,7 +165,7 @@ def _kin(stacks: Stacks, layer: StackLayer, free: frozenset[str]) -> list[str]:
 
 
 def _from_the_top(layers: Mapping[str, StackLayer]) -> tuple[StackLayer, ...]:
-    """Each layer before those that it is built on."""
+    """Order the layers so that each comes before those that it is built on."""
     left = dict(sorted(layers.items()))
     ordered: list[StackLayer] = []
     while left:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which devices are copied to which image files."""
+"""The copy of devices to image files: the request, and how qemu-img is called."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SERIAL = re.compile(r"^[0-9A-Za-z-]{20}\Z|^[0-9A-Za-z-]{36}\Z")
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """One device to be copied.
+    """One device to copy.
 
     Attributes:
         serial: The disk's id, 36 characters, or its first 20.
@@ -41,11 +41,11 @@ class ImageRequest:
 
 @dataclass(frozen=True)
 class CopyRequest:
-    """What ``disk_image_copy`` is asked to do.
+    """The request of ``disk_image_copy``.
 
     Attributes:
         timeout: Seconds to wait for the devices to appear.
-        snapshot: Of which snapshot the devices are; empty: the request does not say.
+        snapshot: The snapshot that the devices show; empty if the request does not say.
     """
 
     images: tuple[ImageRequest, ...]
@@ -56,10 +56,10 @@ class CopyRequest:
 
 
 def check_request(request: CopyRequest) -> None:
-    """Refuse what cannot be meant.
+    """Refuse a contradictory request.
 
     Raises:
-        InvalidRequest: With the first contradiction found.
+        InvalidRequest: Names the first contradiction.
     """
     check_form(request.format, request.compression)
     for image in request.images:
@@ -86,10 +86,10 @@ def _check_image(image: ImageRequest) -> None:
 
 
 def convert_argv(qemu_img: str, request: CopyRequest, device: str, part: str) -> tuple[str, ...]:
-    """How a device is copied: zeros become holes, the device is read past the page cache.
+    """Return the command that copies a device: zeros become holes, reads bypass the page cache.
 
-    Out-of-order writing pays where several clusters are compressed at once; for plain copies it
-    brings nothing.
+    Out-of-order writes help when several clusters are compressed at once; for plain copies they
+    gain nothing.
     """
     argv = [qemu_img, "convert", "-p", "-f", "raw", "-O", request.format, "-T", "none"]
     if request.compression == "zstd":
@@ -98,7 +98,7 @@ def convert_argv(qemu_img: str, request: CopyRequest, device: str, part: str) ->
 
 
 def blank_result(image: ImageRequest, request: CopyRequest, device: str) -> dict[str, Any]:
-    """Result keys of one image; what only the copy can tell is null."""
+    """Return the result keys of one image; those that only the copy knows are null."""
     return {
         "serial": image.serial,
         "device": device,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Image files: their forms, how qemu-img is called, and what its answers mean."""
+"""Image files: their formats, how qemu-img is called, and what its answers mean."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _NO_SPACE = ("no space left on device", "disk quota exceeded", "file too large")
 
 
 def check_form(image_format: str, compression: str) -> None:
-    """Refuse a form that no image can have.
+    """Refuse a format that no image can have.
 
     Raises:
-        InvalidRequest: A raw image is to be compressed.
+        InvalidRequest: Compression is requested for a raw image.
     """
     if image_format == "raw" and compression != "none":
         raise InvalidRequest(
@@ -55,16 +55,17 @@ def check_form(image_format: str, compression: str) -> None:
 
 
 def compare_argv(qemu_img: str, image: str, device: str) -> tuple[str, ...]:
-    """How a qcow2 image is proven equal to the device.
+    """Return the command that compares a qcow2 image with the device.
 
-    Read through the page cache, which the hash of the device, taken at the same time, shares.
+    It reads through the page cache, so that the hash of the device, computed at the same time, uses
+    the same reads.
     """
     return (qemu_img, "compare", "-q", "-f", "qcow2", "-F", "raw", image, device)
 
 
 @dataclass(frozen=True)
 class Qcow2Header:
-    """The facts of a qcow2 header that decide whether an image stands alone."""
+    """The fields of a qcow2 header that tell whether an image needs other files."""
 
     version: int
     virtual_size: int
@@ -75,7 +76,7 @@ class Qcow2Header:
 
 
 def parse_qcow2_header(data: bytes) -> Qcow2Header | None:
-    """Read a qcow2 header (docs/interop/qcow2.txt of QEMU); None if it is none.
+    """Parse a qcow2 header (docs/interop/qcow2.txt of QEMU); None if it is not one.
 
     Args:
         data: The file's first ``QCOW2_HEADER_LENGTH`` bytes.
@@ -96,7 +97,7 @@ def parse_qcow2_header(data: bytes) -> Qcow2Header | None:
 
 
 def found_compression(head: bytes) -> str:
-    """How an existing image is compressed, as far as its header tells."""
+    """Return how an existing image is compressed, as far as its header tells."""
     header = parse_qcow2_header(head)
     return "zstd" if header and header.compression == "zstd" else "none"
 
@@ -104,15 +105,15 @@ def found_compression(head: bytes) -> str:
 def check_found(path: str, fmt: str, size: int, file_size: int, head: bytes) -> None:
     """Refuse a file that, by its header and size, cannot be the image.
 
-    A backing file or an external data file would make ``qemu-img`` open other files in the name
-    of this one, so such an image is refused before any program sees it.
+    A backing file or an external data file would make ``qemu-img`` open other files through this
+    one, so such an image is refused before any program reads it.
 
     Args:
         size: Guest-visible bytes that the image must have.
         file_size: Bytes of the file.
 
     Raises:
-        ImageExists: With the reason.
+        ImageExists: Says what does not match.
     """
     reason = _raw_fault(size, file_size) if fmt == "raw" else _qcow2_fault(size, head)
     if reason:
@@ -120,7 +121,7 @@ def check_found(path: str, fmt: str, size: int, file_size: int, head: bytes) -> 
 
 
 def image_exists(path: str, reason: str) -> ImageExists:
-    """The error for a file that is in the way."""
+    """Return the error for an existing file that is not the image."""
     return ImageExists(
         f"{path} exists and {reason}. It was left unchanged.",
         hint="Choose another dest, or move the file away.",
@@ -154,7 +155,7 @@ class Outcome:
 def convert_fault(
     outcome: Outcome, device: str, dest: str, space: Mapping[str, int]
 ) -> BackupError:
-    """The error that a failed ``qemu-img convert`` means.
+    """Return the error that a failed ``qemu-img convert`` means.
 
     Args:
         space: ``free`` and ``size`` in bytes, for the message.
@@ -170,7 +171,7 @@ def convert_fault(
 
 
 def compare_fault(outcome: Outcome, device: str) -> BackupError:
-    """The error that a ``qemu-img compare`` means which came to no verdict."""
+    """Return the error for a ``qemu-img compare`` that ended without a verdict."""
     text = outcome.stderr
     if f"of {device}:" in text or f"Could not open '{device}'" in text:
         return device_lost(device, text.strip())
@@ -178,12 +179,12 @@ def compare_fault(outcome: Outcome, device: str) -> BackupError:
 
 
 def is_no_space(text: str) -> bool:
-    """Whether a message, in lower case, says that there is no room."""
+    """Tell whether a message, in lower case, says that there is no space left."""
     return any(phrase in text for phrase in _NO_SPACE)
 
 
 def no_space(dest: str, space: Mapping[str, int], said: str) -> NoSpace:
-    """The error for a full file system, a quota or a size limit of the file system."""
+    """Return the error for a full file system, a quota or the file system's size limit."""
     return NoSpace(
         f"No space for {dest}: {space['free']} bytes are free, up to {space['size']} are needed ({said}).",
         hint="Free space in the repository, enlarge it, or compress.",
@@ -192,7 +193,7 @@ def no_space(dest: str, space: Mapping[str, int], said: str) -> NoSpace:
 
 
 def device_lost(device: str, said: str) -> DeviceLost:
-    """The error for a device that gave read errors, ended early or went away."""
+    """Return the error for a device that had read errors, ended early or disappeared."""
     return DeviceLost(
         f"{device} could not be read to its end: {said}",
         hint="The disk snapshot may have been detached, or its overlay lost, during the copy. Check the appliance's kernel log and the engine's events.",
@@ -201,7 +202,7 @@ def device_lost(device: str, said: str) -> DeviceLost:
 
 
 def no_zstd(said: str) -> MissingDependency:
-    """The error for a qemu-img that was built without zstd."""
+    """Return the error for a qemu-img built without zstd."""
     return MissingDependency(
         f"qemu-img cannot compress with zstd ({said}).",
         hint=f"Install QEMU 5.1 or newer with zstd support, or use {option('compression', ': none')}.",
@@ -210,7 +211,7 @@ def no_zstd(said: str) -> MissingDependency:
 
 
 def no_qemu_img() -> MissingDependency:
-    """The error for an appliance without qemu-img."""
+    """Return the error for an appliance without qemu-img."""
     return MissingDependency(
         "qemu-img is not installed on the appliance.",
         hint="Install the package qemu-utils (Debian, Ubuntu) or qemu-img (EL, Fedora).",
@@ -219,7 +220,7 @@ def no_qemu_img() -> MissingDependency:
 
 
 def tool_failed(what: str, outcome: Outcome) -> ToolFailed:
-    """The error for a program's failure that has no class of its own."""
+    """Return the error for a program's failure that has no class of its own."""
     how = f"was ended by signal {-outcome.code}" if outcome.code < 0 else f"failed ({outcome.code})"
     return ToolFailed(
         f"{what} {how}: {outcome.stderr.strip()[-2000:] or 'it said nothing'}",
@@ -228,11 +229,11 @@ def tool_failed(what: str, outcome: Outcome) -> ToolFailed:
 
 
 def parse_version(text: str) -> str:
-    """The version in the first line of ``qemu-img --version``; empty if there is none."""
+    """Return the version in the first line of ``qemu-img --version``; empty if there is none."""
     match = re.search(r"version (\d+(?:\.\d+)+)", text)
     return match.group(1) if match else ""
 
 
 def part_of(dest: str) -> str:
-    """The name under which an image is written until it is whole and proven."""
+    """Return the name under which an image is written until it is complete and verified."""
     return dest + PART_SUFFIX

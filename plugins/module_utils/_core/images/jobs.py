@@ -1,9 +1,9 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The job behind a copy: a process that nobody needs to wait for, and what a call does about it.
+"""The job behind a copy: a process that runs on by itself, and what a call does about it.
 
-Every call is the same request. It starts the job, joins it, or takes its result.
+All calls send the same request. A call starts the job, joins it, or collects its result.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 START = "start"
 JOIN = "join"
 OUTLAST = "outlast"
-"""Wait for the end of a stranger's job, and then decide again."""
+"""Wait for the end of another caller's job, then decide again."""
 
 COLLECT = "collect"
 DIED = "died"
 
 
 KEEP_COLLECTED = 3600.0
-"""Seconds for which a result that was given to somebody is kept, in case the answer was lost."""
+"""Seconds to keep a result after it was collected, in case the answer was lost."""
 
 KEEP_UNCOLLECTED = 7 * 86400.0
-"""Seconds for which a result that nobody took is kept, and word of a job that died."""
+"""Seconds to keep a result that nobody collected, and the traces of a job that died."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Following:
     """How a call follows the job.
 
     Attributes:
-        wait: Seconds to wait for its end at most; None: to the end.
-        follower: Who follows; the calls of one follower have the same word. May be empty.
+        wait: Seconds to wait for its end at most; None waits to the end.
+        follower: Who follows; calls of the same follower have the same word. May be empty.
     """
 
     wait: float | None = None
@@ -53,13 +53,13 @@ class Following:
 
 @dataclass(frozen=True)
 class Found:
-    """What there is of a job.
+    """What is known of a job.
 
     Attributes:
-        running: Whether its process lives.
+        running: Whether its process is alive.
         follower: Who started it or joined it last.
-        outcome: What it left at its end; None if it has not ended, or died.
-        collected: Who took the outcome; None if nobody did.
+        outcome: Its result; None if it has not ended, or died.
+        collected: Who collected the outcome; None if nobody did.
     """
 
     running: bool
@@ -68,30 +68,31 @@ class Found:
     collected: str | None = None
 
     def is_of(self, follower: str) -> bool:
-        """Whether a follower asked for the job, or had its outcome already."""
+        """Tell whether a follower started or joined the job last, or has collected its outcome."""
         return follower != "" and follower in (self.follower, self.collected)
 
 
 def key(request: CopyRequest) -> str:
-    """The name of the job of a request: equal for equal images of one content, whatever the patience."""
+    """Return the name of a request's job: the same for the same images, whatever the time-outs."""
     wanted: list[Any] = [[asdict(one) for one in request.images]]
     wanted += [request.format, request.compression, request.snapshot]
     return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode("ascii")).hexdigest()[:32]
 
 
 def decide(found: Found | None, follower: str, *, bound: bool) -> str:
-    """What a call does.
+    """Decide what a call does.
 
-    An outcome is given to who asked for it, and again if that answer may have been lost. A stranger
-    is given a success, once, if the request itself says of what it is; a serial number does not,
-    for another snapshot of the disk has the same. Otherwise the images speak for themselves, and a
-    new job proves them. No failure is given to a stranger: its cause may be gone.
+    An outcome goes to the follower that asked for it, and again if that answer may have been lost.
+    Another caller gets a success, once, if the request names the snapshot. A serial number is not
+    enough: another snapshot of the disk has the same one. Otherwise a new job verifies the existing
+    images. Another caller never gets a failure, since its cause may be gone.
 
-    A job that died under its follower is that one's failure, so that a copy that cannot live is not
-    begun for ever.
+    If a job died, its follower gets an error, so that a copy that always dies is not restarted for
+    ever.
 
     Args:
-        bound: Equal requests are of equal content, whoever makes them.
+        bound: The request names its snapshot, so equal requests have equal content, whoever makes
+            them.
     """
     if found is None:
         return START
@@ -106,22 +107,21 @@ def decide(found: Found | None, follower: str, *, bound: bool) -> str:
 
 
 def is_over(found: Found, idle: float) -> bool:
-    """Whether nobody will ask for a job any more, so that its notes can go.
+    """Tell whether nobody will ask for a job again, so that its files can be removed.
 
-    A job that lives stays, whatever the clock says. So does a result that may be asked for again:
-    the answer of a call may have been lost on its way.
+    A running job stays, whatever the clock says. So does a result that may be asked for again: the
+    answer to a call may have been lost.
 
     Args:
         found: The job.
-        idle: Seconds between now and the last note about it; a clock that was set may make them
-            negative.
+        idle: Seconds since the last note about the job; negative if the clock was set back.
     """
     kept = KEEP_UNCOLLECTED if found.collected is None else KEEP_COLLECTED
     return not found.running and abs(idle) > kept
 
 
 def outcome_of(failure: errors.BackupError) -> dict[str, Any]:
-    """An error as the job leaves it."""
+    """Return an error as the outcome of a job."""
     return {
         "failure": {
             "code": failure.code,
@@ -133,7 +133,7 @@ def outcome_of(failure: errors.BackupError) -> dict[str, Any]:
 
 
 def raise_failure(outcome: Mapping[str, Any]) -> None:
-    """Raise the error that the job left, if it left one.
+    """Raise the error in an outcome, if there is one.
 
     Raises:
         BackupError: Of the same class as in the job.
@@ -153,10 +153,10 @@ def _kinds(kind: type[errors.BackupError]) -> Iterator[type[errors.BackupError]]
 
 
 def died(log: str) -> errors.CopyDied:
-    """The error for a job that ended without saying how.
+    """Return the error for a job that ended without an outcome.
 
     Args:
-        log: What its process wrote.
+        log: What its process printed.
     """
     said = log.strip()[-2000:]
     last = said.splitlines()[-1] if said else "It gave no output; it was probably killed."

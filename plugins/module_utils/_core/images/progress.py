@@ -1,9 +1,9 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far a copy has come: counted, smoothed, and put into a line that a person likes to read.
+"""How far a copy is: counted, smoothed, and shown as one line.
 
-A copy reads each disk twice, once to copy and once to prove, so the work is twice the bytes.
+A copy reads each disk twice, once to copy and once to verify, so the work is twice the bytes.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _SMOOTHING = 30.0
 """Seconds over which the rate is smoothed."""
 
 _MOMENT = 0.001
-"""Seconds below which no rate can be told."""
+"""Below so many seconds, no rate can be told."""
 
 _GAPS = (10.0, 30.0, 60.0, 120.0, 240.0)
-"""Seconds before the first line, the second ... A quick copy shows none, a long one few."""
+"""Seconds before the first line, the second, and so on. A quick copy shows none, a long one few."""
 
 _LONGEST_GAP = 300.0
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
@@ -34,14 +34,14 @@ _HOUR = 3600
 
 @dataclass(frozen=True)
 class Progress:
-    """A copy at one moment.
+    """The progress of a copy at one moment.
 
     Attributes:
         size: Bytes of all disks.
-        work: Bytes to be read altogether, all passes.
-        done: Bytes of that work that are done.
-        at: Monotonic seconds when this was so.
-        rate: Bytes a second, smoothed; None before there is anything to tell it from.
+        work: Bytes to read in all passes.
+        done: Bytes of ``work`` that are done.
+        at: Monotonic seconds of this moment.
+        rate: Bytes per second, smoothed; None until there is something to measure.
     """
 
     size: int
@@ -52,18 +52,18 @@ class Progress:
 
     @property
     def percent(self) -> int:
-        """Of the work, rounded down, so that 100 means all."""
+        """Percentage of the work, rounded down, so that 100 means all."""
         return self.done * 100 // self.work if self.work else 100
 
     @property
     def seconds_left(self) -> float | None:
-        """At the present rate; None if there is none."""
+        """Seconds left at the present rate; None if there is no rate."""
         if self.done >= self.work:
             return 0.0
         return (self.work - self.done) / self.rate if self.rate else None
 
     def facts(self) -> dict[str, Any]:
-        """As a module returns it."""
+        """Return the progress as a module's result."""
         left = self.seconds_left
         return {
             "percent": self.percent,
@@ -74,7 +74,7 @@ class Progress:
 
 
 def advance(before: Progress, done: int, now: float) -> Progress:
-    """The progress after so many bytes of work; it never goes back, and never beyond the end.
+    """Return the progress after so many bytes of work; it never goes back, and never past the end.
 
     Args:
         now: Monotonic seconds.
@@ -92,18 +92,18 @@ def advance(before: Progress, done: int, now: float) -> Progress:
 
 
 def parse_fraction(text: str) -> float | None:
-    """The last percentage that ``qemu-img -p`` printed, from 0 to 1; None if there is none."""
+    """Return the last percentage that ``qemu-img -p`` printed, from 0 to 1; None if there is none."""
     found = _PERCENT.findall(text)
     return min(float(found[-1]) / 100, 1.0) if found else None
 
 
 def gap(lines: int) -> float:
-    """Seconds until the next line, after so many lines."""
+    """Return the seconds until the next line, after so many lines."""
     return _GAPS[lines] if lines < len(_GAPS) else _LONGEST_GAP
 
 
 def line(title: str, facts: Mapping[str, Any]) -> str:
-    """A line for a person, of what ``Progress.facts`` gave."""
+    """Format what ``Progress.facts`` returned as a line for people."""
     parts = [f"{title}: {facts['percent']} % of {amount(facts['bytes_total'])}"]
     if facts["rate"]:
         parts.append(f"{amount(facts['rate'])}/s")
@@ -113,7 +113,7 @@ def line(title: str, facts: Mapping[str, Any]) -> str:
 
 
 def amount(count: float) -> str:
-    """Bytes in the unit that suits, a unit being 1024 of the one below, as Ansible has it."""
+    """Format bytes in the fitting unit; a unit is 1024 of the one below, as in Ansible."""
     value, rank = float(count), 0
     while round(value, 1) >= 1024 and rank < len(_UNITS) - 1:  # noqa: PLR2004
         value, rank = value / 1024, rank + 1
@@ -121,7 +121,7 @@ def amount(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words."""
+    """Format seconds in words."""
     if seconds < _MINUTE:
         return "less than a minute"
     minutes = int(seconds + _MINUTE // 2) // _MINUTE

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which disks are the appliance's own, and the files that keep all programs away from the others.
 
-It is an allow-list: a disk that comes later is another's until somebody says that it is not.
+The files form an allow-list: a disk that appears later is isolated until somebody lists it as own.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ FACT_VERSION = 1
 PROOFS = ("once", "always", "never")
 
 PROPERTY = "BACKUP_ISOLATED"
-"""The property that udev's database has of every disk that is not the appliance's own."""
+"""The property in udev's database of every disk that is not the appliance's own."""
 SWITCH = "ovirt_backup_isolation"
 """``ovirt_backup_isolation=off`` on the kernel's command line turns the rules off for one boot."""
 KERNEL_NAMES = "sd*|vd*|xvd*|hd*|nvme*"
@@ -105,7 +105,7 @@ class LocalDisk:
     Attributes:
         serial: ``ID_SERIAL`` of udev, may be empty.
         bus_path: ``ID_PATH`` of udev, may be empty.
-        reasons: Why it is the appliance's own; none if it is another's.
+        reasons: Why it is the appliance's own; empty if it is not.
         stacked: Paths of devices that are built on it.
         isolated: Whether udev's database says that it is isolated.
         nodes: The disk and its partitions.
@@ -121,13 +121,13 @@ class LocalDisk:
 
     @property
     def own(self) -> bool:
-        """Whether it is the appliance's."""
+        """Whether it is the appliance's own."""
         return bool(self.reasons)
 
 
 @dataclass(frozen=True)
 class Unmounted:
-    """A line of fstab whose file system is not in use; ``number`` of its device, if it is there."""
+    """A line of fstab whose file system is not in use; ``number`` of its device, if the device exists."""
 
     spec: str
     point: str
@@ -136,18 +136,18 @@ class Unmounted:
 
 @dataclass(frozen=True)
 class Programs:
-    """What on the appliance acts on disks by itself, beside udev and systemd.
+    """Programs on the appliance that act on disks by themselves, besides udev and systemd.
 
     Attributes:
         lvm: LVM is installed.
         devices_file: Name of LVM's devices file.
-        devices_file_on: Whether its use is turned on.
-        devices_listed: What it lists, as far as it is there; None if there is no such file.
+        devices_file_on: Whether LVM uses its devices file.
+        devices_listed: The devices in it that exist; None if there is no such file.
         volumes: LVM's physical volumes, listed or not.
         multipath: multipathd is installed.
         mdadm: Directory of mdadm.conf below ``/etc`` (may be empty), None if not installed.
         md_main: Text of mdadm.conf.
-        md_arrays: What ``mdadm --detail --scan`` prints.
+        md_arrays: Output of ``mdadm --detail --scan``.
     """
 
     lvm: bool = False
@@ -163,14 +163,14 @@ class Programs:
 
 @dataclass(frozen=True)
 class IsolationRequest:
-    """What ``appliance_isolation`` is asked for.
+    """The request of ``appliance_isolation``.
 
     Attributes:
-        own_disks: Serials, paths or ``UUID=`` of disks that are the appliance's own, though nothing
-            uses them now.
-        probe_serial: Serial of a blank disk on which to prove the isolation.
+        own_disks: Serials, paths or ``UUID=`` of disks that are the appliance's own although
+            nothing uses them now.
+        probe_serial: Serial of a blank disk for the proof of isolation.
         proof: ``once``, ``always`` or ``never``.
-        settle: Seconds in which whatever acts on a new disk has to have done it.
+        settle: Seconds in which programs that act on a new disk will have acted.
     """
 
     present: bool = True
@@ -182,22 +182,22 @@ class IsolationRequest:
 
 
 def properties(database: str) -> dict[str, str]:
-    """The properties in one file of udev's database (``/run/udev/data/b8:16``)."""
+    """Return the properties in one file of udev's database (``/run/udev/data/b8:16``)."""
     lines = (line[2:] for line in database.splitlines() if line.startswith("E:"))
     return {key: value for key, _equals, value in (line.partition("=") for line in lines)}
 
 
 def tested_properties(printed: str, devpath: str) -> dict[str, str] | None:
-    """The properties that ``udevadm test`` says a device would get.
+    """Return the properties that ``udevadm test`` says a device would get.
 
     Up to systemd 255 they are bare lines, since 256 they are indented below a heading.
 
     Args:
         printed: Its standard output.
-        devpath: The device that was asked for, as its property ``DEVPATH``.
+        devpath: The tested device, as its property ``DEVPATH``.
 
     Returns:
-        None if the text is of neither format or about another device: nobody can tell then.
+        None if the text has neither format or is about another device: the answer is unknown then.
     """
     found: dict[str, str] = {}
     head, heading, below = printed.partition(f"{_HEADING}\n")
@@ -211,7 +211,7 @@ def tested_properties(printed: str, devpath: str) -> dict[str, str] | None:
 
 
 def stack(devices: Sequence[BlockDevice], device: BlockDevice) -> tuple[BlockDevice, ...]:
-    """Every device that is built on this one, however high."""
+    """Return every device that is built on this one, directly or not."""
     by_name = {one.name: one for one in devices}
     found: dict[str, BlockDevice] = {}
     todo = [device]
@@ -226,7 +226,7 @@ def stack(devices: Sequence[BlockDevice], device: BlockDevice) -> tuple[BlockDev
 def uses(
     devices: Sequence[BlockDevice], device: BlockDevice, mounts: Sequence[Mount], swaps: str
 ) -> tuple[str, ...]:
-    """What the appliance does with a disk, or with what is built on it."""
+    """Return how the appliance uses a disk, or what is built on it."""
     layers = (device, *stack(devices, device))
     return tuple(
         use for layer in layers for use in (*mount_uses(mounts, layer), *swap_uses(swaps, layer))
@@ -236,10 +236,11 @@ def uses(
 def group_reasons(
     disks: Sequence[LocalDisk], volumes: Iterable[Volume]
 ) -> dict[str, tuple[str, ...]]:
-    """Numbers of disks that hold a volume of a group which a used disk holds a volume of.
+    """Return why disks belong to the appliance through a volume group, by number of the disk.
 
-    A group is told by its id: all machines of one distribution may call theirs the same. A disk that
-    is isolated already may be that of a clone, with the same id.
+    A disk belongs to it if it holds a volume of a group that a used disk also has a volume of.
+    Groups are compared by id: machines of one distribution may all use the same name. A disk that
+    is isolated already does not count: it may come from a clone, with the same group id.
     """
     owner = {number: disk for disk in disks for number in _numbers(disk)}
     volumes = tuple(volumes)
@@ -263,7 +264,7 @@ def _numbers(disk: LocalDisk) -> tuple[str, ...]:
 def check_disks(
     disks: Sequence[LocalDisk], unmounted: Iterable[Unmounted], programs: Programs
 ) -> None:
-    """Refuse to take away what the appliance may want, and to leave what was taken already.
+    """Refuse if the appliance may need a disk that would be isolated, or uses one already.
 
     Raises:
         Refused: With all problems, in the message and in ``details["problems"]``.
@@ -301,7 +302,7 @@ def check_disks(
 
 
 def would_hit_own(judged: Mapping[str, bool | None]) -> IsolationFailed:
-    """The error for rules that would isolate own devices, or about which udev says nothing clear.
+    """Return the error for rules that would isolate own devices, or for unclear answers of udev.
 
     Args:
         judged: By path of an own device, whether it would be isolated; None if udev did not tell.
@@ -323,7 +324,7 @@ def would_hit_own(judged: Mapping[str, bool | None]) -> IsolationFailed:
 
 
 def unmounted(fstab: str, mountinfo: str, swaps: str) -> tuple[tuple[str, str], ...]:
-    """``(spec, mount point)`` of the lines of fstab that are not in use."""
+    """Return ``(spec, mount point)`` of the lines of fstab that are not in use."""
     points = {mount.point for mount in parse_mounts(mountinfo)}
     swapping = len(swaps.splitlines()) > 1
     found = []
@@ -338,10 +339,10 @@ def unmounted(fstab: str, mountinfo: str, swaps: str) -> tuple[tuple[str, str], 
 
 
 def match(disk: LocalDisk) -> str:
-    """The udev match that recognises a disk again: by serial, else by place, else by name.
+    """Return the udev match that recognises a disk again: by serial, else by place, else by name.
 
-    Of an id of the engine the first 20 characters do: virtio-blk shows no more, so the disk is
-    known after a change of its bus as well.
+    For an id of the engine, the first 20 characters are used: virtio-blk shows no more, so the disk
+    is recognised after a change of its bus too.
     """
     if _TELLING.search(disk.serial):
         found = _UUID.search(disk.serial)
@@ -357,17 +358,17 @@ def match(disk: LocalDisk) -> str:
 
 
 def _pattern(text: str) -> str:
-    """A pattern of udev that matches a text; what could mean something else matches any byte."""
+    """Return a udev pattern for a text; characters with a special meaning become ``?``, which matches any byte."""
     return _LITERAL.sub("?", _bytes(text))
 
 
 def _bytes(text: str) -> str:
-    """A text with one character for each of its bytes."""
+    """Return a text with one character for each of its bytes."""
     return text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 def is_own(disk: LocalDisk, matches: Iterable[str]) -> bool:
-    """Whether one of the rules' matches takes a disk for the appliance's own, as udev would."""
+    """Tell whether one of the matches takes a disk for the appliance's own, as udev would."""
     shown = {
         "ENV{ID_SERIAL}": disk.serial,
         "ENV{ID_PATH}": disk.bus_path,
@@ -382,7 +383,7 @@ def is_own(disk: LocalDisk, matches: Iterable[str]) -> bool:
 
 
 def mark_rules() -> str:
-    """Rules before 60-persistent-storage: no disk is looked into until it is known whose it is."""
+    """Return the rules before 60-persistent-storage: no disk is probed until it is known whose it is."""
     return (
         f"{_HEAD}{_SCOPE}"
         f'IMPORT{{cmdline}}="{SWITCH}"\n'
@@ -416,17 +417,17 @@ LABEL="ovirt_backup_end"
 
 
 def judge_rules(matches: Iterable[str]) -> str:
-    """Rules after 60-persistent-storage, when the serial number is known."""
+    """Return the rules after 60-persistent-storage, when the serial number is known."""
     own = "".join(f'{one}, GOTO="ovirt_backup_own"\n' for one in matches)
     switch = f'ENV{{{SWITCH}}}=="off", GOTO="ovirt_backup_end"\n'
     return f"{_HEAD}{_SCOPE}{switch}\n{own}{_JUDGED}"
 
 
 def lvm_missing(disks: Sequence[LocalDisk], programs: Programs) -> tuple[Node, ...]:
-    """Own physical volumes that LVM's devices file has to list, and does not.
+    """Return own physical volumes that LVM's devices file must list and does not.
 
-    The file, and no filter: a filter by links that stay hides a device of LVM in Debian 12 at the
-    next start, since it is asked before the links are there.
+    The devices file is used instead of a filter: in Debian 12, a filter by persistent links hides
+    an LVM device at the next boot, because LVM applies it before the links exist.
     """
     foreign = {number for disk in disks if not disk.own for number in _numbers(disk)}
     listed = {node.number for node in programs.devices_listed or ()}
@@ -435,30 +436,30 @@ def lvm_missing(disks: Sequence[LocalDisk], programs: Programs) -> tuple[Node, .
 
 
 def with_block(text: str, line: str) -> str:
-    """A file with our block at its end."""
+    """Return a file's text with our block at its end."""
     rest = without_block(text)
     rest += "" if rest.endswith("\n") or not rest else "\n"
     return f"{rest}{BEGIN}\n{line}\n{END}\n"
 
 
 def without_block(text: str) -> str:
-    """A file without our block."""
+    """Return a file's text without our block."""
     return _BLOCK.sub("", text)
 
 
 def block_of(text: str) -> str:
-    """Our block in a file; empty if it has none."""
+    """Return our block in a file; empty if it has none."""
     found = _BLOCK.search(text)
     return found.group() if found else ""
 
 
 def multipath_conf() -> str:
-    """Has multipathd pass by what is isolated; own devices lack the property."""
+    """Return the configuration that makes multipathd skip isolated disks; own disks lack the property."""
     return f'{_HEAD}blacklist {{\n    property "^{PROPERTY}$"\n}}\n'
 
 
 def mdadm_conf(programs: Programs) -> str:
-    """Has mdadm assemble what runs now, and what mdadm.conf names, and nothing else."""
+    """Return the configuration that makes mdadm assemble only running arrays and those in mdadm.conf."""
     arrays = [
         f"ARRAY {name} UUID={uuid}\n"
         for name, uuid in _ARRAY.findall(programs.md_arrays)
@@ -468,7 +469,7 @@ def mdadm_conf(programs: Programs) -> str:
 
 
 def warnings(disks: Iterable[LocalDisk], programs: Programs) -> tuple[str, ...]:
-    """What is weaker than wanted."""
+    """Return warnings about what makes the isolation weaker."""
     found = [
         f"{disk.device.path} has neither a serial number nor a place on a bus, so it is recognised "
         "by its name, which may change. Give it a serial number."
@@ -486,10 +487,10 @@ def warnings(disks: Iterable[LocalDisk], programs: Programs) -> tuple[str, ...]:
 def wanted_files(
     disks: Sequence[LocalDisk], programs: Programs, present: Mapping[str, str | None]
 ) -> dict[str, str]:
-    """Files below ``/etc`` with their text, in the order in which to write them.
+    """Return files below ``/etc`` with their text, in the order in which to write them.
 
     Args:
-        present: What is in the files now; None where there is none.
+        present: The files' current text; None for a missing file.
     """
     own = [disk for disk in disks if disk.own]
     files = {}
@@ -506,22 +507,22 @@ def wanted_files(
 
 
 def md_path(directory: str) -> str:
-    """Our file for mdadm; Debian has its configuration in a directory, EL has not."""
+    """Return the path of our file for mdadm; Debian has a directory for its configuration, EL does not."""
     return f"{directory}/{MDADM}" if directory else MDADM
 
 
 def ours(path: str, text: str) -> str:
-    """What of a file is ours."""
+    """Return the part of a file that is ours."""
     return block_of(text) if path == LVM_LOCAL else text
 
 
 def lines_of(files: Mapping[str, str]) -> dict[str, list[str]]:
-    """The lines of each file that are ours, for diff mode."""
+    """Return the lines of each file that are ours, for diff mode."""
     return {path: ours(path, text).splitlines() for path, text in files.items()}
 
 
 def digests(files: Mapping[str, str]) -> dict[str, str]:
-    """SHA-256 of what is ours in each file."""
+    """Return the SHA-256 of our part of each file."""
     return {
         path: hashlib.sha256(ours(path, text).encode("utf-8", "surrogateescape")).hexdigest()
         for path, text in files.items()
@@ -529,7 +530,7 @@ def digests(files: Mapping[str, str]) -> dict[str, str]:
 
 
 def kinds(programs: Programs) -> dict[str, str]:
-    """What is isolated against what, and by which means."""
+    """Return which programs are kept away, and by which means."""
     found = {"udev": "rules", "systemd": "rules", "udisks": "rules", "md": "rules", "lvm": "rules"}
     found["multipath"] = "blacklist" if programs.multipath else "not installed"
     if programs.lvm:
@@ -540,7 +541,7 @@ def kinds(programs: Programs) -> dict[str, str]:
 
 
 def describe(disk: LocalDisk) -> dict[str, Any]:
-    """A disk as JSON types."""
+    """Return a disk as JSON types."""
     return {
         "device": disk.device.path,
         "serial": disk.serial,
@@ -555,7 +556,7 @@ def fact(
     files: Mapping[str, str],
     noted: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What the fact file says.
+    """Return the content of the fact file.
 
     Args:
         noted: ``collection``, ``repository``, ``prepared`` (UTC) and ``proof``.
@@ -571,12 +572,12 @@ def fact(
 
 
 def fact_text(data: Mapping[str, Any]) -> str:
-    """The fact file."""
+    """Return the text of the fact file."""
     return json.dumps(data, indent=2, sort_keys=True) + "\n"
 
 
 def read_fact(text: str | None) -> dict[str, Any]:
-    """What a fact file says; nothing if it is none of ours."""
+    """Parse a fact file; empty if it is not one of ours."""
     try:
         data = json.loads(text or "")
     except ValueError:
@@ -588,6 +589,6 @@ def read_fact(text: str | None) -> dict[str, Any]:
 
 
 def proof_holds(noted: Mapping[str, Any], files: Mapping[str, str]) -> bool:
-    """Whether a proof was made with exactly these files."""
+    """Tell whether a proof was made with exactly these files."""
     proof = noted.get("proof")
     return isinstance(proof, dict) and proof.get("files") == digests(files)

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 SECTOR = 512
 TRAP_BYTES = 16 * MIB
-"""From the start of the probe disk: all that is ever written to it."""
+"""Bytes from the start of the probe disk; nothing beyond them is ever written."""
 EDGE_BYTES = MIB
 MARKER = b"ovirt_community.backup probe disk\n"
 MARKER_OFFSET = 4096
 GROUP = "ovirt_backup_probe"
-"""Volume group of the trap where the appliance has none to be taken for."""
+"""Volume group of the trap if the appliance has no group to imitate."""
 ARRAY = "ovirt_backup_probe"
 FORBIDDEN_LINKS = ("by-uuid", "by-label", "by-partuuid", "by-partlabel")
 
@@ -49,11 +49,11 @@ _DISK_SIGNATURE = 440
 
 @dataclass(frozen=True)
 class Twin:
-    """What of the appliance the trap copies.
+    """What the trap imitates of the appliance.
 
     Attributes:
-        uuid: Of the root file system; may be empty.
-        label: Of the root file system; may be empty.
+        uuid: UUID of the root file system; may be empty.
+        label: Label of the root file system; may be empty.
         group: The appliance's volume group, or ``GROUP``.
     """
 
@@ -64,18 +64,18 @@ class Twin:
 
 @dataclass(frozen=True)
 class Observation:
-    """The probe disk and its partitions after everything had its time.
+    """The probe disk and its partitions after all programs had time to act.
 
     Attributes:
         nodes: Paths of the disk and of its partitions.
-        uses: Mounts and swaps of them, and devices built on them.
-        new_devices: Kernel names of dm and md devices that were not there before.
+        uses: Their mounts and swap areas, and devices built on them.
+        new_devices: Kernel names of dm and md devices that did not exist before.
         links: Links below ``/dev/disk`` that lead to them.
-        properties: Of each node, in udev's database.
+        properties: Properties of each node in udev's database.
         lvm: Paths of physical volumes that LVM sees, None if LVM is not installed.
-        lvm_said: What LVM wrote about duplicates.
-        root_link: Where the link with the root file system's UUID leads; empty without one.
-        root: Where the root file system is.
+        lvm_said: LVM's messages about duplicates.
+        root_link: Target of the link with the root file system's UUID; empty without a link.
+        root: The device of the root file system.
     """
 
     nodes: tuple[str, ...]
@@ -91,7 +91,7 @@ class Observation:
 
 
 def table() -> bytes:
-    """The first sector of the trap: an MBR with the partitions of ``PARTS``."""
+    """Return the first sector of the trap: an MBR with the partitions of ``PARTS``."""
     sector = bytearray(SECTOR)
     struct.pack_into("<I", sector, _DISK_SIGNATURE, 0x0B4C0B4C)
     for index, (kind, first, count) in enumerate(PARTS.values()):
@@ -102,14 +102,14 @@ def table() -> bytes:
 
 
 def check_blank(path: str, start: bytes, end: bytes) -> bool:
-    """Refuse a disk with data; tells whether it is a trap that an earlier proof left.
+    """Refuse a disk with data; tell whether it holds the trap of an earlier proof.
 
     Args:
-        start: All that a trap writes over.
+        start: The bytes that a trap overwrites.
         end: The last MiB of the disk.
 
     Raises:
-        Refused: It holds something, or is too small.
+        Refused: The disk holds data or is too small.
     """
     if len(start) < TRAP_BYTES:
         raise Refused(
@@ -127,7 +127,7 @@ def check_blank(path: str, start: bytes, end: bytes) -> bool:
 
 
 def checks(look: Observation) -> dict[str, str]:
-    """Every check, with what stands against it; an empty text where it passed."""
+    """Return every check with what it found wrong; an empty text if it passed."""
     lvm_nodes = [node for node in look.nodes if node in (look.lvm or ())]
     marks = [node for node in look.nodes if look.properties.get(node, {}).get(PROPERTY) != "1"]
     signed = [node for node in look.nodes if look.properties.get(node, {}).get("ID_FS_UUID")]
@@ -148,10 +148,10 @@ def checks(look: Observation) -> dict[str, str]:
 
 
 def judge(device: str, found: Mapping[str, str]) -> None:
-    """Fail if a check did.
+    """Raise if a check failed.
 
     Raises:
-        IsolationFailed: With all of them.
+        IsolationFailed: Lists all failed checks.
     """
     failed = {name: seen for name, seen in found.items() if seen}
     if failed:
@@ -167,11 +167,11 @@ def judge(device: str, found: Mapping[str, str]) -> None:
 def record(
     how: Mapping[str, str], layers: Sequence[str], found: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What is kept of a proof that held.
+    """Return the record of a successful proof.
 
     Args:
-        how: ``kind`` (``disk`` or ``scsi_debug``), ``event`` (``replug``: the kernel forgot the
-            disk and found it again; ``trigger``: udev was told so) and ``serial``.
+        how: ``kind`` (``disk`` or ``scsi_debug``), ``event`` (``replug``: the kernel removed the
+            disk and found it again; ``trigger``: udev replayed the event) and ``serial``.
         layers: What the trap had on it.
     """
     return {**how, "trap": list(layers), "checks": sorted(found)}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The picture of a repository: what a person wants to know of it, before it is drawn."""
+"""The facts of the report on a repository, before the page is drawn."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ NOT_RECORDED = "The repository has no record of the VMs to back up; the next bac
 
 @dataclass(frozen=True)
 class ReportRequest:
-    """What ``backup_repository_report`` is asked to draw.
+    """The request of ``backup_repository_report``.
 
     Attributes:
         dest: Path of the page.
-        overdue_hours: A VM whose newest good set is older is overdue.
-        verify_days: A VM of which no set was found good in so many days is not verified.
+        overdue_hours: A VM is overdue if its newest good set is older than this.
+        verify_days: A VM is not verified if none of its sets was found good within so many days.
     """
 
     repository: str
@@ -61,13 +61,13 @@ class ReportVm:
     """One VM on the page.
 
     Attributes:
-        entries: Its sets, oldest first; none if it is to be backed up, and never was.
-        newest: Its newest good set of a certain time.
+        entries: Its sets, oldest first; empty if a VM that is to be backed up has no set.
+        newest: Its newest good set with a certain time.
         verified: When one of its sets was last found good.
-        level: The worst that there is to say; ``IDLE`` if it is retired, and nothing is wrong with
-            its sets.
-        words: What there is to say, the worst first.
-        source: What is recorded of it; None if nothing is.
+        level: The worst level found; ``IDLE`` if the VM is retired and nothing is wrong with its
+            sets.
+        words: What was found, the worst first.
+        source: The record of the VM; None if there is none.
     """
 
     id: str
@@ -81,7 +81,7 @@ class ReportVm:
 
     @property
     def retired(self) -> str:
-        """When and why it was retired; empty if it is not."""
+        """When and why the VM was retired; empty if it is not."""
         if self.source is None or not self.source.retired:
             return ""
         why = f": {self.source.reason}" if self.source.reason else ""
@@ -89,11 +89,11 @@ class ReportVm:
 
     @property
     def bytes_stored(self) -> int:
-        """What its sets take."""
+        """Bytes that its sets occupy."""
         return sum(entry.bytes_stored for entry in self.entries)
 
     def say(self, level: str, words: str) -> None:
-        """Add something that needs a look."""
+        """Add something that needs attention."""
         self.words.append(words)
         self.level = min(self.level, level, key=_ORDER.index)
 
@@ -114,22 +114,22 @@ class Picture:
     recorded: Recorded
 
     def problems(self) -> list[str]:
-        """What needs a look, a line each."""
+        """Return what needs attention, one line each."""
         hidden = [f"{one.path} {one.reason}" for one in self.unread]
         unknown = [] if self.recorded.there else [NOT_RECORDED]
         said = [f"{vm.name}: {words}" for vm in self.vms for words in vm.words]
         return [*hidden, *self.recorded.faults, *said, *unknown]
 
     def count(self, level: str) -> int:
-        """How many VMs are on this level."""
+        """Return how many VMs have this level."""
         return sum(vm.level == level for vm in self.vms)
 
 
 def check_request(request: ReportRequest) -> None:
-    """Refuse what cannot be meant.
+    """Refuse impossible limits.
 
     Raises:
-        InvalidRequest: With the fault.
+        InvalidRequest: A limit is not above 0.
     """
     if request.overdue_hours <= 0 or request.verify_days <= 0:
         raise InvalidRequest(
@@ -140,9 +140,9 @@ def check_request(request: ReportRequest) -> None:
 def picture(
     found: catalogue.Catalogue, request: ReportRequest, now: datetime, recorded: Recorded
 ) -> Picture:
-    """Look at a repository as a person would: what is wrong comes first.
+    """Collect the facts of a repository, the worst first.
 
-    A VM that is retired, and has no set any more, is left out.
+    A retired VM without sets is left out.
     """
     by_id: dict[str, list[catalogue.Entry]] = {}
     for entry in found.entries:
@@ -159,7 +159,7 @@ def picture(
 
 
 def _without_set(source: Source, found: catalogue.Catalogue) -> ReportVm:
-    """A VM that is to be backed up, and of which no set is seen."""
+    """Return a VM that is to be backed up and has no visible set."""
     vm = ReportVm(source.id, source.name, [], source=source)
     if found.unread(source.id):
         vm.say(BAD, "its sets could not be read")
@@ -194,7 +194,7 @@ def _vm(
 
 
 def _judge_set(vm: ReportVm, entry: catalogue.Entry) -> None:
-    """What is named one by one, as nobody finds it by a number."""
+    """Report faults that name their set, since a count of them would not help to find it."""
     if entry.doubt:
         vm.say(WARN, f"the time of the set {entry.seen.name} is not certain: {entry.doubt}")
     if entry.state == catalogue.UNREADABLE:

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The picture of a repository as one HTML page: no script, nothing from elsewhere, all escaped.
+"""The report on a repository as one HTML page: no script, nothing loaded from elsewhere, all text escaped.
 
-Names come from manifests, which anybody may have written. Every text goes through ``_text``,
-and the page forbids the browser to load or run anything.
+Names come from manifests, which anybody may have written. Every text goes through ``_text``, and
+the page forbids the browser to load or run anything.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u206
 _WINDOW = timedelta(days=60)
 _WIDTH, _HEIGHT = 240, 28
 _SETS_LIMIT = 400
-"""Rows of one VM; of more sets, the newest are shown."""
+"""Rows per VM; of more sets, the newest are shown."""
 
 _STRANGERS_LIMIT = 200
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -61,7 +61,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-
 
 
 def render(found: Picture) -> str:
-    """The whole page."""
+    """Return the whole page."""
     title = _text(found.request.title)
     return "\n".join(
         (
@@ -92,7 +92,7 @@ def render(found: Picture) -> str:
 
 
 def size(number: int) -> str:
-    """Bytes as people read them."""
+    """Format bytes for people."""
     step = min(max(number.bit_length() - 1, 0) // 10, len(_UNITS) - 1)
     return f"{number} B" if step == 0 else f"{number / 1024**step:.1f} {_UNITS[step]}"
 
@@ -104,7 +104,7 @@ def _many(number: int, thing: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Text from outside as a part of the page: no mark-up, no control of what is around it."""
+    """Escape a text from outside, so that it cannot contain mark-up or affect its surroundings."""
     return html.escape(_CONTROL.sub("\ufffd", naming.show_text(text)), quote=True)
 
 
@@ -130,7 +130,7 @@ def _header(found: Picture, title: str) -> Iterable[str]:
 
 
 def _sentence(found: Picture) -> tuple[str, str]:
-    """The level of the whole, and what it comes to."""
+    """Return the level of the whole repository, and a sentence about it."""
     if found.unread:
         hidden = _many(len(found.unread), "directory")
         return BAD, f"{hidden} of sets could not be read."
@@ -142,7 +142,7 @@ def _sentence(found: Picture) -> tuple[str, str]:
 
 
 def _of_vms(found: Picture) -> tuple[str, str]:
-    """It is good only if all VMs are known that are to be backed up."""
+    """Return the level of all VMs, and a sentence; it is good only if the VMs to be backed up are known."""
     bad, warn, idle = (found.count(level) for level in (BAD, WARN, IDLE))
     if idle == len(found.vms):
         return WARN, "Every VM here is retired."
@@ -213,7 +213,7 @@ def _row(vm: ReportVm, now: datetime, top: int) -> str:
 
 
 def _timeline(vm: ReportVm, now: datetime) -> str:
-    """A bar for each set: when, how large, and in which state; said in words, too."""
+    """Return a bar for each set: when, how large, and in which state; with a text that says the same."""
     shown = [entry for entry in vm.entries if now - _WINDOW <= entry.time <= now]
     largest = max((entry.bytes_stored for entry in shown), default=0) or 1
     bars = "".join(_bar(entry, now, largest) for entry in shown)

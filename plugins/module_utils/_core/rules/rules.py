@@ -1,10 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules: what may not happen around an attached disk snapshot, and what to do instead.
+"""The rules: what must not happen around an attached disk snapshot, and what to do instead.
 
 Each rule is a sentence with a reason and a remedy; a check is a pure function that returns the
-violations it finds. Whoever is about to change something asks here first.
+violations it finds. Every operation that changes something asks here first.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rule:
-    """What must hold, why, and what to do when it does not."""
+    """What must hold, why, and what to do if it does not."""
 
     id: str
     sentence: str
@@ -51,14 +51,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class Violation:
-    """A rule that would be broken, and what shows it."""
+    """A rule that would be broken, and the evidence."""
 
     rule: Rule
     message: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
-        """As a module returns it."""
+        """Return the violation as a module's result."""
         return {
             "rule": self.rule.id,
             "message": self.message,
@@ -210,7 +210,7 @@ _NO_READ_ONLY = ("ide", "sata")
 
 
 def appliance_ready(appliance: Vm) -> list[Violation]:
-    """Refuse states from which the way back is closed. Passing states are waited for instead."""
+    """Refuse states of the appliance in which a detach is impossible. Passing states are waited for instead."""
     if appliance.status in ATTACH_STATES + PASSING_STATES:
         return []
     message = f"The appliance {appliance.name!r} is {appliance.status}."
@@ -218,7 +218,7 @@ def appliance_ready(appliance: Vm) -> list[Violation]:
 
 
 def snapshot_usable(snapshot: Snapshot) -> list[Violation]:
-    """Refuse what is not a regular snapshot, and one that is being previewed."""
+    """Refuse an entry that is not a regular snapshot, and a snapshot that is being previewed."""
     evidence = {"snapshot_id": snapshot.id, "type": snapshot.type, "status": snapshot.status}
     if snapshot.type != "regular":
         message = f"Snapshot {snapshot.description!r} is of type {snapshot.type}, not regular."
@@ -243,7 +243,7 @@ def disks_healthy(disks: Iterable[SnapshotDisk]) -> list[Violation]:
 
 
 def images_only(disks: Iterable[SnapshotDisk]) -> list[Violation]:
-    """Refuse disks that no host can put an overlay over."""
+    """Refuse disks on which no host can put an overlay."""
     return [
         Violation(
             IMAGE_DISKS,
@@ -256,7 +256,7 @@ def images_only(disks: Iterable[SnapshotDisk]) -> list[Violation]:
 
 
 def images_legal(source: Vm, disks: Iterable[Disk]) -> list[Violation]:
-    """Refuse a source VM of which the engine makes no snapshot, for an image of it is illegal."""
+    """Refuse a source VM with an illegal image: the engine makes no snapshot of it."""
     return [
         Violation(
             DISK_HEALTHY,
@@ -269,7 +269,7 @@ def images_legal(source: Vm, disks: Iterable[Disk]) -> list[Violation]:
 
 
 def source_ready(source: Vm, snapshots: Iterable[Snapshot]) -> list[Violation]:
-    """Refuse states of a source VM in which no snapshot is made or removed, and that do not pass by themselves."""
+    """Refuse lasting states of a source VM in which no snapshot can be made or removed."""
     found = []
     if source.status == "suspended":
         message = f"{source.name!r} is suspended."
@@ -287,7 +287,7 @@ def source_ready(source: Vm, snapshots: Iterable[Snapshot]) -> list[Violation]:
 
 
 def not_its_own(appliance: Vm, source: Vm) -> list[Violation]:
-    """Refuse a VM that would be the appliance of its own backup."""
+    """Refuse a source VM that would be its own appliance."""
     if appliance.id != source.id:
         return []
     message = f"{source.name!r} cannot be both the source VM and the appliance."
@@ -319,12 +319,15 @@ def bootable_alone(
 
 
 def can_be_plugged(interface: str) -> bool:
-    """Whether a disk on an interface can be attached to a VM that runs (docs/engine.md#refusals-of-an-attach, rows 21, 21b)."""
+    """Tell whether a disk on an interface can be attached to a running VM.
+
+    The rows 21 and 21b of docs/engine.md#refusals-of-an-attach.
+    """
     return interface not in _NO_HOT_PLUG
 
 
 def interface_fits(settings: AttachSettings, appliance: Vm) -> list[Violation]:
-    """Refuse what the engine or the bus cannot do."""
+    """Refuse an interface or a setting that the engine or the bus does not support."""
     violations = []
     if settings.read_only and settings.interface in _NO_READ_ONLY:
         message = f"A disk on {settings.interface} cannot be read-only."
@@ -339,7 +342,7 @@ def interface_fits(settings: AttachSettings, appliance: Vm) -> list[Violation]:
 def same_data_center(
     appliance: Vm, source: Vm, places: tuple[Location, Location]
 ) -> list[Violation]:
-    """Refuse what the appliance's host could not reach."""
+    """Refuse a source VM in a data centre that the appliance's host cannot reach."""
     mine, theirs = places
     if mine.data_center_id == theirs.data_center_id:
         return []
@@ -352,7 +355,7 @@ def same_data_center(
 
 
 def not_in_preview(appliance: Vm, snapshots: Iterable[Snapshot]) -> list[Violation]:
-    """Refuse an appliance that previews a snapshot. One being made is waited for."""
+    """Refuse an appliance that previews a snapshot. A snapshot in creation is waited for."""
     return [
         Violation(
             APPLIANCE_READY,
@@ -366,7 +369,7 @@ def not_in_preview(appliance: Vm, snapshots: Iterable[Snapshot]) -> list[Violati
 
 @dataclass(frozen=True)
 class NamedDisk:
-    """As much of a disk as a message needs."""
+    """The part of a disk that a message needs."""
 
     disk_id: str
     alias: str
@@ -375,7 +378,7 @@ class NamedDisk:
 def checkpoints_kept(
     engine_version: str, disks: Iterable[SnapshotDisk | NamedDisk], checkpointed: Checkpointed
 ) -> list[Violation]:
-    """Refuse disks whose checkpoints the engine would clear at detach (docs/engine.md#checkpoints)."""
+    """Refuse disks whose checkpoints the engine would clear at the detach (docs/engine.md#checkpoints)."""
     if not clears_checkpoints(engine_version):
         return []
     return [
@@ -406,7 +409,7 @@ def _has_checkpoints(disk_id: str, checkpointed: Checkpointed) -> str:
 
 
 def _clearing(engine_version: str) -> str:
-    """What an engine of a version does to checkpoints; of a build it is assumed."""
+    """Say what an engine of this version does to checkpoints; for a build it is an assumption."""
     if _release(engine_version) is not None:
         return f"engine {engine_version} would clear"
     told = f"engine version {engine_version!r}" if engine_version else "an unknown engine version"
@@ -414,14 +417,15 @@ def _clearing(engine_version: str) -> str:
 
 
 _RELEASE = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:(?:\.\d+)*-\d[\w.~^-]*)?")
-"""Three numbers, more where the package's release follows, such as 4.5.7-1.el9 and 4.3.10.4-1.el7."""
+"""Three numbers, more if the package's release follows, such as 4.5.7-1.el9 and 4.3.10.4-1.el7."""
 _BUILD = re.compile(r"snapshot|master|git", re.IGNORECASE)
 
 
 def _release(engine_version: str) -> tuple[int, int, int] | None:
-    """The numbers of a release; None for a version that somebody built, or that is not told.
+    """Return the numbers of a release; None for an own build or an unknown version.
 
-    An engine built from the sources announces 4.4.0.0, whatever it is (docs/engine.md#the-engines-version).
+    An engine built from the sources announces 4.4.0.0, whatever it is
+    (docs/engine.md#the-engines-version).
     """
     found = _RELEASE.fullmatch(engine_version)
     if found is None or _BUILD.search(engine_version):
@@ -430,13 +434,13 @@ def _release(engine_version: str) -> tuple[int, int, int] | None:
 
 
 def clears_checkpoints(engine_version: str) -> bool:
-    """Whether a detach clears checkpoints: from 4.5.8 on, and, to be safe, on what is not a release."""
+    """Tell whether a detach clears checkpoints: from 4.5.8 on, and, to be safe, if the version is not a release."""
     numbers = _release(engine_version)
     return numbers is None or numbers >= (4, 5, 8)
 
 
 def disks_plugged(source: Vm, unplugged: Iterable[NamedDisk]) -> list[Violation]:
-    """Refuse to make a snapshot that cannot be removed.
+    """Refuse to make a snapshot that could not be removed.
 
     Args:
         unplugged: Disks of the source VM that a snapshot would include and that are not plugged.
@@ -454,7 +458,7 @@ def disks_plugged(source: Vm, unplugged: Iterable[NamedDisk]) -> list[Violation]
 
 
 def same_host(appliance: Vm, source: Vm) -> list[Violation]:
-    """Warn of a source VM whose paths the detach could disturb, and where nobody can tell."""
+    """Warn if both VMs run on one host, or if that is unknown: a detach may disturb the source VM's paths."""
     if not _runs(appliance) or not _runs(source):
         return []
     names = f"{source.name!r} and the appliance {appliance.name!r}"
@@ -474,7 +478,7 @@ def _runs(vm: Vm) -> bool:
 
 
 def only_disk_snapshots(holdings: Iterable[Holding]) -> list[Violation]:
-    """Refuse to detach what is not a disk snapshot."""
+    """Refuse to detach a disk that is not a disk snapshot."""
     return [
         Violation(
             DETACH_ONLY,
@@ -534,12 +538,12 @@ NO_RULE: dict[str, str] = {
     "disk_snapshot_resize": "No module changes the size of a disk.",
     "insufficient_query": "A missing permit; the message says so.",
 }
-"""Final refusals of the engine that need no rule, and why. Those that pass by themselves are
-waited for instead."""
+"""Final refusals of the engine that need no rule, and why. Those that pass by themselves are waited
+for."""
 
 
 def explain(fault: EngineFault) -> BackupError:
-    """Say with our words what the engine refused, if a rule of ours says the same."""
+    """Turn the engine's refusal into one by our rule, if a rule covers it; return any other unchanged."""
     rule = BY_REASON.get(fault.reason)
     if rule is None:
         return fault
@@ -556,7 +560,7 @@ def enforce(violations: Sequence[Violation]) -> None:
     """Raise if any rule is broken.
 
     Raises:
-        Refused: with every violation in ``details``.
+        Refused: Every violation is in ``details``.
     """
     if not violations:
         return

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""May this be done to this VM now? The rules about attached disk snapshots, by operation.
+"""Decide whether an operation on a VM is allowed now, by the rules about attached disk snapshots.
 
-A VM can play two parts: *holder* of disk snapshots of others (an appliance), and *source* of disk
-snapshots that others hold. Which operation breaks which rule in which part is one table
+A VM can have two parts: *holder* of other VMs' disk snapshots (an appliance), and *source* of disk
+snapshots that others hold. One table says which operation breaks which rule in which part
 (docs/engine.md#operations-on-the-appliance, docs/engine.md#operations-on-the-source-vm).
 """
 
@@ -35,9 +35,9 @@ SOURCE = "source"
 
 @dataclass(frozen=True)
 class Loan:
-    """One disk snapshot, attached to a VM that is not its owner.
+    """One disk snapshot, attached to a VM that does not own the disk.
 
-    ``since``, the names, and ``stamp`` (whose backup it is) are None where nothing tells.
+    ``since``, the names, and ``stamp`` (whose backup it is) are None if they are unknown.
     """
 
     disk_id: DiskId
@@ -53,7 +53,7 @@ class Loan:
     stamp: Stamp | None = None
 
     def facts(self) -> dict[str, Any]:
-        """As a module returns it."""
+        """Return the loan as a module's result."""
         return {
             "disk_id": self.disk_id,
             "alias": self.alias,
@@ -72,7 +72,7 @@ class Loan:
 
 @dataclass(frozen=True)
 class Standing:
-    """How a VM stands: what it holds, what others hold of it, and what could not be seen."""
+    """The disk snapshots that a VM holds, those of it that others hold, and what could not be read."""
 
     vm: Vm
     holds: tuple[Loan, ...] = ()
@@ -82,7 +82,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Guard:
-    """An operation breaks a rule if the VM plays this part, with a plugged disk or with any."""
+    """A row of the table: an operation breaks a rule if the VM has this part, with a plugged disk or with any."""
 
     rule: rules.Rule
     part: str
@@ -165,10 +165,10 @@ def _run(facts: Mapping[str, Any]) -> str:
 
 
 def wait_line(vm: str, violations: Sequence[Mapping[str, Any]], left: float) -> str:
-    """What a wait is for, in a line.
+    """Return a line that says what a wait is for.
 
     Args:
-        vm: Name of the VM that something is to be done to.
+        vm: Name of the VM that the operation is for.
         violations: As the module returns them.
         left: Seconds until the wait ends at the latest.
     """
@@ -185,7 +185,7 @@ def _cause(facts: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class GuardRequest:
-    """May these operations be done to a VM now?
+    """The question whether operations on a VM are allowed now.
 
     ``waited``: seconds that earlier calls of the same wait took.
     """
