@@ -136,7 +136,7 @@ repository:
       description: What is mounted there.
       returned: success
       type: str
-      sample: /dev/mapper/backup-container
+      sample: /dev/mapper/backup-repository
     writable:
       description: Whether it is writable.
       returned: success

@@ -169,7 +169,7 @@ name:
 state:
   description:
     - V(absent), nothing was created yet.
-    - V(half_made), an earlier run did not finish.
+    - V(incomplete), an earlier run did not finish.
     - V(finished), the restore is complete.
     - V(taken), another VM has the name.
   returned: success

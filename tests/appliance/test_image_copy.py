@@ -498,9 +498,9 @@ def test_a_full_file_system(
 
 def test_a_full_ext4(appliance: LoopAppliance, disk_id: str, tmp_path: Path) -> None:
     appliance.plug(os.urandom(16 * MIB), 16 * MIB, disk_id)
-    container = appliance.attach(appliance.file(b"", 12 * MIB))
-    run("mkfs.ext4", "-q", container)
-    small = appliance.mount(container, tmp_path / "small")
+    medium = appliance.attach(appliance.file(b"", 12 * MIB))
+    run("mkfs.ext4", "-q", medium)
+    small = appliance.mount(medium, tmp_path / "small")
     with pytest.raises(NoSpace):
         copy(appliance, (disk_id, 16 * MIB, small / "a"), form=("raw", "none"))
     assert names(small) == ["lost+found"]
@@ -674,9 +674,9 @@ def test_the_proof_reads_the_disk_and_not_the_memory_of_what_was_written(
 ) -> None:
     content = os.urandom(2 * MIB)
     appliance.plug(content, 2 * MIB, disk_id)
-    container = appliance.file(b"", 64 * MIB)
-    run("mke2fs", "-q", "-F", "-t", "ext4", container)
-    appliance.mount(appliance.attach(container), repository)
+    medium = appliance.file(b"", 64 * MIB)
+    run("mke2fs", "-q", "-F", "-t", "ext4", medium)
+    appliance.mount(appliance.attach(medium), repository)
     image = repository / "image"
     source = appliance.file(content, 2 * MIB)
     run("qemu-img", "convert", "-f", "raw", "-O", fmt, source, image)
@@ -688,8 +688,8 @@ def test_the_proof_reads_the_disk_and_not_the_memory_of_what_was_written(
         stored = qemu.Stored(str(image), file.fileno(), fmt, image.stat().st_size)
         qemu.prove(qemu.locate(), claim, stored)
         # One bit goes bad on the disk, below the file system; the page cache is as it was.
-        where = container.read_bytes().index(content[MIB : MIB + 4096])
-        with container.open("r+b") as disk:
+        where = medium.read_bytes().index(content[MIB : MIB + 4096])
+        with medium.open("r+b") as disk:
             disk.seek(where)
             disk.write(bytes([content[MIB] ^ 1]))
             os.fsync(disk.fileno())

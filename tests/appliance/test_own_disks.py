@@ -147,8 +147,8 @@ def test_other_made_up_numbers_say_nothing_of_a_disk(machine: Machine) -> None:
     assert machine.own() == ["vda"]
 
 
-def test_a_container_disk_with_btrfs_below_lvm_is_known_again(machine: Machine) -> None:
-    node = machine.stack("backup-container")
+def test_a_repository_disk_with_btrfs_below_lvm_is_known_again(machine: Machine) -> None:
+    node = machine.stack("backup-repository")
     place = machine.sysfs.root / "place"
     place.mkdir(mode=0o700)
     machine.mounted(f"0:39 / {place} rw - btrfs {node} rw")

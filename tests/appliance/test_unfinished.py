@@ -41,7 +41,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edg
 VM = str(uuid.uuid4())
 DISK = str(uuid.uuid4())
 WANTED = takeover.Wanted(datetime(2026, 11, 23, 2, tzinfo=UTC), {DISK: "a"}, ("unknown",))
-LEFT = takeover.Leftover(VM, "r1", "s1", "d", "ok", (DISK,)).facts()
+LEFT = takeover.Leftover(VM, "r1", "s1", "d", "ok", (DISK,)).to_dict()
 STAMP = "Backup by ovirt_community.backup [owner=anna run=r1 expires=2026-11-24T01:00:00Z]"
 
 
@@ -66,7 +66,7 @@ def place(repository: Path) -> Path:
         repository=str(repository),
         vm=("web01", VM),
         run=(facts["started"], "r1"),
-        disks=backup_set.disk_facts(facts["disks"]),
+        disks=backup_set.read_disks(facts["disks"]),
         format="raw",
     )
     request = replace(request, record=takeover.dump(facts, "<ovf/>"))

@@ -68,9 +68,9 @@ class Site:
         return found
 
     def clean(self) -> None:
-        """Give up what is half made; remove the VM of our name, and its disks."""
+        """Give up what is incomplete; remove the VM of our name, and its disks."""
         plan = self.restore.plan(name=self.name)
-        if plan["state"] == "half_made":
+        if plan["state"] == "incomplete":
             self.restore.vm(plan, "absent")
         for vm in self.engine.vms_named(self.name):
             disks = [one.disk_id for one in self.engine.attachments(vm.id)]
@@ -163,7 +163,7 @@ def test_one_that_is_given_up_leaves_nothing(site_of_restore: Site) -> None:
     assert plan["problems"] == []
     restore.disks(plan, "prepared")
     assert len(site.made()) == len(plan["disks"])
-    assert restore.plan(name=site.name)["state"] == "half_made"
+    assert restore.plan(name=site.name)["state"] == "incomplete"
     restore.vm(plan, "absent")
     assert (site.made(), site.engine.vms_named(site.name)) == ([], [])
     assert restore.plan(name=site.name)["state"] == "absent"

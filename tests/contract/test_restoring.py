@@ -127,7 +127,7 @@ class Scene(Restore):
         world = self.lab.world
         return sorted(d.alias for d in world.disks.values() if "ovirt_community" in d.description)
 
-    def half_made(self) -> list[str]:
+    def incomplete(self) -> list[str]:
         """What says of itself that it is not finished."""
         world = self.lab.world
         texts = [
@@ -179,7 +179,7 @@ def test_a_new_vm_is_as_the_old_one_was(scene: Scene) -> None:
         one["new_disk_id"] for one in prepared["disks"]
     ]
     assert not scene.disks(plan, "prepared")["changed"]
-    assert scene.plan()["state"] == "half_made"
+    assert scene.plan()["state"] == "incomplete"
     result = scene.vm(plan)
     old, new = scene.lab.vm("shop01"), scene.lab.vm(plan["name"])
     assert result["vm"] == {"id": new.id, "name": new.name, "status": "down"}
@@ -188,7 +188,7 @@ def test_a_new_vm_is_as_the_old_one_was(scene: Scene) -> None:
     assert new.id != old.id
     assert new.nics[0].mac != old.nics[0].mac
     assert scene.held(plan["name"]) == scene.held("shop01")
-    assert scene.half_made() == []
+    assert scene.incomplete() == []
     assert not scene.vm(plan)["changed"]
     assert scene.plan()["state"] == "finished"
     assert scene.lab.world.attachments_of(scene.lab.vm("backup01").id) == []
@@ -244,7 +244,10 @@ def test_disks_that_were_made_with_their_ids_are_taken_up(scene: Scene) -> None:
     plan = scene.plan()
     assert scene.disks(plan, "prepared")["images"][0]["same_id"]
     again = scene.plan()
-    assert (again["state"], [one["keep_id"] for one in again["disks"]]) == ("half_made", [True] * 3)
+    assert (again["state"], [one["keep_id"] for one in again["disks"]]) == (
+        "incomplete",
+        [True] * 3,
+    )
     found = scene.disks(again, "prepared")
     assert (found["changed"], [one["serial"] for one in found["images"]]) == (False, ids)
     assert [one["same_id"] for one in found["images"]] == [True] * 3
@@ -299,7 +302,7 @@ def test_a_test_is_started_without_a_network_and_goes_again(scene: Scene) -> Non
         "Test of a restore, by ovirt_community.backup",
     )
     assert scene.held(plan["name"]) == scene.held("shop01")
-    assert scene.plan(test=True)["state"] == "half_made"
+    assert scene.plan(test=True)["state"] == "incomplete"
     again = scene.vm(plan, "tested")
     assert (again["vm"]["status"], again["changed"]) == ("up", False), (
         "run again after it was killed"
@@ -311,7 +314,7 @@ def test_a_test_is_started_without_a_network_and_goes_again(scene: Scene) -> Non
     assert [now[key] for key in ("vms", "disks")] == [before[key] for key in ("vms", "disks")]
 
 
-def test_a_half_made_vm_that_somebody_started_is_not_powered_off(scene: Scene) -> None:
+def test_an_incomplete_vm_that_somebody_started_is_not_powered_off(scene: Scene) -> None:
     plan = scene.plan()
     scene.disks(plan, "prepared")
     with pytest.raises(Killed):
@@ -402,7 +405,7 @@ def test_one_disk_comes_back_beside_the_others(scene: Scene) -> None:
     assert (last["bootable"], last["snapshot_id"]) == (False, None)
     assert last["alias"].startswith("shop01_system-restored-20")
     assert plan["receiver"]["name"] == "shop01"
-    assert scene.half_made() == []
+    assert scene.incomplete() == []
     assert scene.plan(what="disks", disks=(system,), vm="shop01")["state"] == "finished"
 
 
@@ -517,7 +520,7 @@ def test_a_disk_that_somebody_took_is_neither_used_nor_removed(scene: Scene) -> 
     stolen = next(d for d in world.disks.values() if "in progress" in d.description)
     scene.engine.detach(appliance.id, DiskId(stolen.id))
     scene.engine.plug_disk(rescue.id, DiskId(stolen.id), Plugging("virtio_scsi", active=True), "x")
-    assert scene.plan()["state"] == "half_made"
+    assert scene.plan()["state"] == "incomplete"
     scene.restore()
     assert stolen.id in {row.disk_id for row in world.attachments_of(rescue.id)}
     assert stolen.id not in {row.disk_id for row in _rows(scene, plan["name"])}
@@ -574,7 +577,7 @@ def test_the_appliance_itself_may_get_a_disk(scene: Scene) -> None:
     assert scene.plan(**wanted)["state"] == "finished"
 
 
-def test_a_half_made_disk_elsewhere_is_told(scene: Scene) -> None:
+def test_an_incomplete_disk_elsewhere_is_told(scene: Scene) -> None:
     scene.disks(scene.plan(), "prepared")
     scene.lab.control().add_domain("fast")
     with pytest.raises(Refused, match="An earlier run of this restore made disk"):
@@ -660,7 +663,7 @@ def test_too_few_addresses_leave_nothing(scene: Scene) -> None:
     with pytest.raises(EngineFault, match="Not enough MAC addresses"):
         scene.restore()
     assert scene.made() == [], "nothing was made that would have to be thrown away"
-    assert scene.half_made() == []
+    assert scene.incomplete() == []
 
 
 def with_(text: str, element: str, value: str) -> str:
@@ -720,16 +723,16 @@ def test_an_import_of_custom_properties_has_a_permit_of_its_own(scene: Scene) ->
         one.close()
 
 
-def test_what_is_half_made_can_be_removed_although_it_was_protected(scene: Scene) -> None:
+def test_what_is_incomplete_can_be_removed_although_it_was_protected(scene: Scene) -> None:
     assert "<DeleteProtected>true" in scene.ovf
     plan = scene.plan()
     scene.vm(plan, "prepared")
     scene.disks(plan, "prepared")
     with pytest.raises(Killed):
         scene.vm(plan, engine=Mortal(scene.engine, 7, after=True))
-    assert scene.plan()["state"] == "half_made"
+    assert scene.plan()["state"] == "incomplete"
     scene.vm(plan, "absent")
-    assert (scene.made(), scene.half_made()) == ([], [])
+    assert (scene.made(), scene.incomplete()) == ([], [])
 
 
 def test_what_cannot_be_removed_is_named(scene: Scene) -> None:
@@ -802,7 +805,7 @@ def test_killed_at_any_order_and_run_again(scene: Scene, number: int, after: boo
         scene.restore(mortal)
     plan = scene.restore()
     assert scene.held(plan["name"]) == scene.held("shop01")
-    assert scene.half_made() == []
+    assert scene.incomplete() == []
     assert len(scene.made()) == 3, "none twice, none lost"
     assert scene.lab.world.attachments_of(scene.lab.vm("backup01").id) == []
 
@@ -818,7 +821,7 @@ def test_killed_at_any_order_and_given_up(scene: Scene, number: int, after: bool
     plan = scene.plan()
     finished = plan["state"] == "finished"
     scene.vm(plan, "absent")
-    assert scene.half_made() == []
+    assert scene.incomplete() == []
     now = {vm.name for vm in scene.lab.world.vms.values()}
     assert now == (names | {plan["name"]} if finished else names)
     left = {d.id for d in scene.lab.world.disks.values()} - before
@@ -884,7 +887,7 @@ def test_an_answer_that_is_lost_doubles_nothing(scene: Scene, number: int) -> No
     plan = scene.restore()
     assert len(scene.made()) == 3
     assert scene.held(plan["name"]) == scene.held("shop01")
-    assert scene.half_made() == []
+    assert scene.incomplete() == []
 
 
 def test_an_order_that_the_sdk_repeats_doubles_nothing(scene: Scene) -> None:

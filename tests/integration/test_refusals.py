@@ -337,10 +337,10 @@ def test_the_same_snapshot_with_other_settings(scene: Scene) -> None:
 
 
 def test_an_ordinary_disk_is_never_detached(scene: Scene) -> None:
-    scene.control.add_vm("backup02", disks=[{"alias": "container"}])
+    scene.control.add_vm("backup02", disks=[{"alias": "storage"}])
     scene.keep_apart("backup02")
-    detach = {"appliance": "backup02", "disks": ["container"]}
-    words = ("container", "not a disk snapshot", "detach-only")
+    detach = {"appliance": "backup02", "disks": ["storage"]}
+    words = ("storage", "not a disk snapshot", "detach-only")
     assert scene.refused("disk_snapshot_detach", detach, "refused", *words).writes == []
     assert not scene.one("disk_snapshot_detach", {"appliance": "backup02", "all": True}).changed
     scene.snapshot()
@@ -353,7 +353,7 @@ def test_an_ordinary_disk_is_never_detached(scene: Scene) -> None:
         row.vm_id = scene.vm_id("web01")
         shared.attachments[(row.vm_id, row.disk_id)] = row
     assert scene.one("disk_snapshot_attach", replacing).changed
-    assert scene.attached("backup02")["container"] is None
+    assert scene.attached("backup02")["storage"] is None
 
 
 def test_attached_disk_snapshots_keep_their_snapshot(scene: Scene) -> None:

@@ -312,7 +312,7 @@ class Appliance:
         self._spawn()
         if self.pid == 0:
             return False
-        self._show_container_disk()
+        self._show_repository_disk()
         return (
             wait_until(lambda: not self.up() or ssh_answers(self.port), _START_SECONDS)
             and self.up()
@@ -356,7 +356,7 @@ class Appliance:
         if self.pid:
             self._registry.note(self.pid)
 
-    def _show_container_disk(self) -> None:
+    def _show_repository_disk(self) -> None:
         for line in self.path("/proc/1/mountinfo").read_text(encoding="utf-8").splitlines():
             words = line.split()
             if words[4] == REPOSITORY and words[2].startswith("7:"):

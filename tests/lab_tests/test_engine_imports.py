@@ -241,12 +241,12 @@ def test_a_disk_gets_the_ids_that_it_is_to_have(scene: Scene) -> None:
 def test_a_vm_is_made_anew_of_a_configuration(scene: Scene) -> None:
     old = scene.lab.vm("web01")
     text = scene.ovf("web01")
-    reply = scene.import_vm(text, "<name>web02</name><comment>half made</comment>")
+    reply = scene.import_vm(text, "<name>web02</name><comment>incomplete</comment>")
     assert reply.status == 201
     new = scene.lab.vm("web02")
     assert new.id != old.id
     assert new.nics[0].mac != old.nics[0].mac
-    assert (new.comment, new.description) == ("half made", old.description)
+    assert (new.comment, new.description) == ("incomplete", old.description)
     assert (new.status, new.nics[0].network, new.os) == ("down", "ovirtmgmt", old.os)
     assert scene.lab.world.attachments_of(new.id) == [], "the disks are not free"
     assert 175 in scene.codes()

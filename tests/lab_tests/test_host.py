@@ -725,7 +725,7 @@ def test_an_appliance_does_not_hold_what_others_mount(house: House) -> None:
     assert str(house.hypervisor.guest_file("S", drive.disk_id)) not in mounted
 
 
-def test_the_container_disk_can_be_full(house: House) -> None:
+def test_the_repository_disk_can_be_full(house: House) -> None:
     guest = house.appliance(size=8 * 2**20)
     assert guest.run(["findmnt", "-n", "-o", "FSTYPE", "/srv/backup"]).stdout.strip() == "ext4"
     with pytest.raises(CommandError, match="No space left"):

@@ -23,7 +23,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repor
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.backup_set import (
     FinishRequest,
     PrepareRequest,
-    disk_facts,
+    read_disks,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.backup_set_prune import (
     BUCKETS,
@@ -243,7 +243,7 @@ def prepare_request(params: Params) -> PrepareRequest:
         repository=params["repository"],
         vm=(params["vm"]["name"], params["vm"]["id"]),
         run=(params["started"], params["run_id"]),
-        disks=disk_facts(params["disks"]),
+        disks=read_disks(params["disks"]),
         format=params["format"],
         record=takeover.dump(params, params["ovf"] or "") if params.get("snapshot") else None,
         ovf=params.get("ovf"),
@@ -273,7 +273,7 @@ def finish_request(params: Params) -> FinishRequest:
     return FinishRequest(
         path=params["path"],
         facts={**{key: params[key] for key in taken}, "consistency": consistency},
-        disks=disk_facts(params["disks"]),
+        disks=read_disks(params["disks"]),
         images=tuple(params["images"]),
         ovf=params["ovf"],
     )

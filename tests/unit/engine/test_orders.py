@@ -27,7 +27,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     Deadline,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common.orders import (
-    persist,
+    retry,
 )
 
 Failure = Callable[[], EngineError]
@@ -89,7 +89,7 @@ class Engine:
         return self.done
 
     def run(self, timeout: float = 10) -> None:
-        persist(self.order, self.read, Deadline(self.clock, timeout, 1))
+        retry(self.order, self.read, Deadline(self.clock, timeout, 1))
 
 
 def test_an_order_that_is_taken_is_given_once_and_not_looked_after() -> None:
@@ -157,7 +157,7 @@ def test_an_engine_that_cannot_be_read_either_is_not_ordered_again() -> None:
         raise EngineLoginError("session gone")
 
     with pytest.raises(EngineLoginError):
-        persist(engine.order, read, Deadline(engine.clock, 10, 1))
+        retry(engine.order, read, Deadline(engine.clock, 10, 1))
     assert engine.log == ["order"]
 
 
@@ -202,7 +202,7 @@ def test_who_knows_what_may_be_under_way_is_asked_while_it_may(error: Failure) -
         asked.append(len(engine.log))
         return True
 
-    persist(engine.order, engine.read, Deadline(engine.clock, 10, 1), settled)
+    retry(engine.order, engine.read, Deadline(engine.clock, 10, 1), settled)
     assert engine.log == ["order"]
     assert asked == [1]
 
@@ -213,5 +213,5 @@ def test_after_a_refusal_for_good_nothing_is_under_way(error: Failure) -> None:
         raise AssertionError("nothing to wait for")
 
     engine = Engine([(True, error())])
-    persist(engine.order, engine.read, Deadline(engine.clock, 10, 1), settled)
+    retry(engine.order, engine.read, Deadline(engine.clock, 10, 1), settled)
     assert engine.log == ["order", "read"]

@@ -25,7 +25,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
     opening,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.pauses import (
-    looks,
+    poll,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     DeviceAmbiguous,
@@ -143,7 +143,7 @@ class Finder:
             DeviceAmbiguous: Different devices, which can be read, have one serial.
             DeviceLost: Some are there but cannot be read.
         """
-        for waited in looks(self.host.clock, timeout):
+        for waited in poll(self.host.clock, timeout):
             devices = self.look()
             faults = self.faults(devices, list(sizes))
             settled = waited >= min(timeout, _SETTLE_SECONDS)
@@ -276,7 +276,7 @@ def flush(host: Host, device: BlockDevice, serial: str) -> None:
 
 def _open(host: Host, device: BlockDevice, serial: str) -> int:
     """Open with O_EXCL; a claim that lasts longer than a look is an error."""
-    for _waited in looks(host.clock, _CLAIM_SECONDS):
+    for _waited in poll(host.clock, _CLAIM_SECONDS):
         fd = _try_open(device)
         if fd is not None:
             return fd

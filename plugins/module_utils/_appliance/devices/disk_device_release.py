@@ -18,7 +18,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
     Host,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.pauses import (
-    looks,
+    poll,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     DeviceBusy,
@@ -111,7 +111,7 @@ class DiskDeviceRelease(Operation[Step]):
             DeviceBusy: Somebody does until the time is up, and that is to be an error.
         """
         disk_device_release.check_request(self._request)
-        for _waited in looks(self._host.clock, self._request.timeout):
+        for _waited in poll(self._host.clock, self._request.timeout):
             view = self._view = self._look()
             if not view.busy:
                 break
@@ -212,7 +212,7 @@ class DiskDeviceRelease(Operation[Step]):
         """Give an order until the device is not busy any more; why it was not obeyed."""
         left = max(self._request.timeout - self._waited(), _SHORTEST_PATIENCE)
         said = 0
-        for _waited in looks(self._host.clock, left):
+        for _waited in poll(self._host.clock, left):
             said = _try(order)
             if said != errno.EBUSY:
                 break

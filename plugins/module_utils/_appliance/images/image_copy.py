@@ -166,7 +166,7 @@ class ImageCopy(Operation[CopyStep]):
         seconds = {"copying": 0.0, "verifying": _rounded(self._host.clock.now() - start)}
         return {
             **disk_image_copy.blank_result(image, self._request, claim.device.path),
-            **_facts(status, proof, image.size, seconds),
+            **_result(status, proof, image.size, seconds),
             "compression": image_files.found_compression(head),
             "changed": False,
         }
@@ -195,11 +195,11 @@ class ImageCopy(Operation[CopyStep]):
             }
             return {
                 **disk_image_copy.blank_result(image, self._request, claim.device.path),
-                **_facts(status, proof, image.size, seconds),
+                **_result(status, proof, image.size, seconds),
             }
 
 
-def _facts(
+def _result(
     status: os.stat_result, proof: qemu.Proof, size: int, seconds: Mapping[str, float]
 ) -> Result:
     return {

@@ -130,7 +130,7 @@ class Job(Operation[Step]):
         return replace(plan, result={**plan.result, **self._unfinished()})
 
     def _unfinished(self) -> dict[str, Any]:
-        begun = self._note.progress() or self._meter().progress.facts()
+        begun = self._note.progress() or self._meter().progress.to_dict()
         return {"finished": False, "progress": begun}
 
     def _decided(self) -> str:
@@ -152,7 +152,7 @@ class Job(Operation[Step]):
         while step == jobs.OUTLAST:
             step = self._step()
             if not self._wait(began):
-                progress = self._note.progress() or self._meter().progress.facts()
+                progress = self._note.progress() or self._meter().progress.to_dict()
                 return {"changed": step == jobs.START, "finished": False, "progress": progress}
         outcome = self._note.read("outcome")
         if outcome is None:
@@ -223,7 +223,7 @@ class Job(Operation[Step]):
             return jobs.outcome_of(exc)
         rate = meter.progress.size / max(result["seconds"], 0.01)
         end = Progress(meter.progress.size, 0, rate=rate)
-        return {"result": {**result, "progress": end.facts(), "warnings": list(warnings)}}
+        return {"result": {**result, "progress": end.to_dict(), "warnings": list(warnings)}}
 
 
 class JobNote:
@@ -294,7 +294,7 @@ class JobNote:
 
     def tell(self, progress: Progress) -> None:
         """Write the progress down."""
-        self.write("progress", progress.facts())
+        self.write("progress", progress.to_dict())
 
     def progress(self) -> dict[str, Any] | None:
         """The progress that was written last."""

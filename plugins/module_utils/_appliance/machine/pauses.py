@@ -20,7 +20,7 @@ _LONGEST_PAUSE = 1.0
 _GROWTH = 1.5
 
 
-def looks(clock: Clock, timeout: float) -> Iterator[float]:
+def poll(clock: Clock, timeout: float) -> Iterator[float]:
     """Yield the seconds waited: at once, after pauses that grow, and last when the time is up."""
     start = clock.now()
     pause = _FIRST_PAUSE

@@ -197,7 +197,7 @@ class FinishSet(Operation[FinishStep]):
             steps=(*steps, *done),
             result={
                 **{"path": path, "manifest": manifest.as_stored(wanted), "files": sorted(contents)},
-                **backup_set.time_facts(wanted),
+                **backup_set.time_dict(wanted),
             },
             before={"files": sorted(set(contents) - changed)},
             after={"files": sorted(contents)},

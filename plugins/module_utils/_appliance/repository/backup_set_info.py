@@ -55,10 +55,10 @@ class BackupSetInfo(ReadOnlyOperation):
         now = time.time()
         found = read(self._repository, now)
         chosen = catalogue.choose_all(found.entries, self._wanted)
-        listed = [{**catalogue.facts(entry), "unfinished": _left(entry, now)} for entry in chosen]
+        listed = [{**catalogue.to_dict(entry), "unfinished": _left(entry, now)} for entry in chosen]
         if self._manifests:
             for entry, facts in zip(chosen, listed):
-                facts["manifest"] = manifest.facts(entry.manifest) if entry.manifest else None
+                facts["manifest"] = manifest.to_dict(entry.manifest) if entry.manifest else None
         return Plan(
             result={
                 "sets": listed,
@@ -72,4 +72,4 @@ class BackupSetInfo(ReadOnlyOperation):
 def _left(entry: catalogue.Entry, now: float) -> dict[str, Any] | None:
     if entry.state != catalogue.UNFINISHED:
         return None
-    return unfinished.facts(entry.path, entry.seen.modified, now)
+    return unfinished.to_dict(entry.path, entry.seen.modified, now)

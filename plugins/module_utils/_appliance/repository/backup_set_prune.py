@@ -139,7 +139,7 @@ class BackupSetPrune(Operation[RemoveSet]):
         return Plan(
             steps=tuple(steps),
             result={
-                "sets": [one.facts() for one in decisions],
+                "sets": [one.to_dict() for one in decisions],
                 "removed": [entry.path for entry in going],
                 "leftovers": leftovers,
                 "totals": backup_set_prune.summary(decisions),

@@ -168,15 +168,15 @@ class BackupSetVerify(Operation[VerifyStep]):
         unread = backup_set_verify.unread(found, self._request)
         if due:
             qemu.locate()
-        before = {entry.path: entry.verified.facts() if entry.verified else None for entry in due}
+        before = {entry.path: entry.verified.to_dict() if entry.verified else None for entry in due}
         planned = {"verdict": "to be found", "depth": self._request.depth}
         return Plan(
             steps=(*due, *unread),
             result={
-                "sets": [catalogue.facts(entry) for entry in due],
+                "sets": [catalogue.to_dict(entry) for entry in due],
                 "unrecognised": catalogue.strangers(found),
                 "gone": [],
-                "not_reached": self._round.left.facts(),
+                "not_reached": self._round.left.to_dict(),
             },
             before={"verified": before},
             after={"verified": dict.fromkeys(before, planned)},
@@ -215,22 +215,22 @@ class BackupSetVerify(Operation[VerifyStep]):
         elif work.directory is None:
             seen.gone.append(path)
         else:
-            seen.listed.append(self._facts(work.entry, record))
+            seen.listed.append(self._result(work.entry, record))
             if record.faults:
-                seen.corrupt[path] = record.facts()["faults"]
+                seen.corrupt[path] = record.to_dict()["faults"]
             try:
                 _write(work, record)
             except BackupError as exc:
                 seen.unwritten.append(exc)
 
-    def _facts(
+    def _result(
         self, entry: catalogue.Entry, record: verification_record.VerificationRecord
     ) -> dict[str, Any]:
         """The set as it is listed from now on."""
         seen = replace(entry.seen, record=verification_record.dumps(record))
         return {
-            **catalogue.facts(catalogue.judge(self._request.repository, seen, self._now())),
-            "verified": record.facts(),
+            **catalogue.to_dict(catalogue.judge(self._request.repository, seen, self._now())),
+            "verified": record.to_dict(),
         }
 
     def _now(self) -> datetime:

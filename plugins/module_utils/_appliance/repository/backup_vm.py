@@ -129,8 +129,8 @@ class BackupVm(Operation[backup_vm.Source]):
             found = repository.read(request.repository, self._time())
             names = [(one.vm_id, one.title) for one in found.entries]
             changed += backup_vm.retired(known.vms, names, request.retired, request.reason, now)
-        before = {one.id: one.facts() for one in known.vms}
-        after = {**before, **{one.id: one.facts() for one in changed}}
+        before = {one.id: one.to_dict() for one in known.vms}
+        after = {**before, **{one.id: one.to_dict() for one in changed}}
         return Plan(
             steps=tuple(changed),
             result={"vms": [after[vm_id] for vm_id in sorted(after)]},

@@ -24,7 +24,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
     opening,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.pauses import (
-    looks,
+    poll,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import SystemClock
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
@@ -161,7 +161,7 @@ def held_at(path: str) -> Iterator[int | None]:
         yield None
         return
     try:
-        mine = any(lock(fd, fcntl.LOCK_SH) for _waited in looks(SystemClock(), _LOOK_SECONDS))
+        mine = any(lock(fd, fcntl.LOCK_SH) for _waited in poll(SystemClock(), _LOOK_SECONDS))
         yield fd if mine else None
     finally:
         os.close(fd)

@@ -83,8 +83,8 @@ class RestoreSourceInfo(ReadOnlyOperation):
             check_images(entry.path, chosen, verify=self._request.verify)
         return Plan(
             result={
-                "set": catalogue.facts(entry),
-                "manifest": manifest.facts(found),
+                "set": catalogue.to_dict(entry),
+                "manifest": manifest.to_dict(found),
                 "ovf": text,
                 "disks": [disk.id for disk in chosen],
                 "verified": self._request.verify,

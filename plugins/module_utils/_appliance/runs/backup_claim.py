@@ -116,7 +116,7 @@ class TakeClaim(_ClaimOperation[SignClaim]):
                 raise backup_claim.refusal(found, self._wish, now)
             claim = backup_claim.taken(found, self._wish, now)
             _write(self._host, claim)
-        return backup_claim.facts(claim)
+        return backup_claim.to_dict(claim)
 
     def _watch(self) -> tuple[backup_claim.Claim | None, backup_claim.Now]:
         clock = self._host.clock
@@ -133,7 +133,7 @@ class TakeClaim(_ClaimOperation[SignClaim]):
             found, now = self._find()
 
     def _result(self, found: backup_claim.Claim | None) -> dict[str, Any]:
-        return backup_claim.facts(backup_claim.taken(found, self._wish, _now(self._host)))
+        return backup_claim.to_dict(backup_claim.taken(found, self._wish, _now(self._host)))
 
 
 class GiveBack(_ClaimOperation[ReleaseClaim]):

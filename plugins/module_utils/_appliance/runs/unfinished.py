@@ -61,7 +61,7 @@ def read(path: str) -> tuple[takeover.RunRecord, str]:
     return takeover.load(path, data)
 
 
-def facts(path: str, changed: float, now: float) -> dict[str, Any]:
+def to_dict(path: str, changed: float, now: float) -> dict[str, Any]:
     """Who left a set unfinished, and for how long nothing of it has changed, as a module returns it.
 
     A run that lives touches its record, or its images grow. A change in the future says nothing.

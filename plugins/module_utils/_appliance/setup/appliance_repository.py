@@ -210,12 +210,12 @@ def _is_blank(path: str) -> bool:
     with open(path, "rb") as file:
         size = file.seek(0, os.SEEK_END)
         stride = max(size // appliance_repository.SAMPLES, 1)
-        looks = [
+        samples = [
             (0, appliance_repository.MIB),
             (max(size - appliance_repository.MIB, 0), appliance_repository.MIB),
         ]
-        looks += [(start, appliance_repository.SAMPLE_BYTES) for start in range(0, size, stride)]
-        for start, length in looks:
+        samples += [(start, appliance_repository.SAMPLE_BYTES) for start in range(0, size, stride)]
+        for start, length in samples:
             file.seek(start)
             if file.read(length).strip(b"\0"):
                 return False

@@ -75,7 +75,7 @@ class Item:
     removed: tuple[str, ...] = ()
     used_by: tuple[str, ...] = field(default=())
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the item for the result."""
         return {
             "serial": self.serial,
@@ -90,7 +90,7 @@ def result(items: Sequence[Item]) -> dict[str, Any]:
     """Return the result keys."""
     busy = [item for item in items if item.used_by]
     return {
-        "devices": [item.facts() for item in items],
+        "devices": [item.to_dict() for item in items],
         "busy": [item.serial for item in busy],
         "why": " ".join(map(sentence, busy)),
     }

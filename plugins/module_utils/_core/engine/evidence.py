@@ -70,7 +70,7 @@ class Holding:
         """The disk's id."""
         return self.attachment.disk_id
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the holding as a module's result."""
         return {
             "disk_id": self.attachment.disk_id,

@@ -42,7 +42,7 @@ def searchable_name(name: str, kind: str) -> str:
     return name
 
 
-def the_one(
+def require_single(
     kind: str,
     name: str,
     matches: Sequence[Thing],
@@ -85,7 +85,7 @@ def select_disks(disks: Sequence[SnapshotDisk], wanted: Sequence[str]) -> tuple[
     chosen: list[SnapshotDisk] = []
     for word in wanted:
         by_id = [disk for disk in disks if disk.disk_id == word.lower()]
-        disk = the_one(
+        disk = require_single(
             "disk of this snapshot",
             word,
             by_id or [disk for disk in disks if disk.alias == word],

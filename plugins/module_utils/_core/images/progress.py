@@ -62,7 +62,7 @@ class Progress:
             return 0.0
         return (self.work - self.done) / self.rate if self.rate else None
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the progress as a module's result."""
         left = self.seconds_left
         return {
@@ -103,7 +103,7 @@ def gap(lines: int) -> float:
 
 
 def line(title: str, facts: Mapping[str, Any]) -> str:
-    """Format what ``Progress.facts`` returned as a line for people."""
+    """Format what ``Progress.to_dict`` returned as a line for people."""
     parts = [f"{title}: {facts['percent']} % of {amount(facts['bytes_total'])}"]
     if facts["rate"]:
         parts.append(f"{amount(facts['rate'])}/s")

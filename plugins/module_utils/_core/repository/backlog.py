@@ -67,7 +67,7 @@ class Backlog:
                 left += self.read
         return None
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As a module returns it."""
         return {
             "sets": self.sets,

@@ -133,16 +133,16 @@ def plain_path(what: str, path: str) -> str:
     return plain
 
 
-def disk_facts(disks: Sequence[Mapping[str, Any]]) -> tuple[DiskFacts, ...]:
+def read_disks(disks: Sequence[Mapping[str, Any]]) -> tuple[DiskFacts, ...]:
     """Disks as ``disk_snapshot_attach`` returns them; keys that are not needed are ignored.
 
     Raises:
         InvalidRequest: A key is missing.
     """
-    return tuple(_disk_facts(index, disk) for index, disk in enumerate(disks))
+    return tuple(_read_disk(index, disk) for index, disk in enumerate(disks))
 
 
-def _disk_facts(index: int, disk: Mapping[str, Any]) -> DiskFacts:
+def _read_disk(index: int, disk: Mapping[str, Any]) -> DiskFacts:
     needed = ("disk_id", "alias", "source_interface", "source_bootable", "virtual_size")
     missing = [key for key in needed if disk.get(key) is None]
     if missing:
@@ -294,7 +294,7 @@ def _qcow2_fault(disk: ManifestDisk, head: bytes) -> str:
     return ""
 
 
-def time_facts(manifest: Manifest) -> dict[str, Any]:
+def time_dict(manifest: Manifest) -> dict[str, Any]:
     """The time of a set as a module returns it."""
     found = moment(manifest)
     return {

@@ -137,9 +137,9 @@ class RetentionDecision:
         """Whether it stays."""
         return bool(self.reasons)
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As a module returns it."""
-        facts = catalogue.facts(self.entry)
+        facts = catalogue.to_dict(self.entry)
         keys = ("path", "vm", "run_id", "time", "state", "bytes_stored", "protected")
         return {
             **{key: facts[key] for key in keys},
@@ -149,7 +149,7 @@ class RetentionDecision:
 
     def line(self) -> str:
         """As one reads it in a list."""
-        facts = self.facts()
+        facts = self.to_dict()
         name = facts["vm"]["name"] or facts["vm"]["id"]
         deed = "keep" if self.keep else "remove"
         return f"{name} {facts['time']} {facts['run_id']} {deed}: {', '.join(facts['reasons'])}"

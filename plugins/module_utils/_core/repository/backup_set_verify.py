@@ -368,7 +368,7 @@ def failure(
             "corrupt": [{"path": path, "faults": list(one)} for path, one in corrupt.items()],
             "undecided": {path: list(one) for path, one in undecided.items()},
             "looked_at": looked_at,
-            "not_reached": left.facts(),
+            "not_reached": left.to_dict(),
         },
     )
 
@@ -389,6 +389,6 @@ def _undecided(
         "memory and the kernel log of this machine, then verify them again.",
         details={
             "undecided": {path: list(one) for path, one in found.items()},
-            "not_reached": left.facts(),
+            "not_reached": left.to_dict(),
         },
     )

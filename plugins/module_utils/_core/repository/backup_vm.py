@@ -54,7 +54,7 @@ class Source:
     retired: str = ""
     reason: str = ""
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As a module returns it."""
         return {**asdict(self), "retired": self.retired or None}
 

@@ -571,7 +571,7 @@ def unread_error(found: Stranger) -> ImageError:
     )
 
 
-def facts(entry: Entry) -> dict[str, Any]:
+def to_dict(entry: Entry) -> dict[str, Any]:
     """A set as a module returns it."""
     known = entry.manifest
     return {
@@ -593,7 +593,7 @@ def facts(entry: Entry) -> dict[str, Any]:
         "bytes_stored": entry.bytes_stored,
         "parents": sorted(entry.parents),
         "protected": entry.seen.protected,
-        "verified": entry.verified.facts() if entry.verified else None,
+        "verified": entry.verified.to_dict() if entry.verified else None,
     }
 
 

@@ -199,7 +199,7 @@ def checksum_in(file: bytes) -> str:
     return match[2].decode("ascii")
 
 
-def facts(manifest: Manifest) -> dict[str, Any]:
+def to_dict(manifest: Manifest) -> dict[str, Any]:
     """The manifest as a module returns it: what is no Unicode is written out."""
     found: dict[str, Any] = _shown(as_stored(manifest))
     return found

@@ -78,7 +78,7 @@ class VerificationRecord:
         """The time as one can compare it."""
         return parse_time("time", self.time)
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As a module returns it."""
         return {
             "time": self.time,

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a restore writes on the VM and on the disks that it makes, so that they are found again.
 
-As long as they are half-made they say so, and only what says so is ever removed. The name of a
+As long as they are incomplete they say so, and only what says so is ever removed. The name of a
 restore follows from what is restored to where: run again after it was killed, it finds its own.
 """
 
@@ -21,9 +21,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_HALF_MADE = "Restore in progress, by ovirt_community.backup"
-HALF_MADE_WORD = "progress"
-"""A word in the description of each half-made disk, for the engine's search."""
+_INCOMPLETE = "Restore in progress, by ovirt_community.backup"
+INCOMPLETE_WORD = "progress"
+"""A word in the description of each incomplete disk, for the engine's search."""
 
 _BEGUN = "Restore begun, by ovirt_community.backup"
 _TEST = "Test of a restore, by ovirt_community.backup"
@@ -51,7 +51,7 @@ class Mark:
 
     def vm_text(self) -> str:
         """The comment of a VM that is not finished."""
-        return f"{_HALF_MADE} {self._parts()}]"
+        return f"{_INCOMPLETE} {self._parts()}]"
 
     def test_text(self) -> str:
         """The comment of a VM that is there to be tested and removed again."""
@@ -59,7 +59,7 @@ class Mark:
 
     def disk_text(self, disk_id: str) -> str:
         """The description of a disk that is not finished; ``disk_id`` is that of the original."""
-        return f"{_HALF_MADE} {self._parts()} disk={disk_id}]"
+        return f"{_INCOMPLETE} {self._parts()} disk={disk_id}]"
 
     def done_text(self, disk_id: str) -> str:
         """The description of a finished disk."""
@@ -74,13 +74,13 @@ class Read:
     """A mark that was found on something.
 
     Attributes:
-        half_made: It is to go if it is not finished; so is a test.
+        incomplete: It is to go if it is not finished; so is a test.
         disk_id: Of the original, if it is a disk.
         test: It is there to be started and removed again.
     """
 
     mark: Mark
-    half_made: bool
+    incomplete: bool
     disk_id: str = ""
     test: bool = False
 
@@ -108,7 +108,7 @@ def make(owner: str, restore_id: str, run_id: str) -> Mark:
 def parse(text: str) -> Read | None:
     """Read a comment or a description; None if it is no mark."""
     match = _FORM.fullmatch(text)
-    if match is None or match["head"] not in (_BEGUN, _HALF_MADE, _TEST, _DONE):
+    if match is None or match["head"] not in (_BEGUN, _INCOMPLETE, _TEST, _DONE):
         return None
     mark = Mark(match["owner"], match["restore"], match["set"])
     head = match["head"]

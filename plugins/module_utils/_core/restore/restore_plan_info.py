@@ -46,7 +46,7 @@ VM = "vm"
 DISKS = "disks"
 
 ABSENT = "absent"
-HALF_MADE = "half_made"
+INCOMPLETE = "incomplete"
 FINISHED = "finished"
 TAKEN = "taken"
 
@@ -132,11 +132,11 @@ class Unfinished:
 def unfinished(
     mine: restore_marks.Mark, originals: Collection[str], found: Iterable[model.Disk]
 ) -> tuple[Unfinished, ...]:
-    """Half-made disks of the same originals, by the restores of the same owner that made them."""
+    """Incomplete disks of the same originals, by the restores of the same owner that made them."""
     by_restore: dict[tuple[str, str], list[str]] = {}
     for disk in found:
         read = restore_marks.parse(disk.description)
-        if read is None or not read.half_made or read.disk_id not in originals:
+        if read is None or not read.incomplete or read.disk_id not in originals:
             continue
         if read.mark.owner == mine.owner and read.mark != mine:
             key = (read.mark.restore_id, read.mark.run_id)
@@ -156,7 +156,7 @@ class RestoreTarget:
         profiles: ``network/profile`` that a card in the chosen cluster can have.
         original: The VM with the id of the source, if there is one.
         namesake: The VM that has the wanted name now.
-        state: Of this very restore: ``ABSENT``, ``HALF_MADE``, ``FINISHED``; or ``TAKEN`` if
+        state: Of this very restore: ``ABSENT``, ``INCOMPLETE``, ``FINISHED``; or ``TAKEN`` if
             another VM has the name.
         homes: Storage domain ids of the original disks, as far as they are there.
         free_ids: Ids of original disks that are gone, as far as this user sees, or were made again
@@ -261,7 +261,7 @@ def result(
         "what": request.what,
         "name": wanted_name(request) if request.what == VM else None,
         "state": target.state,
-        "vm": _vm_facts(target),
+        "vm": _vm_dict(target),
         "source_vm": {"id": request.manifest.vm.id, "name": request.manifest.vm.name},
         "appliance": {"id": target.appliance.id, "name": target.appliance.name},
         "cluster": asdict(cluster) if cluster else None,
@@ -276,7 +276,7 @@ def result(
             for nic in configuration.nics
         ],
         "disks": list(_orders(request, target, domains, pairs, _profiles(configuration))),
-        "receiver": _receiver_facts(request, target),
+        "receiver": _receiver_dict(request, target),
         "required_bytes": sum(_needed(pair) for pair in pairs),
         "left_out": _left_out(request.manifest, configuration),
         "unfinished": [asdict(one) for one in target.unfinished],
@@ -325,13 +325,13 @@ def _losses(
             yield losses.of_profile(profile, one)
 
 
-def _vm_facts(target: RestoreTarget) -> dict[str, Any] | None:
+def _vm_dict(target: RestoreTarget) -> dict[str, Any] | None:
     if target.namesake is None or target.state == TAKEN:
         return None
     return {"id": target.namesake.id, "name": target.namesake.name}
 
 
-def _receiver_facts(request: RestoreRequest, target: RestoreTarget) -> dict[str, Any] | None:
+def _receiver_dict(request: RestoreRequest, target: RestoreTarget) -> dict[str, Any] | None:
     if request.what != DISKS or target.receiver is None:
         return None
     return {"id": target.receiver.id, "name": target.receiver.name}
@@ -599,9 +599,9 @@ def _warnings(
     if request.manifest.consistency.level in ("inconsistent", "crash"):
         yield f"The data of the set are {request.manifest.consistency.level}."
     yield from _unused_connections(request, configuration)
-    if target.state == HALF_MADE and found["problems"]:
+    if target.state == INCOMPLETE and found["problems"]:
         yield "An earlier run of this restore did not finish; what it created stays for now."
-    elif target.state == HALF_MADE:
+    elif target.state == INCOMPLETE:
         yield "An earlier run of this restore did not finish; this run continues it."
     for one in target.unfinished:
         yield (

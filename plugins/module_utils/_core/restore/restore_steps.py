@@ -4,7 +4,7 @@
 """What a restore does on the engine, decided from what an earlier, killed run may have left.
 
 Nothing is touched that does not carry the mark of this restore, and nothing is removed that does not
-say of itself that it is half-made.
+say of itself that it is incomplete.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class Made:
 
     disk: Disk
     source_id: str
-    half_made: bool
+    incomplete: bool
     holders: frozenset[VmId] | None = frozenset()
 
 
@@ -159,7 +159,7 @@ class Situation:
 
     Attributes:
         vm: The VM that it made, or that the disks are for.
-        half_made: Whether that VM says that it is not finished.
+        incomplete: Whether that VM says that it is not finished.
         tried: Whether it took a change since it was imported, and says for what it was made.
         for_nobody: Whether the disks are for no VM at all.
         expected: Whether a guest agent answered when it was backed up.
@@ -171,32 +171,32 @@ class Situation:
     orders: tuple[DiskOrder, ...]
     made: tuple[Made, ...] = ()
     vm: Vm | None = None
-    half_made: bool = False
+    incomplete: bool = False
     tried: bool = False
     for_nobody: bool = False
     expected: bool = False
     answered: bool | None = None
 
     def own(self, order: DiskOrder) -> list[Made]:
-        """Half-made disks for one order that nobody holds but us, the ones in use first."""
+        """Incomplete disks for one order that nobody holds but us, the ones in use first."""
         ours = {self.appliance.id} | ({self.vm.id} if self.vm else set())
         found = [
             one
             for one in self.made
             if one.source_id == order.disk_id
-            and one.half_made
+            and one.incomplete
             and one.holders is not None
             and one.holders <= ours
         ]
         return sorted(found, key=lambda one: (not one.holders, one.disk.id))
 
     def others(self, order: DiskOrder) -> frozenset[DiskId]:
-        """Half-made disks for one order that somebody else holds, or nobody can tell who."""
+        """Incomplete disks for one order that somebody else holds, or nobody can tell who."""
         own = {one.disk.id for one in self.own(order)}
         return frozenset(
             one.disk.id
             for one in self.made
-            if one.source_id == order.disk_id and one.half_made and one.disk.id not in own
+            if one.source_id == order.disk_id and one.incomplete and one.disk.id not in own
         )
 
     def finished(self, order: DiskOrder) -> Made | None:
@@ -208,7 +208,7 @@ class Situation:
                 one
                 for one in self.made
                 if one.source_id == order.disk_id
-                and not one.half_made
+                and not one.incomplete
                 and one.holders is not None
                 and self.vm.id in one.holders
             ),
@@ -289,7 +289,7 @@ class AskStep:
 
 @dataclass(frozen=True)
 class ReopenDiskStep:
-    """Say of a disk of the half-made VM that it is half-made again."""
+    """Say of a disk of the incomplete VM that it is incomplete again."""
 
     disk_id: DiskId
     alias: str
@@ -299,17 +299,17 @@ class ReopenDiskStep:
 
 @dataclass(frozen=True)
 class RemoveVmStep:
-    """Remove the half-made VM; its disks stay."""
+    """Remove the incomplete VM; its disks stay."""
 
     vm: Vm
 
 
 @dataclass(frozen=True)
 class RemoveDiskStep:
-    """Remove a half-made disk.
+    """Remove an incomplete disk.
 
     Attributes:
-        from_vm: The half-made VM holds it, and must be gone before.
+        from_vm: The incomplete VM holds it, and must be gone before.
     """
 
     disk_id: DiskId
@@ -345,7 +345,7 @@ def finished_one(now: Situation, order: DiskOrder) -> list[Made]:
     return [
         one
         for one in now.made
-        if one.source_id == order.disk_id and not one.half_made and one.holders == frozenset()
+        if one.source_id == order.disk_id and not one.incomplete and one.holders == frozenset()
     ][:1]
 
 
@@ -378,26 +378,26 @@ def moved_disk(order: DiskOrder, made: Made) -> dict[str, Any]:
     return {"disk_id": order.disk_id, "alias": order.alias, "new_disk_id": made.disk.id}
 
 
-def vm_facts(vm: Vm | None) -> dict[str, Any] | None:
+def vm_dict(vm: Vm | None) -> dict[str, Any] | None:
     """A VM as a module returns it."""
     return {"id": vm.id, "name": vm.name, "status": vm.status} if vm else None
 
 
 def plan_absent(now: Situation) -> Plan[CleanStep]:
-    """Have nothing half-made: what a restore made and did not finish goes.
+    """Have nothing incomplete: what a restore made and did not finish goes.
 
     A disk that was finished before its VM was goes with it: nobody has used it.
     """
-    vm = now.vm if now.half_made else None
+    vm = now.vm if now.incomplete else None
     ours = {now.appliance.id} | ({vm.id} if vm else set())
     early = [
-        one for one in now.made if vm and not one.half_made and one.holders == frozenset({vm.id})
+        one for one in now.made if vm and not one.incomplete and one.holders == frozenset({vm.id})
     ]
-    half = [one for one in now.made if one.half_made]
-    mine = [one for one in half if one.holders is not None and one.holders <= ours] + early
+    incomplete = [one for one in now.made if one.incomplete]
+    mine = [one for one in incomplete if one.holders is not None and one.holders <= ours] + early
     left = [
         {"disk_id": one.disk.id, "alias": one.disk.alias, "holders": sorted(one.holders or ())}
-        for one in half
+        for one in incomplete
         if one not in mine
     ]
     warnings = tuple(
@@ -407,24 +407,27 @@ def plan_absent(now: Situation) -> Plan[CleanStep]:
     return Plan(
         steps=tuple(_removals(now, vm, mine)),
         result={
-            "vm": vm_facts(vm),
+            "vm": vm_dict(vm),
             "disks": [],
             "removed": [one.disk.id for one in mine],
             "left": left,
             "losses": [],
             "guest": "",
         },
-        before={"vm": vm.id if vm else None, "disks": [one.disk.id for one in [*half, *early]]},
+        before={
+            "vm": vm.id if vm else None,
+            "disks": [one.disk.id for one in [*incomplete, *early]],
+        },
         after={"vm": None, "disks": [str(one["disk_id"]) for one in left]},
         warnings=warnings,
     )
 
 
 def _removals(now: Situation, vm: Vm | None, mine: Sequence[Made]) -> Iterator[CleanStep]:
-    """Take away the VM, and then the disks; at every moment all of them say that they are half-made."""
+    """Take away the VM, and then the disks; at every moment all of them say that they are incomplete."""
     if vm:
         for one in mine:
-            if not one.half_made:
+            if not one.incomplete:
                 yield ReopenDiskStep(one.disk.id, one.disk.alias, one.source_id, vm)
         yield RemoveVmStep(vm)
     for one in mine:

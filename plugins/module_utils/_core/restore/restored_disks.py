@@ -77,7 +77,7 @@ def plan_prepared(now: Situation) -> Plan[DiskStep]:
         steps.extend(
             RemoveDiskStep(one.disk.id, one.disk.alias) for one in held[1:] if not one.holders
         )
-        disks.append(_disk_facts(now, order, held[0] if held else None))
+        disks.append(_disk_dict(now, order, held[0] if held else None))
     return Plan(
         steps=tuple(steps),
         result={"disks": disks, "images": images(disks), "removed": [], "left": []},
@@ -99,14 +99,14 @@ def _prepare(now: Situation, order: DiskOrder, held: Sequence[Made]) -> Iterator
         return
     first = held[0]
     check_size(order, first.disk)
-    if first.half_made:
+    if first.incomplete:
         _check_place(order, first.disk)
-    if first.half_made and not first.holders:
+    if first.incomplete and not first.holders:
         yield PlugStep(order, first.disk.id)
 
 
 def _check_place(order: DiskOrder, disk: Disk) -> None:
-    """Refuse a half-made disk that is somewhere else, or of another kind, than is wanted now.
+    """Refuse an incomplete disk that is somewhere else, or of another kind, than is wanted now.
 
     Raises:
         Refused: It is.
@@ -123,7 +123,7 @@ def _check_place(order: DiskOrder, disk: Disk) -> None:
         )
 
 
-def _disk_facts(now: Situation, order: DiskOrder, made: Made | None) -> dict[str, Any]:
+def _disk_dict(now: Situation, order: DiskOrder, made: Made | None) -> dict[str, Any]:
     # Where the appliance itself is to get the disk, having it says nothing of what was written.
     receiver = now.vm.id if now.vm and now.vm.id != now.appliance.id else None
     return {
@@ -135,7 +135,7 @@ def _disk_facts(now: Situation, order: DiskOrder, made: Made | None) -> dict[str
         "new_disk_id": made.disk.id if made else None,
         "on_appliance": bool(made and made.holders and now.appliance.id in made.holders),
         "on_vm": bool(made and made.holders and receiver in made.holders),
-        "finished": bool(made and not made.half_made),
+        "finished": bool(made and not made.incomplete),
     }
 
 
@@ -169,7 +169,7 @@ def plan_handover(now: Situation) -> Plan[DiskStep]:
         holders = one.holders or frozenset()
         given = replace(order, plugging=replace(order.plugging, bootable=False))
         on_appliance = now.appliance.id in holders
-        if not one.half_made:
+        if not one.incomplete:
             continue
         if on_appliance or (now.vm and now.vm.id not in holders):
             steps.append(MoveStep(given, one.disk.id, on_appliance))

@@ -44,13 +44,13 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.resto
     VmStep,
     made_for,
     moved_disk,
-    vm_facts,
+    vm_dict,
 )
 
 
 @dataclass(frozen=True)
 class VmRequest:
-    """Have the VM of a restore, or nothing that is half-made of it.
+    """Have the VM of a restore, or no incomplete one.
 
     Attributes:
         state: ``PREPARED``, ``PRESENT``, ``TESTED`` or ``ABSENT``.
@@ -70,7 +70,7 @@ class VmRequest:
     start: bool = False
     test: bool = False
 
-    def half_made_text(self) -> str:
+    def incomplete_text(self) -> str:
         """The comment that the VM has as long as it is not finished."""
         test = self.test or self.state == TESTED
         return self.mark.test_text() if test else self.mark.vm_text()
@@ -89,7 +89,7 @@ def plan_prepared_vm(now: Situation) -> Plan[VmStep]:
 def _make(now: Situation) -> Iterator[VmStep]:
     if now.vm is None:
         yield ImportStep()
-    if now.vm is None or (now.half_made and not now.tried):
+    if now.vm is None or (now.incomplete and not now.tried):
         yield TryStep()
 
 
@@ -97,12 +97,12 @@ def plan_vm(now: Situation, *, start: bool, test: bool = False) -> Plan[VmStep]:
     """Have the VM with its disks.
 
     Args:
-        test: It is to be started and stays half-made, so that it can be removed again.
+        test: It is to be started and stays incomplete, so that it can be removed again.
 
     Raises:
         Refused: A disk is not there, or the VM that is to be tested is finished.
     """
-    if now.vm is not None and not now.half_made:
+    if now.vm is not None and not now.incomplete:
         if test:
             raise Refused(
                 f"VM {now.vm.name!r} was restored permanently and is not tested.",
@@ -120,7 +120,7 @@ def plan_vm(now: Situation, *, start: bool, test: bool = False) -> Plan[VmStep]:
         steps.extend(_test(now, begun=not steps))
     else:
         steps.append(SettleVmStep())
-        steps.extend(FinishDiskStep(order, one.disk.id) for order, one in moved if one.half_made)
+        steps.extend(FinishDiskStep(order, one.disk.id) for order, one in moved if one.incomplete)
         steps.append(FinishVmStep())
         if start:
             steps.extend([StartStep(), AskStep()])
@@ -183,4 +183,4 @@ def _finished(now: Situation, *, start: bool) -> Plan[VmStep]:
 
 def _vm_result(vm: Vm | None, disks: list[dict[str, Any]]) -> dict[str, Any]:
     empty: dict[str, Any] = {"removed": [], "left": [], "losses": [], "guest": ""}
-    return {"vm": vm_facts(vm), "disks": disks, **empty}
+    return {"vm": vm_dict(vm), "disks": disks, **empty}

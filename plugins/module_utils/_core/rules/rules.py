@@ -57,7 +57,7 @@ class Violation:
     message: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the violation as a module's result."""
         return {
             "rule": self.rule.id,
@@ -552,7 +552,7 @@ def explain(fault: EngineFault) -> BackupError:
         f"{fault.message} [{rule.id}]",
         # What the table of refusals advises is closer to the case than a rule for many cases.
         hint=fault.hint or rule.remedy,
-        details={**fault.details, "violations": [violation.facts()]},
+        details={**fault.details, "violations": [violation.to_dict()]},
     )
 
 
@@ -569,5 +569,5 @@ def enforce(violations: Sequence[Violation]) -> None:
     raise Refused(
         text,
         hint=remedies,
-        details={"violations": [violation.facts() for violation in violations]},
+        details={"violations": [violation.to_dict() for violation in violations]},
     )

@@ -52,7 +52,7 @@ class Loan:
     since: datetime | None = None
     stamp: Stamp | None = None
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the loan as a module's result."""
         return {
             "disk_id": self.disk_id,
@@ -129,7 +129,7 @@ def check(operations: Iterable[str], standing: Standing) -> list[rules.Violation
         rules.Violation(
             guard.rule,
             _message(operation, guard, standing.vm, loan),
-            {"operation": operation, "part": guard.part, **loan.facts()},
+            {"operation": operation, "part": guard.part, **loan.to_dict()},
         )
         for operation in operations
         for guard in TABLE
@@ -146,7 +146,7 @@ def _against(guard: Guard, standing: Standing) -> Sequence[Loan]:
 def _message(operation: str, guard: Guard, vm: Vm, loan: Loan) -> str:
     plugged = "plugged" if loan.plugged else "not plugged"
     since = f", since {loan.since.isoformat()}" if loan.since else ""
-    since += f", for {_run(loan.facts())}" if loan.stamp else ""
+    since += f", for {_run(loan.to_dict())}" if loan.stamp else ""
     snapshot = f"snapshot {loan.snapshot_id}" if loan.snapshot_id else "an unknown snapshot"
     if guard.part == HOLDER:
         owner = loan.source_name or loan.source_id or "another VM"

@@ -250,17 +250,17 @@ def refusal(found: Claim | None, wish: Wish, now: Now) -> VmClaimed:
         return VmClaimed(
             f"{who} has taken this VM over, at {found.since}.",
             hint="This run was silent for too long. The other one's summary tells what became of the VM.",
-            details={"claim": facts(found)},
+            details={"claim": to_dict(found)},
         )
     return VmClaimed(
         f"{who} is at work on this VM since {found.since}: {STEPS[found.step]}."
         f" Its last sign of life was {max(0.0, now.seconds - found.signed):.0f} s ago.",
         hint="Nothing was begun. Run again when it has ended.",
-        details={"claim": facts(found)},
+        details={"claim": to_dict(found)},
     )
 
 
-def facts(found: Claim) -> dict[str, Any]:
+def to_dict(found: Claim) -> dict[str, Any]:
     """As a module returns it."""
     return {
         "owner": found.owner,

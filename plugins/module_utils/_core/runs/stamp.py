@@ -43,7 +43,7 @@ class Stamp:
             f" [owner={self.owner} run={self.run_id} expires={expires}]"
         )
 
-    def facts(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, str]:
         """As a module returns it."""
         expires = self.expires.astimezone(timezone.utc).strftime(_TIME)
         return {"owner": self.owner, "run_id": self.run_id, "expires": expires}

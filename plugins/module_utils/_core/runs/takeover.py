@@ -77,7 +77,7 @@ class Leftover:
     attached: tuple[str, ...] = ()
     expired: bool = False
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As a module returns it."""
         return {**asdict(self), "attached": list(self.attached)}
 
@@ -162,7 +162,7 @@ class RunRecord:
             repository=naming.SetPath.parse(self.path).repository,
             vm=(vm["name"], vm["id"]),
             run=(self.facts["started"], self.facts["run_id"]),
-            disks=backup_set.disk_facts(self.facts["disks"]),
+            disks=backup_set.read_disks(self.facts["disks"]),
             format=self.facts["format"],
         )
 
@@ -285,7 +285,7 @@ class TakeoverDecision:
                 "images": backup_set.image_requests(record.request()),
             },
             "stands_in": record is not None and not self.shortcomings,
-            "clean": [one.facts() for one in self.clean],
+            "clean": [one.to_dict() for one in self.clean],
             "notes": list(self.notes),
         }
 

@@ -103,12 +103,12 @@ def once(sources: Iterable[SourceOverview]) -> list[SourceOverview]:
     return list(found.values())
 
 
-def source_facts(source: SourceOverview, appliance: ApplianceOverview) -> dict[str, Any]:
+def source_dict(source: SourceOverview, appliance: ApplianceOverview) -> dict[str, Any]:
     """The plan for one source VM, with everything that stands against it."""
-    disks = [_disk_facts(held, disk) for held, disk in source.wanted]
+    disks = [_disk_dict(held, disk) for held, disk in source.wanted]
     return {
         "name": source.vm.name if source.vm else source.word,
-        "vm": _vm_facts(source.vm, source.location) if source.vm else None,
+        "vm": _vm_dict(source.vm, source.location) if source.vm else None,
         "disks": disks,
         "snapshot_disks": source.snapshot_disks,
         "left_out": left_out(source),
@@ -219,9 +219,9 @@ def left_out(source: SourceOverview) -> list[dict[str, str]]:
     ]
 
 
-def appliance_facts(appliance: ApplianceOverview) -> dict[str, Any]:
+def appliance_dict(appliance: ApplianceOverview) -> dict[str, Any]:
     """The appliance as a module returns it, with why it cannot be connected to."""
-    facts = _vm_facts(appliance.vm, appliance.location)
+    facts = _vm_dict(appliance.vm, appliance.location)
     return {**facts, "unreachable": _unreachable(appliance.vm)}
 
 
@@ -238,7 +238,7 @@ def _unreachable(appliance: Vm) -> str:
     )
 
 
-def _vm_facts(vm: Vm, location: Location) -> dict[str, Any]:
+def _vm_dict(vm: Vm, location: Location) -> dict[str, Any]:
     return {
         "id": vm.id,
         "name": vm.name,
@@ -248,7 +248,7 @@ def _vm_facts(vm: Vm, location: Location) -> dict[str, Any]:
     }
 
 
-def _disk_facts(attachment: Attachment, disk: Disk) -> dict[str, Any]:
+def _disk_dict(attachment: Attachment, disk: Disk) -> dict[str, Any]:
     return {
         "disk_id": disk.id,
         "alias": disk.alias,

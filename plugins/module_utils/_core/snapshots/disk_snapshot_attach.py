@@ -124,7 +124,7 @@ def plan_attach(now: AttachSituation) -> Plan[Step]:
     )
 
 
-def device_facts(disk: SnapshotDisk, settings: AttachSettings) -> dict[str, Any]:
+def device_dict(disk: SnapshotDisk, settings: AttachSettings) -> dict[str, Any]:
     """What a person or a role needs to find the disk inside the appliance, and to copy it."""
     return {
         "disk_id": disk.disk_id,
@@ -187,7 +187,7 @@ def _conflict(
     """Say why a disk that is on the appliance already cannot be dealt with."""
     if held is None or _is_wanted(held, now):
         return None
-    evidence = held.facts()
+    evidence = held.to_dict()
     if not held.is_disk_snapshot:
         text = f"The appliance has disk {disk.alias!r} itself, not as a disk snapshot."
         return rules.Violation(rules.ONE_PER_DISK, text, evidence)
@@ -215,7 +215,7 @@ def _wrong_settings(
         return None
     text = ", ".join(f"{name} is {is_!r}, not {be!r}" for name, (is_, be) in different.items())
     message = f"Disk {disk.alias!r} of this snapshot is attached already, but {text}."
-    return rules.Violation(rules.ONE_PER_DISK, message, held.facts())
+    return rules.Violation(rules.ONE_PER_DISK, message, held.to_dict())
 
 
 def _before(held: Holding | None) -> dict[str, Any] | None:
@@ -232,7 +232,7 @@ def _after(now: AttachSituation) -> dict[str, Any]:
 
 
 def _result(now: AttachSituation) -> dict[str, Any]:
-    disks: Sequence[dict[str, Any]] = [device_facts(disk, now.settings) for disk in now.disks]
+    disks: Sequence[dict[str, Any]] = [device_dict(disk, now.settings) for disk in now.disks]
     return {
         "appliance": {"id": now.appliance.id, "name": now.appliance.name},
         "source_vm": {"id": now.source.id, "name": now.source.name},

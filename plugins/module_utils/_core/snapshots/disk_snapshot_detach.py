@@ -21,7 +21,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devic
     serial_forms,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.lookup import (
-    the_one,
+    require_single,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     is_uuid,
@@ -79,8 +79,8 @@ def plan_detach(now: DetachSituation) -> Plan[DetachStep]:
         ),
         result={
             "appliance": {"id": now.appliance.id, "name": now.appliance.name},
-            "detached": [held.facts() for held in chosen],
-            "kept": [held.facts() for held in kept],
+            "detached": [held.to_dict() for held in chosen],
+            "kept": [held.to_dict() for held in kept],
         },
         before={"attached": {held.alias: held.snapshot_id or "unknown" for held in chosen}},
         after={"attached": {}},
@@ -117,7 +117,7 @@ def _by_word(held: Sequence[Holding], words: Sequence[str]) -> list[Holding]:
         matches = matches or [one for one in held if one.alias == word]
         if not matches:
             continue
-        one = the_one(
+        one = require_single(
             "disk on the appliance",
             word,
             matches,
@@ -140,7 +140,7 @@ def _of_snapshot(held: Sequence[Holding], snapshot_id: SnapshotId) -> list[Holdi
         raise Refused(
             f"Cannot tell whether {names} is attached with this snapshot or another one.",
             hint=f"Name the disks to detach with {option('disks')}.",
-            details={"disks": [one.facts() for one in unclear]},
+            details={"disks": [one.to_dict() for one in unclear]},
         )
     return [one for one in held if one.is_disk_snapshot and one.snapshot_id == snapshot_id]
 

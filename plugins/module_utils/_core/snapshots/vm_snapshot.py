@@ -15,7 +15,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.lookup import (
-    the_one,
+    require_single,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     Disk,
@@ -184,12 +184,12 @@ def find_snapshot(snapshots: Iterable[Snapshot], word: str) -> Snapshot | None:
     named = [one for one in candidates if one.type != "active" and one.description == word]
     if not named:
         return None
-    return the_one(
+    return require_single(
         "snapshot", word, named, lambda one: {"id": one.id, "description": one.description}
     )
 
 
-def snapshot_facts(snapshot: Snapshot) -> dict[str, Any]:
+def snapshot_dict(snapshot: Snapshot) -> dict[str, Any]:
     """As a module returns it. The id is null as long as there is none."""
     return {
         "id": snapshot.id or None,
@@ -204,7 +204,7 @@ def snapshot_facts(snapshot: Snapshot) -> dict[str, Any]:
 def _result(vm: Vm, snapshot: Snapshot | None) -> dict[str, Any]:
     return {
         "vm": {"id": vm.id, "name": vm.name},
-        "snapshot": snapshot_facts(snapshot) if snapshot else None,
+        "snapshot": snapshot_dict(snapshot) if snapshot else None,
         "consistency": "unknown",
         "events": [],
         "disks": [],

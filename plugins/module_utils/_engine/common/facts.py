@@ -64,7 +64,7 @@ def find_vm(engine: EnginePort, word: str) -> Vm:
             return found
     name = lookup.searchable_name(word, "VM")
     matches = engine.vms_named(name)
-    return lookup.the_one(
+    return lookup.require_single(
         "VM", word, matches, lambda vm: {"id": vm.id, "name": vm.name, "cluster": vm.cluster_id}
     )
 

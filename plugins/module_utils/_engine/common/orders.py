@@ -34,7 +34,7 @@ UNCERTAIN_STATUS = 500
 """From this status on an answer does not tell whether the order was carried out."""
 
 
-def persist(
+def retry(
     order: Callable[[], None],
     done: Callable[[], bool],
     deadline: Deadline,
@@ -92,7 +92,7 @@ def _may_pass(exc: EngineFault | EngineNotFound) -> bool:
 
 
 @contextmanager
-def in_our_words() -> Iterator[None]:
+def explain_refusal() -> Iterator[None]:
     """Name the rule behind a refusal of the engine, where there is one."""
     try:
         yield

@@ -32,11 +32,11 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.com
     EngineOperation,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common.orders import (
-    in_our_words,
-    persist,
+    explain_refusal,
+    retry,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restore_state import (
-    is_half_made,
+    is_incomplete,
 )
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ class RestoreOperation(EngineOperation[Step]):
         the default profile if the user may not use the wanted one; a VM's disk is tried again when it has it.
         """
         try:
-            with in_our_words():
-                persist(
+            with explain_refusal():
+                retry(
                     lambda: self._engine.add_disk(new, self._mark.restore_id),
                     done,
                     deadline,
@@ -140,23 +140,23 @@ class RestoreOperation(EngineOperation[Step]):
 
     def _plug(self, vm: Vm, disk_id: DiskId, plugging: Plugging, deadline: Deadline) -> None:
         """Attach a disk itself, and be sure of it."""
-        with in_our_words():
-            persist(
+        with explain_refusal():
+            retry(
                 lambda: self._engine.plug_disk(vm.id, disk_id, plugging, self._mark.restore_id),
                 lambda: self._engine.attachment(vm.id, disk_id) is not None,
                 deadline,
             )
 
     def _unplug(self, vm: Vm, disk_id: DiskId, deadline: Deadline) -> None:
-        with in_our_words():
-            persist(
+        with explain_refusal():
+            retry(
                 lambda: self._engine.detach(vm.id, disk_id),
                 lambda: self._engine.attachment(vm.id, disk_id) is None,
                 deadline,
             )
 
     def _remove(self, step: restore_steps.RemoveDiskStep, deadline: Deadline) -> None:
-        """Remove a disk that says of itself, at this moment, that it is half-made, and that nobody has.
+        """Remove a disk that says of itself, at this moment, that it is incomplete, and that nobody has.
 
         Raises:
             Refused: It does not, or somebody has it.
@@ -165,7 +165,7 @@ class RestoreOperation(EngineOperation[Step]):
         if disk is None:
             return
         read = restore_marks.parse(disk.description)
-        if read is None or not read.half_made or read.mark != self._mark:
+        if read is None or not read.incomplete or read.mark != self._mark:
             raise Refused(
                 f"Disk {step.alias!r} ({step.disk_id}) is not an incomplete one of this restore. It stays.",
                 details={"disk_id": step.disk_id, "problems": ["no mark"]},
@@ -177,8 +177,8 @@ class RestoreOperation(EngineOperation[Step]):
                 " It stays.",
                 details={"disk_id": step.disk_id, "problems": ["attached"]},
             )
-        with in_our_words():
-            persist(
+        with explain_refusal():
+            retry(
                 lambda: self._engine.remove_disk(step.disk_id, self._mark.restore_id),
                 lambda: self._engine.disk(step.disk_id) is None,
                 deadline,
@@ -196,8 +196,8 @@ class RestoreOperation(EngineOperation[Step]):
             return disk is not None and disk.description == text
 
         holder = vm.id if vm else None
-        with in_our_words():
-            persist(lambda: self._engine.describe_disk(disk_id, holder, text), described, deadline)
+        with explain_refusal():
+            retry(lambda: self._engine.describe_disk(disk_id, holder, text), described, deadline)
 
     def _clean(self, appliance: Vm, steps: Sequence[restore_steps.CleanStep]) -> None:
         """Carry out the steps of a removal; what fails does not stop the rest.
@@ -233,7 +233,7 @@ class RestoreOperation(EngineOperation[Step]):
         if isinstance(step, restore_steps.RemoveVmStep):
             self._remove_vm(step.vm, deadline)
         elif isinstance(step, restore_steps.ReopenDiskStep):
-            self._half_made(step.vm)
+            self._incomplete(step.vm)
             self._describe(step.disk_id, self._mark.disk_text(step.source_id), step.vm, deadline)
         elif isinstance(step, restore_steps.RemoveDiskStep):
             if step.from_appliance:
@@ -242,14 +242,14 @@ class RestoreOperation(EngineOperation[Step]):
         else:
             unhandled(step)
 
-    def _half_made(self, vm: Vm) -> Vm | None:
+    def _incomplete(self, vm: Vm) -> Vm | None:
         """The VM as it is at this moment.
 
         Raises:
-            Refused: It does not say any more that it is half-made.
+            Refused: It does not say any more that it is incomplete.
         """
         found = self._engine.vm(vm.id)
-        if found is not None and not is_half_made(found, self._mark):
+        if found is not None and not is_incomplete(found, self._mark):
             raise Refused(
                 f"VM {vm.name!r} is not an incomplete one of this restore. It stays.",
                 details={"vm_id": vm.id, "problems": ["no mark"]},
@@ -257,15 +257,15 @@ class RestoreOperation(EngineOperation[Step]):
         return found
 
     def _remove_vm(self, vm: Vm, deadline: Deadline) -> None:
-        """Remove a VM that says of itself, at this moment, that it is half-made."""
-        found = self._half_made(vm)
+        """Remove a VM that says of itself, at this moment, that it is incomplete."""
+        found = self._incomplete(vm)
         if found is None:
             return
         read = restore_marks.parse(found.comment)
         if read is not None and read.test and found.status != "down":
             self._power_off(vm, deadline)
-        with in_our_words():
-            persist(
+        with explain_refusal():
+            retry(
                 lambda: self._engine.remove_vm(vm.id, self._mark.restore_id),
                 lambda: self._engine.vm(vm.id) is None,
                 deadline,
@@ -284,8 +284,8 @@ class RestoreOperation(EngineOperation[Step]):
             found = self._engine.vm(vm.id)
             return found is None or found.status == "down"
 
-        with in_our_words():
-            persist(lambda: self._engine.stop_vm(vm.id), is_off, deadline)
+        with explain_refusal():
+            retry(lambda: self._engine.stop_vm(vm.id), is_off, deadline)
         deadline.wait_for(
             is_off,
             bool,

@@ -114,7 +114,7 @@ class RestorePlanInfo(ReadOnly):
 
     def _unfinished(self, mark: restore_marks.Mark) -> tuple[restore_plan_info.Unfinished, ...]:
         originals = {disk.id for disk in self._request.manifest.disks}
-        found = self._engine.disks_described(restore_marks.HALF_MADE_WORD)
+        found = self._engine.disks_described(restore_marks.INCOMPLETE_WORD)
         return restore_plan_info.unfinished(mark, originals, found)
 
     def _with_state(
@@ -136,12 +136,12 @@ class RestorePlanInfo(ReadOnly):
         done = {
             one.source_id
             for one in found
-            if not one.half_made and one.holders is not None and one.holders == held
+            if not one.incomplete and one.holders is not None and one.holders == held
         }
-        state = restore_plan_info.HALF_MADE if found else restore_plan_info.ABSENT
+        state = restore_plan_info.INCOMPLETE if found else restore_plan_info.ABSENT
         if wanted <= done:
             state = restore_plan_info.FINISHED
-        elif not any(one.half_made for one in found):
+        elif not any(one.incomplete for one in found):
             state = restore_plan_info.ABSENT
         place = engine.location(vm) if vm else None
         begun = _begun(found, target.appliance, vm)
@@ -152,18 +152,18 @@ class RestorePlanInfo(ReadOnly):
         there = {
             one.source_id
             for one in found
-            if vm and not one.half_made and one.holders is not None and vm.id in one.holders
+            if vm and not one.incomplete and one.holders is not None and vm.id in one.holders
         }
         return tuple(disk.alias for disk in self._request.manifest.disks if disk.id not in there)
 
 
 def _begun(found: tuple[restore_steps.Made, ...], *known: Vm | None) -> dict[str, int]:
-    """What half-made disks take that nobody else has."""
+    """What incomplete disks take that nobody else has."""
     ours = {vm.id for vm in known if vm}
     return {
         one.source_id: one.disk.total_size
         for one in found
-        if one.half_made and one.holders is not None and one.holders <= ours
+        if one.incomplete and one.holders is not None and one.holders <= ours
     }
 
 

@@ -48,22 +48,22 @@ def state_of(
     namesake: Vm | None, mark: restore_marks.Mark, found: tuple[restore_steps.Made, ...]
 ) -> str:
     if namesake is None:
-        half = any(one.half_made and one.holders is not None for one in found)
-        return restore_plan_info.HALF_MADE if half else restore_plan_info.ABSENT
-    if is_half_made(namesake, mark):
-        return restore_plan_info.HALF_MADE
+        begun = any(one.incomplete and one.holders is not None for one in found)
+        return restore_plan_info.INCOMPLETE if begun else restore_plan_info.ABSENT
+    if is_incomplete(namesake, mark):
+        return restore_plan_info.INCOMPLETE
     done = [
         one
         for one in found
-        if not one.half_made and one.holders is not None and namesake.id in one.holders
+        if not one.incomplete and one.holders is not None and namesake.id in one.holders
     ]
     return restore_plan_info.FINISHED if done else restore_plan_info.TAKEN
 
 
-def is_half_made(vm: Vm, mark: restore_marks.Mark) -> bool:
+def is_incomplete(vm: Vm, mark: restore_marks.Mark) -> bool:
     """Whether a VM says of itself that this restore has not finished it."""
     read = restore_marks.parse(vm.comment)
-    return read is not None and read.half_made and read.mark == mark
+    return read is not None and read.incomplete and read.mark == mark
 
 
 def named(engine: EnginePort, name: str, place: Location) -> Vm | None:
@@ -87,7 +87,7 @@ def find_made(
     for disk in engine.disks_described(mark.restore_id):
         read = restore_marks.parse(disk.description)
         if read is not None and read.mark == mark and read.disk_id:
-            found.append(restore_steps.Made(disk, read.disk_id, read.half_made))
+            found.append(restore_steps.Made(disk, read.disk_id, read.incomplete))
     holders = _Holders(engine, known)
     return tuple(replace(one, holders=holders.of(one.disk.id)) for one in found)
 

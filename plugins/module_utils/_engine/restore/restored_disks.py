@@ -30,7 +30,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.com
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restore_state import (
     find_made,
-    is_half_made,
+    is_incomplete,
     receiver,
 )
 
@@ -79,14 +79,14 @@ class RestoredDisks(RestoreOperation[restore_steps.DiskStep]):
             orders=request.orders,
             made=find_made(engine, request.mark, (appliance, vm)),
             vm=vm,
-            half_made=vm is not None and is_half_made(vm, request.mark),
+            incomplete=vm is not None and is_incomplete(vm, request.mark),
             for_nobody=not request.vm,
         )
         if request.state == "prepared":
             return restored_disks.plan_prepared(now)
         if request.state == "present":
             return restored_disks.plan_handover(now)
-        gone = restore_steps.plan_absent(replace(now, half_made=False))
+        gone = restore_steps.plan_absent(replace(now, incomplete=False))
         facts_of_disks = {key: gone.result[key] for key in ("disks", "removed", "left")}
         return replace(gone, result={**facts_of_disks, "images": []})
 

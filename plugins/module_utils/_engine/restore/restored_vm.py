@@ -38,8 +38,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.com
     facts,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common.orders import (
-    in_our_words,
-    persist,
+    explain_refusal,
+    retry,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore import (
     guest_agent,
@@ -47,7 +47,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.res
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restore_state import (
     find_made,
-    is_half_made,
+    is_incomplete,
     named,
     state_of,
 )
@@ -97,7 +97,7 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
         place = self._place = engine.location(appliance)
         vm = named(engine, request.name, place)
         made = find_made(engine, request.mark, (appliance, vm))
-        half_made = vm is not None and is_half_made(vm, request.mark)
+        incomplete = vm is not None and is_incomplete(vm, request.mark)
         state = state_of(vm, request.mark, made)
         now = restore_steps.Situation(
             mark=request.mark,
@@ -105,8 +105,8 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
             orders=request.orders,
             made=made,
             vm=None if state == restore_plan_info.TAKEN else vm,
-            half_made=half_made,
-            tried=vm is not None and vm.comment == request.half_made_text(),
+            incomplete=incomplete,
+            tried=vm is not None and vm.comment == request.incomplete_text(),
         )
         if request.state == restore_steps.ABSENT:
             return restore_steps.plan_absent(now)
@@ -119,7 +119,7 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
         if request.state == restore_steps.PREPARED:
             return restored_vm.plan_prepared_vm(now)
         test = request.state == restore_steps.TESTED
-        if test and half_made and vm is not None and vm.status == "up":
+        if test and incomplete and vm is not None and vm.status == "up":
             expected, answered = self._expected(), guest_agent.answers(engine, vm)
             now = replace(now, expected=expected, answered=answered)
         return restored_vm.plan_vm(now, start=request.start, test=test)
@@ -150,7 +150,7 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
                 self._step(step, appliance, vm, plan, deadline)
         last = engine.vm(vm.id) if vm else None
         return {
-            "vm": restore_steps.vm_facts(last),
+            "vm": restore_steps.vm_dict(last),
             "losses": [asdict(one) for one in self._lost],
             "guest": self._guest,
         }
@@ -210,10 +210,10 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
         def there() -> Vm | None:
             place = self._place
             vm = named(self._engine, request.name, place) if place else None
-            return vm if vm and is_half_made(vm, self._mark) else None
+            return vm if vm and is_incomplete(vm, self._mark) else None
 
-        with in_our_words():
-            persist(
+        with explain_refusal():
+            retry(
                 lambda: self._engine.import_vm(new, self._mark.restore_id),
                 lambda: there() is not None,
                 deadline,
@@ -239,19 +239,19 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
         if foreign:
             raise Refused(
                 f"VM {vm.name!r} has disks that this restore did not make: {', '.join(foreign)}.",
-                hint="They are detached, and never removed, when the half-made VM is removed.",
+                hint="They are detached, and never removed, when the incomplete VM is removed.",
                 details={"problems": foreign, "vm_id": vm.id},
             )
 
     def _try(self, vm: Vm, deadline: Deadline) -> None:
-        text = self._request.half_made_text()
+        text = self._request.incomplete_text()
 
         def done() -> bool:
             found = self._engine.vm(vm.id)
             return found is not None and found.comment == text
 
-        with in_our_words():
-            persist(
+        with explain_refusal():
+            retry(
                 lambda: self._engine.comment_vm(vm.id, text, delete_protected=False), done, deadline
             )
 
@@ -261,10 +261,10 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
 
         def finished() -> bool:
             found = self._engine.vm(vm.id)
-            return found is not None and not is_half_made(found, self._mark)
+            return found is not None and not is_incomplete(found, self._mark)
 
-        with in_our_words():
-            persist(
+        with explain_refusal():
+            retry(
                 lambda: self._engine.comment_vm(
                     vm.id, was.comment, delete_protected=was.delete_protected
                 ),
@@ -288,8 +288,8 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
                 )
             return found.status == "up"
 
-        with in_our_words():
-            persist(lambda: self._engine.start_vm(vm.id), running, deadline)
+        with explain_refusal():
+            retry(lambda: self._engine.start_vm(vm.id), running, deadline)
         if self._patience.wait:
             deadline.wait_for(
                 lambda: self._engine.vm(vm.id),

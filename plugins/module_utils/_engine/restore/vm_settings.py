@@ -18,8 +18,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.confi
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore import losses
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common.orders import (
-    in_our_words,
-    persist,
+    explain_refusal,
+    retry,
 )
 
 if TYPE_CHECKING:
@@ -124,8 +124,8 @@ def _tried(work: Callable[[], None], done: Callable[[], bool], deadline: Deadlin
     """Do it where it is not done yet; why it could not be done, empty if it is."""
     try:
         if not done():
-            with in_our_words():
-                persist(work, done, deadline)
+            with explain_refusal():
+                retry(work, done, deadline)
             return "" if done() else "The engine accepted the change but did not apply it."
     except BackupError as exc:
         return exc.message

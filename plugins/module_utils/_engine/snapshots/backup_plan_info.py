@@ -99,7 +99,7 @@ class BackupPlanInfo(ReadOnly):
             grants=given,
         )
         found = [self._with_stuck(source, left) for source in found]
-        plans = [backup_plan_info.source_facts(source, appliance) for source in found]
+        plans = [backup_plan_info.source_dict(source, appliance) for source in found]
         return Plan(
             result={
                 "run_id": request.run_id,
@@ -108,9 +108,9 @@ class BackupPlanInfo(ReadOnly):
                 "engine_version": version_now,
                 "collection_version": version.VERSION,
                 "token": not self._engine.own_session(),
-                "appliance": backup_plan_info.appliance_facts(appliance),
+                "appliance": backup_plan_info.appliance_dict(appliance),
                 "plans": plans,
-                "leftovers": [one.facts() for one in left],
+                "leftovers": [one.to_dict() for one in left],
                 "required_bytes": sum(plan["required_bytes"] for plan in plans),
             },
             warnings=(*unread, *(text for plan in plans for text in plan["warnings"])),

@@ -44,8 +44,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.com
     EngineOperation,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common.orders import (
-    in_our_words,
-    persist,
+    explain_refusal,
+    retry,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.disk_snapshot_detach import (
     detach_one,
@@ -158,9 +158,9 @@ def attach_one(
         errors.EngineError: the engine refuses for good, or until the time is up.
     """
     attaching = _Attaching(engine, step, deadline, since)
-    with in_our_words():
+    with explain_refusal():
         # "Already attached" comes after the engine's locks: whoever plugs it has come to an end.
-        persist(attaching.order, attaching.attached, deadline, attaching.settled)
+        retry(attaching.order, attaching.attached, deadline, attaching.settled)
 
 
 def _failed(step: AttachStep | DetachStep) -> str:

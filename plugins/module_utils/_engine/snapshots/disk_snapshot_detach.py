@@ -41,8 +41,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.com
     EngineOperation,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common.orders import (
-    in_our_words,
-    persist,
+    explain_refusal,
+    retry,
 )
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def detach_one(engine: EnginePort, step: DetachStep, deadline: Deadline) -> None
             exc.retryable = exc.retryable or exc.reason in UNPLUG_AGAIN
             raise
 
-    with in_our_words():
-        persist(
+    with explain_refusal():
+        retry(
             order,
             lambda: engine.attachment(step.appliance.id, step.disk_id) is None,
             deadline,

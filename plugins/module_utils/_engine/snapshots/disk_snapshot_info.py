@@ -20,10 +20,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs 
     stamp,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.disk_snapshot_attach import (
-    device_facts,
+    device_dict,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.vm_snapshot import (
-    snapshot_facts,
+    snapshot_dict,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common import (
     facts,
@@ -71,7 +71,7 @@ class DiskSnapshotInfo(ReadOnly):
         return {
             "appliance": {"id": appliance.id, "name": appliance.name, "status": appliance.status},
             "attachments": [
-                {**one.facts(), **self._owner(appliance, one)}
+                {**one.to_dict(), **self._owner(appliance, one)}
                 for one in held
                 if one.is_disk_snapshot
             ],
@@ -90,7 +90,7 @@ class DiskSnapshotInfo(ReadOnly):
         return {
             "source_vm_id": found.vm_id,
             "snapshot_description": found.description if known else None,
-            "stamp": mark.facts() if mark is not None else None,
+            "stamp": mark.to_dict() if mark is not None else None,
         }
 
     def _of_snapshot(self) -> dict[str, Any]:
@@ -101,13 +101,13 @@ class DiskSnapshotInfo(ReadOnly):
         regular = [one for one in self._engine.snapshots(source.id) if one.type != "active"]
         result: dict[str, Any] = {
             "source_vm": {"id": source.id, "name": source.name, "status": source.status},
-            "snapshots": [snapshot_facts(one) for one in regular],
+            "snapshots": [snapshot_dict(one) for one in regular],
             "snapshot": None,
             "disks": [],
         }
         if request.snapshot is not None:
             snapshot = facts.find_snapshot(self._engine, source, request.snapshot)
             disks = facts.exact_disks(self._engine, source, snapshot)
-            result["snapshot"] = snapshot_facts(snapshot)
-            result["disks"] = [device_facts(disk, AttachSettings()) for disk in disks]
+            result["snapshot"] = snapshot_dict(snapshot)
+            result["disks"] = [device_dict(disk, AttachSettings()) for disk in disks]
         return result

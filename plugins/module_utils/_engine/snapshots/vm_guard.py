@@ -199,9 +199,9 @@ class VmGuard(ReadOnly):
         return {
             "vm": {"id": now.vm.id, "name": now.vm.name, "status": now.vm.status},
             "allowed": not violations,
-            "violations": [one.facts() for one in violations],
-            "holds": [loan.facts() for loan in now.holds],
-            "lent": [loan.facts() for loan in now.lent],
+            "violations": [one.to_dict() for one in violations],
+            "holds": [loan.to_dict() for loan in now.holds],
+            "lent": [loan.to_dict() for loan in now.lent],
             "unseen": list(now.unseen),
             "waited_seconds": round(self._request.waited + waited, 1),
         }

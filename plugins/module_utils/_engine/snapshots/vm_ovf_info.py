@@ -22,7 +22,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.confi
     extras,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.vm_snapshot import (
-    snapshot_facts,
+    snapshot_dict,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common import (
     facts,
@@ -79,7 +79,7 @@ class VmOvfInfo(ReadOnly):
         return Plan(
             result={
                 "vm": {"id": vm.id, "name": vm.name},
-                "snapshot": snapshot_facts(snapshot) if snapshot else None,
+                "snapshot": snapshot_dict(snapshot) if snapshot else None,
                 "ovf": ovf,
                 "ovf_sha256": arrival.digest(ovf),
             }

@@ -15,7 +15,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     unhandled,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.lookup import (
-    the_one,
+    require_single,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     AttachSettings,
@@ -33,7 +33,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snaps
     vm_snapshot,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.disk_snapshot_attach import (
-    device_facts,
+    device_dict,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.vm_snapshot import (
     CreateSnapshotStep,
@@ -46,8 +46,8 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.com
     EngineOperation,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common.orders import (
-    in_our_words,
-    persist,
+    explain_refusal,
+    retry,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.vm_guard import (
     standing,
@@ -166,7 +166,7 @@ class VmSnapshot(EngineOperation[SnapshotStep]):
         for word in self._request.disks:
             matches = [disk for disk in disks if word in (disk.id, disk.alias)]
             known = [disk.alias for disk in disks]
-            one = the_one(
+            one = require_single(
                 f"disk of {vm.name!r}",
                 word,
                 matches,
@@ -194,7 +194,7 @@ class VmSnapshot(EngineOperation[SnapshotStep]):
                 )
             )
 
-        persist(order, lambda: find() is not None, deadline)
+        retry(order, lambda: find() is not None, deadline)
         snapshot = made[0] if made else find()
         if snapshot is None:
             raise OperationFailed(f"The snapshot of {step.vm.name!r} vanished.")
@@ -205,7 +205,7 @@ class VmSnapshot(EngineOperation[SnapshotStep]):
         vm = replace(step.vm, status=vm_snapshot.throughout(before[-1].status, after.status))
         hidden = self._patience.wait and not vm_snapshot.creation_shown(events)
         return {
-            **self._facts(vm, snapshot, events),
+            **self._result(vm, snapshot, events),
             "warnings": (vm_snapshot.unseen_events(step.vm),) if hidden else (),
         }
 
@@ -218,7 +218,7 @@ class VmSnapshot(EngineOperation[SnapshotStep]):
             snapshot = self._await_usable(vm, snapshot, deadline)
         # What the VM does now says nothing of the moment when the snapshot was made.
         events = self._events(vm, snapshot)
-        return self._facts(replace(vm, status="unknown"), snapshot, events)
+        return self._result(replace(vm, status="unknown"), snapshot, events)
 
     def _await_usable(self, vm: Vm, snapshot: Snapshot, deadline: Deadline) -> Snapshot:
         """Wait until the snapshot is ok and its disks are no longer locked (docs/engine.md#when-a-snapshot-is-ready)."""
@@ -268,8 +268,8 @@ class VmSnapshot(EngineOperation[SnapshotStep]):
                 return True
             return bool(self._events(vm, snapshot, (vm_snapshot.REMOVAL_BEGUN,)))
 
-        with in_our_words():
-            persist(order, begun, deadline)
+        with explain_refusal():
+            retry(order, begun, deadline)
         if self._patience.wait:
             self._await_gone(vm, snapshot, deadline, began=bool(taken))
 
@@ -327,11 +327,11 @@ class VmSnapshot(EngineOperation[SnapshotStep]):
             return "no event visible to this user says why"
         return min(events, key=lambda event: codes.index(event.code)).description
 
-    def _facts(self, vm: Vm, snapshot: Snapshot, events: list[Event]) -> dict[str, Any]:
+    def _result(self, vm: Vm, snapshot: Snapshot, events: list[Event]) -> dict[str, Any]:
         disks = facts.exact_disks(self._engine, vm, snapshot) if self._patience.wait else ()
         return {
-            "snapshot": vm_snapshot.snapshot_facts(snapshot),
+            "snapshot": vm_snapshot.snapshot_dict(snapshot),
             "consistency": vm_snapshot.consistency(vm.status, events),
             "events": [{"code": event.code, "description": event.description} for event in events],
-            "disks": [device_facts(disk, AttachSettings()) for disk in disks],
+            "disks": [device_dict(disk, AttachSettings()) for disk in disks],
         }

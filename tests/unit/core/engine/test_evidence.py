@@ -179,10 +179,10 @@ def test_a_disk_in_a_snapshot_of_the_holder_is_never_a_disk_snapshot(
         assert held.snapshot_id is None or held.snapshot_id in held.candidates
 
 
-def test_facts() -> None:
+def test_to_dict() -> None:
     plugged = replace(attachment(), logical_name="/dev/sdb")
     held = evidence.make_holding(plugged, "system", [layer(Z1)], [], [])
-    assert held.facts() == {
+    assert held.to_dict() == {
         "disk_id": held.disk_id,
         "alias": "system",
         "is_disk_snapshot": True,

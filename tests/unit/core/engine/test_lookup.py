@@ -16,9 +16,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     NotFound,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.lookup import (
+    require_single,
     searchable_name,
     select_disks,
-    the_one,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     is_uuid,
@@ -56,14 +56,14 @@ def test_no_name_gets_through_with_anything_that_could_end_its_quotes(name: str)
     assert name.strip()
 
 
-def test_the_one() -> None:
-    assert the_one("VM", "a", [1], lambda one: {"id": str(one)}) == 1
+def test_require_single() -> None:
+    assert require_single("VM", "a", [1], lambda one: {"id": str(one)}) == 1
 
 
 def test_none_is_an_error_that_says_what_there_is() -> None:
     known = [f"vm{number:02}" for number in range(30)]
     with pytest.raises(NotFound) as caught:
-        the_one("VM", "a", [], lambda one: {"id": str(one)}, reversed(known))
+        require_single("VM", "a", [], lambda one: {"id": str(one)}, reversed(known))
     assert caught.value.message == "There is no VM 'a'."
     assert caught.value.hint == f"There are: {', '.join(known[:20])}."
     assert caught.value.details == {"name": "a"}
@@ -71,13 +71,13 @@ def test_none_is_an_error_that_says_what_there_is() -> None:
 
 def test_none_where_nothing_is_known() -> None:
     with pytest.raises(NotFound) as caught:
-        the_one("VM", "a", [], lambda one: {"id": str(one)})
+        require_single("VM", "a", [], lambda one: {"id": str(one)})
     assert caught.value.hint == ""
 
 
 def test_several_are_an_error_that_lists_them() -> None:
     with pytest.raises(Ambiguous) as caught:
-        the_one("VM", "a", [1, 2], lambda one: {"id": str(one), "name": "a"})
+        require_single("VM", "a", [1, 2], lambda one: {"id": str(one), "name": "a"})
     assert caught.value.message == "More than one VM is named 'a': 1, 2."
     assert caught.value.details["matches"] == [{"id": "1", "name": "a"}, {"id": "2", "name": "a"}]
 

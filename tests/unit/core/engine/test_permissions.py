@@ -104,7 +104,7 @@ def test_one_permit_less_and_exactly_that_is_named(
     given_ = appliance(Grant(where, ALL - {permit}))
     found = backup_plan_info.missing_permits(source(*disks_), given_)
     assert {(one.need.permit, one.certainty) for one in found} == {(permit, MISSING)}
-    facts = backup_plan_info.source_facts(source(*disks_), given_)
+    facts = backup_plan_info.source_dict(source(*disks_), given_)
     [problem] = facts["problems"]
     assert facts["warnings"] == []
     assert f"lacks the permit {permit} on" in problem
@@ -172,7 +172,7 @@ def test_from_where_a_right_reaches_a_disk(
 
 def test_a_right_through_a_vm_is_a_warning_and_no_problem() -> None:
     given_ = appliance(Grant(WEB.id, ALL), Grant(BOX.id, ALL))
-    facts = backup_plan_info.source_facts(source(DISKS[0], DISKS[1]), given_)
+    facts = backup_plan_info.source_dict(source(DISKS[0], DISKS[1]), given_)
     assert facts["problems"] == []
     [warning] = facts["warnings"]
     assert "attach_disk" in warning

@@ -34,7 +34,7 @@ def test_whatever_is_told_the_progress_makes_sense(
         assert after.rate is None or after.rate >= 0
         assert after.seconds_left is None or after.seconds_left >= 0
         assert (after.percent == 100) == (after.done == work)
-        facts = after.facts()
+        facts = after.to_dict()
         assert facts["seconds_left"] is None or facts["seconds_left"] >= 0
         assert progress.line("vm", facts).startswith(f"vm: {after.percent} % of ")
         now = after
@@ -60,7 +60,7 @@ def test_a_stall_lowers_the_rate_slowly() -> None:
 
 
 def test_nothing_to_do_is_done() -> None:
-    assert Progress(0, 0).facts() == {
+    assert Progress(0, 0).to_dict() == {
         "percent": 100,
         "bytes_total": 0,
         "rate": None,

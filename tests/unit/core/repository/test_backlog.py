@@ -63,7 +63,7 @@ def test_twenty_a_night_never_catch_up_with_150_new_ones(number: int) -> None:
     [said] = chosen.warnings()
     assert "20.0 sets are verified a day, and 150.0 are made" in said
     assert f"never catches up: raise {option('limit')}" in said
-    assert chosen.left.facts()["since"] == f"2026-11-{23 + 20 * number // 150}T01:00:00Z"
+    assert chosen.left.to_dict()["since"] == f"2026-11-{23 + 20 * number // 150}T01:00:00Z"
 
 
 @pytest.mark.parametrize(("burst", "limit"), [(300, 30), (400, 40), (60, 12)])
@@ -91,7 +91,7 @@ def test_what_is_due_again_counts() -> None:
 def test_nothing_is_left_out() -> None:
     left = backlog.measure([], [MODEL], [MODEL], START, 30)
     assert (left.text(), left.days) == ("", 0)
-    assert left.facts() == {
+    assert left.to_dict() == {
         "sets": 0,
         "never_verified": 0,
         "since": None,
@@ -112,7 +112,7 @@ def test_what_was_verified_before_waits_since_then() -> None:
         ([future], "2026-12-13T01:00:00Z", 1),
     ):
         left = backlog.measure(late, [made(49, 2)], [known, future, made(49, 2)], now, 30)
-        assert (left.facts()["since"], left.never) == (since, never)
+        assert (left.to_dict()["since"], left.never) == (since, never)
     assert left.read == pytest.approx(1 / 7)
     assert "never catches up" in left.text()
 

@@ -41,7 +41,7 @@ def test_paths_with_detours_are_refused(path: str) -> None:
 
 
 def test_disks_are_read_as_the_attach_returns_them() -> None:
-    (disk,) = backup_set.disk_facts([{**DISK, "virtual_size": "1073741824", "unknown": "ignored"}])
+    (disk,) = backup_set.read_disks([{**DISK, "virtual_size": "1073741824", "unknown": "ignored"}])
     assert (disk.id, disk.alias, disk.bootable) == (DISK["disk_id"], DISK["alias"], True)
 
 
@@ -49,12 +49,12 @@ def test_disks_are_read_as_the_attach_returns_them() -> None:
 def test_a_disk_without_what_is_needed_is_refused(key: str) -> None:
     disk = {name: value for name, value in DISK.items() if name != key}
     with pytest.raises(InvalidRequest, match=key):
-        backup_set.disk_facts([DISK, disk])
+        backup_set.read_disks([DISK, disk])
 
 
 def test_a_size_that_is_no_number_is_refused() -> None:
     with pytest.raises(InvalidRequest, match=r"disks\[0\].virtual_size is not a number"):
-        backup_set.disk_facts([{**DISK, "virtual_size": "big"}])
+        backup_set.read_disks([{**DISK, "virtual_size": "big"}])
 
 
 def test_the_release_is_that_of_galaxy_yml() -> None:

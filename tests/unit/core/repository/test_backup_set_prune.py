@@ -252,7 +252,7 @@ def test_every_decision_has_its_reasons(found: catalogue.Catalogue, request: Pru
     numbers = summary(decisions)
     assert numbers["kept"] + numbers["removed"] == len(decisions)
     for one in decisions:
-        assert one.facts()["reasons"]
+        assert one.to_dict()["reasons"]
         assert ("keep" if one.keep else "remove") in one.line()
 
 

@@ -206,7 +206,7 @@ def test_the_failure_says_what_was_not_reached() -> None:
     told = backup_set_verify.failure({"/r/a": ["x"]}, 3, {"/r/b": ["EIO"]}, left)
     assert told.message.startswith("1 of 3 sets are corrupt. /r/a: x. 1 of 3 sets could not be")
     assert told.message.endswith(left.text())
-    assert told.details["not_reached"] == left.facts()
+    assert told.details["not_reached"] == left.to_dict()
     told = backup_set_verify.failure({}, 3, {"/r/b": ["EIO"]}, left)
     assert told.message == f"1 of 3 sets could not be verified. /r/b: EIO. {left.text()}"
     told = backup_set_verify.failure({}, 3, {"/r/b": ["EIO"]}, backlog.Backlog())

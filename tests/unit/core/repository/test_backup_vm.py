@@ -77,7 +77,7 @@ def test_vms_as_a_plan_has_them() -> None:
 def test_records_come_back(name: str, reason: str, retired: str) -> None:
     source = Source(uuid(1), name[:99], THEN, retired, reason[:99])
     assert backup_vm.loads(uuid(1), backup_vm.dumps(source)) == source
-    assert source.facts()["retired"] == (retired or None)
+    assert source.to_dict()["retired"] == (retired or None)
 
 
 @pytest.mark.parametrize(

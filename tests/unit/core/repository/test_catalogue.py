@@ -165,7 +165,7 @@ def test_a_set_is_of_the_time_of_its_snapshot(date: str, time: str) -> None:
     """Or, if that is not known or not within its run, of the time at which the run ended: never older than its data."""
     data = document(1, 0, "web01", snapshot={"id": uuid(5), "description": "", "date": date})
     [found] = entries(seen(data=data))
-    assert catalogue.facts(found)["time"] == time
+    assert catalogue.to_dict(found)["time"] == time
 
 
 def test_a_record_is_of_one_manifest() -> None:
@@ -189,7 +189,7 @@ def test_a_record_is_of_one_manifest() -> None:
     assert found.verified == record
     assert (found.state, found.is_good) == ("corrupt", False)
     assert found.reason == f"Verified 2026-11-24T00:00:00Z: {IMAGE} has other bytes; is odd."
-    facts = catalogue.facts(found)["verified"]
+    facts = catalogue.to_dict(found)["verified"]
     assert facts["faults"] == [f"{IMAGE} has other bytes", "is odd"]
     good = replace(record, verdict=verification_record.OK, faults=())
     [found] = entries(replace(whole, record=verification_record.dumps(good)))
@@ -259,7 +259,7 @@ def test_sets_of_no_certain_time_are_not_chosen() -> None:
         catalogue.choose(found[1:], "web01")
     assert "r87600 complete (it is dated 2036" in caught.value.hint
     assert "give its path" in caught.value.hint
-    facts = catalogue.facts(found[1])
+    facts = catalogue.to_dict(found[1])
     assert (facts["time_certain"], facts["time_note"]) == (False, found[1].doubt)
 
 
@@ -271,7 +271,7 @@ def test_the_clocks_of_a_set_decide_its_time() -> None:
     }
     snapshot = {"id": uuid(5), "description": "", "date": "2036-01-01T00:00:00Z"}
     [found] = entries(seen(data=document(1, 0, "web01", clocks=clocks, snapshot=snapshot)))
-    facts = catalogue.facts(found)
+    facts = catalogue.to_dict(found)
     assert (facts["time"], facts["time_certain"]) == ("2026-11-23T01:00:20Z", True)
     assert facts["time_note"].startswith("the engine's clock said 2036-01-01T00:00:00Z")
 
@@ -368,7 +368,7 @@ def test_names_of_directories_give_what_a_manifest_cannot() -> None:
     nameless, named = entries(known, cut)
     assert (nameless.vm_name, nameless.title, nameless.reason) == (None, uuid(2), "It is odd.")
     assert (named.vm_name, named.title, named.bytes_stored) == ("wéb", "wéb", 523)
-    assert catalogue.facts(nameless)["vm"] == {"id": uuid(2), "name": None}
+    assert catalogue.to_dict(nameless)["vm"] == {"id": uuid(2), "name": None}
     strange = replace(known, vm_directory="x", name="y")
     [lost] = entries(strange)
     assert (lost.vm_id, lost.run_id, lost.state) == ("", "", "unfinished")
@@ -443,5 +443,5 @@ def test_strangers_are_printable() -> None:
 
 def test_a_manifest_is_printable() -> None:
     found = manifest.from_dict(document(1, 0, "w\ud800"))
-    assert manifest.facts(found)["vm"]["name"] == "w\\ud800"
-    assert manifest.facts(found)["disks"][0]["bootable"] is True
+    assert manifest.to_dict(found)["vm"]["name"] == "w\\ud800"
+    assert manifest.to_dict(found)["disks"][0]["bootable"] is True

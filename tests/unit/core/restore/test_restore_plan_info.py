@@ -115,7 +115,7 @@ def result(
 
 
 def test_defaults_need_no_choice_where_there_is_one_of_each() -> None:
-    found, warnings = result(REQUEST, replace(TARGET, state=restore_plan_info.HALF_MADE))
+    found, warnings = result(REQUEST, replace(TARGET, state=restore_plan_info.INCOMPLETE))
     assert found["problems"] == []
     assert found["cluster"]["name"] == "Default"
     assert found["disks"][0]["storage_domain"] == DOMAIN.id
@@ -206,7 +206,7 @@ def test_a_map_that_fits_no_card_is_told() -> None:
 
 def test_what_an_earlier_run_made_needs_no_room_again() -> None:
     tight = replace(
-        TARGET, domains=(replace(DOMAIN, available=1),), state=restore_plan_info.HALF_MADE
+        TARGET, domains=(replace(DOMAIN, available=1),), state=restore_plan_info.INCOMPLETE
     )
     found, warnings = result(REQUEST, tight)
     assert "bytes available" in found["problems"][0]
@@ -371,17 +371,19 @@ def test_orders_that_make_no_sense(disks: list[dict[str, Any]], said: str) -> No
 
 
 def made(
-    number: int, *, half_made: bool = True, holders: frozenset[VmId] | None = frozenset()
+    number: int, *, incomplete: bool = True, holders: frozenset[VmId] | None = frozenset()
 ) -> restore_steps.Made:
     disk = Disk(DiskId(uuid(number)), "web01_system", 1024, 0, "qcow2", "ok")
-    return restore_steps.Made(disk, DISK_ID, half_made, holders)
+    return restore_steps.Made(disk, DISK_ID, incomplete, holders)
 
 
 def situation(
-    *disks: restore_steps.Made, vm: Vm | None = None, half_made: bool = True
+    *disks: restore_steps.Made, vm: Vm | None = None, incomplete: bool = True
 ) -> restore_steps.Situation:
     orders = restore_steps.read_orders([ORDER])
-    return restore_steps.Situation(MARK, APPLIANCE, orders, disks, vm, half_made and vm is not None)
+    return restore_steps.Situation(
+        MARK, APPLIANCE, orders, disks, vm, incomplete and vm is not None
+    )
 
 
 def test_a_test_is_started_and_never_finished() -> None:
@@ -393,7 +395,7 @@ def test_a_test_is_started_and_never_finished() -> None:
         *(restore_steps.ImportStep, restore_steps.TryStep, restore_steps.MoveStep),
         *(restore_steps.SettleVmStep, restore_steps.StartStep, restore_steps.AskStep),
     ]
-    kept = situation(made(1, half_made=False), vm=APPLIANCE, half_made=False)
+    kept = situation(made(1, incomplete=False), vm=APPLIANCE, incomplete=False)
     with pytest.raises(Refused, match="restored permanently"):
         restored_vm.plan_vm(kept, start=False, test=True)
 
@@ -437,7 +439,7 @@ def test_a_vm_is_made_and_tried_before_there_is_a_disk() -> None:
         (situation(), [restore_steps.ImportStep, restore_steps.TryStep]),
         (there, [restore_steps.TryStep]),
         (replace(there, tried=True), []),
-        (situation(vm=SOURCE, half_made=False), []),
+        (situation(vm=SOURCE, incomplete=False), []),
     ):
         plan = restored_vm.plan_prepared_vm(now)
         assert [type(step) for step in plan.steps] == kinds
@@ -457,7 +459,7 @@ def test_only_what_is_made_for_a_test_says_that_it_is_one(
     state: str, test: bool, text: str
 ) -> None:
     request = restored_vm.VmRequest(state, MARK, "backup01", "web02", test=test)
-    assert request.half_made_text() == text
+    assert request.incomplete_text() == text
 
 
 def test_a_disk_is_made_with_the_id_of_an_original_that_is_gone() -> None:
@@ -494,11 +496,11 @@ def test_the_time_to_make_a_disk_grows_with_what_the_host_has_to_write() -> None
 
 def test_a_finished_vm_without_one_of_its_disks_is_not_finished() -> None:
     there = situation(
-        made(1, half_made=False, holders=frozenset({SOURCE.id})), vm=SOURCE, half_made=False
+        made(1, incomplete=False, holders=frozenset({SOURCE.id})), vm=SOURCE, incomplete=False
     )
     assert restored_vm.plan_vm(there, start=False).steps == ()
     with pytest.raises(Refused, match="'web01_system' of the set: detached, removed"):
-        restored_vm.plan_vm(situation(vm=SOURCE, half_made=False), start=False)
+        restored_vm.plan_vm(situation(vm=SOURCE, incomplete=False), start=False)
     target = replace(
         TARGET, namesake=SOURCE, state=restore_plan_info.FINISHED, lacking=("web01_system",)
     )
@@ -516,7 +518,7 @@ def test_of_two_disks_the_one_in_use_stays() -> None:
 
 
 def test_a_new_vm_gets_no_disk_that_another_had() -> None:
-    free = made(1, half_made=False)
+    free = made(1, incomplete=False)
     kinds = [type(step) for step in restored_disks.plan_prepared(situation(free)).steps]
     assert kinds == [restore_steps.CreateDiskStep, restore_steps.PlugStep]
     with pytest.raises(Refused, match="no new disk"):
@@ -527,24 +529,24 @@ def test_a_new_vm_gets_no_disk_that_another_had() -> None:
 
 def test_what_the_appliance_is_to_get_is_written_all_the_same() -> None:
     held = made(1, holders=frozenset({APPLIANCE.id}))
-    now = situation(held, vm=APPLIANCE, half_made=False)
+    now = situation(held, vm=APPLIANCE, incomplete=False)
     [image] = restored_disks.plan_prepared(now).result["images"]
     assert image["serial"] == uuid(1)
     done = situation(
-        made(1, half_made=False, holders=frozenset({APPLIANCE.id})), vm=APPLIANCE, half_made=False
+        made(1, incomplete=False, holders=frozenset({APPLIANCE.id})), vm=APPLIANCE, incomplete=False
     )
     assert restored_disks.plan_prepared(done).result["images"] == []
     assert restored_disks.plan_handover(done).steps == ()
 
 
 def test_a_disk_that_was_handed_over_and_not_said_so_is_finished_alone() -> None:
-    there = situation(made(1, holders=frozenset({SOURCE.id})), vm=SOURCE, half_made=False)
+    there = situation(made(1, holders=frozenset({SOURCE.id})), vm=SOURCE, incomplete=False)
     [step] = restored_disks.plan_handover(there).steps
     assert isinstance(step, restore_steps.FinishDiskStep)
     assert restored_disks.plan_prepared(there).result["images"] == []
 
 
-def test_a_half_made_disk_somewhere_else_is_not_used() -> None:
+def test_an_incomplete_disk_somewhere_else_is_not_used() -> None:
     order = restore_steps.read_orders([ORDER])[0]
     plain = made(1).disk
     for disk in (replace(plain, storage_domain_id=uuid(0xF)), replace(plain, format="raw")):
@@ -559,7 +561,7 @@ def test_a_disk_whose_holder_nobody_knows_is_nobodys() -> None:
     gone = restore_steps.plan_absent(situation(made(1, holders=None), vm=SOURCE))
     assert gone.steps == (restore_steps.RemoveVmStep(SOURCE),)
     assert gone.result["left"][0]["holders"] == []
-    assert not situation(made(1, half_made=False, holders=None), vm=SOURCE).finished(
+    assert not situation(made(1, incomplete=False, holders=None), vm=SOURCE).finished(
         restore_steps.read_orders([ORDER])[0]
     )
 
@@ -579,21 +581,21 @@ def test_a_disk_whose_holder_nobody_knows_is_nobodys() -> None:
     ),
     st.booleans(),
 )
-def test_only_what_is_half_made_and_ours_is_ever_removed(
-    disks: list[tuple[bool, frozenset[VmId] | None]], half_made: bool
+def test_only_what_is_incomplete_and_ours_is_ever_removed(
+    disks: list[tuple[bool, frozenset[VmId] | None]], incomplete: bool
 ) -> None:
-    there = [made(n, half_made=half, holders=held) for n, (half, held) in enumerate(disks)]
-    now = situation(*there, vm=SOURCE, half_made=half_made)
-    ours = {APPLIANCE.id, SOURCE.id} if half_made else {APPLIANCE.id}
+    there = [made(n, incomplete=half, holders=held) for n, (half, held) in enumerate(disks)]
+    now = situation(*there, vm=SOURCE, incomplete=incomplete)
+    ours = {APPLIANCE.id, SOURCE.id} if incomplete else {APPLIANCE.id}
     allowed = {
         one.disk.id
         for one in there
-        if one.half_made and one.holders is not None and one.holders <= ours
+        if one.incomplete and one.holders is not None and one.holders <= ours
     }
     early = {
         one.disk.id
         for one in there
-        if half_made and not one.half_made and one.holders == frozenset({SOURCE.id})
+        if incomplete and not one.incomplete and one.holders == frozenset({SOURCE.id})
     }
     reopened = set()
     for plan in (restore_steps.plan_absent(now), restored_disks.plan_prepared(now)):
@@ -604,7 +606,7 @@ def test_only_what_is_half_made_and_ours_is_ever_removed(
             if isinstance(step, restore_steps.RemoveDiskStep):
                 assert step.disk_id in allowed | reopened
             if isinstance(step, restore_steps.RemoveVmStep):
-                assert half_made
+                assert incomplete
 
 
 # ----- images -------------------------------------------------------------------------------------

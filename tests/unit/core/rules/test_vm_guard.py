@@ -125,7 +125,7 @@ def test_whose_backup_it_is() -> None:
         "(plugged, since 2026-11-23T01:02:03+00:00, for run 4f0c2a91d7be of owner site)"
         in found[0].message
     )
-    assert vm_guard.wait_line("appliance", [one.facts() for one in found], 7199.6) == (
+    assert vm_guard.wait_line("appliance", [one.to_dict() for one in found], 7199.6) == (
         "appliance: waiting until the backup of web01 on appliance is over (run 4f0c2a91d7be of owner site,"
         " since 2026-11-23T01:02:03+00:00); 7200 s left at the most"
     )
@@ -135,7 +135,7 @@ def test_a_wait_for_what_nobody_knows() -> None:
     strange = replace(PLUGGED, source_name=None)
     unknown = replace(strange, source_id=None, holder_name="other")
     found = vm_guard.check(["remove"], Standing(SOURCE, lent=(strange, unknown)))
-    assert vm_guard.wait_line("web01", [one.facts() for one in found], 1) == (
+    assert vm_guard.wait_line("web01", [one.to_dict() for one in found], 1) == (
         f"web01: waiting until the backup of {SOURCE.id} on appliance is over (no known run) and the backup of"
         " another VM on other is over (no known run); 1 s left at the most"
     )

@@ -176,8 +176,8 @@ def test_a_claim_is_of_a_vms_id() -> None:
         backup_claim.check(replace(SECOND, vm_id="../x"))
 
 
-def test_facts() -> None:
-    assert backup_claim.facts(FIRST)["boot"] == "boot"
+def test_to_dict() -> None:
+    assert backup_claim.to_dict(FIRST)["boot"] == "boot"
 
 
 moments = st.floats(0, 5000)

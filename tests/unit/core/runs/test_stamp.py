@@ -36,7 +36,7 @@ def test_round_trip(owner: str, run: str, expires: datetime) -> None:
     made = stamp.make(owner, run, expires)
     assert stamp.parse(made.text()) == made
     assert timedelta() <= expires - made.expires < timedelta(seconds=1)
-    assert made.facts() == {
+    assert made.to_dict() == {
         "owner": owner,
         "run_id": run,
         "expires": made.expires.strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -103,7 +103,7 @@ def test_only_other_runs_of_the_owner_are_leftovers() -> None:
     assert [one.run_id for one in found] == ["early", "late"]
     assert found[0].attached == tuple(sorted(DISKS[:2]))
     assert [one.expired for one in found] == [True, False]
-    assert takeover.named([one.facts() for one in found]) == found
+    assert takeover.named([one.to_dict() for one in found]) == found
 
 
 def test_a_whole_set_is_taken_over_and_its_snapshot_cleaned_up_after() -> None:
@@ -310,7 +310,7 @@ def test_anything_may_lie_there(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [{}, {**left().facts(), "more": 1}, {**left().facts(), "vm_id": "../x"}]
+    "data", [{}, {**left().to_dict(), "more": 1}, {**left().to_dict(), "vm_id": "../x"}]
 )
 def test_leftovers_that_are_none(data: Mapping[str, Any]) -> None:
     with pytest.raises(InvalidRequest):

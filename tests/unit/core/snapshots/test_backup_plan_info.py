@@ -46,7 +46,7 @@ WEB = SourceOverview("web01", replace(SOURCE, host_id="h2"), pairs(SYSTEM, DATA)
 
 
 def test_a_vm_that_can_be_backed_up() -> None:
-    facts = backup_plan_info.source_facts(WEB, APART)
+    facts = backup_plan_info.source_dict(WEB, APART)
     assert (facts["name"], facts["vm"]["id"]) == ("web01", SOURCE.id)
     assert [one["disk_id"] for one in facts["disks"]] == [SYSTEM.id, DATA.id]
     assert facts["disks"][0] == {
@@ -64,7 +64,7 @@ def test_a_vm_that_can_be_backed_up() -> None:
 
 def test_a_vm_that_was_not_found_has_the_problem_that_it_was_not_found() -> None:
     gone = SourceOverview("gone", problems=("There is no VM 'gone'.",))
-    facts = backup_plan_info.source_facts(gone, APART)
+    facts = backup_plan_info.source_dict(gone, APART)
     assert facts["name"] == "gone"
     assert facts["vm"] is None
     assert facts["problems"] == ["There is no VM 'gone'."]
@@ -79,7 +79,7 @@ def test_a_vm_that_is_named_twice_counts_once() -> None:
 
 
 def test_a_disk_that_a_snapshot_cannot_include_is_left_out_and_said() -> None:
-    facts = backup_plan_info.source_facts(replace(WEB, disks=pairs(SYSTEM, SHARED)), APART)
+    facts = backup_plan_info.source_dict(replace(WEB, disks=pairs(SYSTEM, SHARED)), APART)
     assert [one["alias"] for one in facts["disks"]] == ["system"]
     [left] = facts["left_out"]
     assert (left["disk_id"], left["alias"]) == (SHARED.id, "shared")
@@ -107,21 +107,21 @@ def test_a_disk_that_a_snapshot_cannot_include_is_left_out_and_said() -> None:
     ],
 )
 def test_problems(source: dict[str, Any], appliance: dict[str, Any], problem: str) -> None:
-    facts = backup_plan_info.source_facts(replace(WEB, **source), replace(APART, **appliance))
+    facts = backup_plan_info.source_dict(replace(WEB, **source), replace(APART, **appliance))
     [found] = facts["problems"]
     assert problem in found
 
 
 def test_a_disk_that_is_held_for_a_dead_run_is_no_problem() -> None:
     held = replace(APART, held_disk_ids=(SYSTEM.id, DATA.id), dead_disk_ids=(SYSTEM.id,))
-    assert backup_plan_info.source_facts(WEB, held)["problems"] == [
+    assert backup_plan_info.source_dict(WEB, held)["problems"] == [
         "The appliance holds disk 'data' of 'web01' already."
     ]
 
 
 def test_a_disk_that_both_share_is_no_problem_because_it_is_left_out() -> None:
     appliance = replace(APART, held_disk_ids=(SHARED.id,))
-    facts = backup_plan_info.source_facts(replace(WEB, disks=pairs(SYSTEM, SHARED)), appliance)
+    facts = backup_plan_info.source_dict(replace(WEB, disks=pairs(SYSTEM, SHARED)), appliance)
     assert facts["problems"] == []
 
 
@@ -150,17 +150,17 @@ def test_one_host(source_host: str, appliance_host: str, warned: bool) -> None:
 def test_an_appliance_that_does_not_run_is_told_before_it_is_connected_to(
     status: str, told: str
 ) -> None:
-    facts = backup_plan_info.appliance_facts(replace(APART, vm=replace(APPLIANCE, status=status)))
+    facts = backup_plan_info.appliance_dict(replace(APART, vm=replace(APPLIANCE, status=status)))
     assert re.search(told, facts["unreachable"])
     assert bool(facts["unreachable"]) == bool(told)
 
 
-def test_appliance_facts() -> None:
-    facts = backup_plan_info.appliance_facts(APART)
+def test_appliance_dict() -> None:
+    facts = backup_plan_info.appliance_dict(APART)
     assert (facts["id"], facts["name"], facts["status"]) == (APPLIANCE.id, "appliance", "up")
     assert facts["host_id"] == "h1"
     assert (
-        backup_plan_info.appliance_facts(replace(APART, vm=replace(APPLIANCE, host_id="")))[
+        backup_plan_info.appliance_dict(replace(APART, vm=replace(APPLIANCE, host_id="")))[
             "host_id"
         ]
         is None
@@ -184,14 +184,14 @@ MANAGED = disk(DISKS[2], "managed", storage_type="managed_block_storage")
 def test_a_snapshot_names_disks_only_to_leave_one_out(
     disks: tuple[Disk, ...], unwanted: tuple[str, ...], named: list[str]
 ) -> None:
-    facts = backup_plan_info.source_facts(
+    facts = backup_plan_info.source_dict(
         replace(WEB, disks=pairs(*disks), unwanted=unwanted), APART
     )
     assert facts["snapshot_disks"] == named
 
 
 def test_a_disk_that_is_not_plugged_is_left_out_where_that_is_asked_for() -> None:
-    facts = backup_plan_info.source_facts(replace(WEB, unwanted=(DATA.id,)), APART)
+    facts = backup_plan_info.source_dict(replace(WEB, unwanted=(DATA.id,)), APART)
     assert [one["alias"] for one in facts["disks"]] == ["system"]
     [left] = facts["left_out"]
     assert left["alias"] == "data"
@@ -204,7 +204,7 @@ def test_what_is_left_out_stands_against_nothing() -> None:
     broken = replace(MANAGED, status="illegal")
     held = replace(APART, held_disk_ids=(broken.id,))
     assert (
-        backup_plan_info.source_facts(replace(WEB, disks=pairs(SYSTEM, broken)), held)["problems"]
+        backup_plan_info.source_dict(replace(WEB, disks=pairs(SYSTEM, broken)), held)["problems"]
         == []
     )
 
@@ -225,7 +225,7 @@ def test_what_is_left_out_stands_against_nothing() -> None:
     ],
 )
 def test_states_that_the_engine_would_refuse(changes: dict[str, Any], problem: str) -> None:
-    [found] = backup_plan_info.source_facts(replace(WEB, **changes), APART)["problems"]
+    [found] = backup_plan_info.source_dict(replace(WEB, **changes), APART)["problems"]
     assert problem in found
 
 
@@ -243,10 +243,10 @@ def test_nothing_is_touched_whose_checkpoints_a_detach_would_clear(
     version: str, hands_off: bool
 ) -> None:
     source = replace(WEB, checkpointed=Checkpointed((DiskId(DATA.id),)))
-    facts = backup_plan_info.source_facts(source, replace(APART, engine_version=version))
+    facts = backup_plan_info.source_dict(source, replace(APART, engine_version=version))
     assert facts["hands_off"] is hands_off
     assert bool(facts["problems"]) is hands_off
     assert (
-        backup_plan_info.source_facts(WEB, replace(APART, engine_version=version))["hands_off"]
+        backup_plan_info.source_dict(WEB, replace(APART, engine_version=version))["hands_off"]
         is False
     )

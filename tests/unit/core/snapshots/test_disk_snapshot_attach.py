@@ -40,7 +40,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snaps
     AttachSituation,
     AttachStep,
     DetachStep,
-    device_facts,
+    device_dict,
     differences,
     plan_attach,
 )
@@ -139,7 +139,7 @@ def test_nothing_is_attached_yet() -> None:
     assert plan.result["appliance"] == {"id": APPLIANCE.id, "name": "appliance"}
     assert plan.result["source_vm"] == {"id": SOURCE.id, "name": "web01"}
     assert plan.result["snapshot"] == {"id": SNAPSHOTS[0], "description": "nightly"}
-    assert plan.result["disks"] == [device_facts(disk, SETTINGS) for disk in WANTED]
+    assert plan.result["disks"] == [device_dict(disk, SETTINGS) for disk in WANTED]
 
 
 def test_only_what_is_missing_is_attached() -> None:
@@ -183,7 +183,7 @@ def test_another_attachment_of_the_disk_is_refused(held: Holding, text: str) -> 
         plan_attach(situation(held))
     assert text in caught.value.message
     [violation] = caught.value.details["violations"]
-    assert violation["evidence"] == held.facts()
+    assert violation["evidence"] == held.to_dict()
     # Also if nothing else is to be done.
     assert refusals(situation(held, disks=WANTED[:1])) == ["one-per-disk"]
 
@@ -298,8 +298,8 @@ def test_differences() -> None:
     assert differences(holding(), SETTINGS) == {}
 
 
-def test_device_facts() -> None:
-    facts = device_facts(WANTED[0], AttachSettings(interface="virtio"))
+def test_device_dict() -> None:
+    facts = device_dict(WANTED[0], AttachSettings(interface="virtio"))
     assert facts["serial"] == DISKS[0][:20]
     assert facts["device_links"] == [f"/dev/disk/by-id/virtio-{DISKS[0][:20]}"]
     assert facts["snapshot_id"] == SNAPSHOTS[0]

@@ -58,7 +58,7 @@ def test_by_snapshot_where_nothing_tells_which_one_is_attached() -> None:
     with pytest.raises(Refused, match="'unclear'") as caught:
         detached(*HELD, UNCLEAR, snapshot_id=SNAPSHOTS[1])
     assert caught.value.hint == f"Name the disks to detach with {option('disks')}."
-    assert caught.value.details == {"disks": [UNCLEAR.facts()]}
+    assert caught.value.details == {"disks": [UNCLEAR.to_dict()]}
     # It is no candidate for a snapshot that its disk is not in.
     elsewhere = replace(UNCLEAR, candidates=SNAPSHOTS[2:])
     assert detached(*HELD, elsewhere, snapshot_id=SNAPSHOTS[1]) == ["second"]
@@ -128,7 +128,7 @@ def test_what_the_plan_tells() -> None:
     assert plan.steps[0] == DetachStep(APPLIANCE, DISKS[0], "first", SNAPSHOTS[0])
     assert plan.result == {
         "appliance": {"id": APPLIANCE.id, "name": "appliance"},
-        "detached": [one.facts() for one in (FIRST, SECOND, UNCLEAR)],
+        "detached": [one.to_dict() for one in (FIRST, SECOND, UNCLEAR)],
         "kept": [],
     }
     assert plan.before == {

@@ -210,7 +210,7 @@ def test_only_the_one_that_was_named_is_removed_and_none_that_is_there_made(
 
 def test_facts_have_the_date_in_iso_form() -> None:
     when = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
-    facts = vm_snapshot.snapshot_facts(replace(NIGHTLY, date=when))
+    facts = vm_snapshot.snapshot_dict(replace(NIGHTLY, date=when))
     assert facts["date"] == "2026-11-23T01:02:03+00:00"
 
 
