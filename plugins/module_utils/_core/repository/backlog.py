@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a verification with a limit did not reach, and whether it ever will at its pace."""
+"""What a verification with a limit left unread, and whether it will ever catch up at its pace."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
 _DAY = timedelta(days=1)
 _WINDOW = timedelta(days=7)
-"""The pace is that of the last days, so that a night that was left out does not count for much."""
+"""The pace is averaged over the last days, so that one skipped night has little effect."""
 
 _HORIZON = 366
 
 
 @dataclass(frozen=True)
 class Backlog:
-    """Sets that are due and were not reached.
+    """Sets that are due and were not read.
 
     Attributes:
-        sets: How many.
+        sets: Number of these sets.
         never: How many of them were never verified.
-        since: When the one that waits longest was verified, or made if it never was; None without
-            any.
-        read: Sets that are verified a day.
-        new: Sets that are made a day.
-        again: In how many days each set that is not due now is due again.
-        period: Days after which a set is due again; 0: in the next round.
+        since: When the longest waiting one was verified, or made if it never was; None if there is
+            none.
+        read: Sets verified per day.
+        new: Sets made per day.
+        again: Per set that is not due now, the days until it is due again.
+        period: Days after which a set is due again; 0 means in the next round.
     """
 
     sets: int = 0
@@ -57,7 +57,7 @@ class Backlog:
 
     @property
     def days(self) -> int | None:
-        """Days after which nothing is left out any more; None if that does not come within a year."""
+        """Days until nothing is left unread; None if that takes more than a year."""
         left = float(self.sets)
         for day in range(_HORIZON):
             if left <= 0:
@@ -68,7 +68,7 @@ class Backlog:
         return None
 
     def to_dict(self) -> dict[str, Any]:
-        """As a module returns it."""
+        """Return the backlog as a module's result."""
         return {
             "sets": self.sets,
             "never_verified": self.never,
@@ -79,7 +79,7 @@ class Backlog:
         }
 
     def text(self) -> str:
-        """Sentences for a person; empty if everything was reached."""
+        """Return sentences for people; empty if everything was read."""
         if self.since is None:
             return ""
         said = (
@@ -99,13 +99,13 @@ def measure(
     now: datetime,
     unverified_days: float,
 ) -> Backlog:
-    """Look at what a limit left out.
+    """Measure what a limit left unread.
 
     Args:
         late: Sets that are due and are not read now.
-        due: Those that are read now.
-        every: All sets that are to be verified at some time.
-        unverified_days: After how many days a set is due again.
+        due: Sets that are read now.
+        every: All sets that must be verified at some time.
+        unverified_days: Days after which a set is due again.
     """
     if not late:
         return Backlog()
@@ -130,16 +130,16 @@ def measure(
 
 
 def verified(entry: catalogue.Entry, now: datetime) -> datetime | None:
-    """When a set was last verified; a record from the future is as good as none."""
+    """Return when a set was last verified; a record dated in the future does not count."""
     moment = read_time(entry.verified.time) if entry.verified else None
     return moment if moment and moment <= now else None
 
 
 def _a_day(moments: Iterable[datetime], first: datetime, now: datetime) -> float:
-    """How many there were a day, of late.
+    """Return how many moments there were per day recently.
 
     Args:
-        first: Since when there is any at all.
+        first: The time from which there is anything to count.
     """
     days = min(max(round((now - first) / _DAY) + 1, 1), _WINDOW // _DAY)
     return sum(now - _WINDOW < one <= now for one in moments) / days

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ``backup_set`` is asked for."""
+"""The requests of ``backup_set``, and what it writes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _COPIED = (
     "content_sha256",
     "file_sha256",
 )
-"""Keys of a result of ``disk_image_copy`` that the manifest takes over."""
+"""Keys of a result of ``disk_image_copy`` that go into the manifest."""
 
 HEAD_LENGTH = QCOW2_HEADER_LENGTH
 
@@ -64,7 +64,7 @@ class DiskFacts:
     """What the engine says of a disk of the source VM.
 
     Attributes:
-        virtual_size: Bytes.
+        virtual_size: Size in bytes.
     """
 
     id: str
@@ -76,12 +76,12 @@ class DiskFacts:
 
 @dataclass(frozen=True)
 class PrepareRequest:
-    """Make the directory of a new set.
+    """The request to make the directory of a new set.
 
     Attributes:
         vm: Name and id.
         run: UTC time and run id.
-        format: Of the images to come.
+        format: Format of the images to come.
         record: What a later run needs to finish the set; None for no record.
         ovf: The VM's configuration, if it is known already.
     """
@@ -97,13 +97,13 @@ class PrepareRequest:
 
 @dataclass(frozen=True)
 class FinishRequest:
-    """Describe a set whose images are all there.
+    """The request to describe a set whose images are complete.
 
     Attributes:
         path: The set's directory.
-        facts: What the manifest says, except ``format``, ``version``, ``ovf`` and ``disks``.
+        facts: The content of the manifest, except ``format``, ``version``, ``ovf`` and ``disks``.
         images: What ``disk_image_copy`` returned for the disks, in any order.
-        ovf: The VM's configuration; None: the one that the set was prepared with.
+        ovf: The VM's configuration; None for the one that the set was prepared with.
     """
 
     path: str
@@ -115,17 +115,17 @@ class FinishRequest:
 
 @dataclass(frozen=True)
 class FoundFile:
-    """A file as it is: its size, and the first ``HEAD_LENGTH`` bytes."""
+    """An existing file: its size, and its first ``HEAD_LENGTH`` bytes."""
 
     size: int
     head: bytes
 
 
 def plain_path(what: str, path: str) -> str:
-    """An absolute path without detours.
+    """Check that a path is absolute and has no detours.
 
     Raises:
-        InvalidRequest: It is none.
+        InvalidRequest: It is not such a path.
     """
     plain = path.rstrip("/") or "/"
     if not path.startswith("/") or posixpath.normpath(plain) != plain or "\0" in plain:
@@ -134,7 +134,7 @@ def plain_path(what: str, path: str) -> str:
 
 
 def read_disks(disks: Sequence[Mapping[str, Any]]) -> tuple[DiskFacts, ...]:
-    """Disks as ``disk_snapshot_attach`` returns them; keys that are not needed are ignored.
+    """Return disks from the result of ``disk_snapshot_attach``; unused keys are ignored.
 
     Raises:
         InvalidRequest: A key is missing.
@@ -161,7 +161,7 @@ def _read_disk(index: int, disk: Mapping[str, Any]) -> DiskFacts:
 
 
 def names(request: PrepareRequest) -> naming.SetNames:
-    """Every path of the set that is asked for.
+    """Return every path of the requested set.
 
     Raises:
         InvalidRequest: See ``naming.set_names``.
@@ -172,7 +172,7 @@ def names(request: PrepareRequest) -> naming.SetNames:
 
 
 def image_requests(request: PrepareRequest) -> list[dict[str, Any]]:
-    """The option ``images`` of ``disk_image_copy`` for the set that is asked for."""
+    """Return the option ``images`` of ``disk_image_copy`` for the requested set."""
     return [
         {"serial": disk.id, "size": disk.virtual_size, "dest": file.dest}
         for disk, file in zip(request.disks, names(request).disks)
@@ -225,7 +225,7 @@ def _ovf_entry(ovf: bytes) -> dict[str, Any]:
 
 
 def _entries(request: FinishRequest) -> list[dict[str, Any]]:
-    """The manifest's entry of each disk, from what the engine and the copy said of it."""
+    """Return the manifest's entry of each disk, from what the engine and the copy said of it."""
     if len(request.images) != len(request.disks):
         raise InvalidRequest(
             f"The set has {len(request.disks)} disks, but {len(request.images)} images."
@@ -255,13 +255,13 @@ def _entry(request: FinishRequest, disk: DiskFacts) -> dict[str, Any]:
 
 
 def check_images(manifest: Manifest, found: Mapping[str, FoundFile | None]) -> None:
-    """Refuse a set whose images are not there as they are described.
+    """Refuse a set whose images are missing or differ from their description.
 
     Args:
-        found: By file name; None for what is not a regular file or not there.
+        found: By file name; None for a missing file and for anything but a regular file.
 
     Raises:
-        ImageMismatch: With every fault in ``details["faults"]``.
+        ImageMismatch: ``details["faults"]`` has every fault.
     """
     checked = {disk.file: _fault(disk, found[disk.file]) for disk in manifest.disks}
     faults = {file: fault for file, fault in checked.items() if fault}
@@ -295,7 +295,7 @@ def _qcow2_fault(disk: ManifestDisk, head: bytes) -> str:
 
 
 def time_dict(manifest: Manifest) -> dict[str, Any]:
-    """The time of a set as a module returns it."""
+    """Return the time of a set as a module's result."""
     found = moment(manifest)
     return {
         "time": show_time(found.time),
@@ -305,7 +305,7 @@ def time_dict(manifest: Manifest) -> dict[str, Any]:
 
 
 def time_warnings(path: str, manifest: Manifest) -> tuple[str, ...]:
-    """What to warn of, if the clocks disagree and somebody said what they show."""
+    """Return warnings if the recorded clocks disagree."""
     found = moment(manifest)
     said = found.doubt or found.note
     if not said or not manifest.snapshot.date:
@@ -318,10 +318,10 @@ def time_warnings(path: str, manifest: Manifest) -> tuple[str, ...]:
 
 
 def check_same(path: str, found: Manifest, wanted: Manifest) -> None:
-    """Refuse to replace a manifest that says something else.
+    """Refuse to replace a different manifest.
 
     Raises:
-        Refused: With the fields that differ.
+        Refused: Names the fields that differ.
     """
     fields = differences(found, wanted)
     if fields:

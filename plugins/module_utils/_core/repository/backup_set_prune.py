@@ -1,14 +1,15 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Retention: which sets stay, and why. The decision for every set has its reasons.
+"""Retention: decide which sets are kept, with the reasons for each.
 
-The counting is that of restic: each rule looks at all good sets of a VM, newest first, by itself,
-and takes the newest of each of so many hours, days, weeks (ISO), months or years that have a set; a
-rule that has room left at the end also takes the oldest. What any rule takes stays. Days begin at
-midnight UTC. ``within`` counts back from the newest good set, so that a VM that is not backed up any
-more loses nothing by the passing of time. Sets whose time is not certain (``clocks``) are as good as
-absent for every rule, and stay: every rule keeps of fewer sets at least what it keeps of them among more.
+The counting is that of restic. Each rule looks by itself at all good sets of a VM, newest first,
+and keeps the newest of each of so many hours, days, weeks (ISO), months or years that have a set; a
+rule with room left at the end also keeps the oldest set. A set that any rule keeps is kept. Days
+begin at midnight UTC. ``within`` counts back from the newest good set, so that a VM that is no
+longer backed up loses nothing as time passes. Sets whose time is not certain (``clocks``) are
+ignored by every rule and kept: of fewer sets, a rule keeps at least those that it keeps of them
+among more.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _FIRST = datetime.min.replace(tzinfo=timezone.utc)
 
 @dataclass(frozen=True)
 class Duration:
-    """A length of time in the calendar, such as ``1y5m7d2h``."""
+    """A duration in calendar units, such as ``1y5m7d2h``."""
 
     years: int = 0
     months: int = 0
@@ -45,7 +46,7 @@ class Duration:
     hours: int = 0
 
     def before(self, moment: datetime) -> datetime:
-        """So long before; in a shorter month, its last day."""
+        """Return the moment that lies this long before another; in a shorter month, its last day."""
         month = moment.year * 12 + moment.month - 1 - self.years * 12 - self.months
         if month < 12:  # noqa: PLR2004  (before the year 1)
             return _FIRST
@@ -59,10 +60,10 @@ class Duration:
 
 
 def parse_duration(text: str) -> Duration | None:
-    """Read ``1y5m7d2h``, any part of which may be left out; None for an empty text.
+    """Parse ``1y5m7d2h``, any part of which may be missing; None for an empty text.
 
     Raises:
-        InvalidRequest: It is none.
+        InvalidRequest: It is not a duration.
     """
     if not text.strip():
         return None
@@ -77,7 +78,7 @@ def parse_duration(text: str) -> Duration | None:
 
 @dataclass(frozen=True)
 class Policy:
-    """How many of each to keep; ``within`` as it was written."""
+    """How many sets each rule keeps; ``within`` as it was written."""
 
     last: int = 0
     hourly: int = 0
@@ -89,7 +90,7 @@ class Policy:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it says nothing at all; then everything is kept."""
+        """Whether no rule is set; then everything is kept."""
         return not any(getattr(self, rule) for rule in BUCKETS) and not self.within.strip()
 
 
@@ -104,17 +105,17 @@ BUCKETS: Mapping[str, tuple[str, Bucket]] = {
     "monthly": ("monthly %Y-%m", lambda time: (time.year, time.month)),
     "yearly": ("yearly %Y", lambda time: time.year),
 }
-"""Of each rule, how it names what it keeps, and what it keeps one of."""
+"""For each rule, the name of its reason, and the period of which it keeps one set."""
 
 
 @dataclass(frozen=True)
 class PruneRequest:
-    """What ``backup_set_prune`` is asked to do.
+    """The request of ``backup_set_prune``.
 
     Attributes:
         vm: Only sets of this VM, by name or id.
-        unfinished_days: After so many days without a change, an unfinished set is given up.
-        remove_corrupt: Whether corrupt sets, and those whose parent is missing, go.
+        unfinished_days: Days without a change after which an unfinished set may be removed.
+        remove_corrupt: Whether to remove corrupt sets, and those whose parent is missing.
     """
 
     repository: str
@@ -126,7 +127,7 @@ class PruneRequest:
 
 @dataclass
 class RetentionDecision:
-    """What becomes of one set. It goes if there is no reason to keep it."""
+    """The decision on one set. It is removed if there is no reason to keep it."""
 
     entry: catalogue.Entry
     reasons: list[str] = field(default_factory=list)
@@ -134,11 +135,11 @@ class RetentionDecision:
 
     @property
     def keep(self) -> bool:
-        """Whether it stays."""
+        """Whether the set is kept."""
         return bool(self.reasons)
 
     def to_dict(self) -> dict[str, Any]:
-        """As a module returns it."""
+        """Return the decision as a module's result."""
         facts = catalogue.to_dict(self.entry)
         keys = ("path", "vm", "run_id", "time", "state", "bytes_stored", "protected")
         return {
@@ -148,7 +149,7 @@ class RetentionDecision:
         }
 
     def line(self) -> str:
-        """As one reads it in a list."""
+        """Format the decision as a line of a list."""
         facts = self.to_dict()
         name = facts["vm"]["name"] or facts["vm"]["id"]
         deed = "keep" if self.keep else "remove"
@@ -156,10 +157,10 @@ class RetentionDecision:
 
 
 def check_request(request: PruneRequest) -> None:
-    """Refuse what cannot be meant.
+    """Refuse an impossible policy.
 
     Raises:
-        InvalidRequest: With the first fault found.
+        InvalidRequest: Names the first fault.
     """
     for rule in BUCKETS:
         if getattr(request.policy, rule) < 0:
@@ -175,13 +176,13 @@ def decide(
     now: datetime,
     busy: Mapping[str, str] | None = None,
 ) -> list[RetentionDecision]:
-    """What becomes of every set, in the catalogue's order.
+    """Decide on every set, in the catalogue's order.
 
     Args:
         busy: By path, why a set cannot be removed now.
 
     Raises:
-        InvalidRequest: The policy is none.
+        InvalidRequest: The policy is invalid.
     """
     check_request(request)
     decisions = [RetentionDecision(entry) for entry in found.entries]
@@ -209,8 +210,8 @@ def _decide_vm(
     """Decide on the sets of one VM.
 
     Args:
-        now: How far time has come, as far as the sets themselves show.
-        hidden: Whether it has sets of which it is not known what they build on.
+        now: The present time, as far as the sets themselves show.
+        hidden: Whether the VM has sets that cannot be read, so that their parents are unknown.
     """
     newest_first = sorted(
         decisions, key=lambda one: (one.entry.time, one.entry.run_id), reverse=True
@@ -253,7 +254,7 @@ def _apply(good: Sequence[RetentionDecision], policy: Policy, now: datetime) -> 
 def _taken(
     good: Sequence[RetentionDecision], count: int, rule: str, bucket: Bucket
 ) -> Iterator[tuple[RetentionDecision, bool]]:
-    """What one rule keeps; whether only because it is the oldest."""
+    """Yield what one rule keeps, and whether only because it is the oldest."""
     last: object = None
     for index, one in enumerate(good):
         if count == 0:
@@ -282,7 +283,7 @@ def _keep_the_last(good: Sequence[RetentionDecision]) -> None:
 def _broken(
     decision: RetentionDecision, request: PruneRequest, now: datetime, *, has_good: bool
 ) -> None:
-    """A set that is not good: which of them may go."""
+    """Decide on a set that is not good."""
     entry = decision.entry
     if entry.state == catalogue.UNREADABLE:
         decision.reasons.append(f"it cannot be read: {entry.reason}")
@@ -306,7 +307,7 @@ def _keep_one_of_the_broken(newest_first: Sequence[RetentionDecision], *, has_go
 
 
 def _keep_parents(decisions: Sequence[RetentionDecision]) -> None:
-    """Keep what a kept one builds on, and so on."""
+    """Keep the parents of kept sets, their parents, and so on."""
     known: dict[str, list[RetentionDecision]] = {}
     for one in decisions:
         known.setdefault(one.entry.run_id, []).append(one)
@@ -321,7 +322,7 @@ def _keep_parents(decisions: Sequence[RetentionDecision]) -> None:
 
 
 def summary(decisions: Sequence[RetentionDecision]) -> dict[str, Any]:
-    """Numbers of a decision."""
+    """Return the totals of the decisions."""
     going = [one for one in decisions if not one.keep]
     return {
         "kept": len(decisions) - len(going),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules of a verification: which sets are due, and what counts as a fault."""
+"""The rules of a verification: which sets are due, and what is a fault."""
 
 from __future__ import annotations
 
@@ -45,28 +45,30 @@ _NOTHING_TO_COMPARE = (catalogue.UNFINISHED, catalogue.UNSUPPORTED)
 _NO_GOOD = (catalogue.CORRUPT, catalogue.PARENT_MISSING, catalogue.UNREADABLE)
 _GIB = 1024**3
 _NOT_CHECKED = 1
-"""``qemu-img check``: "check not completed because of internal errors"; it could not open the image, for instance."""
+"""``qemu-img check``: "check not completed because of internal errors"; for instance, it could not
+open the image."""
 
 _LEAKS = 3
 _NOT_LOOKED = ("Cannot allocate memory", "Too many open files", "Could not open", "Failed to get")
-"""Words of programs that did not come to read the image: too little of something, or a lock of somebody else."""
+"""Words of programs that could not read the image: a resource was short, or another process held a
+lock."""
 
 _NO_CHECK = 63
 
 
 @dataclass(frozen=True)
 class VerifyRequest:
-    """What ``backup_set_verify`` is asked to do.
+    """The request of ``backup_set_verify``.
 
     Attributes:
-        sets: Paths of sets; none means all of the repository.
-        newest: Of each VM only the newest finished set.
+        sets: Paths of sets; empty means the whole repository.
+        newest: Only the newest finished set of each VM.
         vm: Only sets of this VM, by name or id.
-        unverified_days: Only what was not found good in so many days; 0 means whenever.
-        limit: At most so many sets, those first whose last verification is longest ago.
-        content: Also read what a guest would see.
-        parallel: Images that are read at a time.
-        polite: Leave processor and storage to others who want them.
+        unverified_days: Only sets that were not found good within so many days; 0 means all.
+        limit: At most so many sets; those whose last verification is longest ago come first.
+        content: Also read the content that a guest would see.
+        parallel: Number of images to read at the same time.
+        polite: Give other processes priority for processor and storage.
     """
 
     repository: str
@@ -81,7 +83,7 @@ class VerifyRequest:
 
     @property
     def depth(self) -> str:
-        """How deep it looks."""
+        """The depth of the verification, as the record names it."""
         return verification_record.CONTENT if self.content else verification_record.FILES
 
 
@@ -90,7 +92,7 @@ class Findings:
     """What was found in one set so far.
 
     Attributes:
-        undecided: What could not be read, and says nothing of the set.
+        undecided: What could not be read; that says nothing of the set.
     """
 
     faults: list[verification_record.SetFault] = field(default_factory=list)
@@ -98,21 +100,21 @@ class Findings:
     undecided: list[str] = field(default_factory=list)
 
     def fault(self, file: str, fault: str) -> None:
-        """Add a fault, if there is one."""
+        """Add a fault; an empty text adds none."""
         if fault:
             self.faults.append(verification_record.SetFault(file, fault))
 
     @property
     def verdict(self) -> str:
-        """What they come to."""
+        """The verdict on the set."""
         return verification_record.CORRUPT if self.faults else verification_record.OK
 
 
 def check_request(request: VerifyRequest) -> None:
-    """Refuse what cannot be meant.
+    """Refuse a contradictory request.
 
     Raises:
-        InvalidRequest: With the first contradiction found.
+        InvalidRequest: Names the first contradiction.
     """
     if not 1 <= request.parallel <= PARALLEL_LIMIT:
         raise InvalidRequest(
@@ -126,10 +128,10 @@ def check_request(request: VerifyRequest) -> None:
 
 @dataclass(frozen=True)
 class Known:
-    """A set that is known to be no good, and is not read now. It is red all the same.
+    """A set that is known to be bad and is not read now. It counts as bad all the same.
 
     Attributes:
-        undecided: It could not be read, which says nothing of it.
+        undecided: It could not be read; that says nothing of the set.
     """
 
     path: str
@@ -139,12 +141,12 @@ class Known:
 
 @dataclass(frozen=True)
 class Round:
-    """What one verification looks at, and what it does not.
+    """What one verification reads, and what it does not.
 
     Attributes:
-        due: To be read now, those first that were not for longest.
-        known: No good as far as is known, and not in ``due``.
-        left: What is due as well, and the limit leaves out.
+        due: Sets to read now, the longest unread first.
+        known: Sets known to be bad that are not in ``due``.
+        left: Sets that are due and that the limit leaves out.
     """
 
     due: tuple[catalogue.Entry, ...]
@@ -152,7 +154,7 @@ class Round:
     left: backlog.Backlog
 
     def warnings(self) -> tuple[str, ...]:
-        """What a person should know of it, a sentence each; for check mode, too."""
+        """Return what a person should know of the round, one sentence each; for check mode too."""
         late = self.left.text()
         named = "; ".join(f"{one.path}: {one.why}" for one in self.known)
         known = f"{len(self.known)} sets that are not read now are known to be bad. {named}."
@@ -160,10 +162,10 @@ class Round:
 
 
 def choose(found: catalogue.Catalogue, request: VerifyRequest, now: datetime) -> Round:
-    """The sets to verify, and what is to be said of the others.
+    """Choose the sets to verify, and sort out the others.
 
-    Unfinished sets and those of a later format have nothing to be compared with. A set that was
-    found corrupt is due until it is found good, or gone.
+    Unfinished sets and those of a later format are left out: there is nothing to compare them with.
+    A set that was found corrupt is due until it is found good or is removed.
 
     Raises:
         InvalidRequest: A path is not a set of the repository.
@@ -184,7 +186,7 @@ def choose(found: catalogue.Catalogue, request: VerifyRequest, now: datetime) ->
 
 
 def _known(asked: Sequence[catalogue.Entry], vm: str, read: Collection[str]) -> Iterator[Known]:
-    """Whatever keeps a set from being read now, what is recorded of it counts."""
+    """Yield sets that are recorded as bad, whatever keeps them from being read now."""
     for one in catalogue.choose_all(asked, catalogue.Filter(vm=vm, states=_NO_GOOD)):
         if one.path not in read:
             why = one.reason.rstrip(".")
@@ -192,13 +194,13 @@ def _known(asked: Sequence[catalogue.Entry], vm: str, read: Collection[str]) -> 
 
 
 def _waits(entry: catalogue.Entry, now: datetime) -> tuple[bool, datetime]:
-    """Since when a set waits; a record from the future is as good as none."""
+    """Return since when a set waits; a record dated in the future does not count."""
     last = backlog.verified(entry, now)
     return last is not None, last or entry.time
 
 
 def unread(found: catalogue.Catalogue, request: VerifyRequest) -> list[catalogue.Stranger]:
-    """Directories of sets that are asked for and could not be read."""
+    """Return requested set directories that could not be read."""
     return [] if request.sets else found.unread(request.vm)
 
 
@@ -213,7 +215,7 @@ def _is_due(entry: catalogue.Entry, request: VerifyRequest, now: datetime) -> bo
 
 
 def batches(entries: Sequence[catalogue.Entry], parallel: int) -> list[list[catalogue.Entry]]:
-    """Sets to be read at the same time: as few as keep ``parallel`` readers busy."""
+    """Group the sets to read at the same time: as few as keep ``parallel`` readers busy."""
     found: list[list[catalogue.Entry]] = [[]]
     images = 0
     for entry in entries:
@@ -226,7 +228,9 @@ def batches(entries: Sequence[catalogue.Entry], parallel: int) -> list[list[cata
 
 
 def header(disk: ManifestDisk, file_size: int, head: bytes) -> str:
-    """What forbids any program to open an image: nothing must lead it to another file.
+    """Return what is wrong with an image's size or header, before any program opens it; empty if nothing is.
+
+    No header may lead a program to another file.
 
     Args:
         file_size: Bytes of the file.
@@ -251,18 +255,18 @@ def _qcow2(disk: ManifestDisk, head: bytes) -> str:
 
 
 def check_argv(qemu_img: str, path: str) -> tuple[str, ...]:
-    """How the structure of a qcow2 image is checked."""
+    """Return the command that checks the structure of a qcow2 image."""
     return (qemu_img, "check", "-q", "-f", "qcow2", path)
 
 
 def content_argv(qemu_img: str, path: str, socket: str) -> tuple[str, ...]:
-    """How what a guest would see of a qcow2 image is sent to a socket, from front to back."""
+    """Return the command that sends the guest-visible content of a qcow2 image to a socket, front to back."""
     target = f"nbd+unix:///?socket={socket}"
     return (qemu_img, "convert", "-n", "-m", "1", "-f", "qcow2", "-O", "raw", path, target)
 
 
 def structure(file: str, outcome: Outcome, said: str, into: Findings) -> None:
-    """What ``qemu-img check`` came to. Lost clusters waste room and harm nothing."""
+    """Record the result of ``qemu-img check``. Lost clusters waste space and harm nothing."""
     if outcome.code == _LEAKS:
         into.notes.append(f"{file} has clusters that nothing uses")
     elif outcome.code == _NO_CHECK:
@@ -280,11 +284,11 @@ def _last(said: str) -> str:
 def content(
     disk: ManifestDisk, outcome: Outcome | None, said: str, seen: str | None, into: Findings
 ) -> None:
-    """What came of reading what a guest would see.
+    """Record the result of reading the content that a guest would see.
 
     Args:
-        outcome: Of the program that read it.
-        seen: The hash; empty if it ended early, None if nobody wanted to know.
+        outcome: How the reading program ended.
+        seen: The hash; empty if the content ended early, None if it was not requested.
     """
     if seen is None or seen == disk.content_sha256:
         return
@@ -297,7 +301,7 @@ def content(
 
 
 def _could_not_work(outcome: Outcome, said: str) -> bool:
-    """Whether how a program ended says something of this machine, and nothing of the image."""
+    """Tell whether a program failed because of this machine and not because of the image."""
     return outcome.code < 0 or any(words in said for words in _NOT_LOOKED)
 
 
@@ -310,7 +314,7 @@ def _ended(outcome: Outcome, said: str) -> str:
 
 
 def configuration(found: Manifest, data: bytes, into: Findings) -> None:
-    """What is wrong with the VM's configuration, by itself and beside the disks."""
+    """Record faults of the VM's configuration, by itself and against the set's disks."""
     file = found.ovf.file
     try:
         read = ovf.read(data.decode("utf-8"))
@@ -347,13 +351,13 @@ def failure(
     undecided: Mapping[str, Sequence[str]],
     left: backlog.Backlog,
 ) -> BackupError:
-    """The error that names the corrupt sets, after all were looked at.
+    """Return the error that names the corrupt sets, after all sets were read.
 
     Args:
         corrupt: Faults by path.
-        looked_at: How many sets were read, or are known to be bad.
+        looked_at: How many sets were read or are known to be bad.
         undecided: What could not be read, by path.
-        left: What was not reached.
+        left: What the limit left unread.
     """
     if not corrupt:
         return _undecided(undecided, looked_at, left)
@@ -381,7 +385,7 @@ def _unseen(found: Mapping[str, Sequence[str]], looked_at: int) -> str:
 def _undecided(
     found: Mapping[str, Sequence[str]], looked_at: int, left: backlog.Backlog
 ) -> ImageError:
-    """The error that names the sets of which nothing can be said."""
+    """Return the error that names the sets without a verdict."""
     late = f" {left.text()}" if left.sets else ""
     return ImageError(
         f"{_unseen(found, looked_at)}{late}",

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which VMs are to be backed up, as the repository records it.
 
-``vms/<VM id>.json`` in the repository. Sets tell of the VMs that have one; only this tells of a VM that has none, and of
-one that is no longer backed up on purpose. A VM is retired until a run backs it up again.
+The records are ``vms/<VM id>.json`` in the repository. Sets show only VMs that have one; a record
+also shows a VM without any set, and one that is no longer backed up on purpose. A VM is retired
+until a run backs it up again.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ SUFFIX = ".json"
 FORMAT = "ovirt_community.backup.vm"
 VERSION = 1
 SIZE_LIMIT = 64 * 1024
-"""Bytes of the longest record that is read."""
+"""The longest record that is read, in bytes."""
 
 _TEXT_LIMIT = 1000
 
@@ -42,9 +43,9 @@ class Source:
     """A VM that is to be backed up, or was.
 
     Attributes:
-        since: UTC, when a run first was to back it up; of a VM that was retired unrecorded, when
-            that was.
-        retired: UTC, when it was retired; empty if it is not.
+        since: When a run first wanted to back it up, UTC; for a VM that was retired without a
+            record, the time of that.
+        retired: When it was retired, UTC; empty if it is not.
         reason: Why it was retired.
     """
 
@@ -55,17 +56,17 @@ class Source:
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """As a module returns it."""
+        """Return the record as a module's result."""
         return {**asdict(self), "retired": self.retired or None}
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """All that is recorded.
+    """All records of a repository.
 
     Attributes:
         there: Whether anything was ever recorded here.
-        faults: What cannot be read, and why.
+        faults: Which records cannot be read, and why.
     """
 
     vms: tuple[Source, ...] = ()
@@ -74,13 +75,13 @@ class Recorded:
 
 
 def dumps(source: Source) -> bytes:
-    """A record as it is stored."""
+    """Serialise a record for its file."""
     whole = {"format": FORMAT, "version": VERSION, **asdict(source)}
     return (json.dumps(whole, indent=2, ensure_ascii=True) + "\n").encode("ascii")
 
 
 def loads(vm_id: str, data: bytes) -> Source | None:
-    """Read a record from bytes that anybody may have written; None if it is none, or another VM's."""
+    """Parse a record. Anyone may have written it; None if it is not one, or is another VM's."""
     try:
         found = json.loads(data.decode("utf-8"))
         known = found["format"] == FORMAT and found["version"] == VERSION and found["id"] == vm_id
@@ -93,11 +94,11 @@ def loads(vm_id: str, data: bytes) -> Source | None:
 
 
 def named(vms: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Ids and names of VMs, as ``backup_plan_info`` returns them.
+    """Return ids and names of VMs from the result of ``backup_plan_info``.
 
     Raises:
-        InvalidRequest: They are not like that.
-        ValueMasked: One did not arrive as it was sent.
+        InvalidRequest: The values are not such a result.
+        ValueMasked: A value did not arrive as it was sent.
     """
     vms = list(vms)
     arrival.check_unmasked({"wanted": vms})
@@ -109,7 +110,7 @@ def named(vms: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
 
 
 def wanted(known: Iterable[Source], vms: Iterable[tuple[str, str]], now: str) -> list[Source]:
-    """What is to be written, as these VMs are to be backed up from now on.
+    """Return the records to write for VMs that are to be backed up from now on.
 
     Args:
         vms: Ids and names.
@@ -130,14 +131,14 @@ def retired(
     reason: str,
     now: str,
 ) -> list[Source]:
-    """What is to be written, as these VMs are not to be backed up any more.
+    """Return the records to write for VMs that are no longer to be backed up.
 
     Args:
         with_sets: Ids and names of VMs that have sets.
         words: Names or ids.
 
     Raises:
-        NotFound: Nothing is known of one of them.
+        NotFound: One of them is unknown.
         Ambiguous: Several VMs have, or had, one of the names.
     """
     by_id = {one.id: one for one in known}
@@ -153,7 +154,7 @@ def retired(
 
 
 def _one(word: str, names: set[tuple[str, str]]) -> str:
-    """The id of the VM that has this name or id."""
+    """Return the id of the VM that has this name or id."""
     ids = sorted({vm_id for vm_id, name in names if word in (vm_id, name)})
     if len(ids) > 1:
         raise Ambiguous(

@@ -1,11 +1,12 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The catalogue of a repository: what each directory in it is, and which set to take.
+"""The catalogue of a repository: what each directory in it is, and which set to use.
 
-Everything that is read from a repository may be hostile. A set is judged by its manifest, by the
-sizes of its files, and by the record of its last verification; nothing here reads an image. What could
-not be looked at is ``unreadable``: neither good, nor corrupt, nor gone. Which time a set has, ``clocks`` says.
+Everything read from a repository may be hostile. A set is judged by its manifest, by the sizes of
+its files and by the record of its last verification; nothing here reads an image. A set that cannot
+be read is ``unreadable``: neither good, nor corrupt, nor gone. ``clocks`` decides the time of a
+set.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ STATES = (COMPLETE, UNFINISHED, CORRUPT, PARENT_MISSING, UNSUPPORTED, UNREADABLE
 PROTECTED_SUFFIX = ".protected"
 TRASH_PREFIX = ".trash."
 PAGE = "index.html"
-"""The picture of the repository, if it is kept in the repository."""
+"""The report on the repository, if it is kept in the repository."""
 
 _FIRST = datetime.min.replace(tzinfo=timezone.utc)
 
@@ -56,19 +57,19 @@ SELECTIONS = (ALL, NEWEST, NEWEST_GOOD)
 
 @dataclass(frozen=True)
 class FoundDirectory:
-    """What is there of one set.
+    """What the directory of one set holds.
 
     Attributes:
         vm_directory: Name of the VM's directory.
         name: Name of the set's directory.
         identity: Device and inode of the set's directory.
-        files: Every name in it, with the size in bytes; None for what is not a regular file.
+        files: Every name in it, with the size in bytes; None for anything but a regular file.
         manifest: The manifest's bytes; None if there is none, or it could not be read.
-        fault: What is there instead of a manifest.
-        unseen: Why it could not be read: that says nothing of the set.
-        modified: When anything of it changed last, seconds since 1970, by the appliance's clock.
+        fault: What exists instead of a manifest.
+        unseen: Why it could not be read; that says nothing of the set.
+        modified: When anything in it last changed, seconds since 1970, by the appliance's clock.
         record: The bytes of the record of its verification.
-        checksum: The bytes of the file that vouches for the manifest; None if there is none.
+        checksum: The bytes of the manifest's checksum file; None if there is none.
     """
 
     vm_directory: str
@@ -91,13 +92,12 @@ class Entry:
     Attributes:
         path: The set's directory.
         vm_name: None if only a cut name is known.
-        time: The moment that the data are of: that of the snapshot, as far as it is known.
+        time: The moment that the data is from: that of the snapshot, as far as it is known.
         reason: Why the state is not ``complete``.
         verified: The last verification of this very manifest.
-        doubt: Why its time is not certain. Then it takes no place in any rule, and no rule removes
-            it.
+        doubt: Why its time is not certain. Retention rules then ignore and keep the set.
         note: Which clock was not believed.
-        bad_files: Names of files that are known to be damaged; an empty name is the set as a whole.
+        bad_files: Names of files known to be damaged; an empty name means the set as a whole.
     """
 
     path: str
@@ -116,16 +116,16 @@ class Entry:
 
     @property
     def is_good(self) -> bool:
-        """Whether one would restore it: all there, and not known to be damaged."""
+        """Whether the set can be restored: complete, and not known to be damaged."""
         return self.state == COMPLETE
 
     @property
     def counts(self) -> bool:
-        """Whether it takes its place among the sets of its VM: good, and of a certain time."""
+        """Whether the set counts among those of its VM: it is good, and its time is certain."""
         return self.is_good and not self.doubt
 
     def has_good(self, files: Iterable[str]) -> bool:
-        """Whether these images can be restored, whatever is the matter with the others."""
+        """Tell whether these images can be restored, whatever the state of the others."""
         if self.is_good:
             return True
         if self.state != CORRUPT or self.manifest is None:
@@ -134,7 +134,7 @@ class Entry:
 
     @property
     def bytes_stored(self) -> int:
-        """Bytes that its images take, or, without a manifest, the length of its files."""
+        """Bytes that its images occupy; without a manifest, the length of its files."""
         if self.manifest:
             return sum(disk.bytes_stored for disk in self.manifest.disks)
         return sum(size for size in self.seen.files.values() if size)
@@ -147,16 +147,16 @@ class Entry:
 
     @property
     def title(self) -> str:
-        """The VM's name, or its id where the name is not known."""
+        """The VM's name, or its id if the name is unknown."""
         return self.vm_id if self.vm_name is None else self.vm_name
 
 
 @dataclass(frozen=True)
 class Stranger:
-    """Something in the repository that is no set. It is never touched.
+    """Something in the repository that is not a set. It is never touched.
 
     Attributes:
-        unread: It could not be read, so there may be more to it.
+        unread: It could not be read, so it may hold more.
     """
 
     path: str
@@ -165,16 +165,16 @@ class Stranger:
 
     @property
     def vm(self) -> tuple[str | None, str] | None:
-        """Name and id of the VM whose sets it holds, by its name; None if it holds none."""
+        """Name and id of the VM whose sets it holds, by its name; None if it holds no sets."""
         return naming.split_vm_directory(self.path.rpartition("/")[2])
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All sets, by VM and time, the leftovers of removals, and what nobody knows.
+    """All sets by VM and time, the remains of removals, and everything unknown.
 
     Attributes:
-        trash: Sets whose removal was begun.
+        trash: Sets whose removal has begun.
     """
 
     repository: str
@@ -183,7 +183,7 @@ class Catalogue:
     trash: tuple[FoundDirectory, ...] = ()
 
     def unread(self, vm: str = "") -> list[Stranger]:
-        """Directories of sets that could not be read; with a name or id, those of this VM."""
+        """Return directories of sets that could not be read; with a name or id, those of this VM."""
         found = [(one, one.vm) for one in self.strangers if one.unread]
         return [one for one, known in found if known and (not vm or vm in known)]
 
@@ -195,11 +195,11 @@ def build(
     trash: Sequence[FoundDirectory] = (),
     now: datetime | None = None,
 ) -> Catalogue:
-    """Judge every set, each by itself and then by what it builds on.
+    """Judge every set, first by itself and then by its parents.
 
     Args:
-        seen: Directories whose names are those of sets.
-        now: By the appliance's clock; None: no set is from the future.
+        seen: Directories that are named like sets.
+        now: The time by the appliance's clock; None: no set is from the future.
     """
     judged = link([judge(repository, one, now) for one in seen])
     ordered = sorted(judged, key=lambda one: (one.title, one.vm_id, one.time, one.run_id))
@@ -207,7 +207,7 @@ def build(
 
 
 def judge(repository: str, seen: FoundDirectory, now: datetime | None = None) -> Entry:
-    """What one set is, by itself."""
+    """Judge one set by itself."""
     vm_name, vm_id = naming.split_vm_directory(seen.vm_directory) or (None, "")
     started, run_id = naming.split_set_directory(seen.name) or ("", "")
     entry = Entry(
@@ -226,7 +226,7 @@ def judge(repository: str, seen: FoundDirectory, now: datetime | None = None) ->
 
 
 def _judged(entry: Entry) -> Entry:
-    """The state, and all that the manifest tells."""
+    """Return the entry with its state and all facts of the manifest."""
     seen = entry.seen
     if seen.unseen:
         return replace(entry, state=UNREADABLE, reason=seen.unseen)
@@ -245,10 +245,10 @@ def _judged(entry: Entry) -> Entry:
 
 
 def _check_bytes(data: bytes, checksum: bytes | None) -> None:
-    """Refuse a manifest that is not the one that was written, as far as something vouches for it.
+    """Refuse a manifest that differs from its checksum, if there is one.
 
     Raises:
-        ManifestInvalid: See there.
+        ManifestInvalid: The bytes, or the checksum file, are not as they were written.
     """
     if checksum is not None and manifest.checksum_in(checksum) != manifest.digest(data):
         raise ManifestInvalid(
@@ -263,9 +263,9 @@ def _check_named(found: manifest.Manifest, checksum: bytes | None) -> None:
 
 
 def vouched(entry: Entry) -> str:
-    """The hash that the manifest must have; its own where nothing beside it tells.
+    """Return the hash that the manifest must have; without a checksum file, its own.
 
-    What is recorded of a manifest that was changed must never speak for the changed one.
+    A record about a changed manifest must never count for the changed one.
     """
     if entry.seen.checksum is not None:
         try:
@@ -277,7 +277,7 @@ def vouched(entry: Entry) -> str:
 
 
 def _record(entry: Entry) -> verification_record.VerificationRecord | None:
-    """The record of a verification of this run's set, of whichever manifest."""
+    """Return the record of a verification of this run's set, of whichever manifest."""
     record = verification_record.loads(entry.seen.record) if entry.seen.record else None
     return record if record and record.run_id == entry.run_id else None
 
@@ -312,7 +312,7 @@ def _with_manifest(entry: Entry, found: manifest.Manifest, data: bytes) -> Entry
 
 
 def _dated(entry: Entry, now: datetime | None) -> Entry:
-    """The entry, in doubt if it is from the future."""
+    """Return the entry, with a doubt if it is from the future."""
     if now is None:
         return entry
     found = clocks.future(clocks.Moment(entry.time, entry.doubt, entry.note), now)
@@ -320,7 +320,7 @@ def _dated(entry: Entry, now: datetime | None) -> Entry:
 
 
 def _foreign(entry: Entry, found: manifest.Manifest) -> str:
-    """Why a manifest is not that of the directory in which it lies."""
+    """Return why a manifest does not belong to the directory in which it lies; empty if it does."""
     if found.vm.id != entry.vm_id:
         return f"The manifest belongs to another VM, {found.vm.id}."
     if naming.set_directory(found.started, found.run_id) != entry.seen.name:
@@ -329,7 +329,7 @@ def _foreign(entry: Entry, found: manifest.Manifest) -> str:
 
 
 def moment(found: manifest.Manifest) -> clocks.Moment:
-    """When the snapshot was made, by the clocks that agree."""
+    """Return when the snapshot was made, by the clocks that agree."""
     date = found.snapshot.date
     engine = read_time(date) if len(date) > len("2026-11-23") else None
     if found.clocks:
@@ -343,7 +343,7 @@ def moment(found: manifest.Manifest) -> clocks.Moment:
 
 
 def _files(found: manifest.Manifest, files: Mapping[str, int | None]) -> dict[str, str]:
-    """What is wrong with the files, by name."""
+    """Return the faults of the files, by name."""
     wanted = {found.ovf.file: found.ovf.size}
     wanted.update((disk.file, disk.file_size) for disk in found.disks)
     return {
@@ -360,7 +360,7 @@ def _file_fault(wanted: int, present: bool, size: int | None) -> str:
 
 
 def link(entries: Sequence[Entry]) -> list[Entry]:
-    """Mark the sets that build on one that is missing or is itself no good."""
+    """Mark the sets whose parent is missing or not good."""
     good: set[tuple[str, str]] = set()
     waiting = [entry for entry in entries if entry.is_good]
     # From the roots on, so that two sets that build on each other hold up nothing.
@@ -385,14 +385,14 @@ def _orphan(entry: Entry, good: set[tuple[str, str]]) -> Entry:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which sets are meant. Everything that is left out means all.
+    """Which sets to select. A field that is not set selects all.
 
     Attributes:
         vm: Name or id.
         after: Not older than this.
         before: Older than this.
         sizes: Least and most bytes stored; None for no bound.
-        select: All of them, or of each VM the newest, or the newest good one of a certain time.
+        select: All of them, or per VM the newest, or the newest good one with a certain time.
     """
 
     vm: str = ""
@@ -405,17 +405,17 @@ class Filter:
 
 
 def is_of(entry: Entry, vm: str) -> bool:
-    """Whether a set is of the VM with this name or id."""
+    """Tell whether a set is of the VM with this name or id."""
     return vm in (entry.vm_id, entry.vm_name)
 
 
 def level(entry: Entry) -> str | None:
-    """How consistent the data are; None if there is no manifest that tells."""
+    """Return how consistent the data is; None if no manifest tells."""
     return entry.manifest.consistency.level if entry.manifest else None
 
 
 def choose_all(entries: Sequence[Entry], wanted: Filter) -> list[Entry]:
-    """The sets that pass, in the order given."""
+    """Return the sets that match, in the given order."""
     found = [entry for entry in entries if _passes(entry, wanted)]
     if wanted.select == ALL:
         return found
@@ -431,7 +431,7 @@ def choose_all(entries: Sequence[Entry], wanted: Filter) -> list[Entry]:
 
 
 def _rank(entry: Entry) -> tuple[bool, datetime, str]:
-    """Newer is more; what is of no certain time is less than all that is."""
+    """Return the sort key of a set: newer is more, and a set without a certain time is less than all others."""
     return not entry.doubt, entry.time, entry.run_id
 
 
@@ -451,19 +451,18 @@ def _passes(entry: Entry, wanted: Filter) -> bool:
 def choose(
     entries: Sequence[Entry], vm: str, before: datetime | None = None, disks: Sequence[str] = ()
 ) -> Entry:
-    """The set from which a VM would be restored: its newest good one of a certain time.
+    """Choose the set from which to restore a VM: its newest good one with a certain time.
 
-    A name, also a former one, only says which VM is meant. All sets of that VM count, whatever it was called
-    then; ``other_name`` tells.
+    A name, also a former one, only says which VM is meant. All sets of that VM count, whatever its
+    name was at the time; ``other_name`` reports that.
 
     Args:
         vm: Name or id.
-        before: Only sets whose data are older than this.
-        disks: Names or ids of the disks that are wanted, if not all: then a set is good if they
-            are.
+        before: Only sets whose data is older than this.
+        disks: Names or ids of the wanted disks, if not all: then a set is good if these disks are.
 
     Raises:
-        NotFound: There is none; the message says what there is.
+        NotFound: There is no such set; the message says what exists.
         Ambiguous: Several VMs have, or had, this name.
     """
     of_vm = [entry for entry in entries if is_of(entry, vm)]
@@ -490,7 +489,7 @@ def choose(
 
 
 def has_good_disks(entry: Entry, words: Sequence[str]) -> bool:
-    """Whether the disks with these names or ids, all of them without any, can be restored."""
+    """Tell whether the disks with these names or ids can be restored; with no words, all disks."""
     if entry.is_good or entry.manifest is None or not words:
         return entry.is_good
     named = [disk for disk in entry.manifest.disks if {disk.id, disk.alias} & set(words)]
@@ -498,7 +497,7 @@ def has_good_disks(entry: Entry, words: Sequence[str]) -> bool:
 
 
 def other_name(chosen: Entry, vm: str) -> list[str]:
-    """What a person should know where the name that was asked for is not the one in the set."""
+    """Return a note if the requested name is not the one in the set."""
     if vm in (chosen.vm_id, chosen.vm_name):
         return []
     return [
@@ -510,7 +509,7 @@ def other_name(chosen: Entry, vm: str) -> list[str]:
 def passed_over(
     entries: Sequence[Entry], chosen: Entry, before: datetime | None = None
 ) -> list[str]:
-    """What a person should know of a choice: newer sets, and those of no certain time, a line each."""
+    """Return notes on a choice: newer sets, and those without a certain time, one line each."""
     others = [one for one in entries if one.vm_id == chosen.vm_id and one.state != UNFINISHED]
     newer = [
         one
@@ -542,11 +541,11 @@ def _no_good(vm: str, entries: Sequence[Entry], before: datetime | None) -> NotF
 
 
 def find(catalogue: Catalogue, paths: Sequence[str]) -> list[Entry]:
-    """The sets in these directories.
+    """Return the sets in these directories.
 
     Raises:
-        ImageError: One of them is in a directory that could not be read.
-        InvalidRequest: One of them is not a set of the repository.
+        ImageError: A set's directory could not be read.
+        InvalidRequest: A path is not a set of the repository.
     """
     known = {entry.path: entry for entry in catalogue.entries}
     wrong = [path for path in paths if path.rstrip("/") not in known]
@@ -563,7 +562,7 @@ def find(catalogue: Catalogue, paths: Sequence[str]) -> list[Entry]:
 
 
 def unread_error(found: Stranger) -> ImageError:
-    """The error for sets that are asked for and cannot be read."""
+    """Return the error for requested sets that cannot be read."""
     return ImageError(
         f"{naming.show_text(found.path)} {found.reason}.",
         hint="The state of its sets is unknown. Check the repository's file system and the kernel log.",
@@ -572,7 +571,7 @@ def unread_error(found: Stranger) -> ImageError:
 
 
 def to_dict(entry: Entry) -> dict[str, Any]:
-    """A set as a module returns it."""
+    """Return a set as a module's result."""
     known = entry.manifest
     return {
         "path": entry.path,
@@ -598,7 +597,7 @@ def to_dict(entry: Entry) -> dict[str, Any]:
 
 
 def totals(entries: Sequence[Entry]) -> dict[str, Any]:
-    """Numbers of a list of sets."""
+    """Return the totals of a list of sets."""
     return {
         "vms": len({entry.vm_id for entry in entries}),
         "sets": len(entries),
@@ -608,7 +607,7 @@ def totals(entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def strangers(catalogue: Catalogue) -> list[dict[str, str]]:
-    """What is not recognised, as a module returns it."""
+    """Return everything unknown as a module's result."""
     return [
         {"path": naming.show_text(one.path), "reason": naming.show_text(one.reason)}
         for one in catalogue.strangers

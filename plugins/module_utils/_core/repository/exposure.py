@@ -1,10 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether others than root could put another directory in the place of one that root writes to.
+"""Whether others than root could replace a directory that root writes to.
 
-Who may write to a directory may rename what is in it. So every directory on the way counts, from
-the root of the file system on.
+Who may write to a directory may rename what is in it. So every directory on the way counts,
+starting at the root of the file system.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 @dataclass(frozen=True)
 class Passed:
-    """A directory, or a symbolic link, that has to be passed to reach a path.
+    """A directory, or a symbolic link, on the way to a path.
 
     Attributes:
         owner: Its user id.
-        mode: Type and permissions, as ``stat`` has them.
-        holds: It is the repository, or is in it: what is written lies directly in it.
+        mode: Type and permissions, as in ``stat``.
+        holds: It is the repository or lies in it: files are written directly in it.
     """
 
     path: str
@@ -45,7 +45,7 @@ class Passed:
 
 
 def reasons(passed: Iterable[Passed]) -> tuple[str, ...]:
-    """Each place that others could change, with the reason, once."""
+    """Return each place that others could change, with the reason, once."""
     found = {f"{one.path} ({reason})": None for one in passed for reason in _reason(one)}
     return tuple(found)
 
@@ -62,14 +62,14 @@ def _reason(one: Passed) -> tuple[str, ...]:
 
 
 def message(path: str, exposed: Sequence[str]) -> str:
-    """What is wrong with a path whose way others could change."""
+    """Say which places on the way to a path others could change."""
     shown = ", ".join(exposed[:_SHOWN])
     more = f" and {len(exposed) - _SHOWN} more" if len(exposed) > _SHOWN else ""
     return f"Users other than root could replace directories of {path}: {shown}{more}."
 
 
 def check(path: str, exposed: Sequence[str]) -> None:
-    """Refuse to write as root where others could have it land elsewhere.
+    """Refuse to write as root if others could redirect the write.
 
     Raises:
         Refused: ``exposed`` is not empty.

@@ -1,13 +1,14 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The manifest of a backup set, format version 1: made, read, and never believed unread.
+"""The manifest of a backup set, format version 1: written, and read without trust.
 
-``docs/schema/manifest-1.schema.json`` says the same for other programs. Keys that are not named
-here may be added by later releases and are ignored when read.
+``docs/schema/manifest-1.schema.json`` says the same for other programs. Later releases may add keys
+that are not named here; they are ignored when read.
 
-Beside it lies its checksum, ``manifest.sha256``, written when the set is finished: so one changed digit in
-the manifest is seen. Sets made before there were checksums have none, and their manifests do not name it.
+Its checksum, ``manifest.sha256``, lies beside it and is written when the set is finished, so that a
+single changed digit is noticed. Sets from before there were checksums have none, and their
+manifests do not name one.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repos
 FORMAT = "ovirt_community.backup"
 VERSION = 1
 SIZE_LIMIT = 16 * 1024 * 1024
-"""Bytes of the longest manifest that is read."""
+"""The longest manifest that is read, in bytes."""
 
 DISKS_LIMIT = 1024
 _INT_LIMIT = 2**63 - 1
@@ -41,7 +42,7 @@ _OPTIONAL = ("clocks", "checksum")
 
 CHECKSUM_VERSION = 1
 CHECKSUM_LIMIT = 4096
-"""Bytes of the longest checksum file that is read."""
+"""The longest checksum file that is read, in bytes."""
 
 _CHECKSUM = re.compile(
     rb"# ovirt_community\.backup manifest checksum ([0-9]{1,9})\n([0-9a-f]{64})  manifest\.json\n"
@@ -63,7 +64,7 @@ class ManifestVm:
 
 @dataclass(frozen=True)
 class ManifestSnapshot:
-    """The snapshot that was copied. ``date`` is what the engine said."""
+    """The snapshot that was copied. ``date`` is the engine's."""
 
     id: str
     description: str
@@ -72,7 +73,7 @@ class ManifestSnapshot:
 
 @dataclass(frozen=True)
 class Consistency:
-    """How consistent the data are, and the evidence for it."""
+    """How consistent the data is, and the evidence for it."""
 
     level: str
     evidence: tuple[str, ...]
@@ -80,7 +81,7 @@ class Consistency:
 
 @dataclass(frozen=True)
 class Versions:
-    """What made the set."""
+    """The software that made the set."""
 
     engine: str
     collection: str
@@ -105,8 +106,8 @@ class ManifestDisk:
         virtual_size: Guest-visible bytes.
         file_size: Length of the file in bytes.
         bytes_stored: Bytes that the file system had allocated for it.
-        content_sha256: Of the guest-visible bytes.
-        file_sha256: Of the file, as ``sha256sum`` prints it.
+        content_sha256: Hash of the guest-visible bytes.
+        file_sha256: Hash of the file, as ``sha256sum`` prints it.
         parent: Run id of the set that this image builds on; None for a full image.
     """
 
@@ -127,7 +128,7 @@ class ManifestDisk:
 
 @dataclass(frozen=True)
 class Clocks:
-    """What clocks said around the snapshot; see ``clocks``. UTC."""
+    """What three clocks said around the snapshot, in UTC; see ``clocks``."""
 
     asked: str
     there: str
@@ -139,7 +140,7 @@ class Manifest:
     """One finished backup of one source VM. Times are UTC.
 
     Attributes:
-        clocks: None in sets that were made before they were kept.
+        clocks: None in sets that were made before clocks were recorded.
         checksum: Name of the file with the manifest's own checksum; None in earlier sets.
     """
 
@@ -160,32 +161,32 @@ class Manifest:
 
 
 def dumps(manifest: Manifest) -> str:
-    """The manifest as it is stored: JSON, ASCII, keys in a fixed order, one final newline."""
+    """Serialise a manifest: JSON, ASCII, keys in a fixed order, one final newline."""
     return json.dumps(as_stored(manifest), indent=2, ensure_ascii=True) + "\n"
 
 
 def as_stored(manifest: Manifest) -> dict[str, Any]:
-    """What the file says, keys in their order; those that earlier sets do not have are left out if there is nothing."""
+    """Return the content of the file, keys in order; empty keys that earlier sets lack are left out."""
     whole = asdict(manifest)
     return {key: one for key, one in whole.items() if key not in _OPTIONAL or one is not None}
 
 
 def digest(data: bytes) -> str:
-    """The SHA-256 of a manifest's bytes."""
+    """Return the SHA-256 of a manifest's bytes."""
     return hashlib.sha256(data).hexdigest()
 
 
 def checksum(data: bytes) -> bytes:
-    """The file that vouches for a manifest; ``sha256sum --check`` reads it."""
+    """Return the content of the checksum file, which ``sha256sum --check`` reads."""
     head = f"# ovirt_community.backup manifest checksum {CHECKSUM_VERSION}"
     return f"{head}\n{digest(data)}  {naming.MANIFEST}\n".encode("ascii")
 
 
 def checksum_in(file: bytes) -> str:
-    """The hash that a checksum file records.
+    """Return the hash in a checksum file.
 
     Raises:
-        ManifestInvalid: It is no checksum file, or of a version that is not known here.
+        ManifestInvalid: It is not a checksum file, or has an unknown version.
     """
     match = _CHECKSUM.fullmatch(file)
     if match is None:
@@ -200,7 +201,7 @@ def checksum_in(file: bytes) -> str:
 
 
 def to_dict(manifest: Manifest) -> dict[str, Any]:
-    """The manifest as a module returns it: what is no Unicode is written out."""
+    """Return the manifest as a module's result; text that is not Unicode is escaped."""
     found: dict[str, Any] = _shown(as_stored(manifest))
     return found
 
@@ -214,10 +215,10 @@ def _shown(value: Any) -> Any:  # noqa: ANN401  (JSON)
 
 
 def loads(data: bytes) -> Manifest:
-    """Read a manifest from bytes that anybody may have written.
+    """Parse a manifest. Anyone may have written it.
 
     Raises:
-        ManifestInvalid: It is no manifest, or of a version that is not known here.
+        ManifestInvalid: It is not a manifest, or has an unknown version.
     """
     if len(data) > SIZE_LIMIT:
         raise _invalid("", f"is longer than {SIZE_LIMIT} bytes")
@@ -234,10 +235,10 @@ def from_dict(data: object) -> Manifest:
     """Check every field and build the manifest.
 
     Args:
-        data: Parsed JSON, or the facts to be recorded.
+        data: Parsed JSON, or the facts to record.
 
     Raises:
-        ManifestInvalid: With the path of the first fault.
+        ManifestInvalid: Has the path of the first fault.
     """
     root = _object(data, "")
     if root.get("format") != FORMAT:
@@ -255,7 +256,7 @@ def from_dict(data: object) -> Manifest:
 
 
 def differences(found: Manifest, wanted: Manifest) -> tuple[str, ...]:
-    """Names of the top-level fields in which two manifests differ."""
+    """Return the names of the top-level fields in which two manifests differ."""
     old, new = asdict(found), asdict(wanted)
     return tuple(key for key in old if old[key] != new[key])
 
@@ -372,7 +373,7 @@ def _record(
 
 
 def _check_files(manifest: Manifest) -> None:
-    """Ids and files are unique, and a raw image is as long as the disk."""
+    """Check that ids and files are unique, and that a raw image is as long as its disk."""
     files = [manifest.ovf.file, *(disk.file for disk in manifest.disks)]
     ids = [disk.id for disk in manifest.disks]
     if len(set(files)) != len(files) or len(set(ids)) != len(ids):

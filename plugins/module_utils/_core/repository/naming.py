@@ -24,7 +24,7 @@ OVF = "vm.ovf"
 README = "README"
 
 NAME_LIMIT = 255
-"""Bytes of a file name on every common Linux file system."""
+"""The longest file name on common Linux file systems, in bytes."""
 
 UUID = re.compile(r"^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z")
 RUN_ID = re.compile(r"^[0-9A-Za-z][0-9A-Za-z_-]{0,63}\Z")
@@ -47,7 +47,7 @@ _SET = re.compile(
 
 @dataclass(frozen=True)
 class DiskFile:
-    """The file that a disk's image gets."""
+    """The file of a disk's image."""
 
     id: str
     file: str
@@ -56,7 +56,7 @@ class DiskFile:
 
 @dataclass(frozen=True)
 class SetNames:
-    """Where a backup set lives.
+    """The paths of a backup set.
 
     Attributes:
         vm_directory: Directory of all sets of this VM.
@@ -70,12 +70,12 @@ class SetNames:
 
 @dataclass(frozen=True)
 class SetPath:
-    """The path of a set's directory, taken apart and put together by its names alone.
+    """The path of a set's directory in parts; only names are used, nothing is read.
 
-    A path that comes from outside may name anything: see ``is_set``.
+    A path from outside may name anything: see ``is_set``.
 
     Attributes:
-        repository: Its path.
+        repository: Path of the repository.
         vm_directory: Name of the directory of all sets of the VM.
         name: Name of the set's directory.
     """
@@ -86,7 +86,7 @@ class SetPath:
 
     @classmethod
     def parse(cls, path: str) -> SetPath:
-        """Take an absolute path without a slash at its end apart, whatever it names."""
+        """Split an absolute path without a slash at its end, whatever it names."""
         above, _slash, name = path.rpartition("/")
         repository, _slash, vm_directory = above.rpartition("/")
         return cls(repository or "/", vm_directory, name)
@@ -113,15 +113,15 @@ class SetPath:
 
     @property
     def is_set(self) -> bool:
-        """Whether both names are such as this collection gives."""
+        """Whether this collection could have given both names."""
         return self.vm is not None and self.run is not None
 
 
 def escape(name: str) -> str:
-    """Any text as a part of a file name: ASCII, no slash, no leading dot or dash, never empty.
+    """Escape any text for use in a file name: ASCII, no slash, no leading dot or dash, never empty.
 
-    Different names give different results. ``unescape`` undoes it unless the name was so
-    long that it had to be cut; then a digest of the whole name stands for its end.
+    Different names give different results. ``unescape`` reverses it unless the name was so long
+    that it had to be cut; a digest of the whole name then replaces its end.
     """
     data = name.encode("utf-8", "surrogatepass")
     parts = [chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in data]
@@ -134,14 +134,14 @@ def escape(name: str) -> str:
 
 
 def _cut(parts: list[str]) -> str:
-    """As many whole characters as leave room for the digest."""
+    """Return as many whole characters as leave room for the digest."""
     room = _ESCAPED_LIMIT - len(_CUT) - _DIGEST
     ends = itertools.accumulate(len(part) for part in parts)
     return "".join(part for part, end in zip(parts, ends) if end <= room)
 
 
 def unescape(escaped: str) -> str | None:
-    """The name that was escaped; None if it was cut or is not a result of ``escape``."""
+    """Return the name that was escaped; None if it was cut or is not a result of ``escape``."""
     if escaped == _EMPTY:
         return ""
     data = _ESCAPE.sub(lambda match: chr(int(match.group(1), 16)), escaped)
@@ -153,18 +153,18 @@ def unescape(escaped: str) -> str | None:
 
 
 def vm_directory(name: str, vm_id: str) -> str:
-    """The directory's name for all sets of a VM.
+    """Return the name of the directory for all sets of a VM.
 
     Raises:
-        InvalidRequest: The id is none.
+        InvalidRequest: The id is not one.
     """
     return f"{escape(name)}.{_uuid('VM', vm_id)}"
 
 
 def split_vm_directory(directory: str) -> tuple[str | None, str] | None:
-    """``(VM name, VM id)`` of a directory; the name is None if it was cut.
+    """Return ``(VM name, VM id)`` of a directory; the name is None if it was cut.
 
-    None altogether if the directory is not one that ``vm_directory`` names.
+    The result is None if the directory is not one that ``vm_directory`` names.
     """
     escaped, dot, vm_id = directory.rpartition(".")
     if not dot or not _ESCAPED.match(escaped) or not UUID.match(vm_id):
@@ -173,13 +173,13 @@ def split_vm_directory(directory: str) -> tuple[str | None, str] | None:
 
 
 def set_directory(time: str, run_id: str) -> str:
-    """The name of one set's directory: sorts by time.
+    """Return the name of one set's directory. Such names sort by time.
 
     Args:
         time: UTC as in ``2026-11-23T01:02:03Z``.
 
     Raises:
-        InvalidRequest: Time or run id are none.
+        InvalidRequest: The time or the run id is not one.
     """
     match = TIME.match(time)
     if not match:
@@ -193,7 +193,7 @@ def set_directory(time: str, run_id: str) -> str:
 
 
 def split_set_directory(directory: str) -> tuple[str, str] | None:
-    """``(UTC time, run id)`` of a directory that ``set_directory`` names; None if it does not."""
+    """Return ``(UTC time, run id)`` of a directory that ``set_directory`` names; None for any other."""
     match = _SET.match(directory)
     if not match:
         return None
@@ -202,10 +202,10 @@ def split_set_directory(directory: str) -> tuple[str, str] | None:
 
 
 def image_file(disk_id: str, fmt: str) -> str:
-    """The file name of a disk's image.
+    """Return the file name of a disk's image.
 
     Raises:
-        InvalidRequest: The id is none.
+        InvalidRequest: The id is not one.
     """
     return f"{_uuid('disk', disk_id)}.{fmt}"
 
@@ -213,7 +213,7 @@ def image_file(disk_id: str, fmt: str) -> str:
 def set_names(
     repository: str, vm: tuple[str, str], run: tuple[str, str], disks: tuple[tuple[str, str], ...]
 ) -> SetNames:
-    """Every path of a set.
+    """Return every path of a set.
 
     Args:
         vm: Name and id.
@@ -221,7 +221,7 @@ def set_names(
         disks: Id and format of each.
 
     Raises:
-        InvalidRequest: A part is not what it must be, or a disk is named twice.
+        InvalidRequest: A part is invalid, or a disk is named twice.
     """
     ids = [disk_id for disk_id, _fmt in disks]
     if len(set(ids)) != len(ids):
@@ -242,5 +242,5 @@ def _uuid(what: str, text: str) -> str:
 
 
 def show_text(text: str) -> str:
-    """Text from outside as every output can carry it: what is no Unicode is written out."""
+    """Return a text from outside in a form that every output can carry: what is not Unicode is escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -29,14 +29,14 @@ _INTERFACES = {
     "ide": "IDE",
     "spapr_vscsi": "sPAPR VSCSI",
 }
-"""Names of the interfaces in the web interface."""
+"""Names of the interfaces in oVirt's web interface."""
 
 
 def render(manifest: Manifest) -> str:
-    """The README's text.
+    """Return the README's text.
 
     Names that people gave are shown as JSON strings, so that a newline in one cannot pass for a
-    line of this text; commands hold nothing but checked file names and numbers.
+    line of this text; commands hold only checked file names and numbers.
     """
     return "\n".join((*_head(manifest), *_disks(manifest), *_steps(manifest), ""))
 
@@ -67,7 +67,7 @@ def _head(manifest: Manifest) -> tuple[str, ...]:
 
 
 def _time(manifest: Manifest) -> tuple[str, ...]:
-    """What else is to be said of the time: nothing, if the clocks agree."""
+    """Return remarks on the time of the set; none if the clocks agree."""
     found = moment(manifest)
     said = found.doubt or found.note
     sure = "not certain" if found.doubt else show_time(found.time)

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of a verification: what was found when a set was read, kept beside the set.
+"""The record of a verification: what was found when a set was read, stored beside the set.
 
-``<set>.verified.json`` in the VM's directory. The set itself is never changed. A record speaks of one
-manifest, by its hash; to any other manifest it says nothing.
+It is ``<set>.verified.json`` in the VM's directory; the set itself is never changed. A record
+belongs to one manifest, by its hash; for any other manifest it does not count.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SUFFIX = ".verified.json"
 FORMAT = "ovirt_community.backup.verification"
 VERSION = 1
 SIZE_LIMIT = 1024 * 1024
-"""Bytes of the longest record that is read."""
+"""The longest record that is read, in bytes."""
 
 OK = "ok"
 CORRUPT = "corrupt"
@@ -42,13 +42,13 @@ _FAULTS_LIMIT = 64
 
 @dataclass(frozen=True)
 class SetFault:
-    """What is wrong with one file of a set; the file is empty if it is the set as a whole."""
+    """A fault of one file of a set; an empty file name means the set as a whole."""
 
     file: str
     fault: str
 
     def text(self) -> str:
-        """As one reads it in a sentence."""
+        """Return the fault as part of a sentence."""
         return f"{self.file} {self.fault}".strip()
 
 
@@ -57,10 +57,10 @@ class VerificationRecord:
     """The outcome of one verification.
 
     Attributes:
-        manifest_sha256: Of the manifest's bytes; the record is of no other.
-        time: UTC, when it ended.
-        notes: What is unusual, but no fault.
-        tools: Versions of what looked.
+        manifest_sha256: Hash of the manifest's bytes; the record is about no other manifest.
+        time: When it ended, UTC.
+        notes: What is unusual but not a fault.
+        tools: Versions of the programs that read the set.
     """
 
     run_id: str
@@ -75,11 +75,11 @@ class VerificationRecord:
 
     @property
     def moment(self) -> datetime:
-        """The time as one can compare it."""
+        """The time, as a value to compare."""
         return parse_time("time", self.time)
 
     def to_dict(self) -> dict[str, Any]:
-        """As a module returns it."""
+        """Return the record as a module's result."""
         return {
             "time": self.time,
             "verdict": self.verdict,
@@ -90,7 +90,7 @@ class VerificationRecord:
 
 
 def dumps(record: VerificationRecord) -> bytes:
-    """The record as it is stored; of very many faults, the first."""
+    """Serialise the record for its file; if there are very many faults, only the first."""
     data = asdict(record)
     data["faults"] = data["faults"][:_FAULTS_LIMIT]
     data["notes"] = data["notes"][:_FAULTS_LIMIT]
@@ -99,7 +99,7 @@ def dumps(record: VerificationRecord) -> bytes:
 
 
 def loads(data: bytes) -> VerificationRecord | None:
-    """Read a record from bytes that anybody may have written; None if it is none."""
+    """Parse a record. Anyone may have written it; None if it is not one."""
     try:
         return _record(json.loads(data.decode("utf-8")))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError, AttributeError):
