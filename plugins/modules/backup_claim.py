@@ -12,10 +12,11 @@ version_added: 0.1.0
 description:
   - Takes a VM's claim on the appliance, renews it at each step of a backup, and releases it. Runs of all owners exclude each other.
   - If another run has the claim, the module fails with RV(ignore:error_code) V(vm_claimed). The message names that run, its owner, its
-    start and its step. With O(silence) the module waits until it knows whether that run is alive, and takes over the claim of a dead run.
-  - A run is alive if its controller renews the claim while the module watches. It is dead if it was silent for O(silence). While it
-    attaches or detaches disks, it is dead only after the time limit of that step. M(ovirt_community.backup.disk_image_copy) renews the
-    claim while it copies into the directory of a set.
+    start and its step. With O(heartbeat_timeout) the module waits until it knows whether that run is alive, and takes over the claim of a
+    dead run.
+  - A run is alive if its controller renews the claim while the module watches. It is dead if it was silent for O(heartbeat_timeout).
+    While it attaches or detaches disks, it is dead only after the time limit of that step. M(ovirt_community.backup.disk_image_copy)
+    renews the claim while it copies into the directory of a set.
   - A run that was silent too long can continue later. It then fails here at its next step, before it attaches, finishes or detaches
     anything.
   - Claims are in C(/run/ovirt_community.backup-claims) on the appliance. A restart of the appliance ends all of them. A run that continues
@@ -69,7 +70,7 @@ options:
       - Time limit in seconds for devices to appear in the appliance, and to disappear.
     type: float
     default: 60.0
-  silence:
+  heartbeat_timeout:
     description:
       - Seconds without a sign after which a run counts as dead. Without this option, the module takes over no claim and does not wait.
     type: float
@@ -107,7 +108,7 @@ EXAMPLES = r"""
   ovirt_community.backup.backup_claim:
     vm: "{{ plan.plans[0].vm.id }}"
     run_id: "{{ plan.run_id }}"
-    silence: 60
+    heartbeat_timeout: 60
   become: true
   register: claim
 

@@ -71,7 +71,7 @@ options:
       - zstd
       - none
     default: none
-  timeout:
+  device_timeout:
     description:
       - Seconds to wait for all devices to appear. The copy itself has no limit.
     type: float
@@ -86,7 +86,7 @@ options:
         that the images equal the devices.
     type: str
     default: ''
-  wait:
+  wait_seconds:
     description:
       - Seconds to wait for the end of the copy. If it is still running after that, RV(finished) is V(false), RV(progress) shows the
         progress, and the copy continues. With this option a lost connection is an error, as in any other task.
@@ -111,10 +111,10 @@ options:
         After a restart the copy starts again.
     type: float
     default: 600.0
-  limit:
+  return_after:
     description:
-      - Seconds after which the task ends with RV(finished=false) while the copy continues. V(0) means no limit. Unlike O(wait), it shows
-        progress and reconnects. The next task with the same O(follower) continues.
+      - Seconds after which the task ends with RV(finished=false) while the copy continues. V(0) means no limit. Unlike O(wait_seconds), it
+        shows progress and reconnects. The next task with the same O(follower) continues.
       - Use it to call the engine in between. The engine ends the session of a token after half an hour without use.
     type: float
     default: 0.0
@@ -129,7 +129,7 @@ attributes:
     description: Supports being used with the C(async) keyword.
     support: none
     details:
-      - Not needed, see O(wait).
+      - Not needed, see O(wait_seconds).
 notes:
   - Where C(KillUserProcesses=yes) is set in C(logind.conf), systemd ends the copy with the session of a user other than root.
     Exempt that user there with C(KillExcludeUsers), or connect as root.
@@ -165,7 +165,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 finished:
-  description: Whether the copy has ended. Can be V(false) only with O(wait) or O(limit), and in check mode.
+  description: Whether the copy has ended. Can be V(false) only with O(wait_seconds) or O(return_after), and in check mode.
   returned: success
   type: bool
   sample: true

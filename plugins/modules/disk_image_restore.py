@@ -73,12 +73,12 @@ options:
           - Name of the disk's storage domain, for the message if it is full.
         type: str
         default: ''
-  timeout:
+  device_timeout:
     description:
       - Seconds to wait for all devices to appear. The writing itself has no limit.
     type: float
     default: 60.0
-  wait:
+  wait_seconds:
     description:
       - Seconds to wait for the end of the writing. If it is still running after that, RV(finished) is V(false), and it continues.
       - Requires O(follower), so that the next call can identify its writing.
@@ -101,10 +101,10 @@ options:
       - Seconds to try to reconnect before the host counts as unreachable.
     type: float
     default: 600.0
-  limit:
+  return_after:
     description:
-      - Seconds after which the task ends with RV(finished=false) while the writing continues. V(0) means no limit. Unlike O(wait), it
-        shows progress and reconnects. The next task with the same O(follower) continues.
+      - Seconds after which the task ends with RV(finished=false) while the writing continues. V(0) means no limit. Unlike O(wait_seconds),
+        it shows progress and reconnects. The next task with the same O(follower) continues.
       - Use it to call the engine in between. The engine ends the session of a token after half an hour without use.
     type: float
     default: 0.0
@@ -118,7 +118,7 @@ attributes:
     description: Supports being used with the C(async) keyword.
     support: none
     details:
-      - Not needed, see O(wait).
+      - Not needed, see O(wait_seconds).
 seealso:
   - module: ovirt_community.backup.restored_disks
   - module: ovirt_community.backup.restore_source_info
@@ -137,7 +137,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 finished:
-  description: Whether the writing has ended. Can be V(false) only with O(wait) or O(limit), and in check mode.
+  description: Whether the writing has ended. Can be V(false) only with O(wait_seconds) or O(return_after), and in check mode.
   returned: success
   type: bool
   sample: true

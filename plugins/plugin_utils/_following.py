@@ -66,7 +66,7 @@ class Follower:
         self._task = task
         self._connection = connection
         self._variables = dict(variables)
-        self._looks_once = task.check_mode or task.args.get("wait") is not None
+        self._looks_once = task.check_mode or task.args.get("wait_seconds") is not None
         # Who looks once looks again in another task, and must say itself which calls are of one follower.
         word = "" if self._looks_once else uuid.uuid4().hex
         self._args = {**task.args, "follower": task.args.get("follower") or word}
@@ -106,7 +106,7 @@ class Follower:
                 # Else this process would show that a run lives which was killed.
                 raise AnsibleError("Ansible has ended; the copy goes on without it.")
             try:
-                result = self._call({**self._args, "wait": wait}, wait)
+                result = self._call({**self._args, "wait_seconds": wait}, wait)
             except AnsibleConnectionFailure as exc:
                 result = {"unreachable": True, "msg": str(exc)}
             lost = lost_because(result)
@@ -155,7 +155,7 @@ class Follower:
         return self._seconds("reconnect_timeout", RECONNECT_SECONDS)
 
     def _limit(self) -> float:
-        return self._seconds("limit", 0.0)
+        return self._seconds("return_after", 0.0)
 
     def _seconds(self, option: str, default: float) -> float:
         """Seconds; what is no number is for the module to refuse."""

@@ -112,7 +112,9 @@ class Filled:
         self.path = Path(prepared["path"])
         compression = "zstd" if fmt == "qcow2" else "none"
         params = {"images": prepared["images"], "format": fmt, "compression": compression}
-        request = images_args.disk_image_copy_request({**params, "timeout": 0.0, "snapshot": ""})
+        request = images_args.disk_image_copy_request(
+            {**params, "device_timeout": 0.0, "snapshot": ""}
+        )
         self.images: list[dict[str, Any]] = do(ImageCopy(request, appliance.host))["images"]
 
     def finish(self, **changes: object) -> backup_set.FinishSet:

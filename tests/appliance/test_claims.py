@@ -41,7 +41,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edg
 
 VM = str(uuid.uuid4())
 FIRST = Wish(VM, "awx", "first", SNAPSHOT, (300.0, 60.0))
-SECOND = replace(FIRST, run_id="second", silence=60.0, standing=frozenset({"first"}))
+SECOND = replace(FIRST, run_id="second", heartbeat_timeout=60.0, standing=frozenset({"first"}))
 
 
 class Machine:
@@ -87,7 +87,7 @@ def test_a_claim_is_taken_signed_and_given_back(machine: Machine) -> None:
     assert (taken["changed"], taken["dead"], taken["boot"]) == (True, [], taken["boot"])
     assert taken["boot"].startswith("first boot.")
     with pytest.raises(VmClaimed, match="Run first of owner awx is at work"):
-        machine.take(replace(SECOND, silence=None))
+        machine.take(replace(SECOND, heartbeat_timeout=None))
     again = machine.take(replace(FIRST, boot=taken["boot"]))
     assert not again["changed"]
     assert machine.take(replace(FIRST, boot=taken["boot"], step=ATTACH))["changed"]
@@ -126,7 +126,7 @@ def test_a_run_that_ends_meanwhile_is_followed(machine: Machine) -> None:
 def test_what_an_ended_run_left_is_known_to_the_next_at_once(machine: Machine) -> None:
     machine.take(replace(FIRST, step=ATTACH))
     machine.give(FIRST, left=True)
-    assert machine.take(replace(SECOND, silence=None))["dead"] == ["first"]
+    assert machine.take(replace(SECOND, heartbeat_timeout=None))["dead"] == ["first"]
     assert machine.seconds == 5000
 
 
@@ -152,7 +152,7 @@ def test_a_restart_ends_all_claims(machine: Machine) -> None:
     machine.start("second boot")
     assert machine.take(late)["boot"].startswith("second boot.")
     machine.start("third boot")
-    assert machine.take(replace(SECOND, silence=None))["dead"] == []
+    assert machine.take(replace(SECOND, heartbeat_timeout=None))["dead"] == []
 
 
 def test_a_restart_of_a_container_ends_all_claims(machine: Machine) -> None:
@@ -168,7 +168,7 @@ def test_a_restart_of_a_container_ends_all_claims(machine: Machine) -> None:
 
 
 def test_between_watch_and_deed_another_may_be_faster(machine: Machine) -> None:
-    operation = backup_claim.TakeClaim(replace(SECOND, silence=None), machine.host)
+    operation = backup_claim.TakeClaim(replace(SECOND, heartbeat_timeout=None), machine.host)
     plan = operation.plan()
     machine.take(FIRST)
     with pytest.raises(VmClaimed):

@@ -52,7 +52,7 @@ def test_the_set_is_whole_and_nothing_is_left(site: Site) -> None:
         engine.close()
     site.control.harm("backup01", slow=0)
 
-    second = site.back_up(ovirt_backup_auth=auth, vm_backup_takeover_seconds=1)
+    second = site.back_up(ovirt_backup_auth=auth, vm_backup_heartbeat_timeout=1)
     assert second.ends() == 0, second.text
     assert "took over run " in second.text
     [directory] = site.sets()

@@ -223,7 +223,9 @@ def test_a_size_that_changes_is_waited_for_and_not_for_long(
     found, _warnings = device.Finder(sysfs.host(clock)).find(sizes, 60.0)
     assert found[disk_id].name == "sdb"
     slept: list[float] = []
-    request = CopyRequest((ImageRequest(disk_id, 2 * MIB, str(repository / "a")),), timeout=60.0)
+    request = CopyRequest(
+        (ImageRequest(disk_id, 2 * MIB, str(repository / "a")),), device_timeout=60.0
+    )
     with pytest.raises(DeviceMismatch):
         ImageCopy(request, sysfs.host(after(0, bool, slept))).plan()
     assert 2.0 < sum(slept) < 5.0

@@ -174,7 +174,7 @@ def killed(site: Site, slow: int = SLOW, **variables: object) -> str:
 def test_a_copy_that_goes_on_is_taken_over(site: Site) -> None:
     run_id = killed(site, slow=MIB // 4)
     [copying] = site.copying()
-    backup = site.back_up(vm_backup_takeover_seconds=12)
+    backup = site.back_up(vm_backup_heartbeat_timeout=12)
     backup.until("Copy the disks, or take what was copied")
     assert site.copying() == [copying]
     site.control.harm("backup01", slow=0)
@@ -194,11 +194,11 @@ def test_a_copy_that_has_ended_meanwhile_is_taken_over(site: Site) -> None:
     dead = begun.replace("/2", "/1").replace(run_id, "b0b")
     site.inside("mkdir", dead)
     site.inside("touch", "-d", "yesterday", dead)
-    checked = site.back_up("--check", vm_backup_takeover_seconds=1)
+    checked = site.back_up("--check", vm_backup_heartbeat_timeout=1)
     assert checked.ends() == 0, checked.text
     assert any(f"(run {run_id} of owner default, since 20" in one for one in unfinished(checked))
     assert f"Run {run_id} was killed; its set would be finished." in checked.text
-    backup = site.back_up(vm_backup_takeover_seconds=1)
+    backup = site.back_up(vm_backup_heartbeat_timeout=1)
     assert backup.ends() == 0, backup.text
     assert f"took over run {run_id}" in backup.text
     [said] = unfinished(backup)
@@ -226,7 +226,7 @@ def test_a_set_that_is_too_old_is_finished_as_what_it_is_and_a_backup_is_made(si
     run_id = killed(site, vm_backup_lease_hours=0.0003)
     site.control.harm("backup01", slow=0)
     until(lambda: not site.inside("pgrep", "qemu-img"))
-    backup = site.back_up(vm_backup_takeover_seconds=1)
+    backup = site.back_up(vm_backup_heartbeat_timeout=1)
     assert backup.ends() == 0, backup.text
     assert f"The set that run {run_id} began at" in backup.text
     assert "does not count as the backup of this run: its lease has ended" in backup.text
@@ -246,7 +246,7 @@ def test_what_cannot_be_taken_over_is_cleaned_up_and_a_backup_is_made(site: Site
     until(lambda: not site.inside("pgrep", "qemu-img"))
     [snapshot] = [row for row in site.world()["snapshots"] if row["type"] != "active"]
     site.detach(snapshot["id"])
-    backup = site.back_up(vm_backup_takeover_seconds=1)
+    backup = site.back_up(vm_backup_heartbeat_timeout=1)
     assert backup.ends() == 0, backup.text
     assert (
         f"Run {run_id} was killed; it was not taken over: its disks are no longer attached"
@@ -262,7 +262,7 @@ def test_a_run_that_lives_is_left_alone(site: Site) -> None:
     site.control.harm("backup01", slow=MIB // 4)
     first = site.back_up(vm_backup_lease_hours=0.0003)
     until(site.copying)
-    second = site.back_up(vm_backup_takeover_seconds=20)
+    second = site.back_up(vm_backup_heartbeat_timeout=20)
     assert second.ends() == 2
     assert "db01: BUSY, not backed up by this run" in second.text
     assert re.search(

@@ -215,7 +215,7 @@ def test_no_device_tells_what_was_seen(
         now[0] += seconds
 
     host = Host(appliance.paths, MadeClock(lambda: now[0], sleep))
-    request = CopyRequest((ImageRequest(disk_id, MIB, str(repository / "a")),), timeout=30.0)
+    request = CopyRequest((ImageRequest(disk_id, MIB, str(repository / "a")),), device_timeout=30.0)
     with pytest.raises(DeviceNotFound, match=other[:20]) as caught:
         ImageCopy(request, host).plan()
     assert sum(slept) == pytest.approx(30.0)
@@ -238,7 +238,7 @@ def test_a_device_that_comes_late_is_waited_for(
             appliance.name(node, disk_id)
 
     host = Host(appliance.paths, MadeClock(time.monotonic, sleep))
-    request = CopyRequest((ImageRequest(disk_id, MIB, str(repository / "a")),), timeout=60.0)
+    request = CopyRequest((ImageRequest(disk_id, MIB, str(repository / "a")),), device_timeout=60.0)
     result, _warnings = perform(ImageCopy(request, host), check_mode=False)
     assert result["images"][0]["device"] == node
     assert len(pauses) == 3

@@ -71,7 +71,7 @@ class Scene:
 
     def request(self, restore_id: str = "r1", **changes: object) -> disk_image_restore.WriteRequest:
         target = disk_image_restore.WriteTarget(self.disk.id, self.serial)
-        values = {"targets": (target,), "timeout": 0.5, "path": str(self.path), **changes}
+        values = {"targets": (target,), "device_timeout": 0.5, "path": str(self.path), **changes}
         return disk_image_restore.WriteRequest(restore_id=restore_id, **values)  # type: ignore[arg-type]
 
     def operation(self, restore_id: str = "r1", **changes: object) -> ImageRestore:
@@ -231,7 +231,7 @@ def test_all_images_are_read_before_the_first_byte_is_written(
         disk_image_restore.WriteTarget(good.id, serials[0]),
         disk_image_restore.WriteTarget(bad.id, serials[1]),
     )
-    request = disk_image_restore.WriteRequest(str(path), "r1", targets, timeout=0.5)
+    request = disk_image_restore.WriteRequest(str(path), "r1", targets, device_timeout=0.5)
     operation = ImageRestore(request, appliance.host, str(repository.parent / "records"))
     with pytest.raises(ImageMismatch, match="does not match the checksum") as caught:
         operation.execute(operation.plan())

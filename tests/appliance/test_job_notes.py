@@ -55,7 +55,7 @@ class Little(Job[Call]):
         does: Callable[[], None] = lambda: None,
         wait: float | None = None,
     ) -> None:
-        following = jobs.Following(wait=wait, follower="run")
+        following = jobs.Following(wait_seconds=wait, follower="run")
         host = Host(replace(Paths(), jobs=str(place)))
         super().__init__(f"{number:032x}", following, host)
         self._does = does

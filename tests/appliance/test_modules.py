@@ -118,7 +118,7 @@ def test_a_set_from_preflight_to_manifest(
     prepared = ansible("backup_set", **asked)
     assert prepared["path"] == predicted["path"]
 
-    wanted = {"images": prepared["images"], "compression": "zstd", "timeout": 5}
+    wanted = {"images": prepared["images"], "compression": "zstd", "device_timeout": 5}
     predicted = ansible("disk_image_copy", check=True, **wanted)
     assert predicted["changed"]
     assert list(Path(prepared["path"]).iterdir()) == []
@@ -185,13 +185,13 @@ def test_failures_are_results_not_tracebacks(
 ) -> None:
     serial = str(uuid.uuid4())
     image = {"serial": serial, "size": MIB, "dest": str(tmp_path / "a")}
-    missing = ansible("disk_image_copy", images=[image], timeout=0)
+    missing = ansible("disk_image_copy", images=[image], device_timeout=0)
     assert (missing["_status"], missing["error_code"]) == ("FAILED", "device_not_found")
     assert serial in missing["msg"]
     assert missing["details"]["missing"] == [serial]
 
     appliance.udev(appliance.attach(appliance.file(b"x", 2 * MIB)), ID_SERIAL=serial)
-    mismatch = ansible("disk_image_copy", images=[image], timeout=0)
+    mismatch = ansible("disk_image_copy", images=[image], device_timeout=0)
     assert mismatch["error_code"] == "device_mismatch"
     assert mismatch["details"]["size"] == 2 * MIB
 

@@ -61,7 +61,7 @@ def test_one_login_is_refused_and_no_other_is_tried(site: Site) -> None:
     assert len(snapshots) == 1, "only what was made before stays"
 
     today = site.lab.auth((USER, "of today"))
-    again = site.back_up(ovirt_backup_auth=today, vm_backup_vms=VMS, vm_backup_takeover_seconds=1)
+    again = site.back_up(ovirt_backup_auth=today, vm_backup_vms=VMS, vm_backup_heartbeat_timeout=1)
     assert again.ends() == 0, again.text
     assert len(site.sets()) == len(VMS)
     site.check_nothing_left()

@@ -61,6 +61,6 @@ def test_without_that_the_session_ends_and_what_stays_is_told(site: Site) -> Non
     assert "LEFT BEHIND, for the engine refused the login" in lost.text
     assert [row for row in site.world()["attachments"] if row["snapshot_id"]] != []
     site.control.harm("backup01", slow=0)
-    again = site.back_up(ovirt_backup_auth=token(site), vm_backup_takeover_seconds=1)
+    again = site.back_up(ovirt_backup_auth=token(site), vm_backup_heartbeat_timeout=1)
     assert again.ends() == 0, again.text
     site.check_nothing_left()

@@ -117,7 +117,7 @@ def test_a_run_that_is_stopped_at_any_step_is_followed_and_notices(
         stopped = stop_at_steps(site, dict(zip(names, steps, strict=True)))
         # Two runs, so that it is not so long.
         later = [
-            site.back_up(vm_backup_vms=part, vm_backup_takeover_seconds=2, **SHORT)
+            site.back_up(vm_backup_vms=part, vm_backup_heartbeat_timeout=2, **SHORT)
             for part in (names[::2], names[1::2])
         ]
         for play in later:
@@ -211,7 +211,7 @@ def test_what_ended_is_not_waited_for(tmp_path: Path) -> None:
         began = time.monotonic()
         second = site.back_up(vm_backup_vms=["one"])
         assert second.ends() == 0, second.text
-        assert time.monotonic() - began < 50, "less than vm_backup_takeover_seconds"
+        assert time.monotonic() - began < 50, "less than vm_backup_heartbeat_timeout"
         assert {one["run_id"] for one in check_sets(site)} == {run_id(second)}
         site.check_nothing_left()
 
@@ -234,7 +234,7 @@ def test_what_the_engine_makes_or_merges_is_waited_for(tmp_path: Path, step: str
         until(lambda: "locked" in [row["status"] for row in site.world()["snapshots"]])
         first.lose()
         site.control.settings(snapshot_polls=1, removal_polls=1, linger=1.0)
-        second = site.back_up(vm_backup_vms=["one"], vm_backup_takeover_seconds=3)
+        second = site.back_up(vm_backup_vms=["one"], vm_backup_heartbeat_timeout=3)
         second.until(r"Wait for what the engine makes or merges \(one\)")
         assert "locked" in [row["status"] for row in site.world()["snapshots"]]
         assert second.ends() == 0, second.text

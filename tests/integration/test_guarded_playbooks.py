@@ -97,10 +97,10 @@ def backup_that_ends(scene: Scene, disk: DiskId) -> Iterator[None]:
 
 
 def test_an_ova_waits_for_the_backup_and_is_complete(scene: Scene, held: DiskId) -> None:
-    refused(play(scene, "export_vm", {**OVA, "export_wait": 1}), "no-export")
+    refused(play(scene, "export_vm", {**OVA, "export_guard_timeout": 1}), "no-export")
     assert scene.lab.world.exports == []
     with backup_that_ends(scene, held):
-        passed(play(scene, "export_vm", {**OVA, "export_wait": 60}))
+        passed(play(scene, "export_vm", {**OVA, "export_guard_timeout": 60}))
     [made] = scene.lab.world.exports
     assert (made.kind, made.target) == ("ova", "/var/tmp/backup.ova")  # noqa: S108  no file here
     assert aliases(scene, made.disks) == ["appliance_disk"] == list(scene.attached())
@@ -108,7 +108,7 @@ def test_an_ova_waits_for_the_backup_and_is_complete(scene: Scene, held: DiskId)
 
 def test_an_export_of_the_source_leaves_no_snapshot(scene: Scene, held: DiskId) -> None:
     of_source = {**OVA, "export_vm": "web01"}
-    refused(play(scene, "export_vm", {**of_source, "export_wait": 1}), "source-frozen")
+    refused(play(scene, "export_vm", {**of_source, "export_guard_timeout": 1}), "source-frozen")
     scene.engine.detach(VmId(scene.vm_id("backup01")), held)
     passed(play(scene, "export_vm", of_source))
     [made] = scene.lab.world.exports
@@ -120,8 +120,8 @@ def test_an_export_of_the_source_leaves_no_snapshot(scene: Scene, held: DiskId) 
 def test_export_domain_and_template(scene: Scene, held: DiskId) -> None:
     scene.control.add_domain("exports", "export")
     scene.control.status("backup01", "down")
-    to_domain = {"export_vm": "backup01", "export_domain": "exports", "export_wait": 1}
-    template = {"template_vm": "backup01", "template_name": "golden", "template_wait": 1}
+    to_domain = {"export_vm": "backup01", "export_domain": "exports", "export_guard_timeout": 1}
+    template = {"template_vm": "backup01", "template_name": "golden", "template_guard_timeout": 1}
     refused(play(scene, "export_vm", to_domain), "no-export")
     refused(play(scene, "template_vm", template), "no-template")
     assert (scene.lab.world.exports, scene.lab.world.templates) == ([], {})
@@ -143,7 +143,9 @@ def test_a_host_is_serviced_when_the_backup_is_over(
     appliance, world = scene.lab.vm("backup01"), scene.lab.world
     host = world.hosts[appliance.host_id or ""]
     options = {"maintenance_host": host.name, "maintenance_tasks": str(tasks)}
-    refused(play(scene, "host_maintenance", {**options, "maintenance_wait": 1}), "no-migration")
+    refused(
+        play(scene, "host_maintenance", {**options, "maintenance_guard_timeout": 1}), "no-migration"
+    )
     assert (host.status, appliance.host_id) == ("up", host.id)
     with backup_that_ends(scene, held):
         run = play(scene, "host_maintenance", options)
@@ -164,7 +166,11 @@ def test_a_host_is_serviced_when_the_backup_is_over(
     [
         ("template_vm", {"template_vm": "backup01"}, "The variable template_name must be set."),
         ("export_vm", {"export_vm": "backup01"}, "The variable export_host must be set"),
-        ("host_maintenance", {"maintenance_host": "", "maintenance_wait": 1}, "maintenance_host"),
+        (
+            "host_maintenance",
+            {"maintenance_host": "", "maintenance_guard_timeout": 1},
+            "maintenance_host",
+        ),
         (
             "host_maintenance",
             {"maintenance_host": "host1a", "maintenance_tasks": "/nowhere/tasks.yml"},

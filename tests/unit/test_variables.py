@@ -60,6 +60,11 @@ def test_every_variable_is_recognised_when_it_is_misspelt(option: str) -> None:
     assert look(OPTIONS[option], {option: "x"}) == []
 
 
+def test_a_former_name_is_none_of_today_and_leads_to_one() -> None:
+    assert set(variables.RENAMED).isdisjoint(OPTIONS)
+    assert set(variables.RENAMED.values()) <= set(OPTIONS)
+
+
 @pytest.mark.parametrize("name", sorted(SPECIFICATIONS))
 def test_nothing_of_ours_is_taken_for_a_mistake(name: str) -> None:
     """Variables of other roles in the same inventory, and what earlier roles of the play have kept."""
@@ -164,7 +169,9 @@ def test_every_role_refuses_one(role: str, tmp_path: Path) -> None:
 
 def test_a_playbook_names_what_must_be_set(tmp_path: Path) -> None:
     said = run(
-        tmp_path, ROOT / "playbooks/template_vm.yml", {"template_vm": "", "template_wait": 1}
+        tmp_path,
+        ROOT / "playbooks/template_vm.yml",
+        {"template_vm": "", "template_guard_timeout": 1},
     )
     assert "The variable template_vm must be set. The variable template_name must be set." in said
 

@@ -40,7 +40,7 @@ COPY: Spec = {
     },
     "format": {"type": "str", "default": "qcow2", "choices": list(FORMATS)},
     "compression": {"type": "str", "default": "none", "choices": list(COMPRESSIONS)},
-    "timeout": {"type": "float", "default": 60.0},
+    "device_timeout": {"type": "float", "default": 60.0},
     "snapshot": {"type": "str", "default": ""},
 }
 
@@ -51,18 +51,18 @@ def disk_image_copy_request(params: Params) -> CopyRequest:
         images=tuple(ImageRequest(**image) for image in params["images"]),
         format=params["format"],
         compression=params["compression"],
-        timeout=params["timeout"],
+        device_timeout=params["device_timeout"],
         snapshot=params["snapshot"],
     )
 
 
 DISK_IMAGE_COPY: Spec = {
     **COPY,
-    "wait": {"type": "float"},
+    "wait_seconds": {"type": "float"},
     "follower": {"type": "str", "default": ""},
     "title": {"type": "str", "default": ""},
     "reconnect_timeout": {"type": "float", "default": 600.0},
-    "limit": {"type": "float", "default": 0.0},
+    "return_after": {"type": "float", "default": 0.0},
 }
 
 
@@ -70,14 +70,16 @@ def following(params: Params) -> Following:
     """How ``disk_image_copy`` follows the copy. Titles and connections are the controller's.
 
     Raises:
-        InvalidRequest: ``wait`` is less than nothing, or the next call could not be told from a
+        InvalidRequest: ``wait_seconds`` is less than nothing, or the next call could not be told from a
             stranger's.
     """
-    if params["wait"] is not None and params["wait"] < 0:
-        raise InvalidRequest(f"{option('wait')} must not be less than 0 seconds: {params['wait']}.")
-    if params["wait"] is not None and not params["follower"]:
+    if params["wait_seconds"] is not None and params["wait_seconds"] < 0:
         raise InvalidRequest(
-            f"{option('wait')} needs {option('follower')}.",
+            f"{option('wait_seconds')} must not be less than 0 seconds: {params['wait_seconds']}."
+        )
+    if params["wait_seconds"] is not None and not params["follower"]:
+        raise InvalidRequest(
+            f"{option('wait_seconds')} needs {option('follower')}.",
             hint="Give any word that is the same in all calls that belong together: the result is for them alone.",
         )
-    return Following(params["wait"], params["follower"])
+    return Following(params["wait_seconds"], params["follower"])

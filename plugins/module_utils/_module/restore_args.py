@@ -80,12 +80,12 @@ DISK_IMAGE_RESTORE: Spec = {
             "storage": {"type": "str", "default": ""},
         },
     },
-    "timeout": {"type": "float", "default": 60.0},
-    "wait": {"type": "float"},
+    "device_timeout": {"type": "float", "default": 60.0},
+    "wait_seconds": {"type": "float"},
     "follower": {"type": "str", "default": ""},
     "title": {"type": "str", "default": ""},
     "reconnect_timeout": {"type": "float", "default": 600.0},
-    "limit": {"type": "float", "default": 0.0},
+    "return_after": {"type": "float", "default": 0.0},
 }
 
 RESTORE_PLAN_INFO: Spec = {
@@ -171,7 +171,7 @@ def disk_image_restore_request(params: Params) -> WriteRequest:
         path=params["path"],
         restore_id=params["restore_id"],
         targets=tuple(WriteTarget(**image) for image in params["images"]),
-        timeout=params["timeout"],
+        device_timeout=params["device_timeout"],
     )
 
 

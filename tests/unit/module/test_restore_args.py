@@ -50,7 +50,11 @@ def test_what_is_to_be_written() -> None:
     found = restore_args.disk_image_restore_request(
         given(restore_args.DISK_IMAGE_RESTORE, path="/a", restore_id="r", images=images)
     )
-    assert (found.targets[0].disk_id, found.targets[0].serial, found.timeout) == ("a", "b", 60.0)
+    assert (found.targets[0].disk_id, found.targets[0].serial, found.device_timeout) == (
+        "a",
+        "b",
+        60.0,
+    )
 
 
 def test_a_plan() -> None:

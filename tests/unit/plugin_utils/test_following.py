@@ -78,7 +78,7 @@ def test_whose_output_it_is(callback: str, people: bool) -> None:
 def followed(place: Path, seconds: float, limit: float) -> dict[str, Any]:
     """What a task returns that follows a job of so many seconds, with a limit."""
     playbook, result = place / "playbook.json", place / "result.json"
-    job = {"until": time.time() + seconds, "follower": "run-1", "limit": limit}
+    job = {"until": time.time() + seconds, "follower": "run-1", "return_after": limit}
     tasks = [
         {"name": "Follow", "ansible.legacy.support_follow": job, "register": "seen"},
         {"ansible.builtin.copy": {"content": "{{ seen | to_json }}", "dest": str(result)}},

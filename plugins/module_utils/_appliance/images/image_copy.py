@@ -86,7 +86,7 @@ class ImageCopy(Operation[CopyStep]):
         check_directories(self._request)
         qemu_img = qemu.locate()
         sizes = {image.serial: image.size for image in self._request.images}
-        _found, warnings = self._finder.find(sizes, self._request.timeout)
+        _found, warnings = self._finder.find(sizes, self._request.device_timeout)
         results = [self._inspect(qemu_img, image) for image in self._request.images]
         steps = tuple(
             CopyStep(image, result["device"])

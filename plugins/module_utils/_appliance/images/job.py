@@ -195,7 +195,11 @@ class Job(Operation[Step]):
                 self._touch(first=touched < start)
                 touched = now
             waited = now - start
-            left = _LONGEST_PAUSE if self._following.wait is None else self._following.wait - waited
+            left = (
+                _LONGEST_PAUSE
+                if self._following.wait_seconds is None
+                else self._following.wait_seconds - waited
+            )
             if left <= 0:
                 return False
             clock.sleep(min(pause, left))

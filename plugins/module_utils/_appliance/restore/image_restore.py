@@ -130,7 +130,7 @@ class ImageRestore(Operation[WriteStep]):
             entry.path, [disk for disk, _target in pairs], verify=False
         )
         sizes: dict[str, int | None] = {target.serial: disk.virtual_size for disk, target in pairs}
-        _devices, warnings = self._finder.find(sizes, request.timeout)
+        _devices, warnings = self._finder.find(sizes, request.device_timeout)
         steps = [self._inspect(disk, target) for disk, target in pairs]
         results = [
             {

@@ -64,12 +64,12 @@ VARIABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "disk_image_copy": {
         "format": ("vm_backup_format",),
         "compression": ("vm_backup_compression",),
-        "timeout": ("vm_backup_device_timeout",),
-        "limit": ("vm_backup_token_seconds",),
+        "device_timeout": ("vm_backup_device_timeout",),
+        "return_after": ("vm_backup_token_seconds",),
     },
     "disk_image_restore": {
-        "timeout": ("vm_restore_device_timeout",),
-        "limit": ("vm_restore_token_seconds",),
+        "device_timeout": ("vm_restore_device_timeout",),
+        "return_after": ("vm_restore_token_seconds",),
     },
     "disk_snapshot_attach": {
         "auth": ("ovirt_backup_auth",),
@@ -117,7 +117,7 @@ VARIABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "vm_guard": {
         "auth": ("ovirt_backup_auth",),
         "vm": ("export_vm", "template_vm"),
-        "timeout": ("export_wait", "maintenance_wait", "template_wait"),
+        "timeout": ("export_guard_timeout", "maintenance_guard_timeout", "template_guard_timeout"),
     },
     "vm_ovf_info": {"auth": ("ovirt_backup_auth",)},
     "vm_snapshot": {"auth": ("ovirt_backup_auth",), "timeout": ("vm_backup_snapshot_timeout",)},

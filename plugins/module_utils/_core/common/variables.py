@@ -34,6 +34,15 @@ SHARED = ("backup_", "restore_", "export_", "template_", "maintenance_")
 """Prefixes that a site may also use itself: only a name that nearly matches one of ours is a
 mistake."""
 
+RENAMED = {
+    "export_wait": "export_guard_timeout",
+    "maintenance_wait": "maintenance_guard_timeout",
+    "template_wait": "template_guard_timeout",
+    "vm_backup_takeover_seconds": "vm_backup_heartbeat_timeout",
+    "vm_restore_keep_half_made": "vm_restore_keep_incomplete",
+}
+"""Former names that are not alike enough to their new ones to be recognised."""
+
 _ALIKE = 0.8
 _WORD = re.compile(rf"\b(?:{'|'.join((*OWN, *SHARED))})\w+")
 
@@ -65,8 +74,18 @@ def unknown(
     """
     looked_at = prefixes(asked)
     left = sorted(set(names) - set(options) - set(internal))
-    found = (_sentence(name, looked_at, sorted(options)) for name in left)
+    found = (
+        _renamed(name, looked_at, options) or _sentence(name, looked_at, sorted(options))
+        for name in left
+    )
     return [one for one in found if one]
+
+
+def _renamed(name: str, looked_at: Collection[str], options: Collection[str]) -> str:
+    meant = RENAMED.get(name, "")
+    if meant in options and name.startswith(tuple(looked_at)):
+        return f"There is no variable {name}. Is {meant} meant?"
+    return ""
 
 
 def _sentence(name: str, looked_at: Collection[str], options: list[str]) -> str:

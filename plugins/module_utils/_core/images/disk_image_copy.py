@@ -44,14 +44,14 @@ class CopyRequest:
     """The request of ``disk_image_copy``.
 
     Attributes:
-        timeout: Seconds to wait for the devices to appear.
+        device_timeout: Seconds to wait for the devices to appear.
         snapshot: The snapshot that the devices show; empty if the request does not say.
     """
 
     images: tuple[ImageRequest, ...]
     format: str = "qcow2"
     compression: str = "none"
-    timeout: float = 60.0
+    device_timeout: float = 60.0
     snapshot: str = ""
 
 

@@ -43,11 +43,11 @@ class Following:
     """How a call follows the job.
 
     Attributes:
-        wait: Seconds to wait for its end at most; None waits to the end.
+        wait_seconds: Seconds to wait for its end at most; None waits to the end.
         follower: Who follows; calls of the same follower have the same word. May be empty.
     """
 
-    wait: float | None = None
+    wait_seconds: float | None = None
     follower: str = ""
 
 

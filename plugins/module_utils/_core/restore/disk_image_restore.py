@@ -86,13 +86,13 @@ class WriteRequest:
     Attributes:
         path: The set's directory.
         restore_id: Which restore this is; only the same one takes up what it left unfinished.
-        timeout: Seconds to wait for the devices to appear.
+        device_timeout: Seconds to wait for the devices to appear.
     """
 
     path: str
     restore_id: str
     targets: tuple[WriteTarget, ...]
-    timeout: float = 60.0
+    device_timeout: float = 60.0
 
 
 def job_key(request: WriteRequest) -> str:

@@ -94,7 +94,7 @@ class Wish:
 
     Attributes:
         times: Seconds within which disks are attached, and within which devices come and go.
-        silence: Take a claim over whose run was silent for so long; None: take none over.
+        heartbeat_timeout: Take a claim over whose run was silent for so long; None: take none over.
         standing: Runs of this owner whose snapshots of the VM the engine has now; None: nobody
             looked.
         boot: For a run that has the claim: the boot in which it took it; empty for one that does
@@ -107,7 +107,7 @@ class Wish:
     run_id: str
     step: str
     times: tuple[float, float] = (0.0, 0.0)
-    silence: float | None = None
+    heartbeat_timeout: float | None = None
     standing: frozenset[str] | None = None
     boot: str = ""
     path: str = ""
@@ -150,7 +150,7 @@ def verdict(found: Claim | None, first: Claim | None, wish: Wish, now: Now, star
         return LOST if wish.boot == now.boot else FREE
     if found.run_id == wish.run_id:
         return MINE
-    if wish.silence is None:
+    if wish.heartbeat_timeout is None:
         return LOST if wish.boot else BUSY
     return _watched(found, first or found, wish, now, start)
 
@@ -180,7 +180,7 @@ def _silent(found: Claim, now: Now, start: float) -> float:
 
 def _patience(found: Claim, wish: Wish, *, looked: bool) -> float:
     """Seconds of silence after which the run counts as dead."""
-    silence = wish.silence or 0.0
+    silence = wish.heartbeat_timeout or 0.0
     waits_for_nothing = found.step == COPY or (found.step in (SNAPSHOT, CLEAN) and looked)
     return silence if waits_for_nothing else max(silence, found.quiet)
 

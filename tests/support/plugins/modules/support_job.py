@@ -15,13 +15,13 @@ def main() -> None:
     module = AnsibleModule(
         {
             "until": {"type": "float", "required": True},
-            "wait": {"type": "float", "required": True},
+            "wait_seconds": {"type": "float", "required": True},
             "follower": {"type": "str", "required": True},
-            "limit": {"type": "float", "default": 0.0},
+            "return_after": {"type": "float", "default": 0.0},
         }
     )
     left = module.params["until"] - time.time()
-    time.sleep(max(min(left, module.params["wait"]), 0.0))
+    time.sleep(max(min(left, module.params["wait_seconds"]), 0.0))
     module.exit_json(
         finished=time.time() >= module.params["until"], follower=module.params["follower"]
     )

@@ -32,7 +32,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
         (
             f"Raise {option('timeout')} if the engine is slow.",
             "vm_guard",
-            "Raise timeout (variable export_wait or maintenance_wait or template_wait) if the engine is slow.",
+            "Raise timeout (variable export_guard_timeout or maintenance_guard_timeout or template_guard_timeout) if the engine is slow.",
         ),
         (f"Use {option('replace')}.", "disk_snapshot_attach", "Use replace."),
         (f"Use {option('replace')}.", "", "Use replace."),

@@ -55,6 +55,13 @@ def test_a_mistake_is_told_with_what_is_meant(name: str, sentence: str) -> None:
     assert unknown(name, *OPTIONS) == [sentence]
 
 
+@pytest.mark.parametrize(("former", "now"), variables.RENAMED.items())
+def test_a_former_name_is_told_with_the_new_one(former: str, now: str) -> None:
+    said = f"There is no variable {former}. Is {now} meant?"
+    assert variables.unknown([former], [now], [now], []) == [said]
+    assert variables.unknown([former], ["another"], [now], []) == []
+
+
 def test_only_prefixes_of_what_runs_are_looked_at() -> None:
     names = ("ovirt_backup_repositry", "export_hst", "backup_usr")
     assert len(unknown(*names)) == 3

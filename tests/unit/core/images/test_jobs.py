@@ -69,7 +69,7 @@ def test_notes_go_when_nobody_will_ask(found: Found, kept: float | None, sign: i
 
 
 def test_a_job_is_known_by_its_images_alone() -> None:
-    assert jobs.key(REQUEST) == jobs.key(replace(REQUEST, timeout=1.0))
+    assert jobs.key(REQUEST) == jobs.key(replace(REQUEST, device_timeout=1.0))
     others = [
         replace(REQUEST, format="raw"),
         replace(REQUEST, compression="zstd"),

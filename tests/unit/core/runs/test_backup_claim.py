@@ -55,23 +55,23 @@ def test_what_nobody_has_is_free() -> None:
 def test_the_claim_of_a_run_is_its_own() -> None:
     mine = replace(SECOND, run_id="first")
     assert judged(FIRST, mine) == MINE
-    assert judged(FIRST, replace(mine, boot="boot", silence=None)) == MINE
+    assert judged(FIRST, replace(mine, boot="boot", heartbeat_timeout=None)) == MINE
 
 
 @pytest.mark.parametrize("found", [None, FIRST, replace(FIRST, ended=True)])
 def test_who_was_followed_notices(found: Claim | None) -> None:
-    late = replace(SECOND, boot="boot", silence=None)
+    late = replace(SECOND, boot="boot", heartbeat_timeout=None)
     assert judged(found, late) == LOST
     with pytest.raises(VmClaimed, match="has taken"):
         raise backup_claim.refusal(found, late, NOW)
 
 
 def test_a_restart_of_the_appliance_takes_a_claim_from_nobody() -> None:
-    assert judged(None, replace(SECOND, boot="earlier", silence=None)) == FREE
+    assert judged(None, replace(SECOND, boot="earlier", heartbeat_timeout=None)) == FREE
 
 
 def test_who_does_not_watch_takes_nothing_over() -> None:
-    assert judged(replace(FIRST, signed=0.0), replace(SECOND, silence=None)) == BUSY
+    assert judged(replace(FIRST, signed=0.0), replace(SECOND, heartbeat_timeout=None)) == BUSY
 
 
 @pytest.mark.parametrize("step", backup_claim.STEPS)
