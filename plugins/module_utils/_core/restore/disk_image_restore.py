@@ -1,11 +1,11 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a set's images to new disks: what is asked for, what may be written, and how.
+"""Write a set's images to new disks: the request, what may be overwritten, and how qemu-img is called.
 
-A device is written to only if it is blank all over, or if this very restore proved it blank before
-and was interrupted. So no disk that holds anything is ever overwritten. The exception are new raw disks
-on block storage, which the caller has to name: nobody zeroes them.
+A device is written to only if all of it is blank, or if this same restore found it blank before and
+was interrupted. So no disk with data is ever overwritten. The exception are new raw disks on block
+storage, which the caller must name: the storage does not zero them.
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ _RESTORE_ID = re.compile(r"[0-9a-zA-Z_-]{1,36}")
 
 @dataclass(frozen=True)
 class WriteTarget:
-    """An image of the set, and the new disk that it goes to.
+    """An image of the set, and the new disk to write it to.
 
     Attributes:
         serial: The new disk's id.
         blank: Whether the device must be blank. A raw disk on block storage holds what was there
             before it was made.
         same_id: Whether the new disk has the id of the original, which is gone.
-        storage: Name of the storage domain that the new disk is in; empty if nobody said.
+        storage: Name of the new disk's storage domain; empty if unknown.
     """
 
     disk_id: str
@@ -81,12 +81,12 @@ class WriteTarget:
 
 @dataclass(frozen=True)
 class WriteRequest:
-    """What ``disk_image_restore`` is asked to do.
+    """The request of ``disk_image_restore``.
 
     Attributes:
         path: The set's directory.
-        restore_id: Which restore this is; only the same one takes up what it left unfinished.
-        device_timeout: Seconds to wait for the devices to appear.
+        restore_id: The id of the restore; only the same one continues what it left unfinished.
+        timeout: Seconds to wait for the devices to appear.
     """
 
     path: str
@@ -96,16 +96,16 @@ class WriteRequest:
 
 
 def job_key(request: WriteRequest) -> str:
-    """The name of the job of a request: equal for equal writing, whatever the patience."""
+    """Return the name of a request's job: the same for the same writing, whatever the time-outs."""
     wanted = [request.path, request.restore_id, [asdict(target) for target in request.targets]]
     return hashlib.sha256(json.dumps(wanted).encode("ascii")).hexdigest()[:32]
 
 
 def check_write(request: WriteRequest) -> None:
-    """Refuse what cannot be meant.
+    """Refuse a contradictory request.
 
     Raises:
-        InvalidRequest: With the first contradiction found.
+        InvalidRequest: Names the first contradiction.
     """
     if not _RESTORE_ID.fullmatch(request.restore_id):
         raise InvalidRequest(f"{request.restore_id!r} cannot be the name of a restore.")
@@ -128,16 +128,16 @@ def check_write(request: WriteRequest) -> None:
 
 
 def good_manifest(entry: Entry, disks: Sequence[str] = ()) -> Manifest:
-    """The manifest of a set that may be restored.
+    """Return the manifest of a set if the set can be restored.
 
     Args:
-        disks: Names or ids of the disks that are wanted; none means all. Only these must be good.
+        disks: Names or ids of the wanted disks; empty means all. Only these must be good.
 
     Raises:
         ManifestInvalid: The set is of a later release.
         ImageMismatch: It is damaged.
         ImageError: It cannot be read.
-        Refused: It is unfinished, or builds on one that is missing.
+        Refused: It is unfinished, or its parent is missing.
     """
     if entry.manifest and has_good_disks(entry, disks):
         return entry.manifest
@@ -163,7 +163,7 @@ def _good_disks(entry: Entry) -> str:
 
 
 def check_whole(manifest: Manifest) -> None:
-    """Refuse a set whose images are not whole.
+    """Refuse a set with incremental images.
 
     Raises:
         Refused: An image builds on that of another set.
@@ -177,7 +177,7 @@ def check_whole(manifest: Manifest) -> None:
 
 
 def check_agreement(manifest: Manifest, configuration: Configuration) -> None:
-    """Refuse a configuration that is not that of the set's VM.
+    """Refuse a configuration that does not belong to the set's VM.
 
     Raises:
         OvfInvalid: It names another VM, or lacks a disk of the set.
@@ -186,7 +186,7 @@ def check_agreement(manifest: Manifest, configuration: Configuration) -> None:
 
 
 def check_belongs(vm_id: str, disk_ids: Sequence[str], configuration: Configuration) -> None:
-    """The same for a set that has no manifest yet.
+    """Refuse a configuration that does not belong to a VM whose set has no manifest yet.
 
     Raises:
         OvfInvalid: It names another VM, or lacks one of the disks.
@@ -205,7 +205,7 @@ def check_belongs(vm_id: str, disk_ids: Sequence[str], configuration: Configurat
 
 
 def select(manifest: Manifest, words: Sequence[str]) -> tuple[ManifestDisk, ...]:
-    """The disks with these names or ids, all of them without any.
+    """Return the disks with these names or ids; with no words, all disks.
 
     Raises:
         NotFound: A word matches no disk, or several.
@@ -227,10 +227,10 @@ def select(manifest: Manifest, words: Sequence[str]) -> tuple[ManifestDisk, ...]
 
 
 def image_fault(disk: ManifestDisk, size: int, head: bytes) -> str:
-    """What of an image's length and header speaks against giving it to any program.
+    """Return what is wrong with an image's size or header, before any program opens it.
 
-    A backing file or an external data file would have ``qemu-img`` open other files in the name of
-    this one.
+    A backing file or an external data file would make ``qemu-img`` open other files through this
+    one.
     """
     if size != disk.file_size:
         return f"has {size} bytes, not {disk.file_size}"
@@ -247,7 +247,7 @@ def image_fault(disk: ManifestDisk, size: int, head: bytes) -> str:
 
 
 def bad_image(path: str, fault: str) -> ImageMismatch:
-    """The error for an image that is not what its record says."""
+    """Return the error for an image that differs from its record."""
     return ImageMismatch(
         f"{path} {fault}.",
         hint="The set is damaged. Restore an older one; backup_set_verify finds the others.",
@@ -256,7 +256,7 @@ def bad_image(path: str, fault: str) -> ImageMismatch:
 
 
 def unread_image(path: str, said: str) -> ImageError:
-    """The error for an image that could not be read: that does not make it a bad one."""
+    """Return the error for an image that could not be read; the image may still be good."""
     return ImageError(
         f"{path} could not be read: {said}.",
         hint="The set itself may be good. Check the repository's file system and the kernel log.",
@@ -266,7 +266,7 @@ def unread_image(path: str, said: str) -> ImageError:
 
 @dataclass(frozen=True)
 class DeviceContent:
-    """What a whole read of a device told."""
+    """The result of reading a whole device."""
 
     sha256: str
     blank: bool
@@ -274,7 +274,7 @@ class DeviceContent:
 
 @dataclass(frozen=True)
 class WriteRecord:
-    """What was noted of a device before the first byte was written to it."""
+    """What is recorded about a device before the first byte is written to it."""
 
     restore_id: str
     serial: str
@@ -283,20 +283,20 @@ class WriteRecord:
 
 
 def key(record: WriteRecord) -> str:
-    """The name of a record's file."""
+    """Return the name of a record's file."""
     text = json.dumps(asdict(record), sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
 
 
 def decide(wanted: WriteRecord, content: DeviceContent, begun: bool, device: str) -> str:
-    """What is to be done with a device.
+    """Decide what to do with a device.
 
     Args:
-        begun: Whether what it holds may be overwritten: this restore began to write to it, or it
-            was made without being zeroed.
+        begun: Whether its content may be overwritten: this restore began to write to it, or it was
+            made without being zeroed.
 
     Raises:
-        Refused: It holds something, and nothing tells that this restore put it there.
+        Refused: It holds data, and nothing shows that this restore wrote it.
     """
     if content.sha256 == wanted.content_sha256:
         return DONE
@@ -316,7 +316,7 @@ def decide(wanted: WriteRecord, content: DeviceContent, begun: bool, device: str
 def write_argv(
     qemu_img: str, disk: ManifestDisk, image: str, device: str, *, blank: bool
 ) -> list[str]:
-    """How an image is written: past the page cache, and zeros only to a device that may hold others."""
+    """Return the command that writes an image: past the page cache, and with zeros only if the device may hold data."""
     argv = [qemu_img, "convert", "-n", "-f", disk.format, "-O", "raw", "-t", "none"]
     if blank:
         argv.append("--target-is-zero")
@@ -326,7 +326,7 @@ def write_argv(
 def write_fault(
     outcome: image_files.Outcome, device: str, disk: ManifestDisk, target: WriteTarget
 ) -> BackupError:
-    """The error that a failed ``qemu-img convert`` to a device means."""
+    """Return the error that a failed ``qemu-img convert`` to a device means."""
     said, text = outcome.stderr.strip(), outcome.stderr.lower()
     if "error while writing" in text or image_files.is_no_space(text):
         return not_written(device, disk, target, said)
@@ -336,7 +336,7 @@ def write_fault(
 
 
 def device_lost(device: str, said: str) -> DeviceLost:
-    """The error for a new disk that went away, or cannot be read."""
+    """Return the error for a new disk that disappeared or cannot be read."""
     return DeviceLost(
         f"{device} was lost: {said}.",
         hint="It may have been detached during the restore. Check the engine's events and the appliance's kernel log.",
@@ -345,9 +345,10 @@ def device_lost(device: str, said: str) -> DeviceLost:
 
 
 def not_written(device: str, disk: ManifestDisk, target: WriteTarget, said: str) -> BackupError:
-    """The error for a new disk that took no more bytes.
+    """Return the error for a new disk that accepted no more bytes.
 
-    The host passes "no space" on only by some interfaces; by others it is an I/O error, or it pauses the appliance.
+    The host reports "no space" only by some interfaces; by others it is an I/O error, or the
+    appliance is paused.
     """
     where = f"storage domain {target.storage!r}" if target.storage else "its storage domain"
     details = {"device": device, "said": said, "storage": target.storage}
@@ -367,7 +368,7 @@ def not_written(device: str, disk: ManifestDisk, target: WriteTarget, said: str)
 
 
 def blank_result(disk: ManifestDisk, target: WriteTarget, device: str) -> dict[str, Any]:
-    """Result keys of one image as they are known before anything is written."""
+    """Return the result keys of one image that are known before anything is written."""
     return {
         "disk_id": disk.id,
         "alias": disk.alias,

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a VM does not come back as it was, each with what to do about it.
+"""What of a VM a restore does not bring back as it was, each with what to do about it.
 
-Of a disk nothing is listed by hand: what it was is compared with what is to be made, and each difference is
+For disks there is no list: the old disk is compared with the one to be made, and each difference is
 a loss.
 """
 
@@ -27,7 +27,7 @@ class Loss:
 
     Attributes:
         kind: A word for programs.
-        subject: Whose it is: ``VM``, or the name of a disk or a card.
+        subject: What it belongs to: ``VM``, or the name of a disk or a card.
         lost: What will be different.
         do: What a person can do about it.
     """
@@ -39,7 +39,7 @@ class Loss:
 
 
 def refused(kind: str, subject: str, message: str) -> Loss:
-    """What was to be put right after the import, and was not."""
+    """Return the loss of a setting that the engine refused after the import."""
     return Loss(
         kind,
         subject,
@@ -57,7 +57,7 @@ _REFUSED = {
 
 
 def of_vm(was: Configuration) -> Iterator[Loss]:
-    """What a VM does not get back, by what its configuration has."""
+    """Yield what a VM does not get back, judging by its configuration."""
     for kind in dict.fromkeys(was.external):
         if kind in _EXTERNAL:
             yield Loss(kind, "VM", *_EXTERNAL[kind])
@@ -117,7 +117,7 @@ def _initialization(was: Configuration) -> Iterator[Loss]:
 
 
 def of_disk(was: OvfDisk, order: Mapping[str, Any]) -> Iterator[Loss]:
-    """The differences between a disk as it was and as it is to be made."""
+    """Yield the differences between a disk as it was and as it will be made."""
     name = order["alias"]
     if was.format != order["format"]:
         yield Loss(
@@ -147,7 +147,7 @@ def of_disk(was: OvfDisk, order: Mapping[str, Any]) -> Iterator[Loss]:
 
 
 def of_profile(profile: str, order: Mapping[str, Any]) -> Loss:
-    """A disk does not get the disk profile that it had."""
+    """Return the loss of a disk's profile."""
     return Loss(
         "disk_profile",
         order["alias"],
@@ -174,7 +174,7 @@ def _allocation(was: OvfDisk, order: Mapping[str, Any]) -> Loss:
 
 
 def of_ids(orders: Sequence[Mapping[str, Any]], guest: str) -> Iterator[Loss]:
-    """The ids of disks, and with them the serial numbers that the guest sees.
+    """Yield the loss of disk ids, and with them of the serial numbers that the guest sees.
 
     Args:
         guest: The engine's word for the operating system.

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a restore writes on the VM and on the disks that it makes, so that they are found again.
+"""What a restore writes on the VM and the disks that it makes, in order to find them again.
 
-As long as they are incomplete they say so, and only what says so is ever removed. The name of a
-restore follows from what is restored to where: run again after it was killed, it finds its own.
+An incomplete object says so, and only objects that say so are ever removed. The id of a restore
+follows from what is restored to where: a restore that runs again after it was killed finds its own
+objects.
 """
 
 from __future__ import annotations
@@ -39,30 +40,30 @@ _RESTORE = re.compile(r"[0-9a-f]{12}")
 
 @dataclass(frozen=True)
 class Mark:
-    """One restore: who runs it, its name, and the run that made the set."""
+    """One restore: its owner, its id, and the run that made the set."""
 
     owner: str
     restore_id: str
     run_id: str
 
     def begun_text(self) -> str:
-        """The comment of a VM that was imported, and of which no later change was tried yet."""
+        """Return the comment of a VM that was imported and not changed since."""
         return f"{_BEGUN} {self._parts()}]"
 
     def vm_text(self) -> str:
-        """The comment of a VM that is not finished."""
+        """Return the comment of an incomplete VM."""
         return f"{_INCOMPLETE} {self._parts()}]"
 
     def test_text(self) -> str:
-        """The comment of a VM that is there to be tested and removed again."""
+        """Return the comment of a VM that exists to be tested and removed again."""
         return f"{_TEST} {self._parts()}]"
 
     def disk_text(self, disk_id: str) -> str:
-        """The description of a disk that is not finished; ``disk_id`` is that of the original."""
+        """Return the description of an incomplete disk; ``disk_id`` is the original's."""
         return f"{_INCOMPLETE} {self._parts()} disk={disk_id}]"
 
     def done_text(self, disk_id: str) -> str:
-        """The description of a finished disk."""
+        """Return the description of a finished disk."""
         return f"{_DONE} {self._parts()} disk={disk_id}]"
 
     def _parts(self) -> str:
@@ -71,12 +72,12 @@ class Mark:
 
 @dataclass(frozen=True)
 class Read:
-    """A mark that was found on something.
+    """A mark that was found on a VM or a disk.
 
     Attributes:
-        incomplete: It is to go if it is not finished; so is a test.
-        disk_id: Of the original, if it is a disk.
-        test: It is there to be started and removed again.
+        incomplete: It is to be removed if it is not finished; the same goes for a test.
+        disk_id: Id of the original, if it is on a disk.
+        test: The VM exists to be started and removed again.
     """
 
     mark: Mark
@@ -106,7 +107,7 @@ def make(owner: str, restore_id: str, run_id: str) -> Mark:
 
 
 def parse(text: str) -> Read | None:
-    """Read a comment or a description; None if it is no mark."""
+    """Parse a comment or a description; None if it is not a mark."""
     match = _FORM.fullmatch(text)
     if match is None or match["head"] not in (_BEGUN, _INCOMPLETE, _TEST, _DONE):
         return None
@@ -116,5 +117,5 @@ def parse(text: str) -> Read | None:
 
 
 def name(parts: Iterable[str]) -> str:
-    """The name of a restore: the same for the same parts."""
+    """Return the id of a restore: the same for the same parts."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:12]

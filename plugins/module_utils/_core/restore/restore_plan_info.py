@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a restore would make, and everything that stands against it: decided before anything is made."""
+"""What a restore would make, and every problem, decided before anything is made."""
 
 from __future__ import annotations
 
@@ -51,13 +51,15 @@ FINISHED = "finished"
 TAKEN = "taken"
 
 EXTENT = 128 * 1024 * 1024
-"""Bytes of which the size of a logical volume on block storage is a multiple (vdsm's VG_EXTENT_SIZE_MB)."""
+"""On block storage, the size of a logical volume is a multiple of this many bytes (vdsm's
+VG_EXTENT_SIZE_MB)."""
 
 NAME_LIMIT = 64
-"""Characters of a VM's name that every engine takes."""
+"""The longest VM name that every engine accepts, in characters."""
 
 ALIAS_LIMIT = 255
-"""Characters of a disk's name that every engine takes: its column ``disk_alias`` has no more."""
+"""The longest disk name that every engine accepts, in characters: the size of its column
+``disk_alias``."""
 
 _NO_CLUSTER = Cluster("", "", "")
 _NO_DOMAIN = Domain("", "", "", "")
@@ -65,17 +67,17 @@ _NO_DOMAIN = Domain("", "", "", "")
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the user wants to be otherwise than it was.
+    """What is to be different from the original.
 
     Attributes:
-        name: Of the new VM; empty for the default.
-        cluster: Name or id; empty for the one of the set.
-        storage_domain: For disks that are not in the map; name or id.
+        name: Name of the new VM; empty for the default.
+        cluster: Name or id; empty for the one in the set.
+        storage_domain: Name or id, for disks that are not in the map.
         storage_domains: By name or id of a disk.
         vnic_profiles: ``network/profile`` by name of a card or by its ``network/profile``; an empty
             text disconnects.
         keep_identity: Same id and MAC addresses as the original, which must be gone.
-        keep_disk_ids: A new disk gets the id of the original where that is gone.
+        keep_disk_ids: A new disk gets the id of the original if that is gone.
         test: It is a test restore: another default name, and cards that are not in the map are not
             connected.
     """
@@ -92,13 +94,13 @@ class Wishes:
 
 @dataclass(frozen=True)
 class RestoreRequest:
-    """Look at what a restore would be.
+    """The request of ``restore_plan_info``.
 
     Attributes:
         what: ``VM``, or ``DISKS`` for disks alone.
-        disks: Ids of the disks that are wanted; none means all.
-        vm: Where disks alone are to be attached; may be empty.
-        machine_id: What the firmware of the appliance's host shows, see ``identity``; None: not
+        disks: Ids of the wanted disks; empty means all.
+        vm: The VM that gets the disks if disks alone are restored; may be empty.
+        machine_id: UUID in the firmware of the appliance's host, see ``identity``; None: not
             compared.
     """
 
@@ -117,10 +119,10 @@ class RestoreRequest:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """Another restore that did not come to its end, or a test that was kept.
+    """Another restore that did not finish, or a test that was kept.
 
     Attributes:
-        run_id: Of the set.
+        run_id: Run id of the set.
         disks: Names of its disks.
     """
 
@@ -132,7 +134,7 @@ class Unfinished:
 def unfinished(
     mine: restore_marks.Mark, originals: Collection[str], found: Iterable[model.Disk]
 ) -> tuple[Unfinished, ...]:
-    """Incomplete disks of the same originals, by the restores of the same owner that made them."""
+    """Return other restores of the same owner that left incomplete disks of the same originals."""
     by_restore: dict[tuple[str, str], list[str]] = {}
     for disk in found:
         read = restore_marks.parse(disk.description)
@@ -148,28 +150,27 @@ def unfinished(
 
 @dataclass(frozen=True)
 class RestoreTarget:
-    """The engine as it stands.
+    """The engine's present state.
 
     Attributes:
-        clusters: Those of the appliance's data centre.
-        domains: Those of the appliance's data centre.
+        clusters: Clusters of the appliance's data centre.
+        domains: Storage domains of the appliance's data centre.
         profiles: ``network/profile`` that a card in the chosen cluster can have.
-        original: The VM with the id of the source, if there is one.
+        original: The VM with the id of the source, if it exists.
         namesake: The VM that has the wanted name now.
-        state: Of this very restore: ``ABSENT``, ``INCOMPLETE``, ``FINISHED``; or ``TAKEN`` if
+        state: State of this restore: ``ABSENT``, ``INCOMPLETE``, ``FINISHED``; or ``TAKEN`` if
             another VM has the name.
-        homes: Storage domain ids of the original disks, as far as they are there.
-        free_ids: Ids of original disks that are gone, as far as this user sees, or were made again
+        homes: Storage domain ids of the original disks, as far as they exist.
+        free_ids: Ids of original disks that are gone, as far as this user sees, or were used again
             by this restore.
-        profiles_at: Storage domain ids of the disk profiles that the original disks had, as far as
-            they are there.
-        grants: What the user may do, None where nobody looked.
-        receiver: The VM that disks alone are for.
-        receiver_place: Where that VM is.
-        begun: Bytes that disks take which an earlier run of this restore made, by ids of their
+        profiles_at: Storage domain ids of the original disks' profiles, as far as they exist.
+        grants: What the user may do, None if it was not read.
+        receiver: The VM that gets the disks if disks alone are restored.
+        receiver_place: The data centre and cluster of that VM.
+        begun: Bytes occupied by disks that an earlier run of this restore made, by ids of their
             originals.
-        lacking: Names of disks that a finished VM has no more.
-        unfinished: Other restores of the same disks that did not come to their end.
+        lacking: Names of disks that a finished VM no longer has.
+        unfinished: Other restores of the same disks that did not finish.
     """
 
     appliance: Vm
@@ -192,7 +193,7 @@ class RestoreTarget:
 
 
 def wanted_name(request: RestoreRequest) -> str:
-    """The name of the new VM."""
+    """Return the name of the new VM."""
     if request.wishes.name:
         return request.wishes.name
     original = request.manifest.vm.name
@@ -202,7 +203,7 @@ def wanted_name(request: RestoreRequest) -> str:
 
 
 def disk_name(disk: ManifestDisk, request: RestoreRequest) -> str:
-    """The name of a new disk. One that is restored alone may meet its original, and has another name than that."""
+    """Return the name of a new disk. If disks alone are restored, it differs from the original's, which may exist."""
     return _other_name(disk.alias, request, ALIAS_LIMIT) if request.what == DISKS else disk.alias
 
 
@@ -213,7 +214,7 @@ def _other_name(original: str, request: RestoreRequest, limit: int) -> str:
 
 
 def restore_id(request: RestoreRequest) -> str:
-    """The name of this restore."""
+    """Return the id of this restore."""
     where = wanted_name(request) if request.what == VM else request.vm
     return restore_marks.name(
         (
@@ -225,7 +226,7 @@ def restore_id(request: RestoreRequest) -> str:
 
 
 def chosen_cluster(request: RestoreRequest, clusters: Sequence[Cluster]) -> Cluster | None:
-    """The cluster that was asked for, else the one that the VM was in; None if it is not there."""
+    """Return the requested cluster, else the one that the VM was in; None if it does not exist."""
     word = request.wishes.cluster or request.manifest.vm.cluster
     if not word and len(clusters) == 1:
         return clusters[0]
@@ -249,7 +250,7 @@ def _pairs(request: RestoreRequest, configuration: Configuration) -> list[_Pair]
 def result(
     request: RestoreRequest, configuration: Configuration, target: RestoreTarget
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The whole plan with its problems, and the warnings."""
+    """Return the whole plan with its problems, and the warnings."""
     cluster = chosen_cluster(request, target.clusters)
     pairs = _pairs(request, configuration)
     domains = {pair.disk.id: _domain(request, target, pair.disk) for pair in pairs}
@@ -304,7 +305,7 @@ def _orders(
 
 
 def _profiles(configuration: Configuration) -> Mapping[str, str]:
-    """Ids of the disk profiles that the disks had, by ids of the disks."""
+    """Return the ids of the original disks' profiles, by disk id."""
     return configuration.beside.disk_profiles if configuration.beside else {}
 
 
@@ -338,7 +339,7 @@ def _receiver_dict(request: RestoreRequest, target: RestoreTarget) -> dict[str, 
 
 
 def order(disk: ManifestDisk, device: OvfDisk, domain: Domain | None) -> dict[str, Any]:
-    """A disk that is to be made, as the modules hand it on."""
+    """Return a disk to be made, in the form that the modules pass on."""
     block = domain is not None and domain.block
     # There, the guest would see a whole number of extents, more bytes than the disk had.
     raw = device.format == "raw" and not (block and disk.virtual_size % EXTENT)
@@ -377,7 +378,7 @@ def _left_out(manifest: Manifest, configuration: Configuration) -> list[dict[str
 
 
 def connections(request: RestoreRequest, configuration: Configuration) -> dict[str, str]:
-    """What each network card is to be connected to, by its name, where that is asked for."""
+    """Return the new connection of each network card that has one, by the card's name."""
     wishes = request.wishes.vnic_profiles
     found = {}
     for nic in configuration.nics:
@@ -390,13 +391,13 @@ def connections(request: RestoreRequest, configuration: Configuration) -> dict[s
 
 
 def _asked_domain(request: RestoreRequest, disk: ManifestDisk) -> str:
-    """Name or id of the storage domain that was asked for; empty for none."""
+    """Return the name or id of the requested storage domain; empty for none."""
     maps = request.wishes.storage_domains
     return maps.get(disk.id) or maps.get(disk.alias) or request.wishes.storage_domain
 
 
 def _domain(request: RestoreRequest, target: RestoreTarget, disk: ManifestDisk) -> Domain | None:
-    """The storage domain that was asked for, else that of the original, else the only one."""
+    """Return the requested storage domain, else that of the original, else the only one."""
     word = _asked_domain(request, disk)
     if word:
         return next((one for one in target.domains if word in (one.id, one.name)), None)
@@ -406,7 +407,7 @@ def _domain(request: RestoreRequest, target: RestoreTarget, disk: ManifestDisk) 
 
 
 def _needed(pair: _Pair) -> int:
-    """Bytes that a new disk takes at least: all of a thick one, else what the image has stored."""
+    """Return the least bytes that a new disk occupies: all of a thick one, else what the image stores."""
     thick = not pair.device.sparse and (pair.device.format == "raw" or pair.device.incremental)
     return pair.disk.virtual_size if thick else min(pair.disk.bytes_stored, pair.disk.virtual_size)
 
@@ -433,7 +434,7 @@ def _problems(
 
 
 def _identity(request: RestoreRequest, target: RestoreTarget, *, fatal: bool) -> Iterator[str]:
-    """Whether the host of the inventory is the appliance."""
+    """Yield why the inventory's host may not be the appliance: only fatal doubts, or only the others."""
     if request.machine_id is None:
         return
     found = identity.doubt(request.machine_id, target.appliance.id, request.identity)
@@ -469,7 +470,7 @@ def _vm_problems(request: RestoreRequest, target: RestoreTarget) -> Iterator[str
 def _receiver_problems(
     request: RestoreRequest, configuration: Configuration, target: RestoreTarget
 ) -> Iterator[str]:
-    """Why disks could be written, and then not be attached to the VM that they are for."""
+    """Yield why disks could be written and then not be attached to the VM that is to get them."""
     vm = target.receiver
     if vm is None:
         yield f"There is no VM {request.vm!r} to attach the disks to."
@@ -564,10 +565,10 @@ def missing_permits(
     domains: Mapping[str, Domain | None],
     custom_properties: bool = False,
 ) -> tuple[permissions.Missing, ...]:
-    """Permits that this restore needs and the user lacks.
+    """Return permits that this restore needs and the user lacks.
 
     Args:
-        custom_properties: Whether the VM has some.
+        custom_properties: Whether the VM has custom properties.
     """
     if target.grants is None or target.state == FINISHED:
         return ()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which backup set a restore reads."""
+"""The request that says which backup set to restore."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SourceRequest:
-    """Which set is to be restored: the one in a directory, or the newest good one of a VM.
+    """The set to restore: the one in a directory, or the newest good one of a VM.
 
     Attributes:
         path: The set's directory; empty to choose one.
-        repository: Where to choose.
+        repository: The repository to choose from.
         vm: Name or id of the VM.
-        before: Only sets whose data are older than this.
-        disks: Names or ids of the disks that are wanted; none means all.
+        before: Only sets whose data is older than this.
+        disks: Names or ids of the wanted disks; empty means all.
         verify: Whether to read the files and compare their hashes.
     """
 
@@ -41,10 +41,10 @@ class SourceRequest:
 
 
 def check_source(request: SourceRequest) -> None:
-    """Refuse what names no set, or two.
+    """Refuse a request that names no set, or two.
 
     Raises:
-        InvalidRequest: See there.
+        InvalidRequest: It is such a request.
     """
     if bool(request.path) == bool(request.vm):
         raise InvalidRequest(

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a restore does on the engine, decided from what an earlier, killed run may have left.
 
-Nothing is touched that does not carry the mark of this restore, and nothing is removed that does not
-say of itself that it is incomplete.
+Nothing without the mark of this restore is touched, and nothing is removed unless its mark says
+that it is incomplete.
 """
 
 from __future__ import annotations
@@ -47,28 +47,28 @@ ABSENT = "absent"
 
 ANSWERED = "answered"
 SILENT = "silent"
-"""Whether a guest answered in a VM that was started."""
+"""Words for whether a guest answered in a started VM."""
 
 KEYS = (
     *("disk_id", "alias", "size", "format", "sparse", "storage_domain"),
     *("interface", "bootable", "read_only", "pass_discard", "active"),
 )
-"""What the modules hand on of each disk."""
+"""The keys of each disk that the modules pass on."""
 
 
 SLOWEST = 20 * 1024 * 1024
-"""Bytes a second that a host writes at least when it makes a preallocated disk (slow NFS)."""
+"""Bytes per second that a host writes at least when it makes a preallocated disk (slow NFS)."""
 
 
 @dataclass(frozen=True)
 class DiskOrder:
-    """A disk that is wanted.
+    """A wanted disk.
 
     Attributes:
-        disk_id: That of the original.
-        blank: Whether the storage makes it blank; else it may hold what was there before.
-        keep_id: Whether the new disk is to have the id of the original, which is gone.
-        disk_profile: Id of the profile that it had, where its storage domain has it.
+        disk_id: Id of the original.
+        blank: Whether the storage zeroes it; otherwise it may hold old data.
+        keep_id: Whether the new disk gets the id of the original, which is gone.
+        disk_profile: Id of the original's profile, if its storage domain has it.
         storage: Name of the storage domain, for people; may be empty.
     """
 
@@ -88,10 +88,10 @@ class DiskOrder:
 
 
 def read_orders(disks: Sequence[Mapping[str, Any]]) -> tuple[DiskOrder, ...]:
-    """Disks as ``restore_plan_info`` returns them; other keys are ignored.
+    """Return disks from the result of ``restore_plan_info``; other keys are ignored.
 
     Raises:
-        InvalidRequest: A key is missing or impossible.
+        InvalidRequest: A key is missing or invalid.
     """
     if not disks:
         raise InvalidRequest("The list of disks is empty.")
@@ -128,12 +128,13 @@ def _order(index: int, disk: Mapping[str, Any]) -> DiskOrder:
 
 
 def making_seconds(order: DiskOrder, timeout: float) -> float:
-    """How long the making of one disk may take.
+    """Return how long the creation of one disk may take, in seconds.
 
-    On NFS below 4.2 and other storage without ``fallocate`` the host writes each zero of a preallocated disk.
+    On NFS below 4.2 and other storage without ``fallocate`` the host writes each zero of a
+    preallocated disk.
 
     Args:
-        timeout: Seconds for a disk that takes no writing.
+        timeout: Seconds for a disk that needs no writing.
     """
     return timeout if order.sparse else timeout + order.size / SLOWEST
 
@@ -144,7 +145,7 @@ class Made:
 
     Attributes:
         source_id: Id of the original.
-        holders: VMs that have it attached; None if that cannot be told for sure.
+        holders: VMs that have it attached; None if that is not certain.
     """
 
     disk: Disk
@@ -155,14 +156,14 @@ class Made:
 
 @dataclass(frozen=True)
 class Situation:
-    """What there is of this restore.
+    """What exists of this restore.
 
     Attributes:
-        vm: The VM that it made, or that the disks are for.
-        incomplete: Whether that VM says that it is not finished.
-        tried: Whether it took a change since it was imported, and says for what it was made.
+        vm: The VM that it made, or that gets the disks.
+        incomplete: Whether that VM's mark says that it is incomplete.
+        tried: Whether the VM was changed since its import, and its mark says what it was made for.
         for_nobody: Whether the disks are for no VM at all.
-        expected: Whether a guest agent answered when it was backed up.
+        expected: Whether a guest agent answered at the time of the backup.
         answered: Whether one answers now; None if nobody asked.
     """
 
@@ -178,7 +179,7 @@ class Situation:
     answered: bool | None = None
 
     def own(self, order: DiskOrder) -> list[Made]:
-        """Incomplete disks for one order that nobody holds but us, the ones in use first."""
+        """Return incomplete disks for one order that nobody but the appliance or this VM holds, held ones first."""
         ours = {self.appliance.id} | ({self.vm.id} if self.vm else set())
         found = [
             one
@@ -191,7 +192,7 @@ class Situation:
         return sorted(found, key=lambda one: (not one.holders, one.disk.id))
 
     def others(self, order: DiskOrder) -> frozenset[DiskId]:
-        """Incomplete disks for one order that somebody else holds, or nobody can tell who."""
+        """Return incomplete disks for one order that others hold, or whose holders are not certain."""
         own = {one.disk.id for one in self.own(order)}
         return frozenset(
             one.disk.id
@@ -200,7 +201,7 @@ class Situation:
         )
 
     def finished(self, order: DiskOrder) -> Made | None:
-        """The finished disk for one order that the VM has."""
+        """Return the finished disk for one order that the VM has."""
         if self.vm is None:
             return None
         return next(
@@ -218,10 +219,10 @@ class Situation:
 
 @dataclass(frozen=True)
 class CreateDiskStep:
-    """Make a disk.
+    """Create a disk.
 
     Attributes:
-        others: Those with the same mark that are not ours any more.
+        others: Disks with the same mark that others hold now.
     """
 
     order: DiskOrder
@@ -231,7 +232,7 @@ class CreateDiskStep:
 
 @dataclass(frozen=True)
 class PlugStep:
-    """Attach a disk to the appliance, to be written. Its id may be known only when it is made."""
+    """Attach a disk to the appliance, to write to it. Its id may be known only after its creation."""
 
     order: DiskOrder
     disk_id: DiskId | None = None
@@ -239,20 +240,20 @@ class PlugStep:
 
 @dataclass(frozen=True)
 class ImportStep:
-    """Make the VM."""
+    """Import the VM."""
 
 
 @dataclass(frozen=True)
 class TryStep:
-    """Change the VM's comment. The engine checks the whole VM then, more than at the import.
+    """Change the VM's comment: the engine then checks the whole VM, more strictly than at the import.
 
-    What it would refuse when the VM is finished, it refuses now, before anything is written.
+    So it refuses now, before anything is written, what it would refuse when the VM is finished.
     """
 
 
 @dataclass(frozen=True)
 class MoveStep:
-    """Take a disk from the appliance, and give it to the VM."""
+    """Detach a disk from the appliance and attach it to the VM."""
 
     order: DiskOrder
     disk_id: DiskId
@@ -261,7 +262,7 @@ class MoveStep:
 
 @dataclass(frozen=True)
 class FinishDiskStep:
-    """Say of a disk that it is finished."""
+    """Mark a disk as finished."""
 
     order: DiskOrder
     disk_id: DiskId
@@ -269,12 +270,12 @@ class FinishDiskStep:
 
 @dataclass(frozen=True)
 class SettleVmStep:
-    """Put right what the engine's import garbles or leaves out."""
+    """Set what the engine's import garbles or omits."""
 
 
 @dataclass(frozen=True)
 class FinishVmStep:
-    """Give the VM its own comment back: it is finished."""
+    """Give the VM its own comment back, which marks it as finished."""
 
 
 @dataclass(frozen=True)
@@ -284,12 +285,12 @@ class StartStep:
 
 @dataclass(frozen=True)
 class AskStep:
-    """See whether a guest answers in the VM that was started."""
+    """See whether a guest answers in the started VM."""
 
 
 @dataclass(frozen=True)
 class ReopenDiskStep:
-    """Say of a disk of the incomplete VM that it is incomplete again."""
+    """Mark a disk of the incomplete VM as incomplete again."""
 
     disk_id: DiskId
     alias: str
@@ -309,7 +310,7 @@ class RemoveDiskStep:
     """Remove an incomplete disk.
 
     Attributes:
-        from_vm: The incomplete VM holds it, and must be gone before.
+        from_vm: The incomplete VM holds it and must be removed before.
     """
 
     disk_id: DiskId
@@ -319,25 +320,25 @@ class RemoveDiskStep:
 
 
 CleanStep = Union[ReopenDiskStep, RemoveVmStep, RemoveDiskStep]
-"""What a removal is made of."""
+"""The steps of a removal."""
 
 REMOVALS = (ReopenDiskStep, RemoveVmStep, RemoveDiskStep)
-"""The same at run time."""
+"""The same, for use at run time."""
 
 OnVmStep = Union[TryStep, MoveStep, SettleVmStep, FinishDiskStep, FinishVmStep, StartStep, AskStep]
-"""What can happen to a VM that is there."""
+"""The steps on an existing VM."""
 
 DiskStep = Union[CreateDiskStep, PlugStep, MoveStep, FinishDiskStep, CleanStep]
-"""What can happen to the disks of a restore."""
+"""The steps on the disks of a restore."""
 
 VmStep = Union[ImportStep, OnVmStep, CleanStep]
-"""What can happen to the VM of a restore."""
+"""The steps on the VM of a restore."""
 
 
 def finished_one(now: Situation, order: DiskOrder) -> list[Made]:
-    """The finished disk that the VM has, or that nobody has where nobody was to get it.
+    """Return the finished disk that the VM has, or, if the disks are for no VM, that nobody has.
 
-    A free one that a VM has had is not a substitute: it holds what that VM wrote.
+    A free disk that once belonged to a VM is not a substitute: it holds what that VM wrote.
     """
     found = now.finished(order)
     if found or not now.for_nobody:
@@ -350,10 +351,10 @@ def finished_one(now: Situation, order: DiskOrder) -> list[Made]:
 
 
 def check_size(order: DiskOrder, disk: Disk) -> None:
-    """Refuse a disk that is not exactly as large as the original.
+    """Refuse a disk that does not have exactly the size of the original.
 
     Raises:
-        OperationFailed: It is not.
+        OperationFailed: It has another size.
     """
     if disk.virtual_size != order.size:
         raise OperationFailed(
@@ -379,14 +380,14 @@ def moved_disk(order: DiskOrder, made: Made) -> dict[str, Any]:
 
 
 def vm_dict(vm: Vm | None) -> dict[str, Any] | None:
-    """A VM as a module returns it."""
+    """Return a VM as a module's result."""
     return {"id": vm.id, "name": vm.name, "status": vm.status} if vm else None
 
 
 def plan_absent(now: Situation) -> Plan[CleanStep]:
-    """Have nothing incomplete: what a restore made and did not finish goes.
+    """Plan the removal of everything that a restore made and did not finish.
 
-    A disk that was finished before its VM was goes with it: nobody has used it.
+    A disk that was finished before its VM is removed too: nobody has used it.
     """
     vm = now.vm if now.incomplete else None
     ours = {now.appliance.id} | ({vm.id} if vm else set())
@@ -424,7 +425,7 @@ def plan_absent(now: Situation) -> Plan[CleanStep]:
 
 
 def _removals(now: Situation, vm: Vm | None, mine: Sequence[Made]) -> Iterator[CleanStep]:
-    """Take away the VM, and then the disks; at every moment all of them say that they are incomplete."""
+    """Yield steps that remove the VM and then the disks; at every moment all that is left is marked incomplete."""
     if vm:
         for one in mine:
             if not one.incomplete:
@@ -437,10 +438,10 @@ def _removals(now: Situation, vm: Vm | None, mine: Sequence[Made]) -> Iterator[C
 
 
 def removals(plan: Plan[object]) -> list[CleanStep]:
-    """The steps of a plan that removes.
+    """Return the steps of a plan that removes.
 
     Raises:
-        UnhandledStep: One of them is of another kind.
+        UnhandledStep: A step is of another kind.
     """
     found: list[CleanStep] = []
     for step in plan.steps:
@@ -451,12 +452,12 @@ def removals(plan: Plan[object]) -> list[CleanStep]:
 
 
 def name_of(step: CleanStep) -> str:
-    """What a step of a removal concerns, for people."""
+    """Return the name of what a removal step removes, for people."""
     if isinstance(step, RemoveVmStep):
         return f"VM {step.vm.name}"
     return f"disk {step.alias} ({step.disk_id})"
 
 
 def stands_alone(step: CleanStep) -> bool:
-    """Whether a step of a removal is done although the VM stays."""
+    """Tell whether a removal step is taken even if the VM stays."""
     return isinstance(step, RemoveDiskStep) and not step.from_vm

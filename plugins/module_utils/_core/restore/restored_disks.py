@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The disks of a restore: created, attached to the appliance, handed to a VM or left alone."""
+"""The disks of a restore: created, attached to the appliance, then attached to a VM or to none."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.resto
 
 @dataclass(frozen=True)
 class DisksRequest:
-    """Have the disks of a restore: ``prepared``, ``present`` or ``absent``.
+    """The request for the disks of a restore: ``prepared``, ``present`` or ``absent``.
 
     Attributes:
-        vm: The VM that they are for, by name or id; may be empty, and need not be there.
-        interface: By which the appliance gets them.
+        vm: The VM that gets them, by name or id; may be empty, and may not exist yet.
+        interface: The interface by which they are attached to the appliance.
     """
 
     state: str
@@ -63,10 +63,10 @@ class DisksRequest:
 
 
 def plan_prepared(now: Situation) -> Plan[DiskStep]:
-    """Have a disk for each order, attached to the appliance.
+    """Plan a disk for each order, attached to the appliance.
 
     Raises:
-        OperationFailed: A disk that is there has another size.
+        OperationFailed: An existing disk has another size.
     """
     rules.enforce(rules.appliance_ready(now.appliance))
     steps: list[DiskStep] = []
@@ -106,10 +106,10 @@ def _prepare(now: Situation, order: DiskOrder, held: Sequence[Made]) -> Iterator
 
 
 def _check_place(order: DiskOrder, disk: Disk) -> None:
-    """Refuse an incomplete disk that is somewhere else, or of another kind, than is wanted now.
+    """Refuse an incomplete disk whose storage or kind differs from what is wanted now.
 
     Raises:
-        Refused: It is.
+        Refused: It differs.
     """
     elsewhere = disk.storage_domain_id and disk.storage_domain_id != order.storage_domain
     other_kind = disk.format and disk.format != order.format
@@ -140,7 +140,7 @@ def _disk_dict(now: Situation, order: DiskOrder, made: Made | None) -> dict[str,
 
 
 def images(disks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The option ``images`` of ``disk_image_restore``: a VM's disks were written before it got them."""
+    """Return the option ``images`` of ``disk_image_restore``: only unfinished disks that no VM has yet."""
     return [
         {
             "disk_id": one["disk_id"],
@@ -156,10 +156,10 @@ def images(disks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def plan_handover(now: Situation) -> Plan[DiskStep]:
-    """Have the disks alone, attached to a VM or to nobody. They never become boot disks.
+    """Plan disks alone, attached to a VM or to none. They never become boot disks.
 
     Raises:
-        Refused: A disk is not there.
+        Refused: A disk is missing.
     """
     steps: list[DiskStep] = []
     found = []

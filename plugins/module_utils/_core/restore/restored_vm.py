@@ -50,11 +50,11 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.resto
 
 @dataclass(frozen=True)
 class VmRequest:
-    """Have the VM of a restore, or no incomplete one.
+    """The request for the VM of a restore, or for the removal of an incomplete one.
 
     Attributes:
         state: ``PREPARED``, ``PRESENT``, ``TESTED`` or ``ABSENT``.
-        connections: By name of a card, what it is to be connected to.
+        connections: The new connection of each card, by the card's name.
         test: With ``PREPARED``, whether the VM is made to be tested.
     """
 
@@ -71,13 +71,13 @@ class VmRequest:
     test: bool = False
 
     def incomplete_text(self) -> str:
-        """The comment that the VM has as long as it is not finished."""
+        """Return the comment of the VM while it is incomplete."""
         test = self.test or self.state == TESTED
         return self.mark.test_text() if test else self.mark.vm_text()
 
 
 def plan_prepared_vm(now: Situation) -> Plan[VmStep]:
-    """Have the VM without disks, or as it is: what the engine refuses of it is refused now."""
+    """Plan the VM without disks, or keep it as it is, so that the engine refuses now what it would refuse later."""
     return Plan(
         steps=tuple(_make(now)),
         result=_vm_result(now.vm, []),
@@ -94,13 +94,13 @@ def _make(now: Situation) -> Iterator[VmStep]:
 
 
 def plan_vm(now: Situation, *, start: bool, test: bool = False) -> Plan[VmStep]:
-    """Have the VM with its disks.
+    """Plan the VM with its disks.
 
     Args:
-        test: It is to be started and stays incomplete, so that it can be removed again.
+        test: The VM is started and stays incomplete, so that it can be removed again.
 
     Raises:
-        Refused: A disk is not there, or the VM that is to be tested is finished.
+        Refused: A disk is missing, or the VM to be tested is finished.
     """
     if now.vm is not None and not now.incomplete:
         if test:
@@ -139,7 +139,7 @@ _GUEST = {True: ANSWERED, False: SILENT, None: ""}
 
 
 def _test(now: Situation, *, begun: bool) -> Iterator[VmStep]:
-    """Have the VM up, and its guest answering if it did when it was backed up.
+    """Yield the steps that start the VM, and ask its guest if it answered at the time of the backup.
 
     Args:
         begun: Whether the VM has its disks.
@@ -151,7 +151,7 @@ def _test(now: Situation, *, begun: bool) -> Iterator[VmStep]:
 
 
 def lacking(vm: str, disks: Sequence[str]) -> str:
-    """What to say of a finished VM that has not all of its disks any more."""
+    """Say that a finished VM no longer has all of its disks."""
     return (
         f"VM {vm!r} was restored from this set before, but no disk that it has says that it is"
         f" {', '.join(repr(one) for one in disks)} of the set: detached, removed, or described otherwise"
@@ -160,10 +160,10 @@ def lacking(vm: str, disks: Sequence[str]) -> str:
 
 
 def _finished(now: Situation, *, start: bool) -> Plan[VmStep]:
-    """The VM is there: nothing to do, or to start it.
+    """Plan for a VM that exists: do nothing, or start it.
 
     Raises:
-        Refused: It has not all of its disks.
+        Refused: It does not have all of its disks.
     """
     found = [(order, now.finished(order)) for order in now.orders]
     missing = [order for order, one in found if one is None]

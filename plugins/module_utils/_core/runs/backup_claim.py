@@ -1,18 +1,21 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose turn it is with a VM on this appliance, and whether the run that has it still lives.
+"""Which run may work on a VM through this appliance, and whether that run is still alive.
 
-Three things tell of a run, and this is their order:
+Three things tell of a run, in this order:
 
-- The **claim** on the appliance, one for each VM, counts. A run takes it before it looks for snapshots, signs it at
-  every step and while it copies, and gives it back at its end. Who does not have it does nothing about the VM.
-- The **record** in a set's directory counts only where no claim speaks of its run: after a restart of the appliance,
-  which takes all claims away, and for sets that were made task by task.
-- ``expires`` in a snapshot's **stamp** cannot be renewed, for the engine changes no description. It says until when a
-  snapshot may stand of which the appliance knows nothing, so one of a run through another appliance.
+- The **claim** on the appliance, one per VM, decides. A run takes it before it looks for snapshots,
+  signs it at every step and while it copies, and gives it back at its end. A run without it does
+  nothing about the VM.
+- The **record** in a set's directory counts only where no claim tells of its run: after a restart
+  of the appliance, which removes all claims, and for sets that were made task by task.
+- ``expires`` in a snapshot's **stamp** cannot be renewed, because the engine changes no
+  description. It limits how long a snapshot of which the appliance knows nothing may stay, such as
+  one of a run through another appliance.
 
-The silence of a claim is measured by the appliance's monotonic clock, within one boot; no other clock takes part.
+The silence of a claim is measured by the appliance's monotonic clock, within one boot; no other
+clock takes part.
 """
 
 from __future__ import annotations
@@ -54,24 +57,25 @@ BUSY = "busy"
 LOST = "lost"
 
 LAST_CALL = 60.0
-"""Seconds for which the last call of a dead run may go on to sign its claim; twice the longest of one that follows."""
+"""Seconds for which the last call of a dead run may still sign its claim; twice the longest
+following call."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A run's turn with a VM.
+    """A run's claim of a VM.
 
     Attributes:
-        since: When it was taken, UTC, by the appliance's clock; for people alone.
+        since: When it was taken, UTC, by the appliance's clock; only for people.
         step: What the run is doing, of ``STEPS``.
         quiet: Seconds for which the run may be silent at this step.
-        boot: The boot of the appliance in which ``signed`` is.
-        signed: When the run last gave a sign, in monotonic seconds.
-        calls: How many calls of the run's controller gave one. A dead run's last call goes on; it
-            makes no other.
-        path: Directory of the set of another run that this one finishes; may be empty.
+        boot: The boot of the appliance that ``signed`` belongs to.
+        signed: When the run last signed, in monotonic seconds.
+        calls: How many calls of the run's controller have signed. After the controller dies its
+            last call goes on, but no new one comes.
+        path: Directory of another run's set that this one finishes; may be empty.
         dead: Runs that had the claim before and did not give it back.
-        ended: The run has ended, and left something.
+        ended: The run has ended and left something.
     """
 
     vm_id: str
@@ -94,10 +98,9 @@ class Wish:
 
     Attributes:
         times: Seconds within which disks are attached, and within which devices come and go.
-        heartbeat_timeout: Take a claim over whose run was silent for so long; None: take none over.
-        standing: Runs of this owner whose snapshots of the VM the engine has now; None: nobody
-            looked.
-        boot: For a run that has the claim: the boot in which it took it; empty for one that does
+        silence: Take over a claim whose run was silent for so many seconds; None: take over none.
+        standing: Runs of this owner whose snapshots of the VM the engine has now; None: not read.
+        boot: For a run that has the claim, the boot in which it took it; empty for one that does
             not.
         path: As in ``Claim``.
     """
@@ -123,22 +126,22 @@ class Now:
 
 
 def check(wish: Wish) -> None:
-    """Refuse what would name no file.
+    """Refuse a VM id that would not make a file name.
 
     Raises:
-        InvalidRequest: The VM is no id.
+        InvalidRequest: The VM's id is not one.
     """
     if not naming.UUID.match(wish.vm_id):
         raise InvalidRequest(f"{wish.vm_id!r} is not a VM id.")
 
 
 def current(found: Claim | None, now: Now) -> Claim | None:
-    """The claim, if it is of this boot: a restart ends all of them."""
+    """Return the claim if it is of this boot: a restart ends all claims."""
     return found if found and found.boot == now.boot else None
 
 
 def verdict(found: Claim | None, first: Claim | None, wish: Wish, now: Now, start: float) -> str:
-    """What a run may do about a VM's claim.
+    """Decide what a run may do about a VM's claim.
 
     Args:
         found: The claim now, of this boot.
@@ -156,7 +159,7 @@ def verdict(found: Claim | None, first: Claim | None, wish: Wish, now: Now, star
 
 
 def _watched(found: Claim, first: Claim, wish: Wish, now: Now, start: float) -> str:
-    """What the watch of another run's claim has shown so far."""
+    """Return the verdict on another run's claim from what the watch has shown so far."""
     looked = wish.standing is not None and found.owner == wish.owner
     done = looked and found.step == RELEASE and found.run_id not in (wish.standing or ())
     patience = _patience(found, wish, looked=looked)
@@ -169,31 +172,31 @@ def _watched(found: Claim, first: Claim, wish: Wish, now: Now, start: float) -> 
 
 
 def _silent(found: Claim, now: Now, start: float) -> float:
-    """Seconds without a sign.
+    """Return the seconds without a sign.
 
-    While the engine makes or merges a snapshot the run waits for the engine. It may have ended just now, so the
-    silence counts from the beginning of the watch.
+    While the engine makes or merges a snapshot, the run waits for the engine. That may have ended
+    just now, so the silence counts from the beginning of the watch.
     """
     since = max(found.signed, start) if found.step in (SNAPSHOT, CLEAN) else found.signed
     return now.seconds - since
 
 
 def _patience(found: Claim, wish: Wish, *, looked: bool) -> float:
-    """Seconds of silence after which the run counts as dead."""
+    """Return the seconds of silence after which the run counts as dead."""
     silence = wish.heartbeat_timeout or 0.0
     waits_for_nothing = found.step == COPY or (found.step in (SNAPSHOT, CLEAN) and looked)
     return silence if waits_for_nothing else max(silence, found.quiet)
 
 
 def quiet(wish: Wish) -> float:
-    """Seconds for which a run may be silent at a step."""
+    """Return the seconds for which a run may be silent at a step."""
     attach, device = wish.times
     spans = {SNAPSHOT: attach, CLEAN: attach + 2 * device, ATTACH: attach + device}
     return {**spans, COPY: 0.0, RELEASE: attach + 2 * device}[wish.step]
 
 
 def taken(found: Claim | None, wish: Wish, now: Now) -> Claim:
-    """The claim as the run that may have it writes it."""
+    """Return the claim as written by a run that may have it."""
     if found and found.run_id == wish.run_id and not found.ended:
         return replace(
             found,
@@ -219,27 +222,27 @@ def taken(found: Claim | None, wish: Wish, now: Now) -> Claim:
 
 
 def ended(found: Claim) -> Claim:
-    """The claim of a run that has ended and left something: so the next one knows without a watch."""
+    """Return the claim of a run that ended and left something, so that the next run needs no watch."""
     return replace(found, ended=True)
 
 
 def copying(found: Claim, now: Now, *, call: bool) -> Claim:
-    """The claim with a sign of the copy.
+    """Return the claim with a sign of the copy.
 
     Args:
-        call: It is the first of a call.
+        call: It is the first sign of a call.
     """
     calls = found.calls + int(call)
     return replace(found, step=COPY, quiet=0.0, signed=now.seconds, calls=calls)
 
 
 def is_tied(found: Claim, run_id: str, path: str) -> bool:
-    """Whether a copy into a set's directory is done for the run that has the claim."""
+    """Tell whether a copy into a set's directory is for the run that has the claim."""
     return not found.ended and (path == found.path if found.path else run_id == found.run_id)
 
 
 def refusal(found: Claim | None, wish: Wish, now: Now) -> VmClaimed:
-    """Why a run may not have the claim, with who has it."""
+    """Return the error that says why a run may not have the claim, and which run has it."""
     if found is None or found.ended:
         return VmClaimed(
             "Another run has taken this VM over meanwhile, and has ended.",
@@ -261,7 +264,7 @@ def refusal(found: Claim | None, wish: Wish, now: Now) -> VmClaimed:
 
 
 def to_dict(found: Claim) -> dict[str, Any]:
-    """As a module returns it."""
+    """Return the claim as a module's result."""
     return {
         "owner": found.owner,
         "run_id": found.run_id,
@@ -273,15 +276,15 @@ def to_dict(found: Claim) -> dict[str, Any]:
 
 
 def dump(claim: Claim) -> bytes:
-    """A claim's file."""
+    """Serialise a claim for its file."""
     return json.dumps({"form": FORM, "version": VERSION, **asdict(claim)}).encode("ascii")
 
 
 def load(path: str, data: bytes) -> Claim:
-    """Read a claim's file.
+    """Parse a claim's file.
 
     Raises:
-        InvalidRequest: It is none: then nobody knows whether a run is at work.
+        InvalidRequest: It is not a claim, so it is unknown whether a run is working.
     """
     try:
         found: Mapping[str, Any] = json.loads(data)

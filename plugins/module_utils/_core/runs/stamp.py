@@ -1,10 +1,11 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stamp in a snapshot's description: whose it is, of which run, and until when it may stand.
+"""The stamp in a snapshot's description: its owner, its run, and until when it may stay.
 
-A later run finds by it what a dead run left behind. The lease cannot be renewed, as the engine changes no description. So
-it counts only for a snapshot of which the appliance knows nothing, see ``core.claims``.
+By its stamp a later run finds what a dead run left. The lease cannot be renewed, because the engine
+changes no description. So it counts only for a snapshot of which the appliance knows nothing, see
+``backup_claim``.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass(frozen=True)
 class Stamp:
-    """Owner (who runs backups, for instance the controller's name), run id, end of the lease."""
+    """Owner (who runs backups, for instance the controller's name), run id, and end of the lease."""
 
     owner: str
     run_id: str
     expires: datetime
 
     def text(self) -> str:
-        """The description of the snapshot."""
+        """Return the stamp as a snapshot's description."""
         expires = self.expires.astimezone(timezone.utc).strftime(_TIME)
         return (
             f"Backup by ovirt_community.backup"
@@ -44,7 +45,7 @@ class Stamp:
         )
 
     def to_dict(self) -> dict[str, str]:
-        """As a module returns it."""
+        """Return the stamp as a module's result."""
         expires = self.expires.astimezone(timezone.utc).strftime(_TIME)
         return {"owner": self.owner, "run_id": self.run_id, "expires": expires}
 
@@ -53,11 +54,11 @@ def make(owner: str, run_id: str, expires: datetime) -> Stamp:
     """Check the parts and make a stamp.
 
     Args:
-        run_id: Also sent as correlation id, so limited to what the engine keeps of one: 36 of
-            letters, digits, - and _ (docs/engine.md#correlation-ids).
+        run_id: Also sent as correlation id, so limited to what the engine keeps of one: 36 letters,
+            digits, - and _ (docs/engine.md#correlation-ids).
 
     Raises:
-        InvalidRequest: a part has characters that it cannot have.
+        InvalidRequest: A part has characters that it cannot have.
     """
     if not _WORD.fullmatch(owner):
         raise InvalidRequest(
@@ -71,7 +72,7 @@ def make(owner: str, run_id: str, expires: datetime) -> Stamp:
 
 
 def parse(description: str) -> Stamp | None:
-    """Read a description; None if it is not stamped by us."""
+    """Parse a description; None if it has no stamp."""
     match = _FORM.fullmatch(description)
     if match is None:
         return None

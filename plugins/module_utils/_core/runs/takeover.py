@@ -1,11 +1,12 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run that was killed left, and what a later run does about it.
+"""What a killed run left, and what a later run does about it.
 
 On the engine: a snapshot with our stamp, attached to the appliance. In the repository: a set's
-directory with a record of all that is needed to finish it. Whether that run still lives no engine
-tells; its claim does (``core.claims``), and where there is none the record, which a run that copies touches.
+directory with a record of all that is needed to finish it. No engine tells whether that run is
+still alive; its claim does (``backup_claim``), and without a claim the record, which a copying run
+touches.
 """
 
 from __future__ import annotations
@@ -51,18 +52,19 @@ if TYPE_CHECKING:
 FORM = "ovirt_community.backup.unfinished"
 VERSION = 1
 SIZE_LIMIT = 12 * ovf_file.SIZE_LIMIT + 16 * 1024 * 1024
-"""Bytes of a record, at the most: JSON has at most twelve for a character of the longest configuration."""
+"""The longest record, in bytes: JSON needs at most twelve per character of the longest
+configuration."""
 
 FACTS = (
     *("run_id", "started", "correlation_id", "vm", "snapshot", "consistency", "evidence"),
     *("versions", "format", "compression", "disks"),
 )
-"""What a record holds, beside the configuration: options of ``backup_set``."""
+"""The content of a record besides the configuration: options of ``backup_set``."""
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """A snapshot that bears our owner's stamp and another run's name.
+    """A snapshot with our owner's stamp and another run's id.
 
     Attributes:
         attached: Ids of its disks that the appliance holds.
@@ -78,7 +80,7 @@ class Leftover:
     expired: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """As a module returns it."""
+        """Return the leftover as a module's result."""
         return {**asdict(self), "attached": list(self.attached)}
 
 
@@ -89,11 +91,11 @@ def leftovers(
     mark: stamp.Stamp,
     now: datetime,
 ) -> tuple[Leftover, ...]:
-    """What other runs of the owner left of a VM, oldest first.
+    """Return what other runs of the owner left of a VM, oldest first.
 
     Args:
         held: What the appliance holds.
-        mark: Stamp of the run that asks.
+        mark: Stamp of the asking run.
     """
     stamped = [(stamp.parse(snapshot.description), snapshot) for snapshot in snapshots]
     others = [
@@ -120,10 +122,10 @@ def leftovers(
 
 @dataclass(frozen=True)
 class RunRecord:
-    """An unfinished set, as its directory tells.
+    """The record in the directory of an unfinished set.
 
     Attributes:
-        facts: What ``FACTS`` names.
+        facts: The values that ``FACTS`` names.
         prepared: When the record was written, by the appliance's clock; empty in earlier records.
     """
 
@@ -133,12 +135,12 @@ class RunRecord:
 
     @property
     def run_id(self) -> str:
-        """The run that began it."""
+        """The run that began the set."""
         return str(self.facts["run_id"])
 
     @property
     def clocks(self) -> dict[str, str] | None:
-        """What three clocks said around the snapshot, for the manifest; None if one of them is not known."""
+        """What three clocks said around the snapshot, for the manifest; None if one of them is unknown."""
         snapshot = self.facts["snapshot"]
         found = {key: str(snapshot.get(key) or "") for key in ("asked", "there")}
         found["appliance"] = self.prepared
@@ -146,17 +148,17 @@ class RunRecord:
 
     @property
     def snapshot_id(self) -> str:
-        """The snapshot that it copies."""
+        """The snapshot that the run copies."""
         return str(self.facts["snapshot"]["id"])
 
     @property
     def owner(self) -> str | None:
-        """Who runs the backup that began it, by the stamp of its snapshot; None if there is no stamp."""
+        """The owner of the run, by the stamp of its snapshot; None if there is no stamp."""
         mark = stamp.parse(str(self.facts["snapshot"].get("description")))
         return mark.owner if mark else None
 
     def request(self) -> backup_set.PrepareRequest:
-        """What the set was prepared with."""
+        """Return the request that the set was prepared with."""
         vm = self.facts["vm"]
         return backup_set.PrepareRequest(
             repository=naming.SetPath.parse(self.path).repository,
@@ -168,20 +170,20 @@ class RunRecord:
 
 
 def dump(facts: Mapping[str, Any], ovf: str) -> bytes:
-    """A record's file."""
+    """Serialise a record for its file."""
     chosen = {key: facts[key] for key in FACTS}
     record = {"form": FORM, "version": VERSION, **chosen, "ovf": ovf}
     return json.dumps(record, indent=1, sort_keys=True).encode("ascii")
 
 
 def stamped(data: bytes, moment: datetime) -> bytes:
-    """A record's file, with the time at which it is written, by the appliance's clock."""
+    """Add the time of writing, by the appliance's clock, to a serialised record."""
     record = {**json.loads(data), "prepared": show_time(moment)}
     return json.dumps(record, indent=1, sort_keys=True).encode("ascii")
 
 
 def is_same(found: bytes, data: bytes) -> bool:
-    """Whether a record's file says what is to be written, whenever it was written."""
+    """Tell whether a record's file has the content to be written, whenever it was written."""
     try:
         known = json.loads(found)
         return bool({**known, "prepared": ""} == {**json.loads(data), "prepared": ""})
@@ -190,15 +192,15 @@ def is_same(found: bytes, data: bytes) -> bool:
 
 
 def load(path: str, data: bytes) -> tuple[RunRecord, str]:
-    """Read a record's file; the record and the configuration.
+    """Parse a record's file; return the record and the configuration.
 
-    Nothing in it names a path: those follow from where it lies, and it must fit there.
+    It names no path. The paths follow from where it lies, and its content must match that place.
 
     Args:
         path: The set's directory.
 
     Raises:
-        InvalidRequest: It is none, or of another set.
+        InvalidRequest: It is not a record, or is of another set.
     """
     try:
         found = json.loads(data)
@@ -218,12 +220,12 @@ def load(path: str, data: bytes) -> tuple[RunRecord, str]:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the run that asks would accept as its backup of a VM.
+    """What the asking run would accept as its backup of a VM.
 
     Attributes:
         started: When that run began.
-        disks: Names of the disks that the VM has now, by their ids; None: nobody knows.
-        consistency: What ``vm_backup_accept_consistency`` names.
+        disks: Names of the disks that the VM has now, by id; None if unknown.
+        consistency: The levels in ``vm_backup_accept_consistency``.
     """
 
     started: datetime
@@ -232,7 +234,7 @@ class Wanted:
 
 
 def shortcomings(one: Leftover, record: RunRecord, wanted: Wanted) -> tuple[str, ...]:
-    """Why a set that a dead run began is not the backup that a run would make now."""
+    """Return why a dead run's set is not the backup that a run would make now."""
     found = []
     began = times.parse_time("started", record.facts["started"])
     if one.expired:
@@ -259,9 +261,9 @@ class TakeoverDecision:
     """What to do about the leftovers of one VM.
 
     Attributes:
-        problems: Why nothing may be done, nor a backup begun.
+        problems: Why nothing may be done, and no backup begun.
         take_over: The set to finish; its snapshot is in ``clean`` too, for afterwards.
-        shortcomings: Why that set is not the backup of the run that asks, which makes its own then.
+        shortcomings: Why that set is not the asking run's backup; that run then makes its own.
         clean: What to detach and remove.
         notes: What a person should read in the summary.
     """
@@ -273,7 +275,7 @@ class TakeoverDecision:
     notes: tuple[str, ...] = field(default=())
 
     def result(self) -> dict[str, Any]:
-        """As a module returns it."""
+        """Return the decision as a module's result."""
         record = self.take_over
         return {
             "problems": list(self.problems),
@@ -332,19 +334,19 @@ def decide(
 
 
 def _is_tied(one: Leftover, known: Container[tuple[str, str]], dead: Container[str]) -> bool:
-    """Whether a leftover is of a run through this appliance."""
+    """Tell whether a leftover is of a run through this appliance."""
     return bool(one.attached) or one.run_id in dead or (one.run_id, one.snapshot_id) in known
 
 
 def _in_the_way(found: Sequence[Leftover], living: set[str]) -> tuple[str, ...]:
-    """Why nothing may be done about the leftovers of a VM."""
+    """Return why nothing may be done about the leftovers of a VM."""
     at_work = [f"Run {one.run_id} is at work on this VM." for one in found if one.run_id in living]
     unfit = [one for one in found if one.run_id not in living and one.status != "ok"]
     return (*at_work, *(f"The snapshot of run {one.run_id} is {one.status}." for one in unfit))
 
 
 def _not_this_backup(record: RunRecord, reasons: Sequence[str], wanted: Wanted) -> str:
-    """Tell of a set that is finished as what it is."""
+    """Say that a finished set is not the asking run's backup, and why."""
     began = times.parse_time("started", record.facts["started"])
     old = f", {times.age(wanted.started - began)} ago" if began <= wanted.started else ""
     return (
@@ -354,7 +356,7 @@ def _not_this_backup(record: RunRecord, reasons: Sequence[str], wanted: Wanted) 
 
 
 def _why_not(one: Leftover, record: RunRecord | None) -> str:
-    """Why a dead run's set cannot be finished; empty if it can."""
+    """Return why a dead run's set cannot be finished; empty if it can."""
     if record is None:
         return "it had not begun to copy, or had ended"
     missing = {disk["disk_id"] for disk in record.facts["disks"]} - set(one.attached)
@@ -364,13 +366,13 @@ def _why_not(one: Leftover, record: RunRecord | None) -> str:
 def wanted_of(
     vm_id: str, plans: Iterable[Mapping[str, Any]], consistency: Iterable[str], started: datetime
 ) -> Wanted:
-    """What a run would accept as its backup of a VM.
+    """Return what a run would accept as its backup of a VM.
 
     Args:
-        plans: As ``backup_plan_info`` returned them.
+        plans: The result of ``backup_plan_info``.
 
     Raises:
-        InvalidRequest: They are not like that.
+        InvalidRequest: The values are not such a result.
     """
     try:
         mine = [plan for plan in plans if plan["vm"] and plan["vm"]["id"] == vm_id]
@@ -381,11 +383,11 @@ def wanted_of(
 
 
 def named(data: Iterable[Mapping[str, Any]]) -> tuple[Leftover, ...]:
-    """Leftovers as ``backup_plan_info`` returned them.
+    """Return leftovers from the result of ``backup_plan_info``.
 
     Raises:
-        InvalidRequest: They are not like that.
-        ValueMasked: One did not arrive as it was sent.
+        InvalidRequest: The values are not such a result.
+        ValueMasked: A value did not arrive as it was sent.
     """
     data = list(data)
     arrival.check_unmasked({"leftovers": data})

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether an appliance is fit for a backup, judged from facts that were gathered."""
+"""Whether an appliance is fit for a backup, judged from gathered facts."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ ISOLATION = ("ignore", "warn", "refuse")
 
 @dataclass(frozen=True)
 class PreflightRequest:
-    """What the appliance must be able to do.
+    """The requirements on the appliance.
 
     Attributes:
         repository: Absolute path of the repository.
         require_mount: Whether it must not lie on the root file system.
-        required_bytes: What the run is going to write.
-        reserve_bytes: What must stay free besides.
-        require_zstd: Whether images are going to be compressed.
-        isolation: What to do if attached disks are not isolated for sure: ``ignore``, ``warn`` or
-            ``refuse``.
+        required_bytes: Bytes that the run will write.
+        reserve_bytes: Bytes that must stay free besides.
+        require_zstd: Whether images will be compressed.
+        isolation: What to do if it is not certain that attached disks are isolated: ``ignore``,
+            ``warn`` or ``refuse``.
         vm_id: Id that the engine has for the appliance; empty: not compared.
-        identity: How the machine is compared with it, see ``identity``.
+        identity: How to compare the machine with it, see ``identity``.
     """
 
     repository: str
@@ -53,7 +53,7 @@ class PreflightRequest:
 
     @property
     def needed_bytes(self) -> int:
-        """What must be free."""
+        """Bytes that must be free."""
         return self.required_bytes + self.reserve_bytes
 
 
@@ -80,7 +80,7 @@ class RepositoryFacts:
 
 @dataclass(frozen=True)
 class QemuImgFacts:
-    """The program; an empty path means that there is none."""
+    """The program qemu-img; an empty path means that it is missing."""
 
     path: str
     version: str
@@ -105,11 +105,11 @@ class IsolationFacts:
     """What is known of the isolation of attached disks.
 
     Attributes:
-        prepared: When it was made (UTC), empty if it never was.
+        prepared: When it was set up (UTC), empty if it never was.
         proven: When it was proven, empty if it never was, or with other files.
-        proof: On what: ``disk`` or ``scsi_debug``.
-        altered: Files that are not as they were written.
-        loose: Disks that are attached now, and neither isolated nor the appliance's own.
+        proof: The kind of disk it was proven on: ``disk`` or ``scsi_debug``.
+        altered: Files that were changed since they were written.
+        loose: Attached disks that are neither isolated nor the appliance's own.
     """
 
     prepared: str = ""
@@ -121,7 +121,7 @@ class IsolationFacts:
 
 @dataclass(frozen=True)
 class ApplianceFacts:
-    """Everything that was found out."""
+    """All gathered facts."""
 
     repository: RepositoryFacts
     qemu_img: QemuImgFacts
@@ -143,7 +143,7 @@ class Problem:
 
 
 def facts_dict(facts: ApplianceFacts) -> dict[str, Any]:
-    """The facts as JSON types."""
+    """Return the facts as JSON types."""
     data = asdict(facts)
     data["leftovers"] = {key: list(value) for key, value in data["leftovers"].items()}
     data["repository"]["exposed"] = list(data["repository"]["exposed"])
@@ -153,7 +153,7 @@ def facts_dict(facts: ApplianceFacts) -> dict[str, Any]:
 
 
 def problems(request: PreflightRequest, facts: ApplianceFacts) -> tuple[Problem, ...]:
-    """Every problem, so that one run tells them all."""
+    """Return every problem, so that one run reports them all."""
     return (
         *_identity(request, facts, fatal=True),
         *_repository(request, facts.repository),
@@ -164,7 +164,7 @@ def problems(request: PreflightRequest, facts: ApplianceFacts) -> tuple[Problem,
 
 
 def warnings(request: PreflightRequest, facts: ApplianceFacts) -> tuple[str, ...]:
-    """What a backup can do in spite of."""
+    """Return what does not prevent a backup."""
     found = [
         *_identity(request, facts, fatal=False),
         *(doubts(facts.isolation) if request.isolation == "warn" else ()),
@@ -173,7 +173,7 @@ def warnings(request: PreflightRequest, facts: ApplianceFacts) -> tuple[str, ...
 
 
 def doubts(facts: IsolationFacts) -> tuple[Problem, ...]:
-    """Why it is not sure that the appliance leaves attached disks alone."""
+    """Return why it is not certain that the appliance leaves attached disks alone."""
     again = "Run the playbook ovirt_community.backup.prepare_appliance (again)."
     if not facts.prepared:
         message = "The appliance is not prepared: its programs could modify attached disks."
@@ -196,7 +196,7 @@ def check(request: PreflightRequest, facts: ApplianceFacts) -> None:
     """Refuse an appliance that has problems.
 
     Raises:
-        Refused: With all of them, in the message and in ``details["problems"]``.
+        Refused: All problems are in the message and in ``details["problems"]``.
     """
     found = problems(request, facts)
     if not found:

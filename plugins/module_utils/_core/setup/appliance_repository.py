@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the container disk becomes the repository: decided here, from what was read."""
+"""Decide how the repository disk is formatted and mounted, from facts that others read."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ SAMPLE_BYTES = 4096
 FILESYSTEMS = ("ext4", "xfs")
 OPTIONS = "defaults,noatime,nodev,nosuid,noexec,nofail"
 """Images are only read and written: no devices, no programs. ``nofail``: an appliance without its
-container disk has to start, so that it can be mended; a backup then refuses the root file system."""
+repository disk must boot, so that it can be repaired; a backup then refuses the root file
+system."""
 OWNER_ONLY = 0o700
 
 _FIELDS = 4
@@ -43,11 +44,11 @@ _PLAIN = re.compile(r"^/[^\s\\,]+$")
 
 @dataclass(frozen=True)
 class RepositoryRequest:
-    """What ``appliance_repository`` is asked for.
+    """The request of ``appliance_repository``.
 
     Attributes:
-        device: Serial, path or ``UUID=`` of the container disk; empty to look only.
-        format: Make a file system, if the device is blank.
+        device: Serial, path or ``UUID=`` of the repository disk; empty to change no mounts.
+        format: Make a file system if the device is blank.
     """
 
     path: str
@@ -60,14 +61,14 @@ class RepositoryRequest:
 
 @dataclass(frozen=True)
 class DeviceFacts:
-    """The device that was named.
+    """The named device.
 
     Attributes:
         signature: What blkid recognises on it; empty if nothing.
-        uuid: Of its file system; a new one, if one is to be made.
-        blank: Whether its first and last MiB, and samples between, are zero; None if nobody looked,
-            since it has a signature.
-        uses: What of the appliance uses it.
+        uuid: UUID of its file system; a new one if a file system is to be made.
+        blank: Whether its first and last MiB, and samples between, are zero; None if they were not
+            read, since it has a signature.
+        uses: How the appliance uses it.
         partitions: Paths of its partitions.
     """
 
@@ -83,11 +84,11 @@ class DeviceFacts:
 
 @dataclass(frozen=True)
 class PlaceFacts:
-    """The directory.
+    """The directory of the repository.
 
     Attributes:
         mount_point: Where the file system that it is on is mounted, empty if there is none.
-        numbers: ``major:minor`` of the devices that that file system lies on.
+        numbers: ``major:minor`` of the devices that this file system lies on.
         source: What is mounted there.
         mode: Its permissions, None if it does not exist.
     """
@@ -112,7 +113,7 @@ class MakeFilesystem:
 
 @dataclass(frozen=True)
 class MakeMountPoint:
-    """Make the directory, for root alone."""
+    """Make the directory, accessible to root alone."""
 
     path: str
 
@@ -126,14 +127,14 @@ class AddLine:
 
 @dataclass(frozen=True)
 class MountDisk:
-    """Mount what fstab says."""
+    """Mount the file system according to fstab."""
 
     path: str
 
 
 @dataclass(frozen=True)
 class Restrict:
-    """Make the directory root's, and nobody else's."""
+    """Make the directory accessible to root alone."""
 
     path: str
 
@@ -142,10 +143,10 @@ Step = Union[MakeFilesystem, MakeMountPoint, AddLine, MountDisk, Restrict]
 
 
 def check_request(request: RepositoryRequest) -> None:
-    """Refuse what cannot be written into fstab.
+    """Refuse values that cannot be written into fstab.
 
     Raises:
-        InvalidRequest: Says what.
+        InvalidRequest: Names the value.
     """
     parts = request.path.split("/")
     if not _PLAIN.match(request.path) or not set(parts[1:]).isdisjoint({"", ".", ".."}):
@@ -164,14 +165,14 @@ def steps(
     fstab: str,
     number_of: Callable[[str], str] = lambda _spec: "",
 ) -> tuple[Step, ...]:
-    """What to do, in order.
+    """Return the steps to take, in order.
 
     Args:
         number_of: ``major:minor`` of the device that the first word of a line of fstab leads to,
             empty if there is none.
 
     Raises:
-        Refused: It would lose data, or is not what was asked for.
+        Refused: A step would destroy data, or what exists is not what was requested.
     """
     mounted = place.mount_point == request.path
     found: list[Step] = []
@@ -196,7 +197,7 @@ def steps(
 
 
 def _check_place(request: RepositoryRequest, place: PlaceFacts) -> None:
-    """Without a device: what is there has to do."""
+    """Without a device: check that the existing directory will do."""
     if place.mode is not None and not place.is_directory:
         raise Refused(f"{request.path} exists and is not a directory.")
     if request.require_mount and place.mount_point in ("", "/"):
@@ -217,7 +218,7 @@ def _check_mounted(request: RepositoryRequest, place: PlaceFacts, device: Device
 def _making(
     request: RepositoryRequest, place: PlaceFacts, device: DeviceFacts
 ) -> tuple[list[Step], str]:
-    """What has to be made before it can be mounted, and the file system that it has then."""
+    """Return the steps before the mount, and the type of the file system after them."""
     if place.mode is not None and not place.is_directory:
         raise Refused(f"{request.path} exists and is not a directory.")
     if device.uses:
@@ -237,7 +238,7 @@ def _making(
 
 
 def _check_blank(request: RepositoryRequest, device: DeviceFacts) -> None:
-    """A file system is made where there is nothing, and in no other place."""
+    """Refuse to make a file system on a device that is not blank."""
     if device.partitions:
         raise Refused(
             f"{device.path} has partitions: {', '.join(device.partitions)}.",
@@ -263,7 +264,7 @@ def _has_line(
     fstab: str,
     number_of: Callable[[str], str],
 ) -> bool:
-    """Whether fstab has a line for this place.
+    """Tell whether fstab has a line for this place.
 
     Raises:
         Refused: It has one for another device.
@@ -290,13 +291,13 @@ def _new_line(request: RepositoryRequest, device: DeviceFacts, filesystem: str) 
 
 
 def with_line(fstab: str, line: str) -> str:
-    """Fstab with another line."""
+    """Return the text of fstab with one more line."""
     end = "" if fstab.endswith("\n") or not fstab else "\n"
     return f"{fstab}{end}{line}\n"
 
 
 def after(place: PlaceFacts, todo: Iterable[Step], device: DeviceFacts | None) -> dict[str, Any]:
-    """The state that the steps lead to, for diff mode."""
+    """Return the state after the steps, for diff mode."""
     state = describe(place)
     for step in todo:
         if isinstance(step, MountDisk):
@@ -314,6 +315,6 @@ def after(place: PlaceFacts, todo: Iterable[Step], device: DeviceFacts | None) -
 
 
 def describe(place: PlaceFacts) -> dict[str, Any]:
-    """The place as JSON types."""
+    """Return the place as JSON types."""
     mode = None if place.mode is None else f"0{place.mode:o}"
     return {"mount_point": place.mount_point, "source": place.source, "mode": mode}

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a machine is the VM that the engine calls the appliance.
 
-The engine attaches disks to a VM by its id; tasks reach a machine by an address of the inventory. Nothing
-ties the two together but the firmware: an engine gives every VM its own id as the UUID of the system.
+The engine attaches disks to a VM by its id; tasks reach a machine by an address in the inventory.
+Only the firmware connects the two: an engine gives every VM its own id as system UUID.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Doubt:
     """Why a machine may not be the appliance, and what to do.
 
     Attributes:
-        fatal: It is not, or that it is must be shown.
+        fatal: The machine is not the appliance, or must be shown to be.
     """
 
     fatal: bool
@@ -42,10 +42,9 @@ def doubt(machine: str, vm_id: str, mode: str) -> Doubt | None:
     """Compare what a machine's firmware says with the id of the appliance.
 
     Args:
-        machine: The UUID of its system; empty where nothing tells.
-        vm_id: Id that the engine has for the appliance; empty where nobody asks.
-        mode: One of ``MODES``. Not even ``ignore`` hides that nobody looked from a result that has
-            the UUID.
+        machine: The machine's system UUID; empty if it shows none.
+        vm_id: Id that the engine has for the appliance; empty if nothing is to be compared.
+        mode: One of ``MODES``. With ``ignore`` nothing is compared; results still show the UUID.
     """
     if mode == IGNORE or not vm_id:
         return None
@@ -62,7 +61,7 @@ def doubt(machine: str, vm_id: str, mode: str) -> Doubt | None:
 
 
 def _same(machine: str, vm_id: str) -> bool:
-    """Whether two UUIDs are equal; old firmware shows the first three fields in the other order of bytes."""
+    """Tell whether two UUIDs are equal; old firmware shows the first three fields in the other byte order."""
     try:
         found, wanted = uuid.UUID(machine), uuid.UUID(vm_id)
     except ValueError:

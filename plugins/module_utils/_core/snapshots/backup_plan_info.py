@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run would back up: decided before anything is touched."""
+"""What a run would back up, decided before anything is changed."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     )
 
 _NOT_RUNNING = {"down": "Start", "paused": "Resume", "suspended": "Start"}
-"""States in which no VM answers, and what to do about each."""
+"""States in which a VM cannot be reached, and what to do about each."""
 
 
 @dataclass(frozen=True)
 class SourceOverview:
-    """One source VM: what of it would be in the set, what not and why.
+    """One source VM: which of its disks the set would hold, which not, and why.
 
     Attributes:
         unplugged: Disks that are not plugged although the VM runs, and that nobody asked to leave
@@ -65,7 +65,7 @@ class SourceOverview:
 
     @property
     def snapshot_disks(self) -> list[str]:
-        """Disks to name when the snapshot is made; empty where it is to have all that it can."""
+        """Disks to name when the snapshot is made; empty if it is to include all that it can."""
         surplus = [
             disk
             for _held, disk in self.disks
@@ -74,17 +74,17 @@ class SourceOverview:
         return [disk.id for _held, disk in self.wanted] if surplus else []
 
     def reason(self, disk: Disk) -> str | None:
-        """Why the set would not hold a disk; None if it would."""
+        """Return why the set would not hold a disk; None if it would."""
         loose = vm_snapshot.NOT_PLUGGED if disk.id in self.unwanted else None
         return vm_snapshot.left_out(disk) or loose
 
 
 @dataclass(frozen=True)
 class ApplianceOverview:
-    """The appliance as it stands.
+    """The appliance's present state.
 
-    ``grants`` is what the user may do, None where nobody looked. ``dead_disk_ids``: held for another run
-    of the same owner, which is dead or will be found to live before anything is done.
+    ``grants`` is what the user may do, None if it was not read. ``dead_disk_ids``: disks held for
+    another run of the same owner, which is dead or will be found alive before anything is done.
     """
 
     vm: Vm
@@ -96,7 +96,7 @@ class ApplianceOverview:
 
 
 def once(sources: Iterable[SourceOverview]) -> list[SourceOverview]:
-    """Each VM once, as it was named first: by name and by id it is still one VM, with one snapshot."""
+    """Return each VM once, as it was named first: a name and an id may mean the same VM."""
     found: dict[str, SourceOverview] = {}
     for source in sources:
         found.setdefault(source.vm.id if source.vm else f"no VM: {source.word}", source)
@@ -104,7 +104,7 @@ def once(sources: Iterable[SourceOverview]) -> list[SourceOverview]:
 
 
 def source_dict(source: SourceOverview, appliance: ApplianceOverview) -> dict[str, Any]:
-    """The plan for one source VM, with everything that stands against it."""
+    """Return the plan for one source VM, with every problem."""
     disks = [_disk_dict(held, disk) for held, disk in source.wanted]
     return {
         "name": source.vm.name if source.vm else source.word,
@@ -120,12 +120,12 @@ def source_dict(source: SourceOverview, appliance: ApplianceOverview) -> dict[st
 
 
 def _cleared(source: SourceOverview, appliance: ApplianceOverview) -> list[rules.Violation]:
-    """Disks whose checkpoints a detach would clear, also one of what an earlier run left."""
+    """Return violations for disks whose checkpoints a detach would clear, also of earlier runs' leftovers."""
     return rules.checkpoints_kept(appliance.engine_version, _named(source), source.checkpointed)
 
 
 def problems(source: SourceOverview, appliance: ApplianceOverview, disk_count: int) -> list[str]:
-    """Why this VM cannot be backed up through this appliance."""
+    """Return why this VM cannot be backed up through this appliance."""
     if source.vm is None:
         return []
     places = (appliance.location, source.location)
@@ -155,7 +155,7 @@ def problems(source: SourceOverview, appliance: ApplianceOverview, disk_count: i
 def stuck(
     vm: Vm, left: Iterable[Leftover], layers: Iterable[tuple[rules.NamedDisk, Iterable[str]]]
 ) -> list[str]:
-    """Tell of snapshots of earlier runs that the engine does not remove now.
+    """Report snapshots of earlier runs that the engine cannot remove now.
 
     Args:
         layers: Disks that are not plugged although the VM runs, each with the snapshots that have
@@ -174,7 +174,7 @@ def stuck(
 def missing_permits(
     source: SourceOverview, appliance: ApplianceOverview
 ) -> tuple[permissions.Missing, ...]:
-    """Permits that this backup needs and the user lacks; a disk that is left out needs none."""
+    """Return permits that this backup needs and the user lacks; a disk that is left out needs none."""
     if source.vm is None or appliance.grants is None:
         return ()
     places = [
@@ -194,7 +194,7 @@ def _named(source: SourceOverview) -> list[rules.NamedDisk]:
 
 
 def warnings(source: SourceOverview, appliance: ApplianceOverview) -> list[str]:
-    """What a person should know although it stops nothing."""
+    """Return what a person should know although it prevents nothing."""
     if source.vm is None:
         return []
     found = [
@@ -210,7 +210,7 @@ def warnings(source: SourceOverview, appliance: ApplianceOverview) -> list[str]:
 
 
 def left_out(source: SourceOverview) -> list[dict[str, str]]:
-    """Disks that the set would not hold, each with the reason."""
+    """Return disks that the set would not hold, each with the reason."""
     reasons = [(disk, source.reason(disk)) for _attachment, disk in source.disks]
     return [
         {"disk_id": disk.id, "alias": disk.alias, "reason": reason}
@@ -220,15 +220,16 @@ def left_out(source: SourceOverview) -> list[dict[str, str]]:
 
 
 def appliance_dict(appliance: ApplianceOverview) -> dict[str, Any]:
-    """The appliance as a module returns it, with why it cannot be connected to."""
+    """Return the appliance as a module's result, with the reason if it cannot be connected to."""
     facts = _vm_dict(appliance.vm, appliance.location)
     return {**facts, "unreachable": _unreachable(appliance.vm)}
 
 
 def _unreachable(appliance: Vm) -> str:
-    """Why nothing can be asked of the appliance itself; empty if it may answer.
+    """Return why the appliance itself cannot answer; empty if it may.
 
-    In any other state it may: the engine does not know more of a VM whose host does not answer.
+    It may answer in any other state: the engine does not know the state of a VM whose host does not
+    answer.
     """
     if appliance.status not in _NOT_RUNNING:
         return ""
@@ -262,10 +263,10 @@ def _disk_dict(attachment: Attachment, disk: Disk) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class BackupPlanRequest:
-    """Look at what a backup of these VMs through this appliance would be.
+    """The request of ``backup_plan_info``: which VMs to back up through which appliance.
 
-    ``run_id`` and ``started`` name the run; ``lease_hours`` is how long its snapshots may stand.
-    ``settle`` is for how many seconds snapshots of other runs are waited for that the engine makes or merges.
+    ``run_id`` and ``started`` name the run; ``lease_hours`` is how long its snapshots may stay. For
+    ``settle`` seconds it waits for snapshots of other runs that the engine is making or merging.
     """
 
     appliance: str

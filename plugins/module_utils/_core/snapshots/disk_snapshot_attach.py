@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What attaching a snapshot's disks to an appliance takes: decided here, done by the operation of this name."""
+"""Decide how to attach a snapshot's disks to an appliance."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class AttachStep:
 
     @property
     def plugs(self) -> bool:
-        """Whether the host has a part in it; else there are the engine's rows alone, all at once."""
+        """Whether the host takes part; otherwise only the engine's database changes, all at once."""
         return self.settings.active and self.appliance.status != "down"
 
 
 @dataclass(frozen=True)
 class DetachStep:
-    """Detach one disk snapshot. ``snapshot_id`` is None if it is not known which."""
+    """Detach one disk snapshot. ``snapshot_id`` is None if it is unknown."""
 
     appliance: Vm
     disk_id: DiskId
@@ -63,16 +63,17 @@ class DetachStep:
 Step = Union[AttachStep, DetachStep]
 
 PLUG_SECONDS = 200
-"""After so many seconds an attachment that stays is plugged. The engine shows it, active, from before it asks the host, and
-takes it back if the host refuses or has not answered for 180 seconds (docs/engine.md#while-the-host-plugs); the rest is for slow clocks."""
+"""An attachment that has lasted so many seconds is plugged. The engine shows it as active before it
+asks the host, and takes it back if the host refuses or does not answer for 180 seconds
+(docs/engine.md#while-the-host-plugs); the rest is for slow clocks."""
 
 _SETTINGS = ("interface", "bootable", "read_only", "pass_discard", "active")
-"""What an attachment and the settings asked for have in common."""
+"""The settings that both an attachment and a request have."""
 
 
 @dataclass(frozen=True)
 class AttachSituation:
-    """What was asked for, and what was found."""
+    """The request, and what was found."""
 
     appliance: Vm
     source: Vm
@@ -92,7 +93,7 @@ def plan_attach(now: AttachSituation) -> Plan[Step]:
     """Decide what to attach, and what to detach before.
 
     Raises:
-        errors.Refused: naming every rule that stands against it.
+        errors.Refused: Names every broken rule.
     """
     by_disk = {holding.disk_id: holding for holding in now.held}
     violations = _general_violations(now)
@@ -125,7 +126,7 @@ def plan_attach(now: AttachSituation) -> Plan[Step]:
 
 
 def device_dict(disk: SnapshotDisk, settings: AttachSettings) -> dict[str, Any]:
-    """What a person or a role needs to find the disk inside the appliance, and to copy it."""
+    """Return what a person or a role needs to find the disk inside the appliance, and to copy it."""
     return {
         "disk_id": disk.disk_id,
         "snapshot_id": disk.snapshot_id,
@@ -176,7 +177,7 @@ def _is_wanted(held: Holding, now: AttachSituation) -> bool:
 
 
 def differences(held: Holding, wanted: AttachSettings) -> dict[str, tuple[Any, Any]]:
-    """Settings in which an attachment is not as wanted: name to (is, should be)."""
+    """Return the settings in which an attachment differs from what is wanted: name to (is, should be)."""
     pairs = {name: (getattr(held.attachment, name), getattr(wanted, name)) for name in _SETTINGS}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
@@ -184,7 +185,7 @@ def differences(held: Holding, wanted: AttachSettings) -> dict[str, tuple[Any, A
 def _conflict(
     now: AttachSituation, disk: SnapshotDisk, held: Holding | None
 ) -> rules.Violation | None:
-    """Say why a disk that is on the appliance already cannot be dealt with."""
+    """Return why a disk that is already on the appliance prevents the attachment; None if it does not."""
     if held is None or _is_wanted(held, now):
         return None
     evidence = held.to_dict()
@@ -219,7 +220,7 @@ def _wrong_settings(
 
 
 def _before(held: Holding | None) -> dict[str, Any] | None:
-    """For the difference: with the settings, for they alone may be what changes."""
+    """Return an attachment for diff mode, with its settings, since they alone may change."""
     if held is None:
         return None
     settings = {name: getattr(held.attachment, name) for name in _SETTINGS}
@@ -244,7 +245,7 @@ def _result(now: AttachSituation) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class AttachRequest:
-    """Attach disks of one snapshot to an appliance."""
+    """The request to attach disks of one snapshot to an appliance."""
 
     appliance: str
     source: str

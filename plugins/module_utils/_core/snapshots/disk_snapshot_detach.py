@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What detaching takes: decided here, done by the operation of this name."""
+"""Decide what to detach from an appliance."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DetachSituation:
-    """What was asked for, and what was found.
+    """The request, and what was found.
 
-    Exactly one of ``disks``, ``snapshot_id`` and ``everything`` says what is meant; what ``keep``
-    names stays whatever they say.
+    Exactly one of ``disks``, ``snapshot_id`` and ``everything`` selects the disks; those that
+    ``keep`` names always stay.
     """
 
     appliance: Vm
@@ -61,10 +61,10 @@ class DetachSituation:
 
 
 def plan_detach(now: DetachSituation) -> Plan[DetachStep]:
-    """Decide what to detach. What is not there is not an error: it is detached already.
+    """Decide what to detach. A missing attachment is not an error: it is detached already.
 
     Raises:
-        errors.Refused: something named is not a disk snapshot, or cannot be told.
+        errors.Refused: A named disk is not a disk snapshot, or that is unknown.
     """
     meant = _chosen(now)
     _check_keep(now)
@@ -88,10 +88,10 @@ def plan_detach(now: DetachSituation) -> Plan[DetachStep]:
 
 
 def _check_keep(now: DetachSituation) -> None:
-    """Refuse a word that is no id nor serial number, and no name: what it means would be detached.
+    """Refuse a word that is no id, serial number or name: the disk that it means would be detached.
 
     Raises:
-        InvalidRequest: With the first one.
+        InvalidRequest: Names the first such word.
     """
     names = {held.alias for held in now.held}
     for word in now.keep:
@@ -129,7 +129,7 @@ def _by_word(held: Sequence[Holding], words: Sequence[str]) -> list[Holding]:
 
 
 def _of_snapshot(held: Sequence[Holding], snapshot_id: SnapshotId) -> list[Holding]:
-    """The attachments of one snapshot; refuse to guess where it might be another."""
+    """Return the attachments of one snapshot; refuse if one of them may show another snapshot."""
     unclear = [
         one
         for one in held
@@ -147,7 +147,7 @@ def _of_snapshot(held: Sequence[Holding], snapshot_id: SnapshotId) -> list[Holdi
 
 @dataclass(frozen=True)
 class DetachRequest:
-    """Detach disks, all of one snapshot, or everything, but for the disks to ``keep``."""
+    """The request to detach disks, all of one snapshot, or everything, except the disks to ``keep``."""
 
     appliance: str
     disks: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The configuration of a VM."""
+"""The request for the configuration of a VM."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OvfRequest:
-    """The configuration of a VM, now or in a snapshot."""
+    """The request for the configuration of a VM, now or in a snapshot."""
 
     vm: str
     snapshot: str | None = None

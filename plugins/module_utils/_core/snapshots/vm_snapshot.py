@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Snapshots of a VM for backup: what to make, what to remove, how consistent it turned out."""
+"""Snapshots of a VM for backup: what to make, what to remove, and how consistent the result is."""
 
 from __future__ import annotations
 
@@ -36,23 +36,24 @@ FREEZE_FAILED = 10764
 FREEZE_SUCCEEDED = 10767
 CREATED = 68
 CREATE_FAILED = (170, 117, 69)
-"""What tells of a failed creation, the one that says most first."""
+"""Events of a failed creation, the most informative first."""
 INCONSISTENT = (170, 10774, 69)
 """With 10774 and 69 the engine keeps a snapshot whose creation failed (docs/engine.md#when-a-snapshot-is-ready)."""
 CREATION_BEGUN = 45
 CREATION = (CREATION_BEGUN, CREATED, *CREATE_FAILED, *INCONSISTENT)
-"""One of them at least is in the log for every snapshot, so who sees none may not see events."""
+"""The log has at least one of these for every snapshot, so a user who sees none may not see
+events."""
 REMOVAL_BEGUN = 342
 REMOVE_FAILED = (357, 343, 359)
 REMOVED = 356
 DESCRIPTION_LIMIT = 4000
-"""Characters of a description that the engine takes."""
+"""The longest description that the engine accepts, in characters."""
 _REMOVAL = (REMOVAL_BEGUN, REMOVED, *REMOVE_FAILED)
 
 
 @dataclass(frozen=True)
 class CreateSnapshotStep:
-    """Make a snapshot of all disks that can have one, or of those named."""
+    """Make a snapshot of all disks that can have one, or of the named ones."""
 
     vm: Vm
     description: str
@@ -73,7 +74,7 @@ SnapshotStep = Union[CreateSnapshotStep, RemoveSnapshotStep]
 
 @dataclass(frozen=True)
 class SnapshotSituation:
-    """What was asked for, and what was found. ``snapshot`` is an id or a description."""
+    """The request, and what was found. ``snapshot`` is an id or a description."""
 
     vm: Vm
     snapshots: tuple[Snapshot, ...]
@@ -87,8 +88,8 @@ def plan_snapshot(now: SnapshotSituation) -> Plan[SnapshotStep]:
     """Decide whether to make or to remove a snapshot.
 
     Raises:
-        errors.Ambiguous: two snapshots have this description.
-        errors.Refused: the snapshot to remove is not a regular one; the VM is suspended or in
+        errors.Ambiguous: Two snapshots have this description.
+        errors.Refused: The snapshot to remove is not a regular one; the VM is suspended or in
             preview.
     """
     found = find_snapshot(now.snapshots, now.snapshot)
@@ -131,13 +132,13 @@ def _plan_present(
 
 
 def check_description(text: str) -> None:
-    """Refuse what the engine would refuse, or would not give back as it was.
+    """Refuse a description that the engine would refuse, or would not return unchanged.
 
-    It accepts ASCII and letters of any script, at most 4,000 characters (docs/engine.md#making-a-snapshot). XML has no
-    control characters except tab and line feed.
+    It accepts ASCII and letters of any script, at most 4,000 characters
+    (docs/engine.md#making-a-snapshot). XML has no control characters except tab and line feed.
 
     Raises:
-        errors.InvalidRequest: this cannot be a description.
+        errors.InvalidRequest: This cannot be a description.
     """
     if not text.strip():
         raise InvalidRequest("A snapshot needs a description.")
@@ -163,10 +164,11 @@ def _describes(character: str) -> bool:
 
 
 def is_same(found: Snapshot | None, wanted: Snapshot) -> bool:
-    """Whether a snapshot that was read by an id is the one that was meant.
+    """Tell whether a snapshot that was read by id is the expected one.
 
-    The engine gives the id of a failed creation back to the ACTIVE entry, and to the next snapshot after that,
-    whoever makes it (docs/engine.md#the-id-of-a-snapshot). So type and description tell, not the id.
+    The engine gives the id of a failed creation back to the ACTIVE entry, and to the next snapshot
+    after that, whoever makes it (docs/engine.md#the-id-of-a-snapshot). So type and description
+    decide, not the id.
     """
     return found is not None and found.type == "regular" and found.description == wanted.description
 
@@ -175,7 +177,7 @@ def find_snapshot(snapshots: Iterable[Snapshot], word: str) -> Snapshot | None:
     """Find a snapshot by its id, else by its whole description.
 
     Raises:
-        errors.Ambiguous: several have this description.
+        errors.Ambiguous: Several snapshots have this description.
     """
     candidates = list(snapshots)
     by_id = [one for one in candidates if one.id == word.lower()]
@@ -190,7 +192,7 @@ def find_snapshot(snapshots: Iterable[Snapshot], word: str) -> Snapshot | None:
 
 
 def snapshot_dict(snapshot: Snapshot) -> dict[str, Any]:
-    """As a module returns it. The id is null as long as there is none."""
+    """Return a snapshot as a module's result. The id is null before the snapshot exists."""
     return {
         "id": snapshot.id or None,
         "description": snapshot.description,
@@ -212,10 +214,11 @@ def _result(vm: Vm, snapshot: Snapshot | None) -> dict[str, Any]:
 
 
 def about(events: Iterable[Event], vm: Vm, snapshot: Snapshot) -> list[Event]:
-    """The events of one snapshot.
+    """Return the events of one snapshot.
 
-    A run has one correlation id for all of its VMs, and may remove an older snapshot of the same VM.
-    The events of a removal name the snapshot; a freeze of file systems does not (docs/engine.md#events).
+    A run has one correlation id for all of its VMs, and may remove an older snapshot of the same
+    VM. The events of a removal name the snapshot; a freeze of file systems does not
+    (docs/engine.md#events).
     """
     return [
         event
@@ -226,17 +229,19 @@ def about(events: Iterable[Event], vm: Vm, snapshot: Snapshot) -> list[Event]:
 
 
 def consistency(vm_status: str, events: Sequence[Event]) -> str:
-    """How good the frozen state is, as far as the engine says (docs/engine.md#consistency-of-a-snapshot).
+    """Return how consistent the frozen state is, as far as the engine tells.
 
-    - ``offline``: the VM was down before and after, nothing was being written.
+    The facts: docs/engine.md#consistency-of-a-snapshot.
+
+    - ``offline``: the VM was down before and after, so nothing was being written.
     - ``filesystem``: the engine froze the guest's file systems.
-    - ``crash``: the freeze was tried and failed; as after a power cut.
+    - ``crash``: the freeze was tried and failed; the state is as after a power cut.
     - ``inconsistent``: the engine itself warns of the snapshot.
-    - ``unknown``: crash or better. By default the host freezes through the guest agent and
-      tells nobody how it went. Also, without ``creation_shown``: nothing is known.
+    - ``unknown``: ``crash`` or better. By default the host freezes through the guest agent and
+      reports no result. Also the level if ``creation_shown`` is false: then nothing is known.
 
     Args:
-        vm_status: While the snapshot was made, see ``throughout``.
+        vm_status: The status while the snapshot was made, see ``throughout``.
     """
     codes = {event.code for event in events}
     if codes & set(INCONSISTENT):
@@ -249,25 +254,26 @@ def consistency(vm_status: str, events: Sequence[Event]) -> str:
 
 
 def throughout(before: str, after: str) -> str:
-    """The status of a VM while its snapshot was made: known only if it was the same before and after."""
+    """Return the status of a VM while its snapshot was made: known only if it was the same before and after."""
     return before if before == after else "unknown"
 
 
 def creation_shown(events: Iterable[Event]) -> bool:
-    """Whether the user sees the events of the VM: the creation of a snapshot always has some.
+    """Tell whether the user sees the VM's events: the creation of a snapshot always has some.
 
-    A role on the system shows no events; one on the VM, its cluster or its data centre does (docs/engine.md#who-sees-events).
+    A role on the system shows no events; one on the VM, its cluster or its data centre does
+    (docs/engine.md#who-sees-events).
     """
     return any(event.code in CREATION for event in events)
 
 
 def creation_ended(events: Iterable[Event]) -> bool:
-    """Whether the log has the end of the creation, after which no warning of the snapshot follows."""
+    """Tell whether the log has the end of the creation; no warning about the snapshot follows it."""
     return any(event.code in (CREATED, *CREATE_FAILED) for event in events)
 
 
 def unseen_events(vm: Vm) -> str:
-    """Warn of a snapshot whose events nobody shows."""
+    """Warn of a snapshot whose events the user does not see."""
     return (
         f"The events of VM {vm.name!r} are not shown to this user, so the consistency of its snapshot is"
         " unknown, and the engine may have warned of it. Grant a role with the permit login on the VM, its"
@@ -276,16 +282,16 @@ def unseen_events(vm: Vm) -> str:
 
 
 NOT_PLUGGED = "it is not plugged, and while the VM runs the engine removes no snapshot that has it"
-"""Why a disk is left out of the snapshot of a VM that runs, where that is asked for."""
+"""Why an unplugged disk is left out of the snapshot of a running VM, if that is requested."""
 
 
 def taken_along(disk: Disk) -> bool:
-    """Whether a snapshot that names no disks includes this one, of any kind."""
+    """Tell whether a snapshot that names no disks includes this one, of any kind."""
     return disk.storage_type != "lun" and not disk.shareable
 
 
 def left_out(disk: Disk) -> str | None:
-    """Why a backup of the VM does not include this disk; None if it does."""
+    """Return why a backup of the VM does not include this disk; None if it does."""
     if disk.storage_type == "lun":
         return "it is a lun disk, which snapshots do not include"
     if disk.storage_type != "image":
@@ -299,7 +305,7 @@ def left_out(disk: Disk) -> str | None:
 
 @dataclass(frozen=True)
 class SnapshotRequest:
-    """Have, or not have, a snapshot of a VM; ``snapshot`` is an id or a description."""
+    """The request to have, or not to have, a snapshot of a VM; ``snapshot`` is an id or a description."""
 
     vm: str
     snapshot: str
