@@ -11,7 +11,7 @@
 - no file in plugins/ or tests/ uses a mock library;
 - of urllib, core uses urllib.parse alone (import-linter knows packages of others only as a whole);
 - every test file lies where pytest looks, and so in a session of noxfile.py;
-- docstrings have Google's sections, and no field or role of Sphinx;
+- docstrings have Google's sections, and no field or role of Sphinx; Args and Attributes name what exists;
 - no phrase of PHRASES is in the texts that users read.
 """
 
@@ -64,6 +64,8 @@ SPHINX = re.compile(
     re.MULTILINE,
 )
 """A field (``param``) or a role (``func``) of Sphinx."""
+DESCRIBED = re.compile(r"^(?:Args|Attributes):\n((?:(?: {4}.*)?\n?)+)", re.MULTILINE)
+"""The section that describes arguments or attributes."""
 MACHINE = PLUGINS / "module_utils/_appliance/machine"
 ALONE = {
     "os.open": [MACHINE / "opening.py"],
@@ -184,6 +186,26 @@ def sphinx(tree: Tree) -> Iterator[str]:
                     yield f"{path}:{node.lineno}: {word} is of Sphinx: use Args, Returns, Raises"
 
 
+def names_of(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> set[str]:
+    """Return the arguments of a function, or the fields of a class and the arguments of its __init__."""
+    if isinstance(node, ast.ClassDef):
+        fields = {ast.unparse(one.target) for one in node.body if isinstance(one, ast.AnnAssign)}
+        own = (one for one in node.body if isinstance(one, ast.FunctionDef))
+        return fields.union(*(names_of(one) for one in own if one.name == "__init__"))
+    return {one.arg for one in ast.walk(node.args) if isinstance(one, ast.arg)}
+
+
+def stale_sections(tree: Tree) -> Iterator[str]:
+    """Arguments and attributes that a docstring describes and that do not exist."""
+    path, module = tree
+    for node in ast.walk(module):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            for section in DESCRIBED.findall(ast.get_docstring(node) or ""):
+                described = re.findall(r"^ {4}\**(\w+):", section, re.MULTILINE)
+                for name in set(described) - names_of(node):
+                    yield f"{path}:{node.lineno}: {node.name} describes {name}, which does not exist"
+
+
 def connecting_core(tree: Tree) -> Iterator[str]:
     """Imports in core of what could open a URL."""
     path, module = tree
@@ -244,11 +266,14 @@ def breaches() -> Iterator[str]:
         yield from mocks(tree)
         yield from connecting_core(tree)
         yield from sphinx(tree)
+        yield from stale_sections(tree)
     for tree in trees(ROOT / "tests"):
         yield from mocks(tree)
         yield from sphinx(tree)
+        yield from stale_sections(tree)
     for tree in (*trees(ROOT / "tools"), parsed(ROOT / "noxfile.py")):
         yield from sphinx(tree)
+        yield from stale_sections(tree)
     yield from shared_class_names(list(trees(PLUGINS)))
     yield from action_group()
     yield from homeless_tests()

@@ -63,3 +63,34 @@ def test_a_docstring_in_the_style_of_sphinx_is_refused(
 )
 def test_a_docstring_in_the_style_of_google_passes(rules: ModuleType, source: str) -> None:
     assert sphinx(rules, source) == []
+
+
+def stale(rules: ModuleType, source: str) -> list[str]:
+    return list(rules.stale_sections((Path("one.py"), ast.parse(source))))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'def f(a):\n    """Do.\n\n    Args:\n        b: One.\n    """',
+        'async def f(a, *, c):\n    """Do.\n\n    Args:\n        a: One\n            and more.\n        b: Two.\n    """',
+        'class C:\n    """One.\n\n    Attributes:\n        b: One.\n    """\n    a: int = 1',
+        'class C:\n    """One.\n\n    Args:\n        b: One.\n    """\n    def __init__(self, a): ...',
+    ],
+)
+def test_a_described_name_that_does_not_exist_is_refused(rules: ModuleType, source: str) -> None:
+    [said] = stale(rules, source)
+    assert said.endswith("describes b, which does not exist")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'def f(a, /, b, *args, c=1, **kwargs):\n    """Do.\n\n    Args:\n        a: 1\n        b: 2\n'
+        '        *args: 3\n        c: 4\n        **kwargs: 5\n\n    Raises:\n        OSError: No argument.\n    """',
+        'class C:\n    """One.\n\n    Attributes:\n        a: See the note:\n            this is no name: but text.\n    """\n    a: int = 1',
+        'class C:\n    """One.\n\n    Args:\n        a: One.\n    """\n    def __init__(self, a): ...',
+    ],
+)
+def test_a_described_name_that_exists_passes(rules: ModuleType, source: str) -> None:
+    assert stale(rules, source) == []

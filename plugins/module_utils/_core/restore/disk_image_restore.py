@@ -86,7 +86,7 @@ class WriteRequest:
     Attributes:
         path: The set's directory.
         restore_id: The id of the restore; only the same one continues what it left unfinished.
-        timeout: Seconds to wait for the devices to appear.
+        device_timeout: Seconds to wait for the devices to appear.
     """
 
     path: str

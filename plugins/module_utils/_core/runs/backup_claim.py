@@ -98,7 +98,7 @@ class Wish:
 
     Attributes:
         times: Seconds within which disks are attached, and within which devices come and go.
-        silence: Take over a claim whose run was silent for so many seconds; None: take over none.
+        heartbeat_timeout: Take over a claim whose run was silent for so many seconds; None: take over none.
         standing: Runs of this owner whose snapshots of the VM the engine has now; None: not read.
         boot: For a run that has the claim, the boot in which it took it; empty for one that does
             not.
