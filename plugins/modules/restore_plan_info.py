@@ -402,7 +402,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._clock impo
     SystemClock,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
-    connect,
+    connect_v4,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restore_plan_info import (
     RestorePlanInfo,
@@ -423,7 +423,7 @@ def main() -> None:
     edge.run(
         module,
         lambda params: RestorePlanInfo(
-            connect(engine_args.settings(params)),
+            connect_v4(engine_args.settings(params)),
             SystemClock(),
             engine_args.patience(params),
             restore_args.restore_plan_info_request(params),

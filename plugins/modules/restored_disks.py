@@ -169,7 +169,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._clock impo
     SystemClock,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
-    connect,
+    connect_v4,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restored_disks import (
     RestoredDisks,
@@ -191,7 +191,7 @@ def main() -> None:
     edge.run(
         module,
         lambda params: RestoredDisks(
-            connect(engine_args.settings(params)),
+            connect_v4(engine_args.settings(params)),
             SystemClock(),
             engine_args.patience(params),
             restore_args.restored_disks_request(params),

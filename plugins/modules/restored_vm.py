@@ -199,7 +199,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._clock impo
     SystemClock,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
-    connect,
+    connect_v4,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restored_vm import (
     RestoredVm,
@@ -221,7 +221,7 @@ def main() -> None:
     edge.run(
         module,
         lambda params: RestoredVm(
-            connect(engine_args.settings(params)),
+            connect_v4(engine_args.settings(params)),
             SystemClock(),
             engine_args.patience(params),
             restore_args.restored_vm_request(params),

@@ -39,9 +39,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
     EngineSettings,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
-    connect,
+    connect_v4,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
     EnginePort,
 )
 from lab.lab import Lab
@@ -270,7 +270,7 @@ def at_work(site: Site, *, tidy: bool = True) -> Iterator[Bench]:
         tidy: Whether to do so: not where the engine itself is thrown away, with what was arranged
             in it.
     """
-    engine = connect(site.settings)
+    engine = connect_v4(site.settings)
     bench = Bench(site, engine)
     try:
         if tidy:

@@ -17,9 +17,9 @@ import pytest
 from contract.bench import Bench, Site, at_work, has_administrator, is_live, lab_site, live_site
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
-    connect,
+    connect_v4,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
     EnginePort,
 )
 from lab.control import Control
@@ -83,7 +83,7 @@ def administrator(request: pytest.FixtureRequest, site: Site) -> Iterator[Engine
     marked = request.node.get_closest_marker("administrator") is not None
     assert marked, "mark the test with administrator"
     assert site.administrator is not None
-    engine = connect(site.administrator)
+    engine = connect_v4(site.administrator)
     try:
         yield engine
     finally:

@@ -37,7 +37,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.resto
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore.restored_vm import (
     VmRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
     EnginePort,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restore_plan_info import (

@@ -31,9 +31,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
     is_uuid,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
-    connect,
+    connect_v4,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
     EnginePort,
 )
 from lab.control import Control
@@ -65,7 +65,7 @@ def test_a_password_begins_a_session_and_a_token_has_one(bench: Bench, site: Sit
     """Who has a token keeps its session alive; nobody can begin another with it."""
     assert bench.engine.own_session()
     settings = replace(site.settings, username=None, password=None, token="a token")
-    engine = connect(settings)
+    engine = connect_v4(settings)
     assert not engine.own_session()
     engine.close()
 

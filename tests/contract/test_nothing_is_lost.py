@@ -62,7 +62,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snaps
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.vm_snapshot import (
     SnapshotRequest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
     EnginePort,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.backup_plan_info import (

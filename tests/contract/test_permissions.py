@@ -23,7 +23,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
     SYSTEM,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common import granting
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
     EnginePort,
 )
 from lab.control import Control
@@ -56,14 +56,14 @@ def granted(lab: Lab, *objects: str) -> Iterator[EnginePort]:
 
 
 def test_a_user_may_read_their_own_rights(bench: Bench) -> None:
-    given, warnings = granting.look(bench.engine)
+    given, warnings = granting.read(bench.engine)
     assert warnings == ()
     assert given
 
 
 def test_the_user_of_this_suite_has_what_a_backup_needs(bench: Bench) -> None:
     """So no refusal of a live engine is for a missing right."""
-    given, _warnings = granting.look(bench.engine)
+    given, _warnings = granting.read(bench.engine)
     assert given is not None
     assert permissions.missing(permissions.NEEDS, given, backup_places(bench)) == ()
 
@@ -74,7 +74,7 @@ def test_the_user_of_this_suite_has_what_a_backup_needs(bench: Bench) -> None:
 )
 def test_what_each_user_may_do(lab: Lab, user: tuple[str, str], held: set[str]) -> None:
     with signed_in(lab, user) as engine:
-        given, warnings = granting.look(engine)
+        given, warnings = granting.read(engine)
     assert warnings == ()
     assert given is not None
     system = [one for one in given if one.object_id == SYSTEM]
@@ -138,7 +138,7 @@ def test_we_judge_as_the_engine_does(bench: Bench, lab: Lab, where: str) -> None
         "other": second,
     }[where]
     with granted(lab, object_id) as engine:
-        given, _warnings = granting.look(engine)
+        given, _warnings = granting.read(engine)
     assert given is not None
     places = backup_places(bench)
     found = permissions.missing(permissions.NEEDS, given, places)
@@ -161,7 +161,7 @@ def test_an_engine_that_does_not_tell_is_a_warning(
     bench: Bench, control: Control, path: str, status: int
 ) -> None:
     control.add_fault("respond", method="GET", path=path, status=status, detail="no")
-    given, warnings = granting.look(bench.engine)
+    given, warnings = granting.read(bench.engine)
     assert given is None
     [warning] = warnings
     assert "could not be read" in warning
@@ -171,4 +171,4 @@ def test_an_engine_that_does_not_tell_is_a_warning(
 def test_an_engine_that_is_gone_is_no_warning(bench: Bench, control: Control) -> None:
     control.add_fault("drop_before", method="GET", path="/users/[^/]+/permissions", times=-1)
     with pytest.raises(EngineUnavailable):
-        granting.look(bench.engine)
+        granting.read(bench.engine)

@@ -40,7 +40,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
     SnapshotId,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
-    connect,
+    connect_v4,
 )
 from lab.control import Control
 from lab.lab import Lab
@@ -266,7 +266,7 @@ def test_a_direct_order_without_rights(stage: Stage) -> None:
     grants = [{"role": "UserRole", "object_id": "system"}]
     stage.control.add_user("weak@internal", "secret", grants)
     settings = replace(stage.bench.site.settings, username="weak@internal", password="secret")
-    engine = connect(settings)
+    engine = connect_v4(settings)
     vm_id = stage.bench.source.id
     for order in (
         lambda: engine.create_snapshot(vm_id, "x", None, False, "x"),

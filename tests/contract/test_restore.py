@@ -30,7 +30,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
     manifest,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
     EnginePort,
 )
 

@@ -47,7 +47,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.resto
     restore_marks,
     restore_plan_info,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
     EnginePort,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restore_plan_info import (

@@ -40,7 +40,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
     AttachSettings,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
-    connect,
+    connect_v4,
 )
 from lab.control import Control
 from lab.engine.client import FORM, ApiClient
@@ -57,7 +57,7 @@ HTML = "<html><body>503 Service Unavailable</body></html>"
 
 def ask(site: Site, **settings: Json) -> None:
     """Ask for the version with other settings."""
-    engine = connect(replace(site.settings, **settings))
+    engine = connect_v4(replace(site.settings, **settings))
     try:
         engine.version()
     finally:
@@ -187,7 +187,7 @@ def test_an_address_that_is_not_the_api(site: Site) -> None:
 @pytest.mark.behind("the log of requests")
 def test_a_session_is_ended_by_whoever_began_it(bench: Bench, control: Control) -> None:
     control.forget_requests()
-    engine = connect(bench.site.settings)
+    engine = connect_v4(bench.site.settings)
     engine.version()
     engine.close()
     paths = [one.path for one in control.requests() if one.method == "POST"]
@@ -272,7 +272,7 @@ def test_a_connection_that_is_cut(bench: Bench, control: Control, fault: str) ->
 def test_an_engine_that_is_slow(bench: Bench, control: Control) -> None:
     """One request is given up after auth.timeout; the fault's text says so."""
     control.add_fault("delay", path="/vms$", seconds=2.0)
-    engine = connect(replace(bench.site.settings, timeout=1))
+    engine = connect_v4(replace(bench.site.settings, timeout=1))
     with pytest.raises(EngineUnavailable, match=r"(?i)timed out|timeout"):
         engine.vms_named("web01")
     engine.close()

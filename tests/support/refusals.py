@@ -37,7 +37,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
     SnapshotId,
     VmId,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
     EnginePort,
 )
 from lab.control import Control

@@ -28,9 +28,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
     EngineSettings,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.connect import (
-    connect,
+    connect_v4,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
     EnginePort,
 )
 from lab.control import Control
@@ -45,7 +45,7 @@ GUEST_LIFE = ("events", "jobs", "host", "locks", "settings")
 def engine_of(lab: Lab, user: tuple[str, str] = ADMIN) -> EnginePort:
     """A connection of our own to a lab's engine."""
     auth = lab.auth(user)
-    return connect(
+    return connect_v4(
         EngineSettings(auth["url"], auth["username"], auth["password"], ca_file=auth["ca_file"])
     )
 

@@ -22,13 +22,24 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.settings import (
         EngineSettings,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
+        BackupEngine,
         EnginePort,
     )
 
 
-def connect(settings: EngineSettings) -> EnginePort:
-    """Make an engine of the settings. The login happens with the first call.
+def connect(settings: EngineSettings) -> BackupEngine:
+    """Make an engine that can do what a backup asks. The login happens with the first call.
+
+    Raises:
+        MissingDependency: the SDK is not installed.
+        EngineUntrusted: the CA file cannot be read.
+    """
+    return connect_v4(settings)
+
+
+def connect_v4(settings: EngineSettings) -> EnginePort:
+    """Make an engine over API v4, which can do everything. The login happens with the first call.
 
     Raises:
         MissingDependency: the SDK is not installed.

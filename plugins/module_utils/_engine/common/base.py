@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
     Operation,
@@ -23,17 +23,21 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.patience import (
         Patience,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
-        EnginePort,
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
+        SessionPort,
     )
 
+Engine = TypeVar("Engine", bound="SessionPort")
 Step = TypeVar("Step")
 
 
-class EngineOperation(Operation[Step]):
-    """An operation with an engine that it closes, and a clock that is handed in."""
+class EngineOperation(Operation[Step], Generic[Engine, Step]):
+    """An operation with an engine that it closes, and a clock that is handed in.
 
-    def __init__(self, engine: EnginePort, clock: Clock, patience: Patience) -> None:
+    The type parameters name the ports that it needs, and the kinds of steps that it plans and handles.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, patience: Patience) -> None:
         self._engine = engine
         self._clock = clock
         self._patience = patience
@@ -48,5 +52,5 @@ class EngineOperation(Operation[Step]):
         self._engine.close()
 
 
-class ReadOnly(ReadOnlyOperation, EngineOperation[NoStep]):
+class ReadOnly(ReadOnlyOperation, EngineOperation[Engine, NoStep]):
     """An operation that only looks at the engine."""

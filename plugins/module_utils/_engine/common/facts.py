@@ -36,7 +36,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots import (
     vm_snapshot,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
     EVENTS_AT_ONCE,
 )
 
@@ -46,12 +46,17 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.evidence import (
         Holding,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
-        EnginePort,
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
+        DiskPort,
+        DisksAndSnapshotsPort,
+        EventPort,
+        ReadingPort,
+        SnapshotPort,
+        VmPort,
     )
 
 
-def find_vm(engine: EnginePort, word: str) -> Vm:
+def find_vm(engine: VmPort, word: str) -> Vm:
     """Find a VM by its id or its exact name.
 
     Raises:
@@ -69,7 +74,7 @@ def find_vm(engine: EnginePort, word: str) -> Vm:
     )
 
 
-def find_appliance(engine: EnginePort, word: str) -> Vm:
+def find_appliance(engine: VmPort, word: str) -> Vm:
     """Find the VM that is to be the appliance. Its name in an inventory may be another.
 
     Raises:
@@ -87,7 +92,7 @@ def find_appliance(engine: EnginePort, word: str) -> Vm:
         ) from exc
 
 
-def find_snapshot(engine: EnginePort, vm: Vm, word: str) -> Snapshot:
+def find_snapshot(engine: SnapshotPort, vm: Vm, word: str) -> Snapshot:
     """Find a snapshot of this VM by its id or its whole description.
 
     Raises:
@@ -104,7 +109,7 @@ def find_snapshot(engine: EnginePort, vm: Vm, word: str) -> Snapshot:
     )
 
 
-def _whose(engine: EnginePort, vm: Vm, word: str) -> str:
+def _whose(engine: SnapshotPort, vm: Vm, word: str) -> str:
     """Tell whose snapshot it is. The engine looks up the id alone, whatever VM is in the URL."""
     if not is_uuid(word):
         return ""
@@ -114,7 +119,9 @@ def _whose(engine: EnginePort, vm: Vm, word: str) -> str:
     return f"It is a snapshot of VM {foreign.vm_id}."
 
 
-def exact_disks(engine: EnginePort, vm: Vm, snapshot: Snapshot) -> tuple[SnapshotDisk, ...]:
+def exact_disks(
+    engine: DisksAndSnapshotsPort, vm: Vm, snapshot: Snapshot
+) -> tuple[SnapshotDisk, ...]:
     """Disks of a snapshot with their exact sizes.
 
     The snapshot's own list has whole GiB, and the disk's name of when it was made; exact size and present
@@ -126,7 +133,7 @@ def exact_disks(engine: EnginePort, vm: Vm, snapshot: Snapshot) -> tuple[Snapsho
 
 
 def _exact(
-    disk: SnapshotDisk, layers: Sequence[DiskLayer], vm: Vm, engine: EnginePort
+    disk: SnapshotDisk, layers: Sequence[DiskLayer], vm: Vm, engine: DiskPort
 ) -> SnapshotDisk:
     held = engine.attachment(vm.id, disk.disk_id)
     if held is not None:
@@ -146,7 +153,7 @@ def _exact(
     )
 
 
-def holdings(engine: EnginePort, holder: Vm) -> tuple[Holding, ...]:
+def holdings(engine: ReadingPort, holder: Vm) -> tuple[Holding, ...]:
     """Everything that a VM holds, each with what is known about it."""
     attachments = engine.attachments(holder.id)
     own = [snapshot.id for snapshot in engine.snapshots(holder.id)]
@@ -162,7 +169,7 @@ def holdings(engine: EnginePort, holder: Vm) -> tuple[Holding, ...]:
 
 
 def holding(
-    engine: EnginePort, holder: Vm, attachment: Attachment, events: Sequence[Event] | None = None
+    engine: ReadingPort, holder: Vm, attachment: Attachment, events: Sequence[Event] | None = None
 ) -> Holding:
     """Look at one attachment again.
 
@@ -177,7 +184,7 @@ def holding(
 
 
 def _known(
-    engine: EnginePort,
+    engine: ReadingPort,
     holder: Vm,
     attachment: Attachment,
     layers: Sequence[DiskLayer],
@@ -198,7 +205,7 @@ def _known(
     return evidence.make_holding(attachment, alias, layers, own, events, former)
 
 
-def _recorded(engine: EnginePort, holder: Vm, snapshot_id: SnapshotId) -> list[SnapshotDisk]:
+def _recorded(engine: SnapshotPort, holder: Vm, snapshot_id: SnapshotId) -> list[SnapshotDisk]:
     """Disks of a snapshot by any VM in the URL; none of one that was removed meanwhile."""
     try:
         return engine.snapshot_disks(holder.id, snapshot_id)
@@ -206,7 +213,7 @@ def _recorded(engine: EnginePort, holder: Vm, snapshot_id: SnapshotId) -> list[S
         return []
 
 
-def attach_events(engine: EnginePort, holder: Vm, candidates: Iterable[SnapshotId]) -> list[Event]:
+def attach_events(engine: EventPort, holder: Vm, candidates: Iterable[SnapshotId]) -> list[Event]:
     """Attach and detach events of one VM, newest first.
 
     One answer of the engine has only so many events, and an appliance may make more in a night. So they
@@ -232,14 +239,14 @@ def attach_events(engine: EnginePort, holder: Vm, candidates: Iterable[SnapshotI
     return [event for event in newest_first if event.vm_id in (None, holder.id)]
 
 
-def _first_attachment(engine: EnginePort, candidates: Iterable[SnapshotId]) -> int | None:
+def _first_attachment(engine: EventPort, candidates: Iterable[SnapshotId]) -> int | None:
     """Index of the first event of an attachment of these snapshots: its correlation id is the snapshot's."""
     attached = f"type={evidence.EVENT_ATTACHED}"
     found = [engine.events(f"{attached} and correlation_id={one}") for one in sorted(candidates)]
     return min((event.index for events in found for event in events), default=None)
 
 
-def checkpointed(engine: EnginePort, vm: Vm) -> Checkpointed:
+def checkpointed(engine: DisksAndSnapshotsPort, vm: Vm) -> Checkpointed:
     """Disks of a VM that have checkpoints, or may have: no list proves that there are none.
 
     Not every user may see the list, and it leaves out a checkpoint whose parent was deleted. Without
@@ -252,7 +259,7 @@ def checkpointed(engine: EnginePort, vm: Vm) -> Checkpointed:
     return Checkpointed(seen, possible, hidden=told is None)
 
 
-def unplugged(engine: EnginePort, vm: Vm) -> tuple[rules.NamedDisk, ...]:
+def unplugged(engine: DisksAndSnapshotsPort, vm: Vm) -> tuple[rules.NamedDisk, ...]:
     """Own disks of a VM that a snapshot would include and that are not plugged."""
     own = [snapshot.id for snapshot in engine.snapshots(vm.id)]
     loose = [one.disk_id for one in engine.attachments(vm.id) if not one.active]
@@ -263,12 +270,12 @@ def unplugged(engine: EnginePort, vm: Vm) -> tuple[rules.NamedDisk, ...]:
     )
 
 
-def vm_disks(engine: EnginePort, vm: Vm) -> list[tuple[Attachment, Disk]]:
+def vm_disks(engine: DiskPort, vm: Vm) -> list[tuple[Attachment, Disk]]:
     """Disks of a VM with their properties; those that the user may not see are left out."""
     pairs = [(one, engine.disk(one.disk_id)) for one in engine.attachments(vm.id)]
     return [(attachment, disk) for attachment, disk in pairs if disk is not None]
 
 
-def _alias(engine: EnginePort, attachment: Attachment) -> str:
+def _alias(engine: DiskPort, attachment: Attachment) -> str:
     disk: Disk | None = engine.disk(attachment.disk_id)
     return disk.alias if disk is not None else attachment.disk_id

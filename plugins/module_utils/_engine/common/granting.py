@@ -15,14 +15,16 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine import permissions
 
 if TYPE_CHECKING:
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
-        EnginePort,
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
+        PermissionPort,
     )
 
 _UNREAD = "What this user may do could not be read, so a missing permit only shows when the engine refuses a call ({})."
 
 
-def look(engine: EnginePort) -> tuple[tuple[permissions.Grant, ...] | None, tuple[str, ...]]:
+def read(
+    engine: PermissionPort,
+) -> tuple[tuple[permissions.Grant, ...] | None, tuple[str, ...]]:
     """Read what the user may do; None and a warning where the engine does not tell.
 
     Raises:

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
         Vm,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
-        EnginePort,
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
+        ConfigurationPort,
     )
 
 
-def answers(engine: EnginePort, vm: Vm) -> bool:
+def answers(engine: ConfigurationPort, vm: Vm) -> bool:
     """Whether a guest agent has told the engine of the guest that runs now."""
     found = engine.extras(vm.id)
     return found is not None and found.answered
 
 
-def await_answer(engine: EnginePort, vm: Vm, deadline: Deadline) -> None:
+def await_answer(engine: ConfigurationPort, vm: Vm, deadline: Deadline) -> None:
     """Wait for the guest agent: the engine calls a VM up without it, also one in emergency mode.
 
     Raises:

@@ -35,6 +35,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.com
     explain_refusal,
     retry,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
+    RestoreEngine,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restore_state import (
     is_incomplete,
 )
@@ -52,19 +55,16 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.patience import (
         Patience,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
-        EnginePort,
-    )
 
 
 Step = TypeVar("Step")
 
 
-class RestoreOperation(EngineOperation[Step]):
+class RestoreOperation(EngineOperation[RestoreEngine, Step]):
     """The steps that both operations below are made of."""
 
     def __init__(
-        self, engine: EnginePort, clock: Clock, patience: Patience, mark: restore_marks.Mark
+        self, engine: RestoreEngine, clock: Clock, patience: Patience, mark: restore_marks.Mark
     ) -> None:
         super().__init__(engine, clock, patience)
         self._mark = mark

@@ -30,6 +30,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.com
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common.base import (
     ReadOnly,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
+    RestorePlanEngine,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restore_state import (
     find_made,
     named,
@@ -47,17 +50,14 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.patience import (
         Patience,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
-        EnginePort,
-    )
 
 
-class RestorePlanInfo(ReadOnly):
+class RestorePlanInfo(ReadOnly[RestorePlanEngine]):
     """What a restore would make, and all that stands against it."""
 
     def __init__(
         self,
-        engine: EnginePort,
+        engine: RestorePlanEngine,
         clock: Clock,
         patience: Patience,
         request: restore_plan_info.RestoreRequest,
@@ -75,7 +75,7 @@ class RestorePlanInfo(ReadOnly):
         configuration = ovf.read(request.ovf)
         appliance = facts.find_appliance(engine, request.appliance)
         place = engine.location(appliance)
-        given, unread = granting.look(engine) if request.check_permissions else (None, ())
+        given, unread = granting.read(engine) if request.check_permissions else (None, ())
         mark = restore_marks.make(
             request.owner, restore_plan_info.restore_id(request), request.manifest.run_id
         )

@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
         Location,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
-        EnginePort,
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
+        RestoreReadingPort,
+        VmPort,
     )
 
 
-def receiver(engine: EnginePort, word: str) -> Vm | None:
+def receiver(engine: VmPort, word: str) -> Vm | None:
     if not word:
         return None
     try:
@@ -66,7 +67,7 @@ def is_incomplete(vm: Vm, mark: restore_marks.Mark) -> bool:
     return read is not None and read.incomplete and read.mark == mark
 
 
-def named(engine: EnginePort, name: str, place: Location) -> Vm | None:
+def named(engine: VmPort, name: str, place: Location) -> Vm | None:
     """The VM of this name in a data centre; another one may have a namesake."""
     matches = engine.vms_named(lookup.searchable_name(name, "VM"))
     return next(
@@ -76,7 +77,7 @@ def named(engine: EnginePort, name: str, place: Location) -> Vm | None:
 
 
 def find_made(
-    engine: EnginePort, mark: restore_marks.Mark, known: tuple[Vm | None, ...]
+    engine: RestoreReadingPort, mark: restore_marks.Mark, known: tuple[Vm | None, ...]
 ) -> tuple[restore_steps.Made, ...]:
     """The disks of a restore, with who has them.
 
@@ -95,7 +96,7 @@ def find_made(
 class _Holders:
     """Who has which disk."""
 
-    def __init__(self, engine: EnginePort, known: tuple[Vm | None, ...]) -> None:
+    def __init__(self, engine: RestoreReadingPort, known: tuple[Vm | None, ...]) -> None:
         self._engine = engine
         self._seen: dict[DiskId, set[VmId]] | None = None
         self._known: dict[DiskId, set[VmId]] = {}

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.patience import (
         Patience,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
-        EnginePort,
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
+        RestoreEngine,
     )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restore_operation import (
     RestoreOperation,
@@ -56,7 +56,7 @@ class RestoredDisks(RestoreOperation[restore_steps.DiskStep]):
 
     def __init__(
         self,
-        engine: EnginePort,
+        engine: RestoreEngine,
         clock: Clock,
         patience: Patience,
         request: restored_disks.DisksRequest,

@@ -65,8 +65,8 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.patience import (
         Patience,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
-        EnginePort,
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
+        RestoreEngine,
     )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restore_operation import (
     RestoreOperation,
@@ -77,7 +77,11 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
     """The VM of a restore."""
 
     def __init__(
-        self, engine: EnginePort, clock: Clock, patience: Patience, request: restored_vm.VmRequest
+        self,
+        engine: RestoreEngine,
+        clock: Clock,
+        patience: Patience,
+        request: restored_vm.VmRequest,
     ) -> None:
         super().__init__(engine, clock, patience, request.mark)
         self._request = request

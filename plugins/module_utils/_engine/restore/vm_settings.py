@@ -35,13 +35,13 @@ if TYPE_CHECKING:
         DiskId,
         Vm,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
-        EnginePort,
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
+        RestoreEngine,
     )
 
 
 def apply_settings(
-    engine: EnginePort,
+    engine: RestoreEngine,
     vm: Vm,
     was: Configuration,
     made: Mapping[str, DiskId],
@@ -63,7 +63,7 @@ def apply_settings(
 
 
 def _profile(
-    engine: EnginePort, vm: Vm, disk_id: DiskId, profile: str, deadline: Deadline
+    engine: RestoreEngine, vm: Vm, disk_id: DiskId, profile: str, deadline: Deadline
 ) -> Iterator[losses.Loss]:
     """Give a disk its profile back where its storage domain has it; where not, the plan has said so."""
     disk = engine.disk(disk_id)
@@ -82,7 +82,7 @@ def _profile(
 
 
 def _unplug(
-    engine: EnginePort, vm: Vm, names: set[str], deadline: Deadline
+    engine: RestoreEngine, vm: Vm, names: set[str], deadline: Deadline
 ) -> Iterator[losses.Loss]:
     def plugged() -> list[str]:
         return [one.id for one in engine.cards(vm.id) if one.plugged and one.name in names]
@@ -97,7 +97,7 @@ def _unplug(
 
 
 def _change(
-    engine: EnginePort, vm: Vm, was: extras.Extras, deadline: Deadline
+    engine: RestoreEngine, vm: Vm, was: extras.Extras, deadline: Deadline
 ) -> Iterator[losses.Loss]:
     def texts() -> dict[str, str]:
         now = engine.extras(vm.id)

@@ -45,6 +45,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.com
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common.base import (
     ReadOnly,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
+    BackupPlanEngine,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,16 +64,13 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.backup_plan_info import (
         BackupPlanRequest,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
-        EnginePort,
-    )
 
 
-class BackupPlanInfo(ReadOnly):
+class BackupPlanInfo(ReadOnly[BackupPlanEngine]):
     """What a backup would be: VMs, disks, sizes, and all that stands against it."""
 
     def __init__(
-        self, engine: EnginePort, clock: Clock, patience: Patience, request: BackupPlanRequest
+        self, engine: BackupPlanEngine, clock: Clock, patience: Patience, request: BackupPlanRequest
     ) -> None:
         super().__init__(engine, clock, patience)
         self._request = request
@@ -87,7 +87,7 @@ class BackupPlanInfo(ReadOnly):
         vm = facts.find_appliance(self._engine, request.appliance)
         held = facts.holdings(self._engine, vm) if self._engine.attachments(vm.id) else ()
         version_now = self._engine.version()
-        given, unread = granting.look(self._engine) if request.check_permissions else (None, ())
+        given, unread = granting.read(self._engine) if request.check_permissions else (None, ())
         found = backup_plan_info.once(self._source(word, version_now) for word in request.sources)
         left = [one for source in found for one in self._left(source, held, mark)]
         appliance = ApplianceOverview(

@@ -47,6 +47,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.com
     explain_refusal,
     retry,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
+    AttachmentEngine,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.disk_snapshot_detach import (
     detach_one,
     not_detached,
@@ -68,9 +71,6 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.disk_snapshot_attach import (
         AttachRequest,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
-        EnginePort,
-    )
 
 
 _STILL_ATTACHED = "STILL ATTACHED"
@@ -84,7 +84,7 @@ class _Attaching:
     """
 
     def __init__(
-        self, engine: EnginePort, step: AttachStep, deadline: Deadline, since: int | None
+        self, engine: AttachmentEngine, step: AttachStep, deadline: Deadline, since: int | None
     ) -> None:
         self._engine = engine
         self._step = step
@@ -147,7 +147,7 @@ class _Attaching:
 
 
 def attach_one(
-    engine: EnginePort, step: AttachStep, deadline: Deadline, since: int | None = None
+    engine: AttachmentEngine, step: AttachStep, deadline: Deadline, since: int | None = None
 ) -> None:
     """Attach one disk snapshot and be sure of it.
 
@@ -170,11 +170,11 @@ def _failed(step: AttachStep | DetachStep) -> str:
     return f"Disk {step.disk.alias!r} was not attached to {step.appliance.name!r}."
 
 
-class DiskSnapshotAttach(EngineOperation[Step]):
+class DiskSnapshotAttach(EngineOperation[AttachmentEngine, Step]):
     """Attach disks of one snapshot, all or nothing."""
 
     def __init__(
-        self, engine: EnginePort, clock: Clock, patience: Patience, request: AttachRequest
+        self, engine: AttachmentEngine, clock: Clock, patience: Patience, request: AttachRequest
     ) -> None:
         super().__init__(engine, clock, patience)
         self._request = request

@@ -44,6 +44,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.com
     explain_refusal,
     retry,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
+    AttachmentEngine,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,12 +64,9 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.disk_snapshot_detach import (
         DetachRequest,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
-        EnginePort,
-    )
 
 
-def detach_one(engine: EnginePort, step: DetachStep, deadline: Deadline) -> None:
+def detach_one(engine: AttachmentEngine, step: DetachStep, deadline: Deadline) -> None:
     """Detach one disk snapshot and be sure of it.
 
     Raises:
@@ -88,11 +88,11 @@ def detach_one(engine: EnginePort, step: DetachStep, deadline: Deadline) -> None
         )
 
 
-class DiskSnapshotDetach(EngineOperation[DetachStep]):
+class DiskSnapshotDetach(EngineOperation[AttachmentEngine, DetachStep]):
     """Detach disk snapshots, and nothing else."""
 
     def __init__(
-        self, engine: EnginePort, clock: Clock, patience: Patience, request: DetachRequest
+        self, engine: AttachmentEngine, clock: Clock, patience: Patience, request: DetachRequest
     ) -> None:
         super().__init__(engine, clock, patience)
         self._request = request

@@ -31,6 +31,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.com
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common.base import (
     ReadOnly,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
+    ReadingEngine,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
@@ -45,16 +48,13 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.disk_snapshot_info import (
         InfoRequest,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
-        EnginePort,
-    )
 
 
-class DiskSnapshotInfo(ReadOnly):
+class DiskSnapshotInfo(ReadOnly[ReadingEngine]):
     """What a snapshot holds, what an appliance holds and how that is known."""
 
     def __init__(
-        self, engine: EnginePort, clock: Clock, patience: Patience, request: InfoRequest
+        self, engine: ReadingEngine, clock: Clock, patience: Patience, request: InfoRequest
     ) -> None:
         super().__init__(engine, clock, patience)
         self._request = request

@@ -35,6 +35,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.com
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common.base import (
     ReadOnly,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
+    ReadingEngine,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -51,21 +54,21 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules.vm_guard import (
         GuardRequest,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
-        EnginePort,
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
+        ReadingPort,
     )
 
 _ONLY_VISIBLE = "Only VMs visible to this user were checked; the engine shows only administrators which other VMs have a disk."
 
 
-def standing(engine: EnginePort, vm: Vm) -> Standing:
+def standing(engine: ReadingPort, vm: Vm) -> Standing:
     """Find what a VM holds of others, and what others hold of it."""
     holds, hidden_sources = _held_by(engine, vm)
     lent, hidden_holders = _lent_by(engine, vm, {loan.disk_id for loan in holds})
     return Standing(vm, tuple(holds), tuple(lent), tuple([*hidden_sources, *hidden_holders]))
 
 
-def _held_by(engine: EnginePort, vm: Vm) -> tuple[list[Loan], list[str]]:
+def _held_by(engine: ReadingPort, vm: Vm) -> tuple[list[Loan], list[str]]:
     loans, unseen = [], []
     for attachment in engine.attachments(vm.id):
         loan = _loan(engine, vm, attachment)
@@ -77,7 +80,7 @@ def _held_by(engine: EnginePort, vm: Vm) -> tuple[list[Loan], list[str]]:
     return loans, unseen
 
 
-def _lent_by(engine: EnginePort, vm: Vm, held: set[DiskId]) -> tuple[list[Loan], list[str]]:
+def _lent_by(engine: ReadingPort, vm: Vm, held: set[DiskId]) -> tuple[list[Loan], list[str]]:
     """Only disks that are in snapshots can be attached elsewhere as disk snapshots.
 
     Args:
@@ -97,7 +100,7 @@ def _lent_by(engine: EnginePort, vm: Vm, held: set[DiskId]) -> tuple[list[Loan],
 
 
 def _holders(
-    engine: EnginePort, vm: Vm, disks: list[DiskId]
+    engine: ReadingPort, vm: Vm, disks: list[DiskId]
 ) -> tuple[list[tuple[Vm, Attachment]], list[str]]:
     """VMs other than this one that have one of the disks, and what could not be seen."""
     told = {disk: engine.holders(disk) for disk in disks}
@@ -118,11 +121,11 @@ def _holders(
     return [(holder, one) for holder, one in pairs if one is not None], []
 
 
-def _visible(engine: EnginePort, vm_id: VmId) -> Vm:
+def _visible(engine: ReadingPort, vm_id: VmId) -> Vm:
     return engine.vm(vm_id) or Vm(vm_id, vm_id, "unknown")
 
 
-def _loan(engine: EnginePort, holder: Vm, attachment: Attachment) -> Loan | None:
+def _loan(engine: ReadingPort, holder: Vm, attachment: Attachment) -> Loan | None:
     candidates = {layer.snapshot_id for layer in engine.layers(attachment.disk_id)}
     events = facts.attach_events(engine, holder, candidates)
     held = facts.holding(engine, holder, attachment, events)
@@ -152,7 +155,7 @@ def _since(events: list[Event], snapshot_id: SnapshotId | None) -> datetime | No
 
 
 def _source(
-    engine: EnginePort, holder: Vm, held: evidence.Holding
+    engine: ReadingPort, holder: Vm, held: evidence.Holding
 ) -> tuple[Snapshot | None, str | None]:
     """A snapshot of the owner and their name, through any of the disk: all of a disk's are one VM's.
 
@@ -167,11 +170,11 @@ def _source(
     return None, None
 
 
-class VmGuard(ReadOnly):
+class VmGuard(ReadOnly[ReadingEngine]):
     """Say what stands against operations on a VM, or wait until nothing does."""
 
     def __init__(
-        self, engine: EnginePort, clock: Clock, patience: Patience, request: GuardRequest
+        self, engine: ReadingEngine, clock: Clock, patience: Patience, request: GuardRequest
     ) -> None:
         super().__init__(engine, clock, patience)
         self._request = request

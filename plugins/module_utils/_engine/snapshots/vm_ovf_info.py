@@ -30,6 +30,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.com
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common.base import (
     ReadOnly,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
+    ConfigurationEngine,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
@@ -41,16 +44,13 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.vm_ovf_info import (
         OvfRequest,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
-        EnginePort,
-    )
 
 
-class VmOvfInfo(ReadOnly):
+class VmOvfInfo(ReadOnly[ConfigurationEngine]):
     """The configuration of a VM."""
 
     def __init__(
-        self, engine: EnginePort, clock: Clock, patience: Patience, request: OvfRequest
+        self, engine: ConfigurationEngine, clock: Clock, patience: Patience, request: OvfRequest
     ) -> None:
         super().__init__(engine, clock, patience)
         self._request = request

@@ -49,6 +49,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.com
     explain_refusal,
     retry,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
+    SnapshotEngine,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.snapshots.vm_guard import (
     standing,
 )
@@ -69,20 +72,17 @@ if TYPE_CHECKING:
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.vm_snapshot import (
         SnapshotRequest,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.port import (
-        EnginePort,
-    )
 
 
 EVENT_SECONDS = 5.0
 """Seconds in which the end of a creation is looked for in the log: events come late (docs/engine.md#events)."""
 
 
-class VmSnapshot(EngineOperation[SnapshotStep]):
+class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
     """Have a snapshot, or have it no more."""
 
     def __init__(
-        self, engine: EnginePort, clock: Clock, patience: Patience, request: SnapshotRequest
+        self, engine: SnapshotEngine, clock: Clock, patience: Patience, request: SnapshotRequest
     ) -> None:
         super().__init__(engine, clock, patience)
         self._request = request

@@ -10,21 +10,24 @@ from typing import TYPE_CHECKING
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     EnginePermission,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.v4 import convert
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.v4 import (
+    convert,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.v4.faults import (
     translated,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.v4.sdk import (
-    ovirtsdk4,
     types,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.v4.service import (
+    V4Service,
+    correlation,
+    or_none,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.configuration.extras import (
-        Extras,
-    )
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
         Card,
         Cluster,
@@ -36,15 +39,10 @@ if TYPE_CHECKING:
         Plugging,
         VmId,
     )
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.v4.sdk import (
-        SdkObject,
-    )
 
 
-class RestoreCalls:
-    """Disks and VMs that are made, described, handed over and removed."""
-
-    _system: SdkObject
+class V4Targets(V4Service):
+    """The implementation of ``ports.TargetPort``."""
 
     def clusters(self) -> list[Cluster]:
         """All clusters that the user may see."""
@@ -66,11 +64,31 @@ class RestoreCalls:
         linked = [(networks.get(convert.id_of(one.network)), one.name) for one in profiles]
         return [f"{network}/{name}" for network, name in linked if network]
 
+    def profile_domain(self, profile_id: str) -> str | None:
+        """The storage domain of a disk profile; None if there is none such that the user may see."""
+        service = self._system.disk_profiles_service().disk_profile_service(profile_id)
+        try:
+            with translated(f"read disk profile {profile_id}"):
+                found = or_none(service.get)
+        except EnginePermission:
+            return None
+        return convert.id_of(found.storage_domain) if found else None
+
     def disks_described(self, word: str) -> list[Disk]:
         """Find disks by a word without search syntax (docs/engine.md#searches)."""
         with translated(f"look for disks of {word}"):
-            found = self._disks_service().list(search=f"description=*{word}*")
+            found = self._disks.list(search=f"description=*{word}*")
         return [convert.disk(one) for one in found if word in (one.description or "")]
+
+    def cards(self, vm_id: VmId) -> list[Card]:
+        """The network cards of a VM."""
+        with translated(f"list the network cards of VM {vm_id}"):
+            found = self._vm(vm_id).nics_service().list()
+        return [convert.card(one) for one in found]
+
+
+class V4DiskOrders(V4Service):
+    """The implementation of ``ports.DiskOrderPort``."""
 
     def add_disk(self, new: NewDisk, correlation_id: str) -> None:
         """Order a disk (docs/engine.md#making-a-disk)."""
@@ -87,22 +105,22 @@ class RestoreCalls:
             disk_profile=types.DiskProfile(id=new.profile_id) if new.profile_id else None,
         )
         with translated(f"make disk {new.alias!r}"):
-            self._disks_service().add(order, headers=_correlation(correlation_id))
+            self._disks.add(order, headers=correlation(correlation_id))
 
     def remove_disk(self, disk_id: DiskId, correlation_id: str) -> None:
         """Order the removal of a disk."""
         with translated(f"remove disk {disk_id}"):
-            service = self._disks_service().disk_service(disk_id)
-            service.remove(headers=_correlation(correlation_id))
+            service = self._disks.disk_service(disk_id)
+            service.remove(headers=correlation(correlation_id))
 
     def describe_disk(self, disk_id: DiskId, vm_id: VmId | None, description: str) -> None:
         """A disk that a VM has is changed through the VM."""
         change = types.Disk(description=description)
         with translated(f"describe disk {disk_id}"):
             if vm_id is None:
-                self._disks_service().disk_service(disk_id).update(change)
+                self._disks.disk_service(disk_id).update(change)
             else:
-                service = self._attachments_of(vm_id).attachment_service(disk_id)
+                service = self._attachments(vm_id).attachment_service(disk_id)
                 service.update(types.DiskAttachment(disk=change))
 
     def plug_disk(self, vm_id: VmId, disk_id: DiskId, plugging: Plugging, mark: str) -> None:
@@ -116,7 +134,18 @@ class RestoreCalls:
             pass_discard=plugging.pass_discard,
         )
         with translated(f"attach disk {disk_id} to VM {vm_id}"):
-            self._attachments_of(vm_id).add(order, headers=_correlation(mark))
+            self._attachments(vm_id).add(order, headers=correlation(mark))
+
+    def profile_disk(self, vm_id: VmId, disk_id: DiskId, profile_id: str) -> None:
+        """Give a disk that a VM has another profile."""
+        change = types.Disk(disk_profile=types.DiskProfile(id=profile_id))
+        with translated(f"change the profile of disk {disk_id}"):
+            service = self._attachments(vm_id).attachment_service(disk_id)
+            service.update(types.DiskAttachment(disk=change))
+
+
+class V4VmOrders(V4Service):
+    """The implementation of ``ports.VmOrderPort``."""
 
     def import_vm(self, new: NewVm, correlation_id: str) -> None:
         """Make a VM of a configuration. It is not protected from deletion."""
@@ -131,19 +160,13 @@ class RestoreCalls:
             ),
         )
         with translated(f"make VM {new.name!r}"):
-            self._system.vms_service().add(order, headers=_correlation(correlation_id))
+            self._vms.add(order, headers=correlation(correlation_id))
 
     def comment_vm(self, vm_id: VmId, comment: str, *, delete_protected: bool) -> None:
         """Change a VM's comment, and whether it can be deleted, at once."""
         change = types.Vm(comment=comment, delete_protected=delete_protected)
         with translated(f"change VM {vm_id}"):
-            self._vm_service(vm_id).update(change)
-
-    def extras(self, vm_id: VmId) -> Extras | None:
-        """What of a VM is not in its configuration; None if there is no such VM."""
-        with translated(f"read VM {vm_id}"):
-            found = or_none(self._vm_service(vm_id).get)
-        return None if found is None else convert.extras(found)
+            self._vm(vm_id).update(change)
 
     def change_vm(self, vm_id: VmId, shares: int | None, texts: Mapping[str, str]) -> None:
         """Change what an import did not bring."""
@@ -151,68 +174,24 @@ class RestoreCalls:
         if texts:
             order.initialization = convert.initialization(texts)
         with translated(f"change VM {vm_id}"):
-            self._vm_service(vm_id).update(order)
-
-    def profile_domain(self, profile_id: str) -> str | None:
-        """The storage domain of a disk profile; None if there is none such that the user may see."""
-        service = self._system.disk_profiles_service().disk_profile_service(profile_id)
-        try:
-            with translated(f"read disk profile {profile_id}"):
-                found = or_none(service.get)
-        except EnginePermission:
-            return None
-        return convert.id_of(found.storage_domain) if found else None
-
-    def profile_disk(self, vm_id: VmId, disk_id: DiskId, profile_id: str) -> None:
-        """Give a disk that a VM has another profile."""
-        change = types.Disk(disk_profile=types.DiskProfile(id=profile_id))
-        with translated(f"change the profile of disk {disk_id}"):
-            service = self._attachments_of(vm_id).attachment_service(disk_id)
-            service.update(types.DiskAttachment(disk=change))
-
-    def cards(self, vm_id: VmId) -> list[Card]:
-        """The network cards of a VM."""
-        with translated(f"list the network cards of VM {vm_id}"):
-            found = self._vm_service(vm_id).nics_service().list()
-        return [convert.card(one) for one in found]
+            self._vm(vm_id).update(order)
 
     def unplug_card(self, vm_id: VmId, card_id: str) -> None:
         """Take a network card out of a VM."""
         with translated(f"unplug a network card of VM {vm_id}"):
-            self._vm_service(vm_id).nics_service().nic_service(card_id).deactivate()
+            self._vm(vm_id).nics_service().nic_service(card_id).deactivate()
 
     def remove_vm(self, vm_id: VmId, correlation_id: str) -> None:
         """Remove a VM and keep its disks."""
         with translated(f"remove VM {vm_id}"):
-            self._vm_service(vm_id).remove(detach_only=True, headers=_correlation(correlation_id))
+            self._vm(vm_id).remove(detach_only=True, headers=correlation(correlation_id))
 
     def start_vm(self, vm_id: VmId) -> None:
         """Start a VM."""
         with translated(f"start VM {vm_id}"):
-            self._vm_service(vm_id).start()
+            self._vm(vm_id).start()
 
     def stop_vm(self, vm_id: VmId) -> None:
         """Power a VM off."""
         with translated(f"power off VM {vm_id}"):
-            self._vm_service(vm_id).stop()
-
-    def _disks_service(self) -> SdkObject:
-        return self._system.disks_service()
-
-    def _vm_service(self, vm_id: VmId) -> SdkObject:
-        return self._system.vms_service().vm_service(vm_id)
-
-    def _attachments_of(self, vm_id: VmId) -> SdkObject:
-        return self._vm_service(vm_id).disk_attachments_service()
-
-
-def or_none(call: Callable[[], SdkObject]) -> SdkObject:
-    """What a read returns, None for what is not there."""
-    try:
-        return call()
-    except ovirtsdk4.NotFoundError:
-        return None
-
-
-def _correlation(text: str) -> dict[str, str]:
-    return {"Correlation-Id": text}
+            self._vm(vm_id).stop()
