@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs disk_image_copy in slices on the appliance: shows progress, outlives a lost connection."""
+"""Run disk_image_copy in slices on the appliance: show progress, survive a lost connection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.ovirt_community.backup.plugins.plugin_utils._reaching i
 
 
 class ActionModule(ActionBase):
-    """The module of this name, called again and again until the copy has ended."""
+    """The action that calls the module of this name again and again until the copy has ended."""
 
     _supports_async = False
     _supports_check_mode = True

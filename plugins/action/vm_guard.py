@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs vm_guard, which may wait for hours, and tells meanwhile for which backup it waits."""
+"""Run vm_guard, which may wait for hours, and report meanwhile which backup it waits for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.ovirt_community.backup.plugins.plugin_utils._waiting im
 
 
 class ActionModule(ActionBase):
-    """The module of this name, called again and again while it waits."""
+    """The action that calls the module of this name again and again while it waits."""
 
     _supports_async = True
     _supports_check_mode = True

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names out of a variable that may be a list or a text."""
+"""Return the names in a variable that may be a list or a text."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ _value:
 
 
 class FilterModule:
-    """What Ansible asks for the filter."""
+    """The filter, under the name that Ansible expects."""
 
     def filters(self) -> dict[str, Callable[[Any], list[str]]]:
-        """Name the filter."""
+        """Return the filter by its name."""
         return {"names": words.names}

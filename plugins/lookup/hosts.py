@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hosts of a play, where a play without hosts is an error."""
+"""Return the hosts that patterns match; no match is an error."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from ansible.plugins.lookup import LookupBase
 
 
 class LookupModule(LookupBase):
-    """What Ansible asks for the lookup."""
+    """The lookup, under the name that Ansible expects."""
 
     def run(
         self, terms: list[Any], variables: dict[str, Any] | None = None, **_kwargs: object
@@ -59,7 +59,7 @@ class LookupModule(LookupBase):
         """Find the hosts.
 
         Raises:
-            AnsibleError: No host matches a pattern, so that nothing would be done.
+            AnsibleError: The patterns match no host, so that the play would do nothing.
         """
         patterns = [
             str(one) for term in terms for one in (term if isinstance(term, list) else [term])

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with the variables that a role or a playbook was given."""
+"""Return what is wrong with the variables of a role or a playbook."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ READ = ("roles/*/tasks/*.yml", "roles/*/vars/*.yml", "playbooks/*.yml", "playboo
 
 @cache
 def specifications() -> dict[str, dict[str, Any]]:
-    """Options of each role and each playbook, by its name."""
+    """Return the options of each role and each playbook, by its name."""
     found: dict[str, dict[str, Any]] = {}
     for path in COLLECTION.glob("roles/*/meta/argument_specs.yml"):
         found[path.parents[1].name] = _load(path)["main"]["options"]
@@ -72,18 +72,18 @@ def _load(path: Path) -> dict[str, Any]:
 
 @cache
 def internal() -> frozenset[str]:
-    """Names that roles and playbooks give to what they keep: they may be set when one runs after another."""
+    """Return the variables that roles and playbooks set themselves: they may exist when one runs after another."""
     files = [path for pattern in READ for path in COLLECTION.glob(pattern)]
     return frozenset(one for path in files for one in names.words(path.read_text(encoding="utf-8")))
 
 
 class LookupModule(LookupBase):
-    """What Ansible asks for the lookup."""
+    """The lookup, under the name that Ansible expects."""
 
     def run(
         self, terms: list[Any], variables: dict[str, Any] | None = None, **_kwargs: object
     ) -> list[str]:
-        """Look at the variables.
+        """Check the variables; return a sentence for each fault.
 
         Raises:
             AnsibleError: The collection has no such role or playbook.

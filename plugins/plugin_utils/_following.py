@@ -1,10 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""On the controller: follows a copy that goes on by itself on the appliance.
+"""On the controller: follow a copy that runs on the appliance by itself.
 
-The module is called in slices. What is lost with a connection is a slice; the next call joins the
-job. Between slices a line tells how far it is.
+The module is called in slices. A lost connection costs only a slice; the next call joins the job.
+Between slices a line shows the progress.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ RECONNECT_SECONDS = 600.0
 """Default of the option ``reconnect_timeout``."""
 
 LONGEST_SLICE = 30.0
-"""Seconds of a call, at the most: for so long a run that was killed may look alive."""
+"""Seconds of a call at most: a killed run may look alive for so long."""
 
 _ANSWER_SECONDS = 120
-"""How much longer than its slice a call may take before its connection counts as lost."""
+"""How many seconds longer than its slice a call may take before its connection counts as lost."""
 
 _FOR_PEOPLE = ("awx_display", "debug", "default", "dense", "diy", "minimal", "unixy", "yaml")
-"""Stdout callbacks whose output may have a line more; with that of others, such as json, programs work."""
+"""Stdout callbacks to whose output a line may be added; programs read that of others, such as
+json."""
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
@@ -60,7 +61,7 @@ class Follower:
         variables: Mapping[str, Any],
         module: str = MODULE,
     ) -> None:
-        """Keep what calls are made with."""
+        """Keep what the calls need."""
         self._module = module
         self._action = action
         self._task = task
@@ -76,7 +77,7 @@ class Follower:
         self._title = str(task.args.get("title") or self._host)
 
     def run(self) -> Result:
-        """Call until the copy has ended, its limit is over, or the task asks for one look only.
+        """Call until the copy has ended, its limit is over, or the task asks for only one look.
 
         Raises:
             AnsibleConnectionFailure: The appliance could not be reached for too long.
@@ -98,7 +99,7 @@ class Follower:
                 due = time.monotonic() + progress.gap(lines)
 
     def _persist(self, wait: float) -> Result:
-        """One slice, begun again as long as the connection is lost."""
+        """Run one slice, again as long as the connection is lost."""
         patience = self._patience()
         since, pause = 0.0, _FIRST_PAUSE
         while True:
@@ -141,7 +142,7 @@ class Follower:
             )
 
     def _forget(self) -> None:
-        """Drop what belonged to a connection that is lost."""
+        """Drop what belonged to a lost connection."""
         # Its temporary directory may be gone: the appliance may have been started again.
         self._connection._shell.tmpdir = None
         reset = getattr(self._connection, "reset", None)
@@ -158,7 +159,7 @@ class Follower:
         return self._seconds("return_after", 0.0)
 
     def _seconds(self, option: str, default: float) -> float:
-        """Seconds; what is no number is for the module to refuse."""
+        """Return an option in seconds; anything but a number is left for the module to refuse."""
         try:
             return float(self._task.args.get(option, default))
         except (TypeError, ValueError):
@@ -169,13 +170,13 @@ class Follower:
 
 
 def tell(display: Display, text: str) -> None:
-    """Show a line while a task runs, where it disturbs no program that reads the play's output."""
+    """Show a line while a task runs, unless a program reads the play's output."""
     callback = str(C.config.get_config_value("DEFAULT_STDOUT_CALLBACK"))
     display.display(text, stderr=not read_by_people(callback))
 
 
 def read_by_people(callback: str) -> bool:
-    """Whether what a stdout callback prints is for people. Of one that is not known, it is not.
+    """Tell whether people read what a stdout callback prints; an unknown one is assumed to be for programs.
 
     Args:
         callback: Its name, with or without its collection.
@@ -184,9 +185,9 @@ def read_by_people(callback: str) -> bool:
 
 
 def lost_because(result: Mapping[str, Any]) -> str:
-    """Why a result is none: the connection was lost. Empty if it is one.
+    """Return why there is no result: the connection was lost. Empty if there is one.
 
-    A program that was killed has no answer either; the next call finds out what became of it.
+    A killed program leaves no answer either; the next call finds out what happened to it.
     """
     if result.get("unreachable"):
         return first_line(result.get("msg"))
@@ -199,19 +200,19 @@ def lost_because(result: Mapping[str, Any]) -> str:
 
 
 def first_line(text: object) -> str:
-    """The first line that says something."""
+    """Return the first line with text."""
     return next((line.strip() for line in str(text).splitlines() if line.strip()), "No reason.")
 
 
 @contextmanager
 def answer_within(seconds: float | None) -> Iterator[None]:
-    """Give a call up that hangs: ssh by itself may wait for hours for a peer that is gone.
+    """Abort a call that hangs: ssh by itself may wait for hours for a lost peer.
 
     Args:
-        seconds: None for no limit. There is none outside the main thread either.
+        seconds: None for no limit. Outside the main thread there is none either.
 
     Raises:
-        AnsibleConnectionFailure: It took longer.
+        AnsibleConnectionFailure: The call took longer.
     """
     if seconds is None or threading.current_thread() is not threading.main_thread():
         yield

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""On the controller: makes a lost appliance an ordinary failure.
+"""On the controller: turn a lost appliance into an ordinary failure.
 
-Ansible takes a host that it cannot reach out of the play at once and skips ``rescue`` and ``always``. Then nobody would
-detach the disks and remove the snapshot, although the engine can be reached.
+Ansible removes a host that it cannot reach from the play at once and skips ``rescue`` and
+``always``. Then nothing would detach the disks and remove the snapshot, although the engine can be
+reached.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Result = dict[str, Any]
 
 
 class ApplianceAction(NormalAction):
-    """Runs a module on the appliance as Ansible itself does, but fails if the connection is lost."""
+    """An action that runs a module on the appliance as Ansible does, but fails if the connection is lost."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> Result:
         """Run the task."""
@@ -41,12 +42,12 @@ def fail_if_lost(
     run: Callable[[], Result],
     hint: str = "",
 ) -> Result:
-    """Run a task on the appliance.
+    """Run a task on the appliance; fail if the connection is lost.
 
     Args:
         action: The action that runs it.
         variables: The variables of the task.
-        run: Runs it.
+        run: Runs the task.
         hint: What to do if the appliance is lost.
 
     Returns:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""On the controller: has a guard wait in slices, and tells meanwhile for whom."""
+"""On the controller: run a waiting guard in slices, and report meanwhile which backup it waits for."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ WAIT_SECONDS = 3600
 """Default of the option ``timeout``."""
 
 BETWEEN_LINES = 300.0
-"""Seconds between two lines, and so of one call of the module at the most."""
+"""Seconds between two lines, and so the longest call of the module."""
 
 Result = dict[str, Any]
 
 
 class Waiter:
-    """One task, from its first look to the result of the wait."""
+    """One task, from its first look to the end of the wait."""
 
     def __init__(self, action: ActionBase, task: Task, variables: dict[str, Any]) -> None:
-        """Keep what calls are made with."""
+        """Keep what the calls need."""
         self._action = action
         self._args = dict(task.args)
         self._variables = variables
         self._display = Display()
 
     def run(self) -> Result:
-        """Look, and look again until nothing stands against it or the time is up.
+        """Call until no rule forbids the operations or time is up.
 
-        The last call fails by itself if something still does.
+        The last call fails by itself if a rule still does.
         """
         timeout = self._timeout()
         if timeout is None:
@@ -58,7 +58,7 @@ class Waiter:
         return result
 
     def _timeout(self) -> float | None:
-        """Seconds to wait, None if nobody waits. What makes no sense is for the module to refuse."""
+        """Return the seconds to wait, None if the task does not wait. The module refuses an invalid value."""
         try:
             timeout = float(self._args.get("timeout", WAIT_SECONDS))
         except (TypeError, ValueError):

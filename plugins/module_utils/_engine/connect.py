@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 def connect(settings: EngineSettings) -> BackupEngine:
-    """Make an engine that can do what a backup asks. The login happens with the first call.
+    """Return an engine with these settings. The first call logs in.
 
     Raises:
-        MissingDependency: the SDK is not installed.
-        EngineUntrusted: the CA file cannot be read.
+        MissingDependency: The SDK is not installed.
+        EngineUntrusted: The CA file cannot be read.
     """
     return connect_v4(settings)
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of the modules that work with devices, and the requests made of them."""
+"""Options of the modules that work with devices, and the requests made from them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DISK_DEVICE_RELEASE: Spec = {
 
 
 def disk_device_release_request(params: Params) -> ReleaseRequest:
-    """What ``disk_device_release`` is asked to let go of."""
+    """Read the options of ``disk_device_release``."""
     return ReleaseRequest(
         serials=tuple(dict.fromkeys(params["serials"])),
         state=params["state"],

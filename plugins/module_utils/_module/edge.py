@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The edge: the one place where parameters come in, and results and errors go out.
 
-Operations below raise ``errors.BackupError``; they know nothing of Ansible. A run has two
-halves: ``plan`` only reads and decides, ``execute`` does what the plan says. Check mode prints the
-plan that a real run would execute (``predict``), so the two cannot disagree.
+Operations below raise ``errors.BackupError``; they know nothing of Ansible. A run has two halves:
+``plan`` only reads and decides, ``execute`` does what the plan says. Check mode prints the plan
+that a real run would execute (``predict``), so the two cannot disagree.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ if TYPE_CHECKING:
     )
 
     Builder = Callable[[Mapping[str, Any]], Operation[Any]]
-    """Makes an operation, of whatever steps, from a module's parameters."""
+    """Makes an operation, with any kind of steps, from a module's parameters."""
 
 Step = TypeVar("Step")
 
 
 def run(module: AnsibleModule, build: Builder) -> NoReturn:
-    """Build the operation from the parameters, perform it, leave.
+    """Build the operation from the parameters, perform it, and end the module.
 
-    This is the only ``except`` that catches everything, and the only ``fail_json``.
+    This has the only ``except`` that catches everything, and the only ``fail_json``.
     """
     name = str(module._name).rpartition(".")[2]
     try:
@@ -61,11 +61,11 @@ def run(module: AnsibleModule, build: Builder) -> NoReturn:
 def _leave_whole(
     module: AnsibleModule, result: Mapping[str, Any], warnings: Iterable[str]
 ) -> NoReturn:
-    """Return a result as it is, masking only what was given to the module and what is for people.
+    """Return a result unchanged; mask only the module's own parameters and texts for people.
 
-    Ansible replaces a secret wherever its text occurs in a result, without a word. With the password
-    ``1024`` it would replace the sizes of memory in a VM's configuration, and a backup would store
-    that. A result says what the engine and the appliance have; no login is ever part of it.
+    Ansible silently replaces a secret wherever its text occurs in a result. With the password
+    ``1024`` it would replace memory sizes in a VM's configuration, and a backup would store that. A
+    result says what the engine and the appliance have; a login is never part of it.
     """
     secrets = module.no_log_values
     given = remove_values(module.params, secrets)
@@ -76,7 +76,7 @@ def _leave_whole(
 
 
 def _leave_failed(module: AnsibleModule, told: Mapping[str, Any]) -> NoReturn:
-    """Return a failure. The engine's words may quote a secret; our codes are for playbooks, and stay whole."""
+    """Return a failure. The engine's words may quote a secret and are masked; our codes stay whole for playbooks."""
     secrets = module.no_log_values
     masked = {**remove_values(dict(told), secrets), "error_code": told["error_code"]}
     given = remove_values(module.params, secrets)
@@ -87,12 +87,12 @@ def _leave_failed(module: AnsibleModule, told: Mapping[str, Any]) -> NoReturn:
 def perform(
     operation: Operation[Step], *, check_mode: bool
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Run an operation by this machine's clock. Returns the result and the warnings."""
+    """Perform an operation by this machine's clock; return the result and the warnings."""
     return runner.perform(operation, SystemClock(), check_mode=check_mode)
 
 
 def failure(exc: Exception) -> dict[str, Any]:
-    """The result keys of a failure: ``msg``, ``error_code``, ``hint``, ``details``."""
+    """Return the result keys of a failure: ``msg``, ``error_code``, ``hint``, ``details``."""
     if isinstance(exc, BackupError):
         return exc.as_result()
     return {

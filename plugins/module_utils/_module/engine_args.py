@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of the modules that talk to the engine, and what becomes of them."""
+"""Options of the modules that call the engine, and what is made from them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _AUTH: Spec = {
 
 
 def engine_spec(default_timeout: int | None = None, /, **options: Spec) -> Spec:
-    """Options of a module, with what every module of the action group has.
+    """Return a module's options together with those that every module of the action group has.
 
     Args:
         default_timeout: Default of the option ``timeout`` in seconds; None for modules that only
@@ -60,7 +60,7 @@ def engine_spec(default_timeout: int | None = None, /, **options: Spec) -> Spec:
 
 
 def settings(params: Params) -> EngineSettings:
-    """How to reach the engine, from the task, the environment or AWX's file."""
+    """Return how to reach the engine, from the task, the environment or AWX's file."""
     return resolve(params["auth"], os.environ, _ini_text(os.environ.get("OVIRT_INI_PATH")))
 
 
@@ -75,7 +75,7 @@ def _ini_text(path: str | None) -> str:
 
 
 def patience(params: Params) -> Patience:
-    """How long to wait."""
+    """Return how long to wait."""
     for name in ("timeout", "poll_interval"):
         if params.get(name, 1) <= 0:
             raise InvalidRequest(f"{option(name)} must be more than 0 seconds, not {params[name]}.")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of the modules that copy disks to image files, and the requests made of them."""
+"""Options of the modules that copy disks to image files, and the requests made from them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ COPY: Spec = {
 
 
 def disk_image_copy_request(params: Params) -> CopyRequest:
-    """What ``disk_image_copy`` is asked to do."""
+    """Read the options of ``disk_image_copy``."""
     return CopyRequest(
         images=tuple(ImageRequest(**image) for image in params["images"]),
         format=params["format"],
@@ -67,7 +67,7 @@ DISK_IMAGE_COPY: Spec = {
 
 
 def following(params: Params) -> Following:
-    """How ``disk_image_copy`` follows the copy. Titles and connections are the controller's.
+    """Return how ``disk_image_copy`` follows the copy. Titles and connections belong to the controller.
 
     Raises:
         InvalidRequest: ``wait_seconds`` is less than nothing, or the next call could not be told from a

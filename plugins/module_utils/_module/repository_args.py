@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of the modules that look after a repository, and what becomes of them."""
+"""Options of the modules for a repository, and the requests made from them."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ BACKUP_REPOSITORY_REPORT: Spec = {
 
 
 def backup_repository_report_request(params: Params) -> ReportRequest:
-    """What ``backup_repository_report`` is asked to draw."""
+    """Read the options of ``backup_repository_report``."""
     repository = params["repository"].rstrip("/")
     return ReportRequest(
         repository=params["repository"],
@@ -127,7 +127,7 @@ def backup_repository_report_request(params: Params) -> ReportRequest:
 
 
 def backup_set_prune_request(params: Params) -> PruneRequest:
-    """What ``backup_set_prune`` is asked to do."""
+    """Read the options of ``backup_set_prune``."""
     return PruneRequest(
         repository=params["repository"],
         policy=Policy(**params["keep"]),
@@ -138,7 +138,7 @@ def backup_set_prune_request(params: Params) -> PruneRequest:
 
 
 def backup_set_verify_request(params: Params) -> VerifyRequest:
-    """What ``backup_set_verify`` is asked to do."""
+    """Read the options of ``backup_set_verify``."""
     return VerifyRequest(
         repository=params["repository"],
         sets=tuple(params["sets"]),
@@ -153,10 +153,10 @@ def backup_set_verify_request(params: Params) -> VerifyRequest:
 
 
 def backup_set_info_filter(params: Params) -> Filter:
-    """Which sets ``backup_set_info`` is asked for.
+    """Read the options of ``backup_set_info``.
 
     Raises:
-        InvalidRequest: A time is none.
+        InvalidRequest: A time is not one.
     """
     after, before = params["after"], params["before"]
     return Filter(
@@ -225,10 +225,10 @@ BACKUP_SET_REQUIRED_IF = [
 
 
 def prepare_request(params: Params) -> PrepareRequest:
-    """What ``backup_set`` is asked to prepare.
+    """Read the options of ``backup_set`` that prepare a set.
 
     Raises:
-        InvalidRequest: A time is none, or the images could not be made in this form.
+        InvalidRequest: A time is not one, or the images cannot have this format.
         ValueMasked: A value did not arrive as it was sent.
     """
     _check_arrival(params)
@@ -251,7 +251,7 @@ def prepare_request(params: Params) -> PrepareRequest:
 
 
 def _check_arrival(params: Params) -> None:
-    """Everything that a set says comes through results of other tasks."""
+    """Refuse values that were masked: all facts of a set come through results of other tasks."""
     ovf, sha256 = params.get("ovf"), params.get("ovf_sha256")
     if ovf is not None and sha256 is not None:
         arrival.check_digest("ovf", ovf, sha256)
@@ -262,7 +262,7 @@ def _check_arrival(params: Params) -> None:
 
 
 def finish_request(params: Params) -> FinishRequest:
-    """What ``backup_set`` is asked to finish.
+    """Read the options of ``backup_set`` that finish a set.
 
     Raises:
         ValueMasked: A value did not arrive as it was sent.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of the modules of a restore, and what becomes of them."""
+"""Options of the modules of a restore, and the requests made from them."""
 
 from __future__ import annotations
 
@@ -149,10 +149,10 @@ RESTORED_VM_REQUIRED_IF = [
 
 
 def restore_source_info_request(params: Params) -> SourceRequest:
-    """Which set ``restore_source_info`` is asked for.
+    """Read the options of ``restore_source_info``.
 
     Raises:
-        InvalidRequest: The time is none.
+        InvalidRequest: The time is not one.
     """
     before = params["before"]
     return SourceRequest(
@@ -166,7 +166,7 @@ def restore_source_info_request(params: Params) -> SourceRequest:
 
 
 def disk_image_restore_request(params: Params) -> WriteRequest:
-    """What ``disk_image_restore`` is asked to write."""
+    """Read the options of ``disk_image_restore``."""
     return WriteRequest(
         path=params["path"],
         restore_id=params["restore_id"],
@@ -195,10 +195,10 @@ def _check_plan(params: Params) -> None:
 
 
 def restore_plan_info_request(params: Params) -> RestoreRequest:
-    """What ``restore_plan_info`` is asked to look at.
+    """Read the options of ``restore_plan_info``.
 
     Raises:
-        ManifestInvalid: The manifest is none.
+        ManifestInvalid: The manifest is not one.
         InvalidRequest: Options of a VM are given for disks alone, or the other way round.
     """
     _check_plan(params)
@@ -227,7 +227,7 @@ def restore_plan_info_request(params: Params) -> RestoreRequest:
 
 
 def _texts(params: Params, name: str) -> dict[str, str]:
-    """A map of texts; nothing is an empty text."""
+    """Return a map of strings; null becomes an empty string."""
     return {str(key): str(value or "") for key, value in params[name].items()}
 
 
@@ -236,7 +236,7 @@ def _mark(params: Params) -> restore_marks.Mark:
 
 
 def restored_disks_request(params: Params) -> DisksRequest:
-    """What ``restored_disks`` is asked for.
+    """Read the options of ``restored_disks``.
 
     Raises:
         ValueMasked: A value did not arrive as it was sent.
@@ -254,7 +254,7 @@ def restored_disks_request(params: Params) -> DisksRequest:
 
 
 def restored_vm_request(params: Params) -> VmRequest:
-    """What ``restored_vm`` is asked for.
+    """Read the options of ``restored_vm``.
 
     Raises:
         ValueMasked: A value did not arrive as it was sent.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of the modules that know of runs and their claims, and what is made of them."""
+"""Options of the modules for runs and their claims, and the requests made from them."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ BACKUP_CLAIM: Spec = {
 
 
 def backup_claim_wish(params: Params) -> backup_claim.Wish:
-    """What ``backup_claim`` asks for.
+    """Read the options of ``backup_claim``.
 
     Raises:
-        InvalidRequest: ``leftovers`` are not as ``backup_plan_info`` returned them.
+        InvalidRequest: ``leftovers`` is not a result of ``backup_plan_info``.
     """
     left = params["leftovers"]
     found = None if left is None else takeover.named(left)
@@ -66,10 +66,10 @@ def backup_claim_wish(params: Params) -> backup_claim.Wish:
 
 
 def backup_takeover_info_wanted(params: Params) -> Callable[[str], takeover.Wanted]:
-    """What the run that asks would accept as its backup of a VM, by the VM's id.
+    """Return what the asking run would accept as its backup of a VM, by the VM's id.
 
     Raises:
-        InvalidRequest: ``started`` is no time.
+        InvalidRequest: ``started`` is not a time.
     """
     started = times.parse_time("started", params["started"])
     plans, consistency = params["plans"], params["accept_consistency"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of the modules that set an appliance up, and what becomes of them."""
+"""Options of the modules that set an appliance up, and the requests made from them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ APPLIANCE_REPOSITORY: Spec = {
 
 
 def appliance_isolation_request(params: Params) -> IsolationRequest:
-    """What ``appliance_isolation`` is asked for."""
+    """Read the options of ``appliance_isolation``."""
     return IsolationRequest(
         present=params["state"] == "present",
         own_disks=tuple(params["own_disks"]),
@@ -70,7 +70,7 @@ def appliance_isolation_request(params: Params) -> IsolationRequest:
 
 
 def appliance_repository_request(params: Params) -> RepositoryRequest:
-    """What ``appliance_repository`` is asked for."""
+    """Read the options of ``appliance_repository``."""
     return RepositoryRequest(
         path=params["path"],
         device=params["device"],
@@ -97,11 +97,11 @@ APPLIANCE_PREFLIGHT: Spec = {
 
 
 def appliance_preflight_request(params: Params) -> PreflightRequest:
-    """What ``appliance_preflight`` is asked to check.
+    """Read the options of ``appliance_preflight``.
 
     Raises:
-        InvalidRequest: The factor is no number of zero or more: nan would turn the check off. Or
-            the images could not be made in this form.
+        InvalidRequest: The factor is not a number of at least zero (nan would turn the check off),
+            or the images cannot have this format.
     """
     check_form(params["format"], params["compression"])
     factor = params["space_factor"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of the modules that work with snapshots, and the requests made of them."""
+"""Options of the modules that work with snapshots, and the requests made from them."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ DISK_SNAPSHOT_DETACH: Spec = {
 
 
 def disk_snapshot_detach_request(params: Params) -> DetachRequest:
-    """Read the options of ``disk_snapshot_detach``; exactly one must say what is meant."""
+    """Read the options of ``disk_snapshot_detach``; exactly one must select the disks."""
     ways = [bool(params["disks"]), bool(params["snapshot"]), params["all"]]
     if sum(ways) != 1:
         raise InvalidRequest(
@@ -127,10 +127,10 @@ def vm_snapshot_request(params: Params) -> SnapshotRequest:
     """Read the options of ``vm_snapshot``.
 
     Raises:
-        InvalidRequest: the engine would shorten the correlation id, and it would not be found again
+        InvalidRequest: The engine would shorten the correlation id, and it would not be found again
             (docs/engine.md#correlation-ids).
-        ValueMasked: the description was masked: a later run would not find its snapshot, and none
-            would be found to be removed.
+        ValueMasked: The description was masked: a later run would not find its snapshot, nor one to
+            remove.
     """
     arrival.check_unmasked({"snapshot": params["snapshot"]})
     mark = params["correlation_id"] or str(uuid.uuid4())
@@ -209,7 +209,7 @@ BACKUP_PLAN_INFO: Spec = {
 
 
 def backup_plan_info_request(params: Params) -> BackupPlanRequest:
-    """Read the options of ``backup_plan_info``; a run without a name gets one."""
+    """Read the options of ``backup_plan_info``; a run without an id gets one."""
     if not params["vms"]:
         raise InvalidRequest("The list of VMs to back up is empty.")
     if not 0 < params["lease_hours"] <= _LONGEST_LEASE:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all operations on the engine have in common."""
+"""The base of all operations on the engine."""
 
 from __future__ import annotations
 
@@ -32,10 +32,7 @@ Step = TypeVar("Step")
 
 
 class EngineOperation(Operation[Step], Generic[Engine, Step]):
-    """An operation with an engine that it closes, and a clock that is handed in.
-
-    The type parameters name the ports that it needs, and the kinds of steps that it plans and handles.
-    """
+    """An operation with an engine, which it closes, and with a clock."""
 
     def __init__(self, engine: Engine, clock: Clock, patience: Patience) -> None:
         self._engine = engine
@@ -43,7 +40,7 @@ class EngineOperation(Operation[Step], Generic[Engine, Step]):
         self._patience = patience
 
     def deadline(self, timeout: float | None = None) -> Deadline:
-        """Begin to count the time of this operation, or of a part of it (seconds)."""
+        """Start the time-out of this operation, or of a part of it (seconds)."""
         left = self._patience.timeout if timeout is None else timeout
         return Deadline(self._clock, left, self._patience.poll_interval)
 
@@ -53,4 +50,4 @@ class EngineOperation(Operation[Step], Generic[Engine, Step]):
 
 
 class ReadOnly(ReadOnlyOperation, EngineOperation[Engine, NoStep]):
-    """An operation that only looks at the engine."""
+    """An operation that only reads the engine."""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading the engine: what the plans of core are decided on."""
+"""Read from the engine what core needs to decide."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def find_vm(engine: VmPort, word: str) -> Vm:
     """Find a VM by its id or its exact name.
 
     Raises:
-        errors.NotFound: there is none.
-        errors.Ambiguous: several data centres have one of this name.
+        errors.NotFound: There is no such VM.
+        errors.Ambiguous: Several data centres have a VM of this name.
     """
     if is_uuid(word):
         found = engine.vm(VmId(word.lower()))
@@ -75,11 +75,11 @@ def find_vm(engine: VmPort, word: str) -> Vm:
 
 
 def find_appliance(engine: VmPort, word: str) -> Vm:
-    """Find the VM that is to be the appliance. Its name in an inventory may be another.
+    """Find the VM that is the appliance. Its name in the inventory may be another.
 
     Raises:
-        errors.NotFound: there is none.
-        errors.Ambiguous: several data centres have one of this name.
+        errors.NotFound: There is no such VM.
+        errors.Ambiguous: Several data centres have a VM of this name.
     """
     try:
         return find_vm(engine, word)
@@ -96,7 +96,7 @@ def find_snapshot(engine: SnapshotPort, vm: Vm, word: str) -> Snapshot:
     """Find a snapshot of this VM by its id or its whole description.
 
     Raises:
-        errors.NotFound: the VM has none such; the message tells if another VM has.
+        errors.NotFound: The VM has no such snapshot; the message tells if another VM has it.
     """
     known = engine.snapshots(vm.id)
     found = vm_snapshot.find_snapshot(known, word)
@@ -110,7 +110,7 @@ def find_snapshot(engine: SnapshotPort, vm: Vm, word: str) -> Snapshot:
 
 
 def _whose(engine: SnapshotPort, vm: Vm, word: str) -> str:
-    """Tell whose snapshot it is. The engine looks up the id alone, whatever VM is in the URL."""
+    """Say which VM owns a snapshot. The engine looks up only the id, whatever VM is in the URL."""
     if not is_uuid(word):
         return ""
     foreign = engine.snapshot(vm.id, SnapshotId(word))
@@ -122,11 +122,11 @@ def _whose(engine: SnapshotPort, vm: Vm, word: str) -> str:
 def exact_disks(
     engine: DisksAndSnapshotsPort, vm: Vm, snapshot: Snapshot
 ) -> tuple[SnapshotDisk, ...]:
-    """Disks of a snapshot with their exact sizes.
+    """Return the disks of a snapshot with their exact sizes.
 
-    The snapshot's own list has whole GiB, and the disk's name of when it was made; exact size and present
-    name are those of the frozen volume. Engines
-    before 4.4.3 do not list volumes per disk: there ``exact`` stays false.
+    The snapshot's own list has whole GiB, and the disk's name at that time; the frozen volume has
+    the exact size and the current name. Engines before 4.4.3 do not list volumes per disk: there
+    ``exact`` stays false.
     """
     rounded = engine.snapshot_disks(vm.id, snapshot.id)
     return tuple(_exact(disk, engine.layers(disk.disk_id), vm, engine) for disk in rounded)
@@ -154,7 +154,7 @@ def _exact(
 
 
 def holdings(engine: ReadingPort, holder: Vm) -> tuple[Holding, ...]:
-    """Everything that a VM holds, each with what is known about it."""
+    """Return everything that a VM holds, each with what is known about it."""
     attachments = engine.attachments(holder.id)
     own = [snapshot.id for snapshot in engine.snapshots(holder.id)]
     layers = {one.disk_id: engine.layers(one.disk_id) for one in attachments}
@@ -171,7 +171,7 @@ def holdings(engine: ReadingPort, holder: Vm) -> tuple[Holding, ...]:
 def holding(
     engine: ReadingPort, holder: Vm, attachment: Attachment, events: Sequence[Event] | None = None
 ) -> Holding:
-    """Look at one attachment again.
+    """Read one attachment again.
 
     Args:
         events: Attach and detach events of the holder, if the caller has read them already.
@@ -191,7 +191,7 @@ def _known(
     own: Sequence[SnapshotId],
     events: Sequence[Event],
 ) -> Holding:
-    """All that is known about one attachment; after a rename of the disk its former names are looked up."""
+    """Return all that is known about one attachment; if the disk was renamed, look up its former names."""
     alias = _alias(engine, attachment)
     held = evidence.make_holding(attachment, alias, layers, own, events)
     if not evidence.was_renamed(held, events):
@@ -206,7 +206,7 @@ def _known(
 
 
 def _recorded(engine: SnapshotPort, holder: Vm, snapshot_id: SnapshotId) -> list[SnapshotDisk]:
-    """Disks of a snapshot by any VM in the URL; none of one that was removed meanwhile."""
+    """Return the disks of a snapshot, whatever VM is in the URL; none if it was removed meanwhile."""
     try:
         return engine.snapshot_disks(holder.id, snapshot_id)
     except EngineNotFound:
@@ -214,10 +214,11 @@ def _recorded(engine: SnapshotPort, holder: Vm, snapshot_id: SnapshotId) -> list
 
 
 def attach_events(engine: EventPort, holder: Vm, candidates: Iterable[SnapshotId]) -> list[Event]:
-    """Attach and detach events of one VM, newest first.
+    """Return attach and detach events of one VM, newest first.
 
-    One answer of the engine has only so many events, and an appliance may make more in a night. So they
-    are read back to the first attachment of a candidate, which is found by its correlation id.
+    One answer of the engine has a limited number of events, and an appliance may cause more in a
+    night. So they are read back to the first attachment of a candidate, which is found by its
+    correlation id.
 
     Args:
         candidates: Snapshots of which one may be attached.
@@ -240,17 +241,17 @@ def attach_events(engine: EventPort, holder: Vm, candidates: Iterable[SnapshotId
 
 
 def _first_attachment(engine: EventPort, candidates: Iterable[SnapshotId]) -> int | None:
-    """Index of the first event of an attachment of these snapshots: its correlation id is the snapshot's."""
+    """Return the index of the first attach event of these snapshots: its correlation id is the snapshot's id."""
     attached = f"type={evidence.EVENT_ATTACHED}"
     found = [engine.events(f"{attached} and correlation_id={one}") for one in sorted(candidates)]
     return min((event.index for events in found for event in events), default=None)
 
 
 def checkpointed(engine: DisksAndSnapshotsPort, vm: Vm) -> Checkpointed:
-    """Disks of a VM that have checkpoints, or may have: no list proves that there are none.
+    """Return the disks of a VM that have checkpoints, or may have: no list proves that there are none.
 
-    Not every user may see the list, and it leaves out a checkpoint whose parent was deleted. Without
-    incremental backup enabled a disk cannot get any; that everybody may see.
+    Not every user may see the list, and it omits a checkpoint whose parent was deleted. A disk
+    without incremental backup enabled cannot have any; every user may see that.
     """
     told = engine.checkpointed(vm.id)
     seen = tuple(told or ())
@@ -260,7 +261,7 @@ def checkpointed(engine: DisksAndSnapshotsPort, vm: Vm) -> Checkpointed:
 
 
 def unplugged(engine: DisksAndSnapshotsPort, vm: Vm) -> tuple[rules.NamedDisk, ...]:
-    """Own disks of a VM that a snapshot would include and that are not plugged."""
+    """Return a VM's own disks that a snapshot would include and that are not plugged."""
     own = [snapshot.id for snapshot in engine.snapshots(vm.id)]
     loose = [one.disk_id for one in engine.attachments(vm.id) if not one.active]
     mine = [one for one in loose if not evidence.is_disk_snapshot(engine.layers(one), own)]
@@ -271,7 +272,7 @@ def unplugged(engine: DisksAndSnapshotsPort, vm: Vm) -> tuple[rules.NamedDisk, .
 
 
 def vm_disks(engine: DiskPort, vm: Vm) -> list[tuple[Attachment, Disk]]:
-    """Disks of a VM with their properties; those that the user may not see are left out."""
+    """Return the disks of a VM with their properties; disks that the user may not see are left out."""
     pairs = [(one, engine.disk(one.disk_id)) for one in engine.attachments(vm.id)]
     return [(attachment, disk) for attachment, disk in pairs if disk is not None]
 

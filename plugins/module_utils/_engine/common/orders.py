@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Orders that may be lost or refused for a while: given until they are done or refused for good."""
+"""Orders to the engine that may be lost or refused for a while: repeated until done or finally refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
 
 UNCERTAIN_STATUS = 500
-"""From this status on an answer does not tell whether the order was carried out."""
+"""From this HTTP status on, an answer does not tell whether the order was carried out."""
 
 
 def retry(
@@ -40,19 +40,20 @@ def retry(
     deadline: Deadline,
     settled: Callable[[], bool] | None = None,
 ) -> None:
-    """Give an order until the engine took it, or its state shows that it is carried out.
+    """Give an order until the engine accepts it, or its state shows that it is carried out.
 
-    A refusal that passes by itself is waited for. After an answer that was lost, or that leaves
-    the effect open, the state is read before anything is repeated (the SDK itself repeats a POST
-    after 401, so even "already attached" may be our own success: docs/engine.md#the-python-sdk).
+    A refusal that passes by itself is waited for. After a lost answer, or one that leaves the
+    effect open, the state is read before the order is repeated (the SDK itself repeats a POST after
+    401, so even "already attached" may be our own success: docs/engine.md#the-python-sdk).
 
     Args:
         done: Reads the engine and tells whether the order has been carried out.
-        settled: Tells the same while the order may still be under way, and waits until that is
-            certain; ``done`` if the engine shows nothing of an order before it is carried out.
+        settled: Tells the same while the order may still be in progress, and waits until it is
+            certain; defaults to ``done`` if the engine shows nothing of an order before it is
+            carried out.
 
     Raises:
-        errors.EngineError: the refusal, or the last one when time is up.
+        errors.EngineError: The final refusal, or the last one when time is up.
     """
     last: EngineError = EngineUnavailable("The request was never sent: no time was left.")
     for _waited in deadline.ticks():
@@ -75,7 +76,7 @@ def retry(
 
 
 def _gave_up(last: EngineError, deadline: Deadline) -> EngineError:
-    """Say of the last refusal that it stood for so long."""
+    """Add to the last refusal how long it lasted."""
     last.message = f"{last.message} Waited {deadline.waited:.0f} s for this to pass."
     last.hint = last.hint or f"Raise {option('timeout')} if the engine is slow."
     last.details["waited_seconds"] = round(deadline.waited, 1)
@@ -83,7 +84,7 @@ def _gave_up(last: EngineError, deadline: Deadline) -> EngineError:
 
 
 def _may_pass(exc: EngineFault | EngineNotFound) -> bool:
-    """Whether the order may succeed later, or may even have been carried out."""
+    """Tell whether the order may succeed later, or may even have been carried out."""
     if isinstance(exc, EngineNotFound):
         return False
     # Some refusals that are final come with status 500 (illegal disks: docs/engine.md#refusals-of-a-creation).
@@ -93,7 +94,7 @@ def _may_pass(exc: EngineFault | EngineNotFound) -> bool:
 
 @contextmanager
 def explain_refusal() -> Iterator[None]:
-    """Name the rule behind a refusal of the engine, where there is one."""
+    """Name the rule behind a refusal of the engine, if there is one."""
     try:
         yield
     except EngineFault as exc:

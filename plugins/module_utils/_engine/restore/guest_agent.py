@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 def answers(engine: ConfigurationPort, vm: Vm) -> bool:
-    """Whether a guest agent has told the engine of the guest that runs now."""
+    """Tell whether the agent of the running guest has reported to the engine."""
     found = engine.extras(vm.id)
     return found is not None and found.answered
 
 
 def await_answer(engine: ConfigurationPort, vm: Vm, deadline: Deadline) -> None:
-    """Wait for the guest agent: the engine calls a VM up without it, also one in emergency mode.
+    """Wait for the guest agent: the engine reports a VM as up without one, even in emergency mode.
 
     Raises:
         OperationFailed: It does not answer in time.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A restore on the engine: what there is of it is read, core decides, the steps are carried out."""
+"""A restore on the engine: read what exists of it, let core decide, take the steps."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ Step = TypeVar("Step")
 
 
 class RestoreOperation(EngineOperation[RestoreEngine, Step]):
-    """The steps that both operations below are made of."""
+    """The steps that the operations on the disks and on the VM share."""
 
     def __init__(
         self, engine: RestoreEngine, clock: Clock, patience: Patience, mark: restore_marks.Mark
@@ -70,13 +70,13 @@ class RestoreOperation(EngineOperation[RestoreEngine, Step]):
         self._mark = mark
 
     def _making(self, order: restore_steps.DiskOrder) -> Deadline:
-        """Begin to count the time in which one disk has to be made."""
+        """Start the time-out for the creation of one disk."""
         return self.deadline(restore_steps.making_seconds(order, self._patience.timeout))
 
     def _create(self, step: restore_steps.CreateDiskStep, deadline: Deadline) -> DiskId:
-        """Make a disk, wait until it is usable, and be sure that there is one alone.
+        """Create a disk, wait until it is usable, and make sure that there is only one.
 
-        The SDK repeats a POST after 401, so that there may be two: one goes again.
+        The SDK repeats a POST after 401, so there may be two; then one is removed.
         """
         text = step.disk.description
 
@@ -102,8 +102,9 @@ class RestoreOperation(EngineOperation[RestoreEngine, Step]):
     def _order(self, new: NewDisk, done: Callable[[], bool], deadline: Deadline) -> None:
         """Order a disk.
 
-        With an id of the engine's choice if the wanted one is taken by a disk that this user does not see, and with
-        the default profile if the user may not use the wanted one; a VM's disk is tried again when it has it.
+        If a disk that this user cannot see has the wanted id, the engine chooses one. If the user
+        may not use the wanted profile, the disk gets the default one; for a VM's disk it is tried
+        again when the VM has the disk.
         """
         try:
             with explain_refusal():
@@ -139,7 +140,7 @@ class RestoreOperation(EngineOperation[RestoreEngine, Step]):
         )
 
     def _plug(self, vm: Vm, disk_id: DiskId, plugging: Plugging, deadline: Deadline) -> None:
-        """Attach a disk itself, and be sure of it."""
+        """Attach a disk itself, and make sure that it is attached."""
         with explain_refusal():
             retry(
                 lambda: self._engine.plug_disk(vm.id, disk_id, plugging, self._mark.restore_id),
@@ -156,10 +157,10 @@ class RestoreOperation(EngineOperation[RestoreEngine, Step]):
             )
 
     def _remove(self, step: restore_steps.RemoveDiskStep, deadline: Deadline) -> None:
-        """Remove a disk that says of itself, at this moment, that it is incomplete, and that nobody has.
+        """Remove a disk that is marked incomplete at this moment and that no VM has.
 
         Raises:
-            Refused: It does not, or somebody has it.
+            Refused: It is not marked so, or a VM has it.
         """
         disk = self._engine.disk(step.disk_id)
         if disk is None:
@@ -200,10 +201,10 @@ class RestoreOperation(EngineOperation[RestoreEngine, Step]):
             retry(lambda: self._engine.describe_disk(disk_id, holder, text), described, deadline)
 
     def _clean(self, appliance: Vm, steps: Sequence[restore_steps.CleanStep]) -> None:
-        """Carry out the steps of a removal; what fails does not stop the rest.
+        """Take the steps of a removal; a failure does not stop the rest.
 
         Raises:
-            errors.BackupError: the first failure, with what is left in its details.
+            errors.BackupError: The first failure; its details name what is left.
         """
         deadline = self.deadline()
         failures: list[BackupError] = []
@@ -243,10 +244,10 @@ class RestoreOperation(EngineOperation[RestoreEngine, Step]):
             unhandled(step)
 
     def _incomplete(self, vm: Vm) -> Vm | None:
-        """The VM as it is at this moment.
+        """Read the VM again.
 
         Raises:
-            Refused: It does not say any more that it is incomplete.
+            Refused: It is no longer marked incomplete.
         """
         found = self._engine.vm(vm.id)
         if found is not None and not is_incomplete(found, self._mark):
@@ -257,7 +258,7 @@ class RestoreOperation(EngineOperation[RestoreEngine, Step]):
         return found
 
     def _remove_vm(self, vm: Vm, deadline: Deadline) -> None:
-        """Remove a VM that says of itself, at this moment, that it is incomplete."""
+        """Remove a VM that is marked incomplete at this moment."""
         found = self._incomplete(vm)
         if found is None:
             return

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read what a restore would make, and all that stands against it."""
+"""Read what a restore would make, and every problem."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 
 class RestorePlanInfo(ReadOnly[RestorePlanEngine]):
-    """What a restore would make, and all that stands against it."""
+    """The plan of a restore: what it would make, and every problem."""
 
     def __init__(
         self,
@@ -66,10 +66,10 @@ class RestorePlanInfo(ReadOnly[RestorePlanEngine]):
         self._request = request
 
     def plan(self) -> Plan[NoStep]:
-        """Look at everything that the restore would meet.
+        """Read everything that the restore depends on.
 
         Raises:
-            errors.BackupError: for the appliance, or for a set that says nonsense.
+            errors.BackupError: There is no such appliance, or the set is contradictory.
         """
         engine, request = self._engine, self._request
         configuration = ovf.read(request.ovf)
@@ -106,7 +106,7 @@ class RestorePlanInfo(ReadOnly[RestorePlanEngine]):
         return Plan(result=result, warnings=(*unread, *warnings))
 
     def _profiles(self, configuration: ovf.Configuration) -> dict[str, str]:
-        """Where the disk profiles are that the disks had."""
+        """Return the storage domains of the original disks' profiles."""
         beside = configuration.beside
         wanted = set(beside.disk_profiles.values()) if beside else set()
         found = {one: self._engine.profile_domain(one) for one in wanted}
@@ -120,7 +120,7 @@ class RestorePlanInfo(ReadOnly[RestorePlanEngine]):
     def _with_state(
         self, target: restore_plan_info.RestoreTarget, mark: restore_marks.Mark
     ) -> restore_plan_info.RestoreTarget:
-        """Find what there is of this restore already."""
+        """Add what exists of this restore already."""
         request, engine = self._request, self._engine
         if request.what == restore_plan_info.VM:
             namesake = named(engine, restore_plan_info.wanted_name(request), target.place)
@@ -148,7 +148,7 @@ class RestorePlanInfo(ReadOnly[RestorePlanEngine]):
         return replace(target, receiver=vm, receiver_place=place, state=state, begun=begun)
 
     def _lacking(self, vm: Vm | None, found: tuple[restore_steps.Made, ...]) -> tuple[str, ...]:
-        """Names of disks of the set of which a finished VM has none."""
+        """Return the names of the set's disks that a finished VM does not have."""
         there = {
             one.source_id
             for one in found
@@ -158,7 +158,7 @@ class RestorePlanInfo(ReadOnly[RestorePlanEngine]):
 
 
 def _begun(found: tuple[restore_steps.Made, ...], *known: Vm | None) -> dict[str, int]:
-    """What incomplete disks take that nobody else has."""
+    """Return the bytes that incomplete disks occupy that no other VM has."""
     ours = {vm.id for vm in known if vm}
     return {
         one.source_id: one.disk.total_size
@@ -168,6 +168,6 @@ def _begun(found: tuple[restore_steps.Made, ...], *known: Vm | None) -> dict[str
 
 
 def _is_of(disk: Disk, mark: restore_marks.Mark) -> bool:
-    """Whether a disk says that this restore made it."""
+    """Tell whether a disk's mark says that this restore made it."""
     read = restore_marks.parse(disk.description)
     return read is not None and read.mark == mark

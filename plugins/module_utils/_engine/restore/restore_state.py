@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read what there is of a restore on the engine."""
+"""Read what exists of a restore on the engine."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def state_of(
 
 
 def is_incomplete(vm: Vm, mark: restore_marks.Mark) -> bool:
-    """Whether a VM says of itself that this restore has not finished it."""
+    """Tell whether a VM's mark says that this restore has not finished it."""
     read = restore_marks.parse(vm.comment)
     return read is not None and read.incomplete and read.mark == mark
 
 
 def named(engine: VmPort, name: str, place: Location) -> Vm | None:
-    """The VM of this name in a data centre; another one may have a namesake."""
+    """Return the VM of this name in a data centre; another data centre may have a VM of the same name."""
     matches = engine.vms_named(lookup.searchable_name(name, "VM"))
     return next(
         (vm for vm in matches if engine.location(vm).data_center_id == place.data_center_id),
@@ -79,10 +79,10 @@ def named(engine: VmPort, name: str, place: Location) -> Vm | None:
 def find_made(
     engine: RestoreReadingPort, mark: restore_marks.Mark, known: tuple[Vm | None, ...]
 ) -> tuple[restore_steps.Made, ...]:
-    """The disks of a restore, with who has them.
+    """Return the disks of a restore, with the VMs that have them.
 
-    Only administrators are told who has a disk. For others, the VMs that we know are asked, and
-    then all that the user may see.
+    Only administrators are told which VMs have a disk. For other users, the known VMs are read
+    first, and then all that the user may see.
     """
     found = []
     for disk in engine.disks_described(mark.restore_id):
@@ -94,7 +94,7 @@ def find_made(
 
 
 class _Holders:
-    """Who has which disk."""
+    """The VMs that have each disk."""
 
     def __init__(self, engine: RestoreReadingPort, known: tuple[Vm | None, ...]) -> None:
         self._engine = engine
@@ -105,7 +105,7 @@ class _Holders:
                 self._known.setdefault(held.disk_id, set()).add(held.vm_id)
 
     def of(self, disk_id: DiskId) -> frozenset[VmId]:
-        """The holders of a disk."""
+        """Return the VMs that have a disk."""
         told = self._engine.holders(disk_id)
         if told is not None:
             return frozenset(told)

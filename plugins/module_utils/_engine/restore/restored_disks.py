@@ -52,7 +52,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.res
 
 
 class RestoredDisks(RestoreOperation[restore_steps.DiskStep]):
-    """The disks of a restore."""
+    """The operation of ``restored_disks``."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class RestoredDisks(RestoreOperation[restore_steps.DiskStep]):
         self._vm: Vm | None = None
 
     def plan(self) -> Plan[restore_steps.DiskStep]:
-        """Look at what there is, and decide."""
+        """Read what exists, and decide."""
         engine, request = self._engine, self._request
         appliance = self._appliance = facts.find_vm(engine, request.appliance)
         vm = self._vm = receiver(engine, request.vm)
@@ -91,7 +91,7 @@ class RestoredDisks(RestoreOperation[restore_steps.DiskStep]):
         return replace(gone, result={**facts_of_disks, "images": []})
 
     def execute(self, plan: Plan[restore_steps.DiskStep]) -> Mapping[str, Any]:
-        """Carry out the steps."""
+        """Take the steps."""
         appliance = self._appliance or facts.find_vm(self._engine, self._request.appliance)
         if self._request.state == "absent":
             self._clean(appliance, restore_steps.removals(plan))
@@ -109,10 +109,10 @@ class RestoredDisks(RestoreOperation[restore_steps.DiskStep]):
         return {"disks": disks, "images": restored_disks.images(disks)}
 
     def _step(self, step: restore_steps.DiskStep, appliance: Vm, made: dict[str, DiskId]) -> None:
-        """Carry out a step on the way to the disks.
+        """Take a step on the way to the disks.
 
         Args:
-            made: The new disks by id of the original; a disk that is made is added.
+            made: The new disks by id of the original; a disk that is created is added.
         """
         deadline = self.deadline()
         if isinstance(step, restore_steps.CreateDiskStep):

@@ -74,7 +74,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.res
 
 
 class RestoredVm(RestoreOperation[restore_steps.VmStep]):
-    """The VM of a restore."""
+    """The operation of ``restored_vm``."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
         self._guest = ""
 
     def plan(self) -> Plan[restore_steps.VmStep]:
-        """Look at what there is, and decide.
+        """Read what exists, and decide.
 
         Raises:
             Refused: Another VM has the name.
@@ -129,12 +129,12 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
         return restored_vm.plan_vm(now, start=request.start, test=test)
 
     def _expected(self) -> bool:
-        """Whether a guest agent answered when the VM was backed up."""
+        """Tell whether a guest agent answered at the time of the backup."""
         was = ovf.read(self._request.ovf).beside
         return was is not None and was.answered
 
     def execute(self, plan: Plan[restore_steps.VmStep]) -> Mapping[str, Any]:
-        """Carry out the steps."""
+        """Take the steps."""
         engine, request = self._engine, self._request
         appliance = self._appliance or facts.find_vm(engine, request.appliance)
         if request.state == restore_steps.ABSENT:
@@ -167,7 +167,7 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
         plan: Plan[restore_steps.VmStep],
         deadline: Deadline,
     ) -> None:
-        """Carry out a step on the VM that is there."""
+        """Take a step on the existing VM."""
         if isinstance(step, restore_steps.TryStep):
             self._try(vm, deadline)
         elif isinstance(step, restore_steps.MoveStep):
@@ -191,7 +191,7 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
             unhandled(step)
 
     def _ask(self, vm: Vm, deadline: Deadline) -> None:
-        """See whether a guest answers, unless nobody waits; in a test of a VM whose guest did, it has to."""
+        """See whether a guest answers, unless the task does not wait; in a test it must, if it did at the backup."""
         if not self._patience.wait:
             return
         if self._request.state == restore_steps.TESTED and self._expected():
@@ -200,7 +200,7 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
         self._guest = restore_steps.ANSWERED if answers else restore_steps.SILENT
 
     def _import(self, deadline: Deadline) -> Vm:
-        """Make the VM, without disks, with the mark in its comment."""
+        """Import the VM, without disks, with the mark in its comment."""
         request = self._request
         prepared = ovf.for_import(request.ovf, dict(request.connections))
         new = NewVm(
@@ -233,7 +233,7 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
         return vm
 
     def _only_own(self, vm: Vm, plan: Plan[restore_steps.VmStep]) -> None:
-        """Prove that the new VM has no disk but those of this restore.
+        """Check that the new VM has only disks of this restore.
 
         Raises:
             Refused: The engine gave it another one.
@@ -260,7 +260,7 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
             )
 
     def _finish_vm(self, vm: Vm, deadline: Deadline) -> None:
-        """Give the VM what only a finished one has: its comment, and its protection from deletion."""
+        """Set what only a finished VM has: its own comment, and its protection from deletion."""
         was = ovf.read(self._request.ovf)
 
         def finished() -> bool:

@@ -1,9 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""After an import: what the engine garbles or leaves out is put right, as far as the set knows it.
+"""After an import: set what the engine garbles or omits, as far as the set knows it.
 
-What the engine refuses is a loss with a name, not the end of a restore whose disks are written.
+A setting that the engine refuses is reported as a loss; it does not end a restore whose disks are
+written.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def apply_settings(
     made: Mapping[str, DiskId],
     deadline: Deadline,
 ) -> Iterator[losses.Loss]:
-    """Make a VM that is down what it was; the losses are what could not be done.
+    """Apply the original's settings to a VM that is down; yield those that could not be applied.
 
     Args:
         made: The new disks, by the ids of their originals.
@@ -65,7 +66,7 @@ def apply_settings(
 def _profile(
     engine: RestoreEngine, vm: Vm, disk_id: DiskId, profile: str, deadline: Deadline
 ) -> Iterator[losses.Loss]:
-    """Give a disk its profile back where its storage domain has it; where not, the plan has said so."""
+    """Give a disk its profile back if its storage domain has it; otherwise the plan has reported it."""
     disk = engine.disk(disk_id)
     if disk is None or disk.profile_id == profile:
         return
@@ -121,7 +122,7 @@ def _change(
 
 
 def _tried(work: Callable[[], None], done: Callable[[], bool], deadline: Deadline) -> str:
-    """Do it where it is not done yet; why it could not be done, empty if it is."""
+    """Do the work unless it is done; return why it could not be done, empty if it is."""
     try:
         if not done():
             with explain_refusal():

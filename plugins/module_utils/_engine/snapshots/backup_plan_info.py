@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read what a backup would be: VMs, disks, sizes, and all that stands against it."""
+"""Read what a backup would hold: VMs, disks, sizes, and every problem."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 
 
 class BackupPlanInfo(ReadOnly[BackupPlanEngine]):
-    """What a backup would be: VMs, disks, sizes, and all that stands against it."""
+    """The plan of a backup: VMs, disks, sizes, and every problem."""
 
     def __init__(
         self, engine: BackupPlanEngine, clock: Clock, patience: Patience, request: BackupPlanRequest
@@ -76,10 +76,10 @@ class BackupPlanInfo(ReadOnly[BackupPlanEngine]):
         self._request = request
 
     def plan(self) -> Plan[NoStep]:
-        """Look at the appliance and at each VM. A VM that has a problem does not hide the others.
+        """Read the appliance and each VM. A VM with a problem does not hide the others.
 
         Raises:
-            errors.BackupError: for the appliance; without it there is no backup of any VM.
+            errors.BackupError: The appliance cannot be read; without it no VM can be backed up.
         """
         request = self._request
         mark = self._mark()
@@ -117,12 +117,12 @@ class BackupPlanInfo(ReadOnly[BackupPlanEngine]):
         )
 
     def _mark(self) -> stamp.Stamp:
-        """The stamp of this run."""
+        """Return the stamp of this run."""
         expires = self._request.started + timedelta(hours=self._request.lease_hours)
         return stamp.make(self._request.owner, self._request.run_id, expires)
 
     def _settle(self, mark: stamp.Stamp) -> None:
-        """Wait while the engine makes or merges a snapshot of another run. What is still locked then, is told."""
+        """Wait while the engine makes or merges a snapshot of another run. What is locked after that is reported."""
         if not self._request.settle:
             return
         vms = []
@@ -145,7 +145,7 @@ class BackupPlanInfo(ReadOnly[BackupPlanEngine]):
     def _left(
         self, source: SourceOverview, held: Sequence[Holding], mark: stamp.Stamp
     ) -> tuple[takeover.Leftover, ...]:
-        """What dead runs of this owner left of a VM."""
+        """Return what dead runs of this owner left of a VM."""
         if source.vm is None:
             return ()
         return takeover.leftovers(source.vm.id, source.snapshots, held, mark, self._request.started)
@@ -153,7 +153,7 @@ class BackupPlanInfo(ReadOnly[BackupPlanEngine]):
     def _with_stuck(
         self, source: SourceOverview, left: Sequence[takeover.Leftover]
     ) -> SourceOverview:
-        """A source with what it has of earlier runs that cannot be removed now."""
+        """Add leftovers of earlier runs that cannot be removed now."""
         mine = [one for one in left if source.vm and one.vm_id == source.vm.id]
         if source.vm is None or source.vm.status == "down" or not mine:
             return source

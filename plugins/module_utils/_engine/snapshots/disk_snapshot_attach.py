@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attach disk snapshots: the state is read, core decides, the steps are carried out."""
+"""Attach disk snapshots: read the state, let core decide, take the steps."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class _Attaching:
         self._since = since
 
     def order(self) -> None:
-        """Ask for it. What the host may still do after its refusal is asked for once."""
+        """Send the order. If the host may still act after a refusal, the order is sent only once."""
         disk = self._step.disk
         try:
             self._engine.attach(
@@ -108,15 +108,15 @@ class _Attaching:
         return None if found is None else facts.holding(self._engine, self._step.appliance, found)
 
     def attached(self) -> bool:
-        """Whether this snapshot is attached. Before the host has answered, it may be only for now."""
+        """Tell whether this snapshot is attached. Before the host has answered, that may still change."""
         held = self._held()
         return held is not None and held.snapshot_id == self._step.disk.snapshot_id
 
     def settled(self) -> bool:
-        """Wait until the attachment is gone, or is certain to stay: told by an event, or by the time that has passed.
+        """Wait until the attachment is gone, or is certain to stay: by an event, or because enough time has passed.
 
         Raises:
-            errors.EngineUnavailable: Neither, and the time is up.
+            errors.EngineUnavailable: Neither is certain when time is up.
         """
         if not self._step.plugs:
             return self.attached()
@@ -149,13 +149,14 @@ class _Attaching:
 def attach_one(
     engine: AttachmentEngine, step: AttachStep, deadline: Deadline, since: int | None = None
 ) -> None:
-    """Attach one disk snapshot and be sure of it.
+    """Attach one disk snapshot and make sure that it stays attached.
 
     Args:
-        since: The newest event before it, if no other disk of that alias is attached along with it.
+        since: The newest event before it, if no other disk with the same alias is attached along
+            with it.
 
     Raises:
-        errors.EngineError: the engine refuses for good, or until the time is up.
+        errors.EngineError: The engine refuses finally, or until time is up.
     """
     attaching = _Attaching(engine, step, deadline, since)
     with explain_refusal():
@@ -164,7 +165,7 @@ def attach_one(
 
 
 def _failed(step: AttachStep | DetachStep) -> str:
-    """Begin a message with names: those of the port have ids only."""
+    """Begin a message with names; the port's messages have only ids."""
     if isinstance(step, DetachStep):
         return not_detached(step)
     return f"Disk {step.disk.alias!r} was not attached to {step.appliance.name!r}."
@@ -180,7 +181,7 @@ class DiskSnapshotAttach(EngineOperation[AttachmentEngine, Step]):
         self._request = request
 
     def plan(self) -> Plan[Step]:
-        """Look at both VMs and at the snapshot, and decide."""
+        """Read both VMs and the snapshot, and decide."""
         engine, request = self._engine, self._request
         appliance = facts.find_vm(engine, request.appliance)
         source = facts.find_vm(engine, request.source)
@@ -213,7 +214,7 @@ class DiskSnapshotAttach(EngineOperation[AttachmentEngine, Step]):
         return plan_attach(situation)
 
     def execute(self, plan: Plan[Step]) -> Mapping[str, Any]:
-        """Carry out the steps; undo what was attached if a later one fails."""
+        """Take the steps; undo what was attached if a later one fails."""
         deadline = self.deadline()
         since = self._newest_events(plan)
         done: list[AttachStep] = []
@@ -244,7 +245,7 @@ class DiskSnapshotAttach(EngineOperation[AttachmentEngine, Step]):
         return {}
 
     def _newest_events(self, plan: Plan[Step]) -> dict[str, int]:
-        """By alias, the newest event before the disk is plugged; none of aliases that several disks have."""
+        """Return the newest event before each disk is plugged, by alias; without aliases that several disks have."""
         steps = [step for step in plan.steps if isinstance(step, AttachStep) and step.plugs]
         if not steps:
             return {}
@@ -253,7 +254,7 @@ class DiskSnapshotAttach(EngineOperation[AttachmentEngine, Step]):
         return {alias: newest for alias, count in aliases.items() if count == 1}
 
     def _take_back(self, steps: list[AttachStep], exc: BackupError) -> None:
-        """Undo, and tell with the error what could not be undone."""
+        """Undo the attachments, and add to the error what could not be undone."""
         outcome = self._undo(steps)
         exc.details["rolled_back"] = outcome
         left = [
@@ -265,7 +266,7 @@ class DiskSnapshotAttach(EngineOperation[AttachmentEngine, Step]):
             exc.message += f" {_STILL_ATTACHED}: {', '.join(left)}."
 
     def _undo(self, steps: list[AttachStep]) -> dict[str, str]:
-        """Detach again what this call attached. Says of each disk how that went."""
+        """Detach what this call attached; return the outcome for each disk."""
         outcome: dict[str, str] = {}
         for step in reversed(steps):
             back = DetachStep(step.appliance, step.disk.disk_id, step.disk.alias)
@@ -276,7 +277,7 @@ class DiskSnapshotAttach(EngineOperation[AttachmentEngine, Step]):
         return outcome
 
     def _undo_one(self, step: AttachStep, back: DetachStep) -> str:
-        """Detach what is certainly ours; what another snapshot may have put there stays."""
+        """Detach a disk if its attachment is certainly ours; one that may show another snapshot stays."""
         found = self._engine.attachment(step.appliance.id, step.disk.disk_id)
         if found is None:
             return "not attached"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Detach disk snapshots: the state is read, core decides, the steps are carried out."""
+"""Detach disk snapshots: read the state, let core decide, take the steps."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ if TYPE_CHECKING:
 
 
 def detach_one(engine: AttachmentEngine, step: DetachStep, deadline: Deadline) -> None:
-    """Detach one disk snapshot and be sure of it.
+    """Detach one disk snapshot and make sure that it is detached.
 
     Raises:
-        errors.EngineError: the engine refuses for good, or until the time is up.
+        errors.EngineError: The engine refuses finally, or until time is up.
     """
 
     def order() -> None:
@@ -98,7 +98,7 @@ class DiskSnapshotDetach(EngineOperation[AttachmentEngine, DetachStep]):
         self._request = request
 
     def plan(self) -> Plan[DetachStep]:
-        """Look at the appliance and decide."""
+        """Read the appliance and decide."""
         appliance = facts.find_vm(self._engine, self._request.appliance)
         snapshot_id, warnings = self._snapshot()
         found = plan_detach(
@@ -114,7 +114,7 @@ class DiskSnapshotDetach(EngineOperation[AttachmentEngine, DetachStep]):
         return replace(found, warnings=(*found.warnings, *warnings))
 
     def _snapshot(self) -> tuple[SnapshotId | None, tuple[str, ...]]:
-        """The snapshot's id, and warnings. It may be gone; nothing of it is attached then."""
+        """Return the snapshot's id, and warnings. The snapshot may be gone; then nothing of it is attached."""
         word = self._request.snapshot
         if word is None:
             return None, ()
@@ -134,10 +134,10 @@ class DiskSnapshotDetach(EngineOperation[AttachmentEngine, DetachStep]):
             return SnapshotId(""), (warning,)
 
     def execute(self, plan: Plan[DetachStep]) -> Mapping[str, Any]:
-        """Detach all; the others are detached even if the guest does not let go of one.
+        """Detach all disks; if the guest does not release one, the others are detached all the same.
 
         Raises:
-            errors.BackupError: with what is detached and what is still attached, and why.
+            errors.BackupError: Lists what is detached, what is still attached, and why.
         """
         for step in plan.steps:
             if not isinstance(step, DetachStep):
@@ -154,7 +154,7 @@ class DiskSnapshotDetach(EngineOperation[AttachmentEngine, DetachStep]):
         raise _half_done(plan.steps, failures)
 
     def _refused(self, step: DetachStep, deadline: Deadline) -> BackupError | None:
-        """Detach one; the refusal, if it is one."""
+        """Detach one disk; return the refusal, None if there is none."""
         try:
             detach_one(self._engine, step, deadline)
         except BackupError as exc:
@@ -164,14 +164,14 @@ class DiskSnapshotDetach(EngineOperation[AttachmentEngine, DetachStep]):
 
 
 def not_detached(step: DetachStep) -> str:
-    """Begin a message with names: those of the port have ids only."""
+    """Begin a message with names; the port's messages have only ids."""
     return f"Disk {step.alias!r} was not detached from {step.appliance.name!r}."
 
 
 def _half_done(
     steps: Sequence[DetachStep], failures: Sequence[tuple[DetachStep, BackupError]]
 ) -> BackupError:
-    """The error that says which disks are detached and which are not."""
+    """Return the error that says which disks are detached and which are not."""
     failed = [step for step, _exc in failures]
     done = [step for step in steps if step not in failed]
     details = {

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read what a snapshot holds, what an appliance holds, and how that is known."""
+"""Read what a snapshot has and what an appliance holds, with the evidence."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 
 class DiskSnapshotInfo(ReadOnly[ReadingEngine]):
-    """What a snapshot holds, what an appliance holds and how that is known."""
+    """What a snapshot has and what an appliance holds, with the evidence."""
 
     def __init__(
         self, engine: ReadingEngine, clock: Clock, patience: Patience, request: InfoRequest
@@ -60,7 +60,7 @@ class DiskSnapshotInfo(ReadOnly[ReadingEngine]):
         self._request = request
 
     def plan(self) -> Plan[NoStep]:
-        """Look."""
+        """Read both; there is nothing to do."""
         return Plan(result={**self._of_appliance(), **self._of_snapshot()})
 
     def _of_appliance(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a VM stands between appliances and source VMs, and what may be done to it."""
+"""Read which disk snapshots a VM holds and lends, and decide what may be done to it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _ONLY_VISIBLE = "Only VMs visible to this user were checked; the engine shows on
 
 
 def standing(engine: ReadingPort, vm: Vm) -> Standing:
-    """Find what a VM holds of others, and what others hold of it."""
+    """Read which disk snapshots of others a VM holds, and which of its own others hold."""
     holds, hidden_sources = _held_by(engine, vm)
     lent, hidden_holders = _lent_by(engine, vm, {loan.disk_id for loan in holds})
     return Standing(vm, tuple(holds), tuple(lent), tuple([*hidden_sources, *hidden_holders]))
@@ -81,10 +81,12 @@ def _held_by(engine: ReadingPort, vm: Vm) -> tuple[list[Loan], list[str]]:
 
 
 def _lent_by(engine: ReadingPort, vm: Vm, held: set[DiskId]) -> tuple[list[Loan], list[str]]:
-    """Only disks that are in snapshots can be attached elsewhere as disk snapshots.
+    """Return the disk snapshots that others hold of a VM, and what could not be read.
+
+    Only disks that are in snapshots can be attached elsewhere as disk snapshots.
 
     Args:
-        held: Disks of others, which are not this VM's to lend.
+        held: Disks that belong to other VMs, so this VM cannot lend them.
     """
     disks = [one.disk_id for one in engine.attachments(vm.id) if one.disk_id not in held]
     own = [disk for disk in disks if engine.layers(disk)]
@@ -102,7 +104,7 @@ def _lent_by(engine: ReadingPort, vm: Vm, held: set[DiskId]) -> tuple[list[Loan]
 def _holders(
     engine: ReadingPort, vm: Vm, disks: list[DiskId]
 ) -> tuple[list[tuple[Vm, Attachment]], list[str]]:
-    """VMs other than this one that have one of the disks, and what could not be seen."""
+    """Return other VMs that have one of the disks, and what could not be read."""
     told = {disk: engine.holders(disk) for disk in disks}
     if any(found is None for found in told.values()):
         everybody = engine.everybody()
@@ -157,9 +159,9 @@ def _since(events: list[Event], snapshot_id: SnapshotId | None) -> datetime | No
 def _source(
     engine: ReadingPort, holder: Vm, held: evidence.Holding
 ) -> tuple[Snapshot | None, str | None]:
-    """A snapshot of the owner and their name, through any of the disk: all of a disk's are one VM's.
+    """Return a snapshot of the owner and the owner's name; all snapshots of a disk belong to one VM.
 
-    It is the one that is attached, where that is known and still there.
+    The snapshot is the attached one, if that is known and still exists.
     """
     first = [held.snapshot_id] if held.snapshot_id else []
     for snapshot_id in dict.fromkeys([*first, *held.candidates]):
@@ -171,7 +173,7 @@ def _source(
 
 
 class VmGuard(ReadOnly[ReadingEngine]):
-    """Say what stands against operations on a VM, or wait until nothing does."""
+    """Report what prevents operations on a VM, or wait until nothing does."""
 
     def __init__(
         self, engine: ReadingEngine, clock: Clock, patience: Patience, request: GuardRequest
@@ -180,11 +182,11 @@ class VmGuard(ReadOnly[ReadingEngine]):
         self._request = request
 
     def plan(self) -> Plan[NoStep]:
-        """Look, and look again while there is something to wait for.
+        """Read the VM's state, again and again while there is something to wait for.
 
         Raises:
-            errors.Refused: something stands against it.
-            errors.WaitTimeout: something still stands against it after the time to wait.
+            errors.Refused: A rule forbids an operation.
+            errors.WaitTimeout: A rule still forbids it when time is up.
         """
         deadline = self.deadline()
         vm = facts.find_vm(self._engine, self._request.vm)

@@ -56,10 +56,10 @@ class VmOvfInfo(ReadOnly[ConfigurationEngine]):
         self._request = request
 
     def plan(self) -> Plan[NoStep]:
-        """Look.
+        """Read it; there is nothing to do.
 
         Raises:
-            errors.NotFound: the engine has no configuration to give.
+            errors.NotFound: The engine has no configuration of the VM.
         """
         vm = facts.find_vm(self._engine, self._request.vm)
         snapshot = None

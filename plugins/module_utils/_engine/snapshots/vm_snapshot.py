@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Snapshots of a VM: made, waited for, judged, removed."""
+"""Make a snapshot of a VM, wait for it and judge it, or remove it."""
 
 from __future__ import annotations
 
@@ -75,11 +75,12 @@ if TYPE_CHECKING:
 
 
 EVENT_SECONDS = 5.0
-"""Seconds in which the end of a creation is looked for in the log: events come late (docs/engine.md#events)."""
+"""Seconds to look in the log for the end of a creation: events come late
+(docs/engine.md#events)."""
 
 
 class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
-    """Have a snapshot, or have it no more."""
+    """The operation of ``vm_snapshot``."""
 
     def __init__(
         self, engine: SnapshotEngine, clock: Clock, patience: Patience, request: SnapshotRequest
@@ -104,7 +105,7 @@ class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
         return replace(plan, warnings=self._warnings(plan))
 
     def _warnings(self, plan: Plan[SnapshotStep]) -> tuple[str, ...]:
-        """Disks for which a snapshot that is to be made could not be removed again."""
+        """Return warnings about disks that would make the removal of a new snapshot fail."""
         found = []
         for step in plan.steps:
             if isinstance(step, CreateSnapshotStep) and step.vm.status != "down":
@@ -117,7 +118,7 @@ class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
         """Decide, and find what the engine would refuse.
 
         Raises:
-            errors.Refused: it would.
+            errors.Refused: The engine would refuse it.
         """
         plan = self.plan()
         for step in plan.steps:
@@ -130,7 +131,7 @@ class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
         return plan
 
     def _to_freeze(self, step: CreateSnapshotStep) -> list[Disk]:
-        """Disks that a snapshot would have."""
+        """Return the disks that a snapshot would include."""
         disks = [disk for _attachment, disk in facts.vm_disks(self._engine, step.vm)]
         if step.disk_ids is not None:
             return [disk for disk in disks if disk.id in step.disk_ids]
@@ -149,7 +150,7 @@ class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
         return [*vm_guard.check(("remove_snapshot",), lent), *rules.disks_plugged(step.vm, held)]
 
     def execute(self, plan: Plan[SnapshotStep]) -> Mapping[str, Any]:
-        """Do it and wait for the end of it."""
+        """Make or remove the snapshot, and wait for the end of it."""
         deadline = self.deadline()
         for step in plan.steps:
             if isinstance(step, RemoveSnapshotStep):
@@ -237,11 +238,11 @@ class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
         return ready
 
     def _still(self, vm: Vm, snapshot: Snapshot) -> Snapshot:
-        """The snapshot as it is now.
+        """Read the snapshot again.
 
         Raises:
-            OperationFailed: its id is nobody's, or not the snapshot's any more: so a failed
-                creation ends.
+            OperationFailed: Its id is gone, or belongs to another snapshot: a failed creation ends
+                like this.
         """
         found = self._engine.snapshot(vm.id, snapshot.id)
         if found is None or not vm_snapshot.is_same(found, snapshot):
@@ -277,10 +278,10 @@ class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
         """Wait for the end of the merge.
 
         Args:
-            began: The engine took the order; it locks the snapshot before it says so.
+            began: The engine accepted the order; it locks the snapshot before it says so.
 
         Raises:
-            OperationFailed: the snapshot is usable again, which is how a failed removal ends.
+            OperationFailed: The snapshot is usable again: a failed removal ends like this.
         """
         seen_locked = [began]
 
@@ -313,7 +314,7 @@ class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
         return [event for event in mine if not codes or event.code in codes]
 
     def _creation_events(self, vm: Vm, snapshot: Snapshot) -> list[Event]:
-        """The events of a snapshot that was just made. The engine may write them some seconds later."""
+        """Return the events of a new snapshot. The engine may write them some seconds later."""
         events: list[Event] = []
         for _waited in self.deadline(EVENT_SECONDS).ticks():
             events = self._events(vm, snapshot)

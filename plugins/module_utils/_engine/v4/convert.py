@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SDK objects to our values. No SDK type leaves the engine package."""
+"""Convert the SDK's objects to our values. No SDK type leaves the engine package."""
 
 from __future__ import annotations
 
@@ -54,20 +54,20 @@ _OBJECTS = (
     "template",
     "vm_pool",
 )
-"""Attributes of a permission that name the object that it is on."""
+"""Attributes of a permission that name the object it is on."""
 
 BLOCK = ("iscsi", "fcp")
 FILES = ("nfs", "posixfs", "glusterfs", "localfs")
-"""Types of storage. Managed block storage is neither."""
+"""Storage types that consist of files. Managed block storage is in neither list."""
 
 
 def word(value: SdkObject) -> str:
-    """An SDK enumeration's value as the API spells it; empty if there is none."""
+    """Return an SDK enumeration's value as the API spells it; empty if there is none."""
     return "" if value is None else str(getattr(value, "value", value))
 
 
 def id_of(thing: SdkObject) -> str:
-    """The id of a linked object; empty if there is not a link."""
+    """Return the id of a linked object; empty if there is no link."""
     return "" if thing is None or thing.id is None else str(thing.id)
 
 
@@ -84,7 +84,7 @@ def vm(sdk: SdkObject) -> Vm:
 
 
 def extras(sdk: SdkObject) -> Extras:
-    """What a ``types.Vm`` says beside its configuration. A password is shown as asterisks."""
+    """Convert what a ``types.Vm`` says beside its configuration. Passwords are shown as asterisks."""
     told = sdk.initialization
     texts = {name: word(getattr(told, name, None)) for name in TEXTS if name != FLAG}
     texts[FLAG] = "true" if getattr(told, FLAG, None) else ""
@@ -98,7 +98,7 @@ def extras(sdk: SdkObject) -> Extras:
 
 
 def initialization(texts: Mapping[str, str]) -> SdkObject:
-    """A ``types.Initialization`` of texts."""
+    """Make a ``types.Initialization`` from texts."""
     values: dict[str, Any] = dict(texts)
     if PROTOCOL in texts:
         values[PROTOCOL] = types.CloudInitNetworkProtocol(texts[PROTOCOL])

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the SDK raises, turned into our errors. The only place that reads the engine's faults."""
+"""Convert what the SDK raises to our errors. The only file that reads the engine's faults."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 
 _CERTIFICATE = re.compile(r"certificate|SSL peer|self.signed|CA cert|CAfile", re.IGNORECASE)
 _EXPIRED = re.compile(r"certificate (has expired|is not yet valid)", re.IGNORECASE)
-"""What OpenSSL says of the dates of a certificate, in the words that libcurl passes on."""
+"""What OpenSSL says of an invalid date in a certificate, in the words that libcurl passes on."""
 _TRANSPORT = re.compile(
     r"Error while sending HTTP request|Failed to read response|certificate", re.IGNORECASE
 )
 _CURL = re.compile(r"\((?:<[^>]*>, )?\d+, (['\"])(.*)\1\)")
-"""How the SDK prints an error of libcurl; the second group is what a person can read."""
+"""How the SDK prints an error of libcurl; the second group is the readable part."""
 _INSUFFICIENT = "insufficient_query"
 
 
 @contextmanager
 def translated(action: str) -> Iterator[None]:
-    """Run SDK calls; what they raise comes out as an ``EngineError``.
+    """Run SDK calls; what they raise becomes an ``EngineError``.
 
     Args:
-        action: What was being done, to begin the message with ("attach disk X to VM Y").
+        action: What is being done, to begin the message with ("attach disk X to VM Y").
     """
     try:
         yield
@@ -65,9 +65,9 @@ def convert(exc: ovirtsdk4.Error, action: str) -> EngineError:
 
 
 def _never_answered(exc: ovirtsdk4.Error) -> bool:
-    """Whether the request failed on the way.
+    """Tell whether the request failed on the way.
 
-    The SDK has classes for some such failures only; a certificate that cannot be verified is a
+    The SDK has classes for only some of these failures; a certificate that cannot be verified is a
     plain error without a status.
     """
     text = _first_line(exc)
@@ -104,7 +104,7 @@ def _permission(exc: ovirtsdk4.Error, action: str) -> EnginePermission:
 
 
 def _without_fault(exc: ovirtsdk4.Error, action: str) -> EngineError:
-    """Errors that no engine command made: login, empty bodies, a proxy's page."""
+    """Return the error for an answer without a fault: a login, an empty body, a proxy's page."""
     if exc.code == HTTPStatus.NOT_FOUND:
         return EngineNotFound(
             f"Could not {action}: not found.",
@@ -126,7 +126,7 @@ def _without_fault(exc: ovirtsdk4.Error, action: str) -> EngineError:
 
 
 def _stumbled(exc: ovirtsdk4.Error, action: str) -> EngineFault:
-    """The engine's own code failed, and its web server said so."""
+    """Return the error for a failure of the engine's own code, as its web server reports it."""
     return EngineFault(
         f"Could not {action}: the engine failed on the request ({_first_line(exc)}).",
         reason=conflicts.UNKNOWN.reason,

@@ -4,7 +4,7 @@
 """Why a login was refused, and what to do about it.
 
 The engine answers 401 with an HTML page whose text is the reason (docs/engine.md#login). The SDK
-expects XML and shows nothing of that page, so it is read here, before the SDK sees it.
+expects XML and shows nothing of that page, so the page is read here, before the SDK gets it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LONGEST = 300
-"""Characters of a page that a message shows: a proxy's page may be a long one."""
+"""How many characters of a page a message shows: a proxy's page may be long."""
 
 _TITLE = re.compile(r"<(head|style|script)\b.*?</\1>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
@@ -38,7 +38,7 @@ _TAG = re.compile(r"<[^>]*>")
 
 @dataclass(frozen=True)
 class Refusal:
-    """A kind of refusal: the words that tell it, how a message begins, and the remedy."""
+    """A kind of refusal: the pattern that matches it, the beginning of the message, and the remedy."""
 
     pattern: re.Pattern[str]
     begin: str
@@ -93,7 +93,7 @@ REFUSALS = (
         "Either a proxy removed the Authorization header, or the token is empty.",
     ),
 )
-"""The first whose pattern matches counts. The engine's texts: docs/engine.md#login."""
+"""The first matching pattern counts. The engine's texts: docs/engine.md#login."""
 
 OTHER = _refusal(
     "", "The engine refused the login", "Check user name (user@profile), password or token."
@@ -101,7 +101,7 @@ OTHER = _refusal(
 
 
 def refused(text: str, details: Mapping[str, Any]) -> EngineLoginError:
-    """Say why a login was refused.
+    """Return the error that says why a login was refused.
 
     Args:
         text: What the engine said.
@@ -111,7 +111,7 @@ def refused(text: str, details: Mapping[str, Any]) -> EngineLoginError:
 
 
 def page_text(body: str | bytes) -> str:
-    """What a person reads on a page of the engine, in one line.
+    """Return the readable text of an engine's page, in one line.
 
     Args:
         body: The body of an answer, as the SDK keeps it.
@@ -122,11 +122,11 @@ def page_text(body: str | bytes) -> str:
 
 
 def watch(connection: SdkObject, *, renews: bool) -> None:
-    """Have a connection tell the reason of a 401.
+    """Make a connection report the reason of a 401.
 
     Args:
-        renews: Whether the SDK may sign in again after a 401. Without a password it would ask for a
-            token of the user None, and tell that refusal instead of the reason.
+        renews: Whether the SDK may log in again after a 401. Without a password it would ask for a
+            token of the user None, and report that refusal instead of the reason.
     """
     wait = connection.wait
 

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refusals that are pages: of the engine's web server, or of a proxy before it.
+"""Refusals that are pages: from the engine's web server, or from a proxy before it.
 
-The SDK expects XML, and of a page it reports neither the status nor the text (docs/engine.md#pages-instead-of-faults).
-So the page is read here, before the SDK sees it: a path that an engine does not know is 404 in any format.
+The SDK expects XML, and of a page it reports neither the status nor the text
+(docs/engine.md#pages-instead-of-faults). So the page is read here, before the SDK gets it: a path
+that an engine does not know is 404 in any format.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ _WRAPPING = re.compile(
 )
 _XML = ("<?xml", "<fault", "<action")
 ENGINES_OWN = "java."
-"""How the text of a failure of the engine's own code begins."""
+"""The beginning of a page about a failure of the engine's own code."""
 
 
 def text_of(body: str | bytes) -> str:
-    """What a page says: of one with a stack trace what went wrong, else what a person reads on it."""
+    """Return what a page says; of one with a stack trace, only what went wrong."""
     page = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     trace = _TRACE.search(page)
     if trace is None:
@@ -41,7 +42,7 @@ def text_of(body: str | bytes) -> str:
 
 
 def watch(connection: SdkObject) -> None:
-    """Have a connection tell the status of a refusal that is a page, and what the page says."""
+    """Make a connection report the status and the text of a refusal that is a page."""
     wait = connection.wait
 
     def told(context: SdkObject, failed_auth: bool = False) -> SdkObject:

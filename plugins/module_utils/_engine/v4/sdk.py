@@ -1,9 +1,9 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one import of the oVirt SDK; everything else takes it from here.
+"""The one import of the oVirt SDK; all other files take it from here.
 
-Where it is missing the names are None, and ``connect.connect`` says so before they are used.
+If it is missing the names are None, and ``connect.connect`` reports it before they are used.
 """
 
 from __future__ import annotations
