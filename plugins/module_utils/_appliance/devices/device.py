@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A block device that is found, checked, claimed and made read-only."""
+"""Find a block device, check it, claim it and make it read-only."""
 
 from __future__ import annotations
 
@@ -70,19 +70,19 @@ _BLKGETSIZE64 = 0x80081272
 _BLKFLSBUF = 0x1261
 
 _CLAIM_SECONDS = 2.0
-"""How long a claim of somebody else may last that is only a look (udev, multipath, LVM)."""
+"""How long a short claim by another program (udev, multipath, LVM) may last."""
 _SETTLE_SECONDS = 3.0
-"""How long a device that just came may have another size, or a twin that is about to go."""
+"""How long a new device may have another size, or a twin that is about to disappear."""
 _SECTOR = 512
 _PROBE_BYTES = 4096
 _NO_PROOF = frozenset({errno.EACCES, errno.EPERM, errno.EINVAL, errno.EBUSY, errno.ENODATA})
-"""What a first read may meet that says nothing against the device: rights, an odd driver, a bad
-sector."""
+"""Errors of a first read that prove nothing against the device: missing rights, an odd driver, a
+bad sector."""
 
 
 @dataclass(frozen=True)
 class DeviceClaim:
-    """A device that is open and that nobody else can mount or build on meanwhile.
+    """An open device that nobody else can mount or build on meanwhile.
 
     Attributes:
         fd: Open for reading, with O_EXCL.
@@ -95,22 +95,22 @@ class DeviceClaim:
 
 
 class Finder:
-    """Finds devices by serial, as often as asked; what it knows for sure is not read again."""
+    """Finds devices by serial, again and again; facts that are certain are read only once."""
 
     def __init__(self, host: Host) -> None:
-        """Know nothing yet."""
+        """Start without any facts."""
         self.host = host
         self._scanner = scan.Scanner(host.paths)
         self._readable: dict[str, scan.Identity] = {}
 
     def look(self) -> tuple[BlockDevice, ...]:
-        """Every disk that is there now."""
+        """Return every disk that exists now."""
         return self._scanner.scan()
 
     def faults(
         self, devices: Sequence[BlockDevice], serials: Sequence[str]
     ) -> dict[str, DeviceFault]:
-        """What cannot be read of the devices with these serials, by kernel name."""
+        """Return why devices with these serials cannot be read, by kernel name."""
         known = by_serial(devices)
         names = {
             one.name: one for serial in serials for one in candidates(near(known, serial), serial)
@@ -119,7 +119,7 @@ class Finder:
         return {name: fault for name, fault in found.items() if fault}
 
     def _fault(self, device: BlockDevice) -> DeviceFault | None:
-        """Prove once that a device can be read; its state is asked for each time."""
+        """Check once that a device can be read; read its state each time."""
         paths = self.host.paths
         fault = state_fault(scan.text(f"{paths.sys_block}/{device.name}/device/state").strip())
         identity = scan.identity_of(paths, device.name)
@@ -132,16 +132,16 @@ class Finder:
     def find(
         self, sizes: Mapping[str, int | None], timeout: float
     ) -> tuple[dict[str, BlockDevice], tuple[str, ...]]:
-        """The device of each serial, waiting for those that are not there yet; and warnings.
+        """Wait for the device of each serial; return the devices and warnings.
 
         Args:
             sizes: By serial, the size in bytes that the device will have, if that is known.
             timeout: Seconds to wait for all of them together.
 
         Raises:
-            DeviceNotFound: Some did not come; says what serials were seen.
-            DeviceAmbiguous: Different devices, which can be read, have one serial.
-            DeviceLost: Some are there but cannot be read.
+            DeviceNotFound: Some did not appear; names the serials that were seen.
+            DeviceAmbiguous: Different readable devices have the same serial.
+            DeviceLost: Some exist but cannot be read.
         """
         for waited in poll(self.host.clock, timeout):
             devices = self.look()
@@ -160,7 +160,7 @@ class Finder:
         *,
         settled: bool,
     ) -> dict[str, BlockDevice]:
-        """The devices that are ready; until all is settled, what is odd is not ready yet."""
+        """Return the devices that are ready; until ``settled``, an unexpected device counts as not ready."""
         found, known = {}, by_serial(devices)
         for serial, size in sizes.items():
             try:
@@ -180,7 +180,7 @@ class Finder:
 
 
 def first_sector_fault(device: BlockDevice) -> DeviceFault | None:
-    """Read the beginning of a device from the device itself, past the page cache."""
+    """Read the first sector from the device itself, past the page cache; return why it cannot be read."""
     try:
         fd = opening.node(device.path, os.O_RDONLY | os.O_DIRECT)
         try:
@@ -196,12 +196,12 @@ def first_sector_fault(device: BlockDevice) -> DeviceFault | None:
 
 @contextmanager
 def claimed(host: Host, image: ImageRequest, finder: Finder | None = None) -> Iterator[DeviceClaim]:
-    """Find the device again, prove that it is the right one and unused, and hold it.
+    """Find the device again, check that it is the right one and unused, and hold it.
 
-    Looked up by serial again, since a letter may have changed hands since the last look.
+    It is looked up by serial again, because its kernel name may have changed.
 
     Raises:
-        DeviceError: See the classes below it.
+        DeviceError: See its subclasses.
     """
     found, _warnings = (finder or Finder(host)).find({image.serial: None}, 0.0)
     device = scan.again(host.paths, found[image.serial].name)
@@ -219,7 +219,7 @@ def claimed(host: Host, image: ImageRequest, finder: Finder | None = None) -> It
 
 
 def _uses(host: Host, device: BlockDevice) -> tuple[str, ...]:
-    """What holds the device as far as it shows at once; a claim shows the rest."""
+    """Return the uses of a device that can be seen at once; a claim shows the others."""
     known = stacks.layers(host.paths) if device.holders else {}
     return (
         *mount_uses(mounts.read(host.paths), device),
@@ -229,29 +229,29 @@ def _uses(host: Host, device: BlockDevice) -> tuple[str, ...]:
 
 
 def users(host: Host, device: BlockDevice) -> tuple[str, ...]:
-    """Everybody who uses a device that could not be claimed."""
+    """Return everything that uses a device that could not be claimed."""
     places = [usage.MountedAt(device.name, (path,), number, False) for path, number in device.nodes]
     found = usage.uses(host.paths, places).get(device.name, ())
     return found or ("claimed by the kernel",)
 
 
 def size_of(fd: int, device: BlockDevice) -> int:
-    """Bytes of an open block device."""
+    """Return the bytes of an open block device."""
     (size,) = struct.unpack("Q", _ioctl(fd, _BLKGETSIZE64, bytes(8), device))
     return int(size)
 
 
 def is_read_only(claim: DeviceClaim) -> bool:
-    """Whether the kernel refuses writes to the device."""
+    """Tell whether the kernel refuses writes to the device."""
     (value,) = struct.unpack("i", _ioctl(claim.fd, _BLKROGET, bytes(4), claim.device))
     return bool(value)
 
 
 def set_read_only(claim: DeviceClaim) -> None:
-    """Have the kernel refuse writes to the device, and prove it.
+    """Make the kernel refuse writes to the device, and check that it does.
 
     Raises:
-        DeviceError: It does not.
+        DeviceError: The device is not read-only.
     """
     _ioctl(claim.fd, _BLKROSET, struct.pack("i", 1), claim.device)
     if not is_read_only(claim):
@@ -259,10 +259,10 @@ def set_read_only(claim: DeviceClaim) -> None:
 
 
 def flush(host: Host, device: BlockDevice, serial: str) -> None:
-    """Prove that nothing holds a device, and drop what the page cache has of it.
+    """Check that nothing holds a device, and drop it from the page cache.
 
     Raises:
-        DeviceBusy: Something holds it, and longer than for a look.
+        DeviceBusy: Something holds it for longer than a short claim.
     """
     fd = _open(host, device, serial)
     try:
@@ -275,7 +275,7 @@ def flush(host: Host, device: BlockDevice, serial: str) -> None:
 
 
 def _open(host: Host, device: BlockDevice, serial: str) -> int:
-    """Open with O_EXCL; a claim that lasts longer than a look is an error."""
+    """Open with O_EXCL; a claim that lasts longer than a short one is an error."""
     for _waited in poll(host.clock, _CLAIM_SECONDS):
         fd = _try_open(device)
         if fd is not None:
@@ -284,7 +284,7 @@ def _open(host: Host, device: BlockDevice, serial: str) -> int:
 
 
 def _try_open(device: BlockDevice) -> int | None:
-    """Open with O_EXCL; None if somebody else has it so."""
+    """Open with O_EXCL; None if another program has opened it so."""
     try:
         return opening.node(device.path, os.O_RDONLY | os.O_EXCL)
     except OSError as exc:
@@ -304,7 +304,7 @@ def _open_fault(device: BlockDevice, exc: OSError) -> DeviceError:
 
 
 def _check_number(fd: int, device: BlockDevice) -> None:
-    """The node that was opened must be the device that sysfs spoke of."""
+    """Check that the opened node is the device that sysfs described."""
     status = os.fstat(fd)
     number = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
     if not stat.S_ISBLK(status.st_mode) or number != device.number:

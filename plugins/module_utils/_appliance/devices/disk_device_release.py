@@ -55,12 +55,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _SHORTEST_PATIENCE = 2.0
-"""Seconds for a step that meets somebody who only looks, even if the time is up."""
+"""Seconds for a step that meets a short claim, even if time is up."""
 
 
 @dataclass(frozen=True)
 class Forget:
-    """A dead device that the kernel is to forget."""
+    """A dead device that the kernel is to remove."""
 
     device: BlockDevice
 
@@ -71,23 +71,23 @@ Pair = tuple[str, BlockDevice]
 
 @dataclass(frozen=True)
 class View:
-    """The devices at one moment, and what is to be done with them."""
+    """The devices at one moment, and what to do with them."""
 
     items: tuple[Item, ...]
     steps: tuple[Step, ...]
     disks: Mapping[str, str]
-    """Kernel names of the disks by their nodes."""
+    """Kernel names of the disks, by their nodes."""
     layers: Mapping[str, StackLayer]
     warnings: tuple[str, ...] = ()
 
     @property
     def busy(self) -> tuple[Item, ...]:
-        """What stands against it."""
+        """The items that something uses."""
         return tuple(item for item in self.items if item.used_by)
 
 
 class DiskDeviceRelease(Operation[Step]):
-    """Have the appliance let go of disks before they are detached, or forget them afterwards."""
+    """Make the appliance release disks before they are detached, or remove their devices afterwards."""
 
     def __init__(
         self, request: disk_device_release.ReleaseRequest, host: Host | None = None
@@ -105,10 +105,10 @@ class DiskDeviceRelease(Operation[Step]):
         self._view = View((), (), {}, {})
 
     def plan(self) -> Plan[Step]:
-        """Wait until nobody uses the devices, and decide. Changes nothing.
+        """Wait until nothing uses the devices, and decide. Changes nothing.
 
         Raises:
-            DeviceBusy: Somebody does until the time is up, and that is to be an error.
+            DeviceBusy: Something uses them when time is up, and the request makes that an error.
         """
         disk_device_release.check_request(self._request)
         for _waited in poll(self._host.clock, self._request.timeout):
@@ -128,10 +128,10 @@ class DiskDeviceRelease(Operation[Step]):
         )
 
     def execute(self, plan: Plan[Step]) -> Mapping[str, Any]:
-        """Take down what is built on the devices, and prove that nothing holds them.
+        """Remove what is built on the devices, and check that nothing holds them.
 
         Raises:
-            DeviceBusy: Something does, and that is to be an error.
+            DeviceBusy: Something does, and the request makes that an error.
         """
         against: dict[str, list[str]] = {}
         for step in plan.steps:
@@ -164,7 +164,7 @@ class DiskDeviceRelease(Operation[Step]):
     def _view_of(
         self, pairs: Sequence[Pair], faults: Mapping[str, DeviceFault], warnings: tuple[str, ...]
     ) -> View:
-        """What to do with these devices. ``faults`` matter only where they are to be forgotten."""
+        """Decide what to do with these devices. ``faults`` matter only for devices that are to be removed."""
         names = frozenset(one.name for _serial, one in pairs)
         built = stacks.stacks(self._host.paths, names)
         gone = self._request.state == disk_device_release.ABSENT
@@ -183,7 +183,7 @@ class DiskDeviceRelease(Operation[Step]):
         )
 
     def _stays(self, one: BlockDevice, faults: Mapping[str, DeviceFault]) -> str:
-        """Why a device that should be gone may not be forgotten; empty if it may."""
+        """Return why a device that should be gone must not be removed; empty if it may be."""
         fault = faults.get(one.name)
         if fault is None or not fault.dead:
             return "still there, and not dead"
@@ -194,7 +194,7 @@ class DiskDeviceRelease(Operation[Step]):
     # ----- doing --------------------------------------------------------------------------------
 
     def _perform(self, step: Step) -> list[tuple[str, str]]:
-        """Do one step; what went wrong, by kernel name of the disk that it concerns."""
+        """Take one step; return the errors, by kernel name of the disk."""
         if isinstance(step, StackLayer):
             said = self._patiently(lambda: stacks.take_down(self._host.paths, step))
             disks = sorted(disks_below(self._view.layers, step.name)) if said else []
@@ -209,7 +209,7 @@ class DiskDeviceRelease(Operation[Step]):
         return [(one.name, f"could not be removed: {said}")] if said else []
 
     def _patiently(self, order: Callable[[], None]) -> str:
-        """Give an order until the device is not busy any more; why it was not obeyed."""
+        """Repeat an order while the device is busy; return why it failed, empty if it did not."""
         left = max(self._request.timeout - self._waited(), _SHORTEST_PATIENCE)
         said = 0
         for _waited in poll(self._host.clock, left):
@@ -224,7 +224,7 @@ class DiskDeviceRelease(Operation[Step]):
         against: Mapping[str, Sequence[str]],
         there: Mapping[str, BlockDevice],
     ) -> Item:
-        """Write down what stood against it; prove of the others that nothing holds them."""
+        """Add what prevented the release; check that nothing holds the other devices."""
         path = item.device or ""
         name = self._view.disks.get(path, "")
         if name in against:
@@ -241,7 +241,7 @@ class DiskDeviceRelease(Operation[Step]):
 
 
 def _try(order: Callable[[], None]) -> int:
-    """Give an order; the number of its error, 0 if there is none."""
+    """Give an order; return the number of its error, 0 if there is none."""
     try:
         order()
     except OSError as exc:
@@ -252,7 +252,7 @@ def _try(order: Callable[[], None]) -> int:
 def _chosen(
     devices: Sequence[BlockDevice], serial: str, faults: Mapping[str, DeviceFault]
 ) -> list[BlockDevice | None]:
-    """The device of a serial; a dead one too where there is no other: what holds it must go."""
+    """Return the device of a serial, even a dead one if there is no other: what holds it must go."""
     every = candidates(devices, serial)
     return [choose(devices, serial, faults) or (every[0] if len(every) == 1 else None)]
 
@@ -260,7 +260,7 @@ def _chosen(
 def _with(
     uses: Mapping[str, tuple[str, ...]], more: Mapping[str, str]
 ) -> dict[str, tuple[str, ...]]:
-    """Uses, and one more of some devices."""
+    """Return the uses, with one more for some devices."""
     extra = {name: (said,) for name, said in more.items() if said}
     names = {*uses, *extra}
     return {name: (*extra.get(name, ()), *uses.get(name, ())) for name in names}

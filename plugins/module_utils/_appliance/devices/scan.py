@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What block devices there are, and what uses them: read, never guessed from a letter."""
+"""Which block devices exist, and what they are: read, never guessed from a name."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
 
 _SERIAL_FILES = ("serial", "device/serial")
 _INITIALIZED = "\nI:"
-"""A line that udev writes when all its rules for a device have run."""
+"""The line that udev writes when it has run all its rules for a device."""
 
 Identity = tuple[int, str]
 
 
 class Scanner:
-    """Looks at the block devices again and again; what it knows for sure is not read again.
+    """Reads the block devices again and again; facts that are certain are read only once.
 
-    A device is known for sure when the kernel told its serial, or udev is done with it, and as long
-    as it is the same object of the kernel. An appliance may hold hundreds of disks.
+    A device is certain when the kernel told its serial, or udev is done with it, and as long as it
+    is the same object of the kernel. An appliance may hold hundreds of disks.
     """
 
     def __init__(self, paths: Paths) -> None:
-        """Know nothing yet."""
+        """Start without any facts."""
         self._paths = paths
         self._known: dict[str, tuple[Identity, BlockDevice]] = {}
 
     def scan(self) -> tuple[BlockDevice, ...]:
-        """Every whole disk that has a size. Devices may come and go while they are read."""
+        """Return every whole disk that has a size. Devices may come and go while they are read."""
         known, self._known = self._known, {}
         unsure: list[BlockDevice] = []
         for name in names(self._paths.sys_block):
@@ -61,12 +61,12 @@ class Scanner:
 
 
 def scan(paths: Paths) -> tuple[BlockDevice, ...]:
-    """Every whole disk that has a size, looked at once."""
+    """Return every whole disk that has a size, read once."""
     return Scanner(paths).scan()
 
 
 def again(paths: Paths, name: str) -> BlockDevice | None:
-    """One device as it is now, whatever is known of it; None if it is gone."""
+    """Return one device as it is now, whatever is known of it; None if it is gone."""
     device, is_sure = _read(paths, name)
     if device is None or is_sure:
         return device
@@ -74,7 +74,7 @@ def again(paths: Paths, name: str) -> BlockDevice | None:
 
 
 def identity_of(paths: Paths, name: str) -> Identity:
-    """What changes when a name goes to another disk: the inode in sysfs, and newer kernels' number."""
+    """Return what changes when a name goes to another disk: the inode in sysfs, and newer kernels' number."""
     directory = f"{paths.sys_block}/{name}"
     try:
         inode = os.stat(directory).st_ino
@@ -84,7 +84,7 @@ def identity_of(paths: Paths, name: str) -> Identity:
 
 
 def _read(paths: Paths, name: str) -> tuple[BlockDevice | None, bool]:
-    """A device, and whether its serials are all that will ever be known of them."""
+    """Return a device, and whether its serials are complete."""
     directory = f"{paths.sys_block}/{name}"
     number = text(f"{directory}/dev").strip()
     if not number or text(f"{directory}/size").strip() in ("", "0"):
@@ -113,19 +113,19 @@ def _read(paths: Paths, name: str) -> tuple[BlockDevice | None, bool]:
 
 
 def partitions(paths: Paths, name: str) -> list[str]:
-    """Kernel names of a device's partitions; they begin with its own."""
+    """Return the kernel names of a device's partitions; they begin with its own."""
     directory = f"{paths.sys_block}/{name}"
     alike = [entry for entry in names(directory) if entry.startswith(name)]
     return [entry for entry in alike if text(f"{directory}/{entry}/partition")]
 
 
 def node(paths: Paths, name: str) -> str:
-    """The device node of a kernel name."""
+    """Return the device node of a kernel name."""
     return f"{paths.dev}/{name.replace('!', '/')}"
 
 
 def _linked(paths: Paths, devices: list[BlockDevice]) -> list[BlockDevice]:
-    """The devices with the serials that links name beside what was read already."""
+    """Return the devices with the serials that links name added to those read already."""
     links = _links(paths) if devices else {}
     return [
         replace(one, serials=tuple(dict.fromkeys([*one.serials, *links.get(one.number, ())])))
@@ -134,7 +134,7 @@ def _linked(paths: Paths, devices: list[BlockDevice]) -> list[BlockDevice]:
 
 
 def _links(paths: Paths) -> dict[str, list[str]]:
-    """Serials that links name, by the number of the device they lead to."""
+    """Return the serials that links name, by the number of the device they lead to."""
     found: dict[str, list[str]] = {}
     for name in names(paths.by_id):
         serial = link_serial(name)
@@ -144,7 +144,7 @@ def _links(paths: Paths) -> dict[str, list[str]]:
 
 
 def numbers(path: str) -> Iterator[str]:
-    """``major:minor`` of the node that a path leads to; nothing if there is none."""
+    """Yield ``major:minor`` of the node that a path leads to; nothing if there is none."""
     try:
         rdev = os.stat(path).st_rdev
     except OSError:
@@ -153,7 +153,7 @@ def numbers(path: str) -> Iterator[str]:
 
 
 def names(directory: str) -> list[str]:
-    """Entries of a directory that may not exist: by-id goes when the last disk goes."""
+    """Return the entries of a directory that may not exist: by-id disappears with the last disk."""
     try:
         return sorted(os.listdir(directory))
     except OSError:
@@ -161,7 +161,7 @@ def names(directory: str) -> list[str]:
 
 
 def target(link: str) -> str:
-    """Where a link leads; empty if it is none or may not be read."""
+    """Return where a link leads; empty if it is not a link or may not be read."""
     try:
         return os.readlink(link)
     except OSError:
@@ -177,5 +177,5 @@ def _bytes(path: str) -> bytes:
 
 
 def text(path: str) -> str:
-    """A small file of the kernel's; empty if it is not there."""
+    """Return the content of a small kernel file; empty if it does not exist."""
     return _bytes(path).decode("utf-8", "replace")

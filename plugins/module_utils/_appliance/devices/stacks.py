@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The devices that are built on disks: read from sysfs, and taken down through the kernel alone."""
+"""The devices built on disks: read from sysfs, and removed through the kernel alone."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _DM_VERSION = (4, 0, 0)
 
 
 def layers(paths: Paths) -> dict[str, StackLayer]:
-    """Every device that is built on others, by kernel name."""
+    """Return every device that is built on others, by kernel name."""
     found = {}
     for name in scan.names(paths.sys_block):
         below = scan.names(f"{paths.sys_block}/{name}/slaves")
@@ -52,7 +52,7 @@ def layers(paths: Paths) -> dict[str, StackLayer]:
 
 
 def layer(paths: Paths, name: str, below: list[str]) -> StackLayer:
-    """One device that is built on others."""
+    """Return one device that is built on others."""
     directory = f"{paths.sys_block}/{name}"
     label = scan.text(f"{directory}/dm/name").strip()
     uuid = scan.text(f"{directory}/dm/uuid").strip()
@@ -69,7 +69,7 @@ def layer(paths: Paths, name: str, below: list[str]) -> StackLayer:
 
 
 def _whole(paths: Paths, name: str) -> str:
-    """The device that a partition is of; a whole device is itself."""
+    """Return the device that a partition belongs to; a whole device is itself."""
     if os.path.lexists(f"{paths.sys_block}/{name}"):
         return name
     for disk in scan.names(paths.sys_block):
@@ -79,7 +79,7 @@ def _whole(paths: Paths, name: str) -> str:
 
 
 def stacks(paths: Paths, asked: frozenset[str]) -> Stacks:
-    """What is built on the disks that are asked for, and who uses them or what is built there."""
+    """Return what is built on the given disks, and what uses the disks or these layers."""
     known = layers(paths)
     on_them = {name for name in known if disks_below(known, name) & asked}
     places = [
@@ -89,7 +89,7 @@ def stacks(paths: Paths, asked: frozenset[str]) -> Stacks:
 
 
 def _places(paths: Paths, name: str, known: StackLayer | None) -> Iterator[usage.MountedAt]:
-    """The nodes of a device and of its partitions."""
+    """Yield the nodes of a device and of its partitions."""
     directory = f"{paths.sys_block}/{name}"
     parts = scan.partitions(paths, name)
     held = {part: bool(scan.names(f"{directory}/{part}/holders")) for part in parts}
@@ -103,12 +103,12 @@ def _places(paths: Paths, name: str, known: StackLayer | None) -> Iterator[usage
 
 
 def names_of(known: Mapping[str, StackLayer], holders: tuple[str, ...]) -> tuple[str, ...]:
-    """What people call the holders of a device."""
+    """Return the names for people of a device's holders."""
     return tuple(known[name].title if name in known else name for name in holders)
 
 
 def take_down(paths: Paths, one: StackLayer) -> None:
-    """Remove a device that nothing uses; the kernel refuses if something does. Gone is no error.
+    """Remove a device that nothing uses; the kernel refuses if something does. A missing one is no error.
 
     Raises:
         OSError: EBUSY while it is in use.
@@ -128,16 +128,16 @@ def take_down(paths: Paths, one: StackLayer) -> None:
 
 
 def delete_disk(paths: Paths, name: str) -> None:
-    """Let the kernel forget a SCSI device.
+    """Make the kernel remove a SCSI device.
 
     Raises:
-        OSError: The kernel does not, or the device is of another kind.
+        OSError: The kernel refuses, or the device is of another kind.
     """
     _write(f"{paths.sys_block}/{name}/device/delete", b"1")
 
 
 def can_delete(paths: Paths, name: str) -> bool:
-    """Whether the kernel offers to forget the device."""
+    """Tell whether the kernel offers to remove the device."""
     return os.path.exists(f"{paths.sys_block}/{name}/device/delete")
 
 
@@ -150,7 +150,7 @@ def _write(path: str, data: bytes) -> None:
 
 
 def _remove_mapped(control: str, one: StackLayer) -> None:
-    """By UUID, or else by number: names are not ours to trust, and no program is needed."""
+    """Remove by UUID, else by number: names cannot be trusted, and no program is needed."""
     major, _colon, minor = one.number.partition(":")
     device = 0 if one.uuid else os.makedev(int(major), int(minor))
     size = _DM_HEADER.size

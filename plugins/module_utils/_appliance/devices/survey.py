@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which disks the appliance has, what it does with them, and which programs could act on others."""
+"""Which disks the appliance has, how it uses them, and which programs could act on others."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ _TAGS = {
 
 
 WITH_DEVICES_FILE = ("--config", "devices/use_devicesfile=1")
-"""For a command of LVM that works on the devices file before its use is turned on."""
+"""Makes a command of LVM use the devices file before that is enabled."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found."""
+    """The facts that were read."""
 
     disks: tuple[appliance_isolation.LocalDisk, ...]
     programs: appliance_isolation.Programs
@@ -64,13 +64,13 @@ class Survey:
 
 
 def survey(host: System, listed: Sequence[str]) -> Survey:
-    """Look at everything; writes nothing.
+    """Read everything; write nothing.
 
     Args:
         listed: Own disks by name: serial, path, or ``UUID=`` and the like.
 
     Raises:
-        DeviceNotFound: One of them is not there.
+        DeviceNotFound: One of them does not exist.
     """
     devices = scan.scan(host.paths)
     installed = _programs(host)
@@ -90,7 +90,7 @@ def survey(host: System, listed: Sequence[str]) -> Survey:
 def disks(
     host: System, devices: Sequence[BlockDevice], named: set[str]
 ) -> tuple[appliance_isolation.LocalDisk, ...]:
-    """Every disk of the kind that others plug, and what the appliance does with it.
+    """Return every disk with a name such as attached disks have, and how the appliance uses it.
 
     Args:
         named: Numbers of devices that are own by request.
@@ -104,10 +104,10 @@ def disks(
 
 
 def resolve(host: System, devices: Sequence[BlockDevice], name: str) -> str:
-    """``major:minor`` of the device that a serial, a path or a tag such as ``UUID=`` names.
+    """Return ``major:minor`` of the device that a serial, a path or a tag such as ``UUID=`` names.
 
     Raises:
-        DeviceNotFound: There is none.
+        DeviceNotFound: There is no such device.
     """
     path = name if name.startswith("/") else _tag_link(host, name)
     if not path:
@@ -126,17 +126,17 @@ def resolve(host: System, devices: Sequence[BlockDevice], name: str) -> str:
 
 
 def leads_to(host: System, spec: str) -> str:
-    """``major:minor`` of the device that the first word of a line of fstab leads to; empty if none."""
+    """Return ``major:minor`` of the device that the first word of a line of fstab leads to; empty if none."""
     return programs.number(_tag_link(host, spec) or spec)
 
 
 def properties(host: System, number: str) -> dict[str, str]:
-    """What udev's database says of a device."""
+    """Return what udev's database says of a device."""
     return appliance_isolation.properties(programs.text(f"{host.paths.udev}/b{number}") or "")
 
 
 def uses(host: System, device: BlockDevice) -> tuple[str, ...]:
-    """What uses a device, or is built on it."""
+    """Return what uses a device, or is built on it."""
     return (
         *mount_uses(mounts.read(host.paths), device),
         *swap_uses(mounts.swap_areas(host.paths), device),
@@ -190,7 +190,7 @@ def _programs(host: System) -> appliance_isolation.Programs:
 
 
 def _with_lvm(host: System, known: appliance_isolation.Programs) -> appliance_isolation.Programs:
-    """What LVM sees, whatever its devices file lists, and what that lists."""
+    """Add what LVM sees, whatever its devices file lists, and what that lists."""
     argv = ["lvm", "lvmconfig", "--type", "full"]
     said = programs.must(host, [*argv, "devices/use_devicesfile", "devices/devicesfile"])
     name = re.search(r'^devicesfile="([^"/]+)"', said, re.MULTILINE)
@@ -207,7 +207,7 @@ def _with_lvm(host: System, known: appliance_isolation.Programs) -> appliance_is
 
 
 def _listed(host: System) -> tuple[appliance_isolation.Node, ...]:
-    """Devices that LVM's devices file lists, and that are there."""
+    """Return the existing devices that LVM's devices file lists."""
     said = programs.must(host, ["lvm", "lvmdevices", *WITH_DEVICES_FILE])
     found = []
     for path in re.findall(r"^\s*Device (/\S+)", said, re.MULTILINE):
@@ -218,7 +218,7 @@ def _listed(host: System) -> tuple[appliance_isolation.Node, ...]:
 
 
 def _volumes(host: System) -> tuple[appliance_isolation.Volume, ...]:
-    """Every physical volume that there is."""
+    """Return every physical volume."""
     fields = ["-o", "pv_name,vg_name,vg_uuid"]
     argv = ["lvm", "pvs", "--devicesfile", "", "--reportformat", "json", *fields]
     rows = json.loads(programs.must(host, argv) or "{}").get("report", [{}])[0].get("pv", [])

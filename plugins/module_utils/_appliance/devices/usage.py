@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who uses a device: mounts in any mount namespace, swap, open files, loop devices, the kernel."""
+"""What uses a device: mounts in any mount namespace, swap, open files, loop devices, the kernel."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 Uses = dict[str, list[str]]
 
 _WATCHERS = frozenset({"multipathd"})
-"""Who keeps every path open to ask whether it works, and lets go when it is unplugged: no user."""
+"""Programs that keep every path open to test it, and close it when it is unplugged; they do not
+count as users."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class MountedAt:
         owner: Kernel name of the disk or layer that a use counts for.
         paths: Names of the node; the first one opens it.
         number: ``major:minor``.
-        top: Nothing is built on it, so that nothing but a user can have claimed it.
+        top: Nothing is built on it, so only a user can have claimed it.
     """
 
     owner: str
@@ -54,7 +55,7 @@ class MountedAt:
 
 
 def uses(paths: Paths, places: Iterable[MountedAt]) -> dict[str, tuple[str, ...]]:
-    """What uses the places, by owner; an owner that nothing uses is not there."""
+    """Return what uses the places, by owner; an unused owner is left out."""
     known = list(places)
     by_number = {place.number: place for place in known}
     by_path = {path: place for place in known for path in place.paths}
@@ -76,7 +77,7 @@ def uses(paths: Paths, places: Iterable[MountedAt]) -> dict[str, tuple[str, ...]
 def _mounts(
     paths: Paths, by_number: Mapping[str, MountedAt], by_path: Mapping[str, MountedAt]
 ) -> Iterator[tuple[str, str]]:
-    """Mounts of every mount namespace that a process is in, each namespace read once."""
+    """Yield mounts of every mount namespace that a process is in; each namespace is read once."""
     told: set[tuple[str, str]] = set()
     groups = mounts.btrfs_groups(paths)
     for whose, table in _mount_tables(paths):
@@ -90,7 +91,7 @@ def _mounts(
 
 
 def _mount_tables(paths: Paths) -> Iterator[tuple[str, str]]:
-    """Each namespace's mountinfo, with words that tell whose it is; ours comes first."""
+    """Yield each namespace's mountinfo, with words that name the namespace; ours comes first."""
     yield "", mounts.table(paths)
     seen = {scan.target(f"{paths.proc}/self/ns/mnt"), ""}
     for pid in filter(str.isdigit, scan.names(paths.proc)):
@@ -109,7 +110,7 @@ def _swaps(paths: Paths, by_path: Mapping[str, MountedAt]) -> Iterator[tuple[str
 
 
 def _loops(paths: Paths, by_path: Mapping[str, MountedAt]) -> Iterator[tuple[str, str]]:
-    """Loop devices over a device: they leave no trace among its holders."""
+    """Yield loop devices over a device: they are not among its holders."""
     for name in scan.names(paths.sys_block):
         if name.startswith("loop"):
             backing = scan.text(f"{paths.sys_block}/{name}/loop/backing_file").rstrip("\n")
@@ -118,7 +119,7 @@ def _loops(paths: Paths, by_path: Mapping[str, MountedAt]) -> Iterator[tuple[str
 
 
 def _openers(paths: Paths, by_number: Mapping[str, MountedAt]) -> Iterator[tuple[str, str]]:
-    """Processes that have a node open, by its number: their /dev need not be ours."""
+    """Yield processes that have a node open, by its number: their /dev may differ from ours."""
     for pid in filter(str.isdigit, scan.names(paths.proc)):
         if scan.text(f"{paths.proc}/{pid}/comm").strip() in _WATCHERS:
             continue
@@ -130,9 +131,9 @@ def _openers(paths: Paths, by_number: Mapping[str, MountedAt]) -> Iterator[tuple
 
 
 def _open_device(link: str) -> str:
-    """The number of the block device behind an open file; empty if it is none.
+    """Return the number of the block device behind an open file; empty if it is not one.
 
-    Only what looks like a node is asked for: a question to a file on a dead server may never end.
+    Only names that look like a node are read: a call for a file on a dead server may never return.
     """
     if "/dev/" not in scan.target(link):
         return ""
@@ -146,12 +147,12 @@ def _open_device(link: str) -> str:
 
 
 def process(paths: Paths, pid: str) -> str:
-    """A process for a message."""
+    """Describe a process for a message."""
     return f"process {pid} ({scan.text(f'{paths.proc}/{pid}/comm').strip()})"
 
 
 def _is_claimed(place: MountedAt) -> bool:
-    """Whether something in the kernel has the node for itself that no list shows."""
+    """Tell whether something in the kernel that no list shows has claimed the node."""
     try:
         os.close(opening.node(place.paths[0], os.O_RDONLY | os.O_EXCL | os.O_NONBLOCK))
     except OSError as exc:

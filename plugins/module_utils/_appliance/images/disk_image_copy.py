@@ -37,7 +37,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 
 
 class DiskImageCopy(Job[CopyStep]):
-    """Have some disks copied by a job."""
+    """Have disks copied by a job."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class DiskImageCopy(Job[CopyStep]):
         return bool(self._request.snapshot)
 
     def _stands(self, outcome: Mapping[str, Any]) -> bool:
-        """Whether the images that a job left are still there, as long as they were."""
+        """Tell whether the images that a job made still exist with the same length."""
         images = outcome.get("result", {}).get("images", ())
         return all(_length(image["dest"]) == image["file_size"] for image in images)
 
@@ -80,7 +80,7 @@ class DiskImageCopy(Job[CopyStep]):
 
 
 def _length(path: str) -> int | None:
-    """Bytes of a file; None if it is not there or is not a plain file."""
+    """Return the bytes of a file; None if it does not exist or is not a plain file."""
     try:
         status = os.lstat(path)
     except OSError:

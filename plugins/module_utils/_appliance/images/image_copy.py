@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operation behind ``disk_image_copy``."""
+"""The copy of devices to image files, as the job of ``disk_image_copy`` runs it."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ _BLOCK = 512
 
 @dataclass(frozen=True)
 class CopyStep:
-    """One device that is to be copied."""
+    """One device to copy."""
 
     image: disk_image_copy.ImageRequest
     device: str
 
 
 class ImageCopy(Operation[CopyStep]):
-    """Device to image file, for one or several disks."""
+    """Copy one or several devices to image files."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class ImageCopy(Operation[CopyStep]):
         Args:
             request: What to copy.
             host: The appliance; this machine by default.
-            meter: Is told of every byte; nobody is by default.
+            meter: Counts every byte; none by default.
         """
         self._request = request
         self._host = host or Host()
@@ -81,7 +81,7 @@ class ImageCopy(Operation[CopyStep]):
         self._meter = meter or Meter(self._host.clock, request, lambda _progress: None)
 
     def plan(self) -> Plan[CopyStep]:
-        """Find every device, check it, and see which images are there already. Writes nothing."""
+        """Find every device, check it, and see which images exist already. Writes nothing."""
         disk_image_copy.check_request(self._request)
         check_directories(self._request)
         qemu_img = qemu.locate()
@@ -103,10 +103,10 @@ class ImageCopy(Operation[CopyStep]):
         )
 
     def execute(self, plan: Plan[CopyStep]) -> Mapping[str, Any]:
-        """Copy what is not there yet; stops at the first failure and says what was done.
+        """Copy what does not exist yet; stop at the first failure and report what was done.
 
         Raises:
-            BackupError: With the results of finished images in ``details["done"]``.
+            BackupError: ``details["done"]`` has the results of finished images.
         """
         for step in plan.steps:
             if not isinstance(step, CopyStep):
@@ -131,7 +131,7 @@ class ImageCopy(Operation[CopyStep]):
         return device.claimed(self._host, image, self._finder)
 
     def _inspect(self, qemu_img: str, image: disk_image_copy.ImageRequest) -> Result:
-        """Result keys of one image as they are known before anything is written."""
+        """Return the result keys of one image that are known before anything is written."""
         with self._claimed(image) as claim:
             if os.path.lexists(image.dest):
                 return self._existing(qemu_img, image, claim)
@@ -140,7 +140,7 @@ class ImageCopy(Operation[CopyStep]):
     def _existing(
         self, qemu_img: str, image: disk_image_copy.ImageRequest, claim: device.DeviceClaim
     ) -> Result:
-        """Prove that what is there is the image.
+        """Check that an existing file is the image.
 
         Raises:
             ImageExists: It is something else.
@@ -172,7 +172,7 @@ class ImageCopy(Operation[CopyStep]):
         }
 
     def _copy(self, qemu_img: str, image: disk_image_copy.ImageRequest) -> Result:
-        """Copy one device, prove the copy, and only then give it its name."""
+        """Copy one device, verify the copy, and only then give it its name."""
         clock = self._host.clock
         fmt = self._request.format
         with self._claimed(image) as claim, files.part(image.dest) as part:
@@ -213,10 +213,10 @@ def _result(
 
 
 def check_directories(request: disk_image_copy.CopyRequest) -> None:
-    """Refuse a destination without a directory.
+    """Refuse a destination whose directory does not exist.
 
     Raises:
-        InvalidRequest: It is not there.
+        InvalidRequest: A directory is missing.
     """
     for image in request.images:
         parent = os.path.dirname(image.dest)
@@ -234,7 +234,7 @@ def _open_existing(path: str) -> int:
 
 
 def _sync(part: files.Part, size: int) -> None:
-    """Make the data durable; a full file system may show only now."""
+    """Make the data durable; a full file system may be noticed only now."""
     try:
         os.fsync(part.fd)
     except OSError as exc:

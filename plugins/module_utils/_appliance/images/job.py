@@ -1,14 +1,15 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Work that outlives who asked for it: the operation behind ``disk_image_copy``, and its like.
+"""Work that continues when its caller is gone: the base of ``disk_image_copy`` and ``disk_image_restore``.
 
-The copy is a process of its own. Below ``Paths.jobs``, where root alone can write and which a
-restart empties and each job that begins tidies, it has a directory with
+The work is done in a process of its own. That has a directory below ``Paths.jobs``, where only root
+can write; a restart empties that place, and each new job tidies it. The directory holds
 
-- ``alive``, which the process keeps locked: so nobody need believe a number that another process
-  may have got since, and a death is seen at once;
-- ``follower``, ``progress``, ``outcome`` and ``collected``, each one JSON value, replaced whole;
+- ``alive``, which the process keeps locked: so no process id has to be trusted, which another
+  process may have by now, and the death of the process is noticed at once;
+- ``follower``, ``progress``, ``outcome`` and ``collected``, each one JSON value, replaced as a
+  whole;
 - ``log``, what the process printed.
 """
 
@@ -62,10 +63,10 @@ if TYPE_CHECKING:
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 _TOUCH = 5.0
-"""Seconds after which a follower shows again that its run lives."""
+"""Seconds after which a follower shows again that its run is alive."""
 
 _NAME = re.compile(r"[0-9a-f]{32}")
-"""How a job's directory is called."""
+"""The form of a job directory's name."""
 
 _NOTHING: dict[str, Any] = {"images": []}
 
@@ -74,14 +75,14 @@ Step = TypeVar("Step")
 
 
 class Job(Operation[Step]):
-    """Have some work done by a job that is started, joined, or whose result is taken."""
+    """Have work done by a job that is started or joined, or whose result is collected."""
 
     def __init__(self, key: str, following: jobs.Following, host: Host | None = None) -> None:
-        """Keep whom the job is for.
+        """Keep the request.
 
         Args:
             key: The name of the job.
-            following: How long to wait, and for whom.
+            following: How long to wait, and for which follower.
             host: The appliance; this machine by default.
         """
         self._following = following
@@ -90,39 +91,39 @@ class Job(Operation[Step]):
 
     @abstractmethod
     def _check(self) -> None:
-        """Refuse what makes no sense, before there is a job."""
+        """Refuse an invalid request, before there is a job."""
 
     @abstractmethod
     def _meter(self) -> Meter:
-        """Counts the work, and tells the note of it."""
+        """Return what counts the work, and writes the progress into the job's directory."""
 
     @abstractmethod
     def _operation(self, meter: Meter | None) -> Operation[Step]:
-        """What the job does."""
+        """Return the work of the job."""
 
     @abstractmethod
     def _bound(self) -> bool:
-        """Whether equal requests are of equal content, so that a stranger's result is ours as well."""
+        """Tell whether equal requests have equal content, so that another caller's result is ours as well."""
 
     @abstractmethod
     def _stands(self, outcome: Mapping[str, Any]) -> bool:
-        """Whether what a stranger's job left is still there."""
+        """Tell whether the result of another caller's job still exists."""
 
     @abstractmethod
     def _touch(self, *, first: bool) -> None:
-        """Show that somebody follows.
+        """Show that the follower is alive.
 
         Args:
             first: For the first time in this call.
         """
 
     def plan(self) -> Plan[Step]:
-        """Look how far the job is. The planning is left to the job: it may read disks."""
+        """See how far the job is. Planning is left to the job, since it may read disks."""
         self._check()
         return Plan(result={**_NOTHING, **self._unfinished()}, waits=True)
 
     def predict(self) -> Plan[Step]:
-        """Say what a job would do, if one would be started."""
+        """Say what a job would do if one were started."""
         waiting = self.plan()
         if self._decided() != jobs.START:
             return waiting
@@ -137,12 +138,12 @@ class Job(Operation[Step]):
         return jobs.decide(self._found(), self._following.follower, bound=self._bound())
 
     def execute(self, plan: Plan[Step]) -> Mapping[str, Any]:
-        """Start the job or join it, and wait for its end as long as was asked.
+        """Start the job or join it, and wait for its end as long as requested.
 
         Raises:
-            BackupError: What stopped the job.
-            CopyDied: The job ended without saying how.
-            UnhandledStep: The plan has a step; the steps are the job's.
+            BackupError: The error that ended the job.
+            CopyDied: The job ended without an outcome.
+            UnhandledStep: The plan has a step; steps belong to the job's own plan.
         """
         if plan.changed:
             raise UnhandledStep(plan.steps[0])
@@ -162,7 +163,7 @@ class Job(Operation[Step]):
         return {**outcome["result"], "finished": True}
 
     def _found(self) -> jobs.Found | None:
-        """The job as far as this call may use it."""
+        """Return the job as far as this call may use it."""
         found = self._note.look()
         if found is None or found.running or found.outcome is None:
             return found
@@ -181,7 +182,7 @@ class Job(Operation[Step]):
         return step
 
     def _wait(self, start: float) -> bool:
-        """Whether the job ended while we waited.
+        """Wait for the end of the job; tell whether it came.
 
         Args:
             start: When the call began, by the monotonic clock.
@@ -207,7 +208,7 @@ class Job(Operation[Step]):
         return True
 
     def _start(self) -> None:
-        """Begin the job; it is alive when this returns."""
+        """Start the job; it is running when this returns."""
         _tidy(self._host.paths.jobs)
         lock = self._note.renew()
         try:
@@ -216,7 +217,7 @@ class Job(Operation[Step]):
             os.close(lock)
 
     def _work(self) -> None:
-        """In the job's process: do it, and leave word of it."""
+        """Do the work, in the job's process, and write its outcome."""
         self._note.write("outcome", self._do())
 
     def _do(self) -> dict[str, Any]:
@@ -231,18 +232,18 @@ class Job(Operation[Step]):
 
 
 class JobNote:
-    """What is written down of one job."""
+    """The files of one job."""
 
     def __init__(self, directory: str) -> None:
-        """Keep where it is."""
+        """Keep the directory."""
         self._directory = directory
 
     def path(self, name: str) -> str:
-        """A file of it."""
+        """Return the path of one of its files."""
         return f"{self._directory}/{name}"
 
     def look(self) -> jobs.Found | None:
-        """What there is of the job; None if there is nothing."""
+        """Return what is known of the job; None if there is none."""
         follower = self.read("follower")
         if follower is None:
             return None
@@ -251,7 +252,7 @@ class JobNote:
         return jobs.Found(running, follower, self.read("outcome"), self.read("collected"))
 
     def is_running(self) -> bool:
-        """Whether the job's process lives, by the lock that it holds."""
+        """Tell whether the job's process is alive, by the lock that it holds."""
         try:
             fd = opening.any_file(self.path("alive"))
         except FileNotFoundError:
@@ -267,29 +268,29 @@ class JobNote:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let no other call decide meanwhile.
+        """Keep other calls from deciding meanwhile.
 
         Raises:
-            InvalidRequest: We may not write there.
+            InvalidRequest: This user may not write there.
         """
         with files.locked_directory(os.path.dirname(self._directory)):
             yield
 
     def changed(self) -> float:
-        """When something was noted last: seconds since 1970, 0 if there is nothing."""
+        """Return when a file of the job was last written, in seconds since 1970; 0 if there is none."""
         try:
             return os.stat(self._directory).st_mtime
         except OSError:
             return 0.0
 
     def remove(self) -> None:
-        """Forget the job. Whoever looks meanwhile finds none, and not half of one."""
+        """Remove the job's files. Whoever looks meanwhile finds no job, never half of one."""
         with suppress(OSError):
             os.unlink(self.path("follower"))
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def renew(self) -> int:
-        """Forget an earlier job; returns the lock, held, that the new one lives by."""
+        """Replace an earlier job; return the held lock that shows that the new one is alive."""
         shutil.rmtree(self._directory, ignore_errors=True)
         private.make_directory(self._directory)
         fd = opening.new_file(self.path("alive"))
@@ -297,11 +298,11 @@ class JobNote:
         return fd
 
     def tell(self, progress: Progress) -> None:
-        """Write the progress down."""
+        """Write the progress."""
         self.write("progress", progress.to_dict())
 
     def progress(self) -> dict[str, Any] | None:
-        """The progress that was written last."""
+        """Return the progress that was written last."""
         found = self.read("progress")
         return found if isinstance(found, dict) else None
 
@@ -310,7 +311,7 @@ class JobNote:
         files.write_whole(self.path(name), json.dumps(value).encode("ascii"), 0o600)
 
     def read(self, name: str) -> Any:  # noqa: ANN401  (JSON)
-        """One value; None if it is not there."""
+        """Return one value; None if it does not exist."""
         try:
             with open(self.path(name), encoding="ascii") as file:
                 return json.load(file)
@@ -318,7 +319,7 @@ class JobNote:
             return None
 
     def log(self) -> str:
-        """What the job's process printed."""
+        """Return what the job's process printed."""
         try:
             with open(self.path("log"), encoding="utf-8", errors="replace") as file:
                 return file.read()
@@ -327,9 +328,10 @@ class JobNote:
 
 
 def _tidy(directory: str) -> None:
-    """Remove what jobs left that are over; nobody else decides meanwhile.
+    """Remove the files of jobs that are over. The caller holds the lock.
 
-    The place is in memory, and a name is used once: a night's jobs would stay until a restart.
+    The place is in memory, and each name is used once: the jobs of a night would stay until a
+    restart.
     """
     now = time.time()
     for name in filter(_NAME.fullmatch, scan.names(directory)):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Counts the bytes of a copy, and tells of it now and then."""
+"""Count the bytes of a copy, and report them now and then."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
 
 _INTERVAL = 1.0
-"""Seconds between two tellings, at the least."""
+"""Seconds between two reports at least."""
 
 
 class Meter:
@@ -33,12 +33,12 @@ class Meter:
     def __init__(
         self, clock: Clock, request: CopyRequest, tell: Callable[[Progress], None]
     ) -> None:
-        """Begin at nothing.
+        """Start at zero.
 
         Args:
             clock: Tells the time.
-            request: What is copied. An image that is there already is read once, to prove it.
-            tell: Is told of the progress, at most once a second.
+            request: What is copied. An existing image is read once, to verify it.
+            tell: Gets the progress, at most once a second.
         """
         work = [image.size * (1 if os.path.lexists(image.dest) else 2) for image in request.images]
         size = sum(image.size for image in request.images)
@@ -49,7 +49,7 @@ class Meter:
         self._base = 0
 
     def at(self, offset: int) -> None:
-        """So many bytes of the present pass are done."""
+        """Note that so many bytes of the present pass are done."""
         now = self._clock.now()
         if now - self._told >= _INTERVAL:
             self.progress = advance(self.progress, self._base + offset, now)
@@ -57,6 +57,6 @@ class Meter:
             self._tell(self.progress)
 
     def passed(self, size: int) -> None:
-        """A pass over so many bytes is done."""
+        """Note that a pass over so many bytes is done."""
         self._base += size
         self.at(0)

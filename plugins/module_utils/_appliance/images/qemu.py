@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""qemu-img: copy a device into a file, and prove the two equal."""
+"""Run qemu-img: copy a device into a file, and compare the two."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ if TYPE_CHECKING:
     )
 
 _PATH = "/usr/bin:/bin:/usr/local/bin:/usr/libexec"
-"""Searched after the task's PATH, which may be that of a login-less session."""
+"""Searched after the task's PATH, which may lack system directories."""
 
 Fault = Callable[[str], BackupError]
 Tell = Callable[[int], None]
 
 _DIFFERENT = 1
-"""Exit code of ``qemu-img compare`` for images that differ, which ``-q`` has it say nothing of. It is also that of a
-program that could not begin, which says why."""
+"""Exit code of ``qemu-img compare`` for images that differ; with ``-q`` it prints nothing then. It
+is also the exit code of a program that could not start, which prints why."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """An image file to be proven.
+    """An image file to be verified.
 
     Attributes:
         fd: The same file, open for reading.
@@ -70,14 +70,14 @@ class Stored:
 
 @dataclass(frozen=True)
 class Proof:
-    """Hashes of a device and of the image that was proven equal to it."""
+    """Hashes of a device and of the image that was found equal to it."""
 
     content_sha256: str
     file_sha256: str
 
 
 def locate(environment: Mapping[str, str] | None = None) -> str:
-    """Path of qemu-img.
+    """Return the path of qemu-img.
 
     Raises:
         MissingDependency: It is not installed.
@@ -97,10 +97,10 @@ def convert(
     The part keeps its inode, and so its lock: qemu-img empties an existing file.
 
     Args:
-        tell: Is told how many bytes are done.
+        tell: Gets the number of bytes that are done.
 
     Raises:
-        BackupError: By what qemu-img said, see ``images.convert_fault``.
+        BackupError: According to qemu-img's message, see ``image_files.convert_fault``.
     """
     device = claim.device.path
 
@@ -115,14 +115,14 @@ def convert(
 
 
 def prove(qemu_img: str, claim: DeviceClaim, stored: Stored, tell: Tell | None = None) -> Proof:
-    """Prove an image equal to its device, and hash both, in one pass over each.
+    """Check that an image equals its device, and hash both, in one pass over each.
 
     The comparison and the hash of the device read the same pages at about the same time, so the
-    storage delivers them once. A raw image's hash is itself the comparison. What the page cache has
-    of the image is dropped before: it may be what was written, and not what is on the disk.
+    storage delivers them once. For a raw image its hash is the comparison. The image is dropped
+    from the page cache before, which may hold what was written instead of what is on the disk.
 
     Args:
-        tell: Is told how many bytes of the device are done.
+        tell: Gets the number of bytes of the device that are done.
 
     Raises:
         ImageMismatch: They differ.
@@ -162,7 +162,7 @@ def _compare(qemu_img: str, claim: DeviceClaim, stored: Stored) -> Process | Non
 
 
 def _check_read(future: Future[str], fault: Fault) -> None:
-    """Raise what stopped a hash, unless it was stopped for another's sake."""
+    """Raise what stopped a hash, unless the other one's failure stopped it."""
     exc = future.exception()
     if isinstance(exc, digest.ShortReadError):
         raise fault(str(exc)) from exc

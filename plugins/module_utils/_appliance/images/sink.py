@@ -1,12 +1,12 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a guest would see of an image, without room for it: qemu-img writes it into a hash.
+"""Hash an image's guest-visible content without space for it: qemu-img writes it to a network device.
 
-A qcow2 image can only be read by qemu-img, and that writes into devices and files. So we are a
-device: a network block device that somebody reaches by a socket in a private directory, that
-forgets what is written, and remembers its hash (QEMU, docs/interop/nbd.txt; the protocol's "fixed
-newstyle" handshake with the options that qemu-img sends).
+Only qemu-img can read a qcow2 image, and it writes to devices and files. So this is a network block
+device: qemu-img reaches it by a socket in a private directory, and it keeps nothing of what is
+written but the hash (QEMU, docs/interop/nbd.txt; the protocol's "fixed newstyle" handshake with the
+options that qemu-img sends).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _INFO, _GO = 6, 7
 _ACK, _INFO_REPLY, _UNSUPPORTED = 1, 3, 0x80000001
 _EXPORT = struct.Struct(">HQH")
 _FLAGS = 1 | 4 | 64
-"""It has flags, takes flushes, and takes zeros as a length."""
+"""The device has flags, accepts flushes, and accepts zeros as a length."""
 
 _REQUEST = struct.Struct(">IHHQQI")
 _REQUEST_MAGIC = 0x25609513
@@ -43,11 +43,11 @@ _ZEROS = bytes(1024 * 1024)
 _POLL = 0.2
 _NAME = "s"
 _LONGEST_ADDRESS = 107
-"""Bytes of a socket's path (unix(7))."""
+"""The longest path of a socket, in bytes (unix(7))."""
 
 
 class SinkError(Exception):
-    """Whoever writes does not keep to what was agreed."""
+    """The client violated the protocol."""
 
 
 class Sink:
@@ -71,20 +71,20 @@ class Sink:
         self._listener.settimeout(_POLL)
 
     def end(self) -> None:
-        """Say that nobody will come any more."""
+        """Stop waiting for a client."""
         self._ended.set()
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Remove the socket and its directory."""
         self._listener.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def serve(self) -> str:
-        """Take what one client writes; the hash of it, empty if it did not write everything.
+        """Take what one client writes; return its hash, empty if it did not write everything.
 
         Raises:
-            SinkError: It did not write from front to back, or said something strange.
-            OSError: From the connection.
+            SinkError: It did not write from front to back, or sent something unexpected.
+            OSError: The connection failed.
         """
         connection = self._accept()
         if connection is None:
@@ -107,7 +107,7 @@ class Sink:
                     return None
 
     def _greet(self, stream: BufferedRWPair) -> bool:
-        """Agree on the device; whether the client stayed."""
+        """Negotiate the device; tell whether the client stayed."""
         stream.write(_HELLO + struct.pack(">H", 3))
         stream.flush()
         if len(stream.read(4)) < 4:  # noqa: PLR2004  (its flags)
@@ -134,7 +134,7 @@ class Sink:
         stream.flush()
 
     def _take(self, stream: BufferedRWPair) -> bool:
-        """One request; False if it was the last."""
+        """Serve one request; return False if it was the last."""
         head = stream.read(_REQUEST.size)
         if len(head) < _REQUEST.size:
             return False
@@ -166,7 +166,7 @@ class Sink:
 
 
 def _private_directory() -> str:
-    """A directory of our own, also where TMPDIR is too long for a socket's path."""
+    """Make a directory of our own, elsewhere if TMPDIR is too long for a socket's path."""
     directory = tempfile.mkdtemp(prefix="ovirt-backup-")
     if len(os.fsencode(os.path.join(directory, _NAME))) <= _LONGEST_ADDRESS:
         return directory

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operation behind ``appliance_isolation``: keeps the appliance's programs from others' disks."""
+"""The operation behind ``appliance_isolation``: keep the appliance's programs away from others' disks."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Write:
 
 @dataclass(frozen=True)
 class ListVolumes:
-    """Have LVM's devices file, made if it is not there, list these devices as well."""
+    """Make LVM's devices file list these devices too; create the file if it is missing."""
 
     path: str
     make: bool
@@ -79,21 +79,21 @@ class RemoveIsolationFile:
 
 @dataclass(frozen=True)
 class Reload:
-    """Have udev and multipathd read their files again, and look again at these disks."""
+    """Make udev and multipathd read their files again, and examine these disks again."""
 
     disks: tuple[appliance_isolation.LocalDisk, ...]
 
 
 @dataclass(frozen=True)
 class Prove:
-    """Prove it, on a disk of this kind."""
+    """Prove the isolation on a disk of this kind."""
 
     kind: str
 
 
 @dataclass(frozen=True)
 class WriteNote:
-    """Write the fact file; what is noted but for the proof and the time."""
+    """Write the fact file; the step has its content without the proof and the time."""
 
     fact: Mapping[str, Any]
 
@@ -102,7 +102,7 @@ IsolationStep = Union[Write, ListVolumes, RemoveIsolationFile, Reload, Prove, Wr
 
 
 class ApplianceIsolation(Operation[IsolationStep]):
-    """Have disks isolated, or not any more."""
+    """Isolate disks, or end their isolation."""
 
     def __init__(
         self, request: appliance_isolation.IsolationRequest, host: System | None = None
@@ -117,11 +117,11 @@ class ApplianceIsolation(Operation[IsolationStep]):
         self._host = host or System()
 
     def plan(self) -> Plan[IsolationStep]:
-        """Look, and decide what to write.
+        """Read the appliance's state, and decide what to write.
 
         Raises:
-            Refused: Own disks cannot be told from others.
-            DeviceNotFound: A disk that was named is not there.
+            Refused: Own disks cannot be distinguished from others.
+            DeviceNotFound: A named disk does not exist.
         """
         found = survey(self._host, self._request.own_disks if self._request.present else ())
         present = self._present()
@@ -154,10 +154,10 @@ class ApplianceIsolation(Operation[IsolationStep]):
         )
 
     def execute(self, plan: Plan[IsolationStep]) -> Mapping[str, Any]:
-        """Write the files, make them count at once, prove it, note it.
+        """Write the files, apply them at once, prove the isolation, and record it.
 
         Raises:
-            IsolationFailed: It does not hold, or it would hit the appliance's own disks.
+            IsolationFailed: It has no effect, or would isolate the appliance's own disks.
         """
         made: dict[str, Any] = {}
         for step in plan.steps:
@@ -181,7 +181,7 @@ class ApplianceIsolation(Operation[IsolationStep]):
         return f"{self._host.etc}/{path}"
 
     def _present(self) -> dict[str, str | None]:
-        """What is in every file that may be ours."""
+        """Return the content of every file that may be ours."""
         paths = (
             *_RULES,
             appliance_isolation.LVM_LOCAL,
@@ -192,7 +192,7 @@ class ApplianceIsolation(Operation[IsolationStep]):
         return {path: programs.text(self._path(path)) for path in paths}
 
     def _proof(self, found: Survey, noted: Mapping[str, Any], wanted: Mapping[str, str]) -> str:
-        """Of which kind the proof is that is to be made; empty if none is, or none can be."""
+        """Return the kind of the proof to make; empty if none is to be made, or none is possible."""
         request = self._request
         if request.proof == "never":
             return ""
@@ -201,7 +201,7 @@ class ApplianceIsolation(Operation[IsolationStep]):
         return isolation_proof.choose(self._host, request.probe_serial, found.disks)
 
     def _noted(self, noted: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str, Any]:
-        """What is kept of the last fact file: its time, and a proof that still counts."""
+        """Return what stays of the last fact file: its time, and a proof that still counts."""
         return {
             "collection": VERSION,
             "repository": self._request.repository or noted.get("repository", ""),
@@ -241,10 +241,10 @@ class ApplianceIsolation(Operation[IsolationStep]):
             programs.must(host, ["udevadm", "trigger", "--action=change", "--settle", *nodes])
 
     def _check_own(self) -> None:
-        """Ask udev what it would make of own disks, before an event makes systemd unmount them.
+        """Ask udev how it would treat own disks, before an event makes systemd unmount them.
 
         Raises:
-            IsolationFailed: It would isolate one, or does not tell; the rules are gone again.
+            IsolationFailed: It would isolate one, or does not tell; the rules are removed again.
         """
         found = survey(self._host, self._request.own_disks)
         nodes = [node for disk in found.disks if disk.own for node in disk.nodes]
@@ -259,7 +259,7 @@ class ApplianceIsolation(Operation[IsolationStep]):
         raise appliance_isolation.would_hit_own(judged)
 
     def _would_isolate(self, node: appliance_isolation.Node) -> bool | None:
-        """Whether the rules would isolate a device; None if udev does not tell."""
+        """Return whether the rules would isolate a device; None if udev does not tell."""
         link = os.path.realpath(f"{self._host.sys}/dev/block/{node.number}")
         said = programs.must(self._host, ["udevadm", "test", "--action=change", link])
         # DEVPATH is what follows the place where sysfs is mounted.
@@ -267,7 +267,7 @@ class ApplianceIsolation(Operation[IsolationStep]):
         return None if found is None else found.get(appliance_isolation.PROPERTY) == "1"
 
     def _prove(self, step: Prove, note: WriteNote) -> dict[str, Any]:
-        """Make the proof; one that fails takes an earlier one's place."""
+        """Make the proof; a failed one replaces an earlier one."""
         found = survey(self._host, self._request.own_disks)
         request = isolation_proof.ProofRequest(
             step.kind, self._request.probe_serial, self._request.settle
@@ -291,7 +291,7 @@ class ApplianceIsolation(Operation[IsolationStep]):
 
 
 def _note_of(plan: Plan[IsolationStep]) -> WriteNote:
-    """The note of a plan with a proof: a proof that fails is noted at once."""
+    """Return the note of a plan with a proof: a failed proof is recorded at once."""
     return next(step for step in plan.steps if isinstance(step, WriteNote))
 
 
@@ -300,7 +300,7 @@ def _writing(wanted: Mapping[str, str], present: Mapping[str, str | None]) -> li
 
 
 def _listing(found: Survey) -> list[IsolationStep]:
-    """What LVM's devices file lacks: before its use is turned on, or LVM would see nothing."""
+    """Return the steps that complete LVM's devices file before it is enabled; else LVM would see nothing."""
     known = found.programs
     if not known.lvm:
         return []
@@ -311,7 +311,7 @@ def _listing(found: Survey) -> list[IsolationStep]:
 
 
 def _stale(wanted: Mapping[str, str], present: Mapping[str, str | None]) -> list[IsolationStep]:
-    """What we wrote once and is not wanted any more."""
+    """Return the steps that remove what we wrote and is no longer wanted."""
     steps: list[IsolationStep] = []
     for path, text in present.items():
         if path in wanted or text is None or path == appliance_isolation.FACT:
@@ -324,7 +324,7 @@ def _stale(wanted: Mapping[str, str], present: Mapping[str, str | None]) -> list
 
 
 def _undo(found: Survey, present: Mapping[str, str | None]) -> Plan[IsolationStep]:
-    """Take everything away that is ours, and have every disk seen again."""
+    """Plan the removal of everything that is ours, and a new look at every disk."""
     steps = _stale({}, present)
     if steps:
         steps.append(Reload(tuple(disk for disk in found.disks if disk.isolated)))

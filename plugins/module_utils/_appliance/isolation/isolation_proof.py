@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Proof of isolation: lay a trap on a throw-away disk, plug it again, and see whether anything bites."""
+"""Prove the isolation: lay a trap on a spare disk, plug it in again, and see whether a program acts on it."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ Finder = Callable[[], Optional[BlockDevice]]
 
 @dataclass(frozen=True)
 class ProofRequest:
-    """On what to prove it.
+    """The disk for the proof.
 
     Attributes:
         kind: ``disk`` (the one with ``serial``) or ``scsi_debug``.
-        settle: Seconds in which whatever acts on a new disk has to have done it.
+        settle: Seconds in which programs that act on a new disk will have acted.
     """
 
     kind: str
@@ -85,11 +85,11 @@ class ProofRequest:
 
 
 def choose(host: System, serial: str, disks: Sequence[appliance_isolation.LocalDisk]) -> str:
-    """Of which kind the proof can be; empty if there is nothing to make it on.
+    """Return the kind of proof that is possible; empty if there is no disk for it.
 
     Raises:
-        Refused: The disk that was named is the appliance's own.
-        DeviceNotFound: It is not there.
+        Refused: The named disk is the appliance's own.
+        DeviceNotFound: It does not exist.
     """
     if serial:
         found = choose_device([disk.device for disk in disks], serial)
@@ -111,10 +111,10 @@ def choose(host: System, serial: str, disks: Sequence[appliance_isolation.LocalD
 
 
 def prove(host: System, found: survey.Survey, request: ProofRequest) -> dict[str, Any]:
-    """Make the proof; what is kept of it, without the time.
+    """Make the proof; return its record, without the time.
 
     Raises:
-        IsolationFailed: Something acted on the disk.
+        IsolationFailed: A program acted on the disk.
         Refused: The disk holds data.
     """
     with _disk(host, request) as finder:
@@ -133,7 +133,7 @@ def prove(host: System, found: survey.Survey, request: ProofRequest) -> dict[str
 
 @contextmanager
 def _disk(host: System, request: ProofRequest) -> Iterator[Finder]:
-    """The throw-away disk; one of the kernel's own making is gone afterwards."""
+    """Provide the spare disk; a disk that the kernel made for it is removed afterwards."""
     if request.kind == "disk":
         yield lambda: choose_device(scan.scan(host.paths), request.serial)
         return
@@ -155,14 +155,14 @@ def _debug_disk(host: System) -> BlockDevice | None:
 
 
 def _settle(host: System, seconds: float) -> None:
-    """Let udev, and what it starts in the background, come to an end."""
+    """Wait until udev, and what it starts in the background, are done."""
     programs.must(host, ["udevadm", "settle"])
     host.clock.sleep(seconds)
     programs.must(host, ["udevadm", "settle"])
 
 
 def _twin(host: System, found: survey.Survey) -> isolation_proof.Twin:
-    """What the trap has to look like: the appliance's root file system and volume group."""
+    """Return what the trap must imitate: the appliance's root file system and volume group."""
     root = survey.properties(host, programs.number(_root(host)))
     own = [disk for disk in found.disks if disk.own]
     numbers = {node.number for disk in own for node in disk.nodes}
@@ -177,7 +177,7 @@ def _twin(host: System, found: survey.Survey) -> isolation_proof.Twin:
 
 
 def _root(host: System) -> str:
-    """The device of the root file system; may be no path at all (tmpfs)."""
+    """Return the device of the root file system; it may not be a path (tmpfs)."""
     mount = at(parse_mounts(mounts.table(host.paths)), "/")
     if not mount:
         return ""
@@ -186,7 +186,7 @@ def _root(host: System) -> str:
 
 
 class _Trap:
-    """A throw-away disk with twins of the appliance's file system, swap, volume group and array."""
+    """A spare disk with copies of the identity of the appliance's file system, swap, volume group and array."""
 
     def __init__(self, host: System, finder: Finder, twin: isolation_proof.Twin) -> None:
         self._host = host
@@ -198,7 +198,7 @@ class _Trap:
         self.path = ""
 
     def lay(self) -> tuple[str, ...]:
-        """Write the trap; which layers it has, by the programs that are installed."""
+        """Write the trap; return its layers, which depend on the installed programs."""
         host, device = self._host, self._wait(parts=False)
         check_unused(device, device.name, survey.uses(host, device))
         size = self._size(device.path)
@@ -230,7 +230,7 @@ class _Trap:
         return True
 
     def _lay_lvm(self, node: str) -> bool:
-        """With a configuration that shows LVM this one device, and keeps no notes of it."""
+        """Lay a volume group, with a configuration that shows LVM only this device and keeps no records of it."""
         if not programs.locate(self._host, "lvm"):
             return False
         directory = tempfile.mkdtemp(dir=self._host.run)
@@ -266,7 +266,7 @@ class _Trap:
         return True
 
     def plug_again(self) -> str:
-        """Have the kernel forget the disk and find it again, if it can; by which event."""
+        """Make the kernel remove the disk and find it again, if it can; return the event used."""
         device = self._wait(parts=True)
         directory = os.path.realpath(f"{self._host.paths.sys_block}/{device.name}/device")
         scsi = _HOST.search(directory)
@@ -287,7 +287,7 @@ class _Trap:
         return event
 
     def look(self) -> isolation_proof.Observation:
-        """What has become of the disk."""
+        """Return what happened to the disk."""
         host, device = self._host, self._wait(parts=True)
         nodes = tuple(path for path, _number in device.nodes)
         root = _root(host)
@@ -334,7 +334,7 @@ class _Trap:
                     yield os.path.relpath(link, base)
 
     def _wait(self, *, parts: bool) -> BlockDevice:
-        """The disk, as soon as it is there, with all partitions if they are wanted."""
+        """Wait for the disk, and for all its partitions if they are wanted."""
         clock = self._host.clock
         deadline = clock.now() + _APPEAR_SECONDS
         while True:
@@ -354,7 +354,7 @@ class _Trap:
             return file.seek(0, os.SEEK_END)
 
     def _hash(self, path: str) -> str:
-        """Of all that is on the disk: what was written, and the last MiB."""
+        """Hash what is on the disk: what was written, and the last MiB."""
         with open(path, "rb") as file:
             fcntl.ioctl(file.fileno(), _BLKFLSBUF)
         size = self._size(path)
@@ -370,7 +370,7 @@ def _read(path: str, start: int, end: int) -> bytes:
 
 
 def _write(path: str, data: bytes) -> None:
-    """Write over the start of a disk that nothing else has claimed, and have it read again."""
+    """Overwrite the start of a disk that nothing else has claimed, and make the kernel read it again."""
     fd = opening.node(path, os.O_WRONLY | os.O_EXCL)
     with os.fdopen(fd, "wb") as file:
         file.write(data)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hashes of what can be read."""
+"""Hash what can be read."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ _CHUNK = 1024 * 1024
 
 
 class StoppedError(Exception):
-    """The hash is not wanted any more."""
+    """The hash is no longer wanted."""
 
 
 class ShortReadError(Exception):
-    """Fewer bytes than there should be."""
+    """There are fewer bytes than expected."""
 
 
 def sha256(fd: int, size: int, stop: Event, tell: Callable[[int], None] | None = None) -> str:
-    """The hash of the first ``size`` bytes, which must be all there.
+    """Return the hash of the first ``size`` bytes, which must all exist.
 
-    Releases the interpreter while it reads and hashes; the file's position is not used, so that
+    It releases the interpreter while it reads and hashes. It does not use the file's position, so
     the descriptor may be shared.
 
     Args:
         fd: Open for reading.
         size: Bytes to hash.
         stop: Set it to end the hash early.
-        tell: Is told how many bytes are done, after each chunk.
+        tell: Gets the number of bytes that are done, after each chunk.
 
     Raises:
         ShortReadError: The file ends before ``size``.
         StoppedError: ``stop`` was set.
-        OSError: From reading.
+        OSError: Reading failed.
     """
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(_CHUNK))

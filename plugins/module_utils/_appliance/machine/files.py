@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that appear whole or not at all."""
+"""Write files that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class Part:
 
 @contextmanager
 def part(dest: str) -> Iterator[Part]:
-    """Hold an empty ``dest.part`` that no other run writes; gone at the end unless published.
+    """Hold an empty ``dest.part`` that no other run writes; remove it at the end unless it was published.
 
-    What a dead run left under this name is replaced.
+    A part that a dead run left under this name is replaced.
 
     Raises:
         ImageBusy: Another run holds it.
@@ -70,9 +70,9 @@ def part(dest: str) -> Iterator[Part]:
 
 
 def publish(found: Part) -> None:
-    """Put a whole and proven file under its final name, durably.
+    """Give a complete and verified file its final name, durably.
 
-    Every writer of the name holds the part's lock, so nothing can come between check and rename.
+    Every writer of the name holds the part's lock, so nothing can happen between check and rename.
 
     Raises:
         ImageExists: The name is taken.
@@ -85,10 +85,10 @@ def publish(found: Part) -> None:
 
 
 def write_whole(path: str, data: bytes, mode: int) -> None:
-    """Write a small file atomically and durably, replacing what is there.
+    """Write a small file atomically and durably, replacing an existing one.
 
-    A file that is replaced keeps its mode and its owner. A new one gets exactly this mode, whatever
-    the umask is that the login came with: ``/etc/fstab`` has to stay readable to everybody.
+    A replaced file keeps its mode and its owner. A new one gets exactly this mode, whatever the
+    login's umask is: ``/etc/fstab`` must stay readable for everybody.
 
     Raises:
         NoSpace: The file system is full.
@@ -113,7 +113,7 @@ def write_whole(path: str, data: bytes, mode: int) -> None:
 
 
 def _dress(fd: int, path: str, mode: int) -> None:
-    """Give a new file the mode and owner of the one that it replaces, or this mode if there is none."""
+    """Give a new file the mode and owner of the file that it replaces, or this mode if there is none."""
     try:
         old = os.lstat(path)
     except FileNotFoundError:
@@ -127,7 +127,7 @@ def _dress(fd: int, path: str, mode: int) -> None:
 
 
 def make_directories(path: str, mode: int) -> None:
-    """Make a directory and those above it, each with exactly this mode; those that exist stay.
+    """Make a directory and those above it, each with exactly this mode; existing ones stay as they are.
 
     Raises:
         OSError: One cannot be made.
@@ -142,7 +142,7 @@ def make_directories(path: str, mode: int) -> None:
 
 
 def make_directory(path: str) -> None:
-    """Make one directory for root alone, durably; harmless if it is there.
+    """Make one directory for root alone, durably; keep an existing one.
 
     Raises:
         ImageError: It cannot be made, or something else has the name.
@@ -159,7 +159,7 @@ def make_directory(path: str) -> None:
 
 @contextmanager
 def locked_directory(path: str) -> Iterator[None]:
-    """Hold a directory that is ours alone, and that is made if it is missing: one holder at a time.
+    """Lock a directory that only root can write to; make it if it is missing.
 
     Raises:
         InvalidRequest: It cannot be made, or others can write there.
@@ -170,7 +170,7 @@ def locked_directory(path: str) -> Iterator[None]:
 
 
 def is_directory(path: str) -> bool:
-    """Whether the path itself, not what a link leads to, is a directory."""
+    """Tell whether the path itself, not what a link leads to, is a directory."""
     try:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except OSError:
@@ -184,28 +184,28 @@ def sync_directory(path: str) -> None:
 
 
 def forget(*descriptors: int) -> None:
-    """Drop from the page cache what is there of files, so that the next reader asks the storage.
+    """Drop files from the page cache, so that the next reader gets them from the storage.
 
-    What was not yet written to the storage stays: flush it before.
+    Pages that were not written to the storage yet stay: flush them before.
     """
     for fd in descriptors:
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def free_bytes(path: str) -> int:
-    """Bytes that may still be written to the file system of an existing path."""
+    """Return the bytes that can still be written to the file system of an existing path."""
     status = os.statvfs(path)
     return status.f_bavail * status.f_frsize
 
 
 def space_for(found: Part, size: int) -> dict[str, int]:
-    """What there is for an image, the part's own bytes included, and what it may need."""
+    """Return the space for an image, with the part's own bytes, and the space it may need."""
     own = os.fstat(found.fd).st_blocks * _BLOCK
     return {"free": free_bytes(os.path.dirname(found.path)) + own, "size": size}
 
 
 def write_fault(path: str, size: int, exc: OSError) -> ImageError:
-    """The error that a failed write means."""
+    """Return the error that a failed write means."""
     if exc.errno in _FULL:
         space = {"free": free_bytes(os.path.dirname(path)), "size": size}
         return no_space(path, space, str(exc.strerror))
@@ -217,9 +217,9 @@ def write_fault(path: str, size: int, exc: OSError) -> ImageError:
 
 
 def _open_locked(path: str) -> int:
-    """A new, empty file of this name, locked.
+    """Make a new, empty file of this name, locked.
 
-    What a dead run left is unlinked, not emptied: its qemu-img may still be ending.
+    A file that a dead run left is unlinked, not emptied: its qemu-img may still be ending.
     """
     for _attempt in range(_OPEN_ATTEMPTS):
         try:
@@ -257,7 +257,7 @@ def _busy(path: str) -> ImageBusy:
 
 
 def _is_same(path: str, fd: int) -> bool:
-    """Whether the name still leads to the open file."""
+    """Tell whether the name still leads to the open file."""
     try:
         return os.path.samestat(os.lstat(path), os.fstat(fd))
     except OSError:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the appliance's kernel and udev say what they know, and the clock."""
+"""Where the appliance's kernel and udev publish what they know, and the clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Paths:
-    """Directories and files that describe block devices, and where our jobs and claims are noted.
+    """Directories and files that describe block devices, and the places of our jobs and claims.
 
     Tests point them elsewhere.
     """

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the firmware of this machine says of itself."""
+"""What the firmware of this machine says of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def machine(host: System) -> str:
-    """The UUID of the system: of SMBIOS, or of the device tree on POWER. Empty if neither can be read."""
+    """Return the system UUID: from SMBIOS, or from the device tree on POWER. Empty if neither can be read."""
     places = (
         f"{host.sys}/class/dmi/id/product_uuid",
         f"{host.paths.proc}/device-tree/vm,uuid",

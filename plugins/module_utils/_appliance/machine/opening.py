@@ -1,10 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Open files: the only place that does it by flags, so that no link is followed by mistake.
+"""Open files. No other file passes flags to an open, so that no link is followed by mistake.
 
-An open file is one that no other program inherits. What others may have put there is opened without following
-a link, and without waiting for the other end of a pipe.
+An open file is one that no other program inherits. A name that others may have put there is opened
+without following a link, and without waiting for the other end of a pipe.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 _DECIDED = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR})
-"""Errors of an open that tell what is there: nothing, or something else than was asked for. All others only tell
-that nobody could look."""
+"""Errors of an open that say what exists: nothing, or something other than requested. All others
+only say that it could not be read."""
 
 
 class NotRegularError(OSError):
-    """A name is there, and leads to something else than a regular file."""
+    """The name exists, and leads to something other than a regular file."""
 
     def __init__(self) -> None:
-        """Say so in the place where the system's reason stands."""
+        """Put the reason where the system's errors have theirs."""
         super().__init__(errno.ENXIO, "it is not a regular file")
 
 
 def could_not_look(exc: OSError) -> bool:
-    """Whether an error says nothing of what it was asked for."""
+    """Tell whether an error says nothing about what exists."""
     return exc.errno not in _DECIDED
 
 
@@ -63,7 +63,7 @@ def administrators_directory(path: str) -> int:
 
 
 def any_file(path: str, *, within: int | None = None) -> int:
-    """Open a name for reading, whatever it is but a link. The caller looks at what it has.
+    """Open a name for reading, unless it is a link. The caller checks what it is.
 
     Args:
         path: Its path, or its name.
@@ -112,7 +112,7 @@ def read_regular(path: str, limit: int) -> bytes:
 
 
 def new_file(path: str) -> int:
-    """Make a file for us alone, open for reading and writing.
+    """Make a file for this user alone, open for reading and writing.
 
     Raises:
         FileExistsError: The name is taken, perhaps by a link.
@@ -124,7 +124,7 @@ def new_file(path: str) -> int:
 
 
 def writable_file(path: str) -> int:
-    """Open a file that is there, for reading and writing.
+    """Open an existing file, for reading and writing.
 
     Raises:
         OSError: It cannot be opened.
@@ -133,7 +133,7 @@ def writable_file(path: str) -> int:
 
 
 def emptied_file(path: str) -> int:
-    """Open a file for writing, empty, and make it for us alone if it is not there.
+    """Open a file for writing, empty; make it for this user alone if it does not exist.
 
     Raises:
         OSError: It cannot be opened.
@@ -143,7 +143,7 @@ def emptied_file(path: str) -> int:
 
 
 def node(path: str, flags: int) -> int:
-    """Open a device or a file of the kernel's. A link is followed: udev makes them.
+    """Open a device or a kernel file. A link is followed, because udev makes links to devices.
 
     Args:
         path: The node.

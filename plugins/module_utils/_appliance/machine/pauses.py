@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long to wait between two looks at something that takes its time."""
+"""How long to wait between two looks at something slow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GROWTH = 1.5
 
 
 def poll(clock: Clock, timeout: float) -> Iterator[float]:
-    """Yield the seconds waited: at once, after pauses that grow, and last when the time is up."""
+    """Yield the seconds waited: at once, after growing pauses, and for the last time when time is up."""
     start = clock.now()
     pause = _FIRST_PAUSE
     while True:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What only the user of this task, which is root, can write: made so, and checked before it is believed."""
+"""Files that only this task's user, root, can write: made so, and checked before they are believed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def is_ours(status: os.stat_result) -> bool:
-    """Whether a file or directory is ours, and nobody else may write to it."""
+    """Tell whether a file or directory is ours, and nobody else may write to it."""
     return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS
 
 
@@ -41,7 +41,7 @@ def make_directory(path: str) -> None:
 
 @contextmanager
 def directory(path: str, *, within: int | None = None) -> Iterator[int]:
-    """Hold a directory open that is ours alone.
+    """Hold a directory open that only we can write to.
 
     Args:
         path: Its path, or its name.
@@ -58,7 +58,7 @@ def directory(path: str, *, within: int | None = None) -> Iterator[int]:
 
 
 def read(name: str, limit: int, *, within: int) -> bytes:
-    """Read a regular file that is ours alone, at most so many bytes of it.
+    """Read a regular file that only we can write to, at most so many bytes of it.
 
     Args:
         name: The file's name.
@@ -77,7 +77,7 @@ def read(name: str, limit: int, *, within: int) -> bytes:
 
 @contextmanager
 def noted_in(path: str) -> Iterator[int]:
-    """Hold a directory for notes that is ours alone, and make it if it is missing.
+    """Hold a directory for notes that only we can write to; make it if it is missing.
 
     Raises:
         InvalidRequest: It cannot be made, or others can write there.

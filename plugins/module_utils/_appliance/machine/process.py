@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Running programs that do not outlive us, and work that does."""
+"""Run programs that end with us, and work that does not."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 class Process:
     """A program in a session of its own, which the kernel kills when our process ends.
 
-    Start it while this process has one thread: the child runs Python before it becomes the
-    program. The thread that starts it must live as long as it does.
+    Start it while this process has one thread: the child runs Python before it becomes the program.
+    The thread that starts it must live as long as the program.
     """
 
     def __init__(self, argv: Sequence[str], tell: Callable[[str], None] | None = None) -> None:
-        """Start ``argv``; its errors are read in English.
+        """Start ``argv``; its messages are in English.
 
         Args:
             argv: The program and its arguments.
-            tell: Is told what the program prints, as it comes. Nobody is by default.
+            tell: Gets what the program prints, as it comes; nobody does by default.
 
         Raises:
             OSError: The program cannot be started.
@@ -64,11 +64,11 @@ class Process:
         )
 
     def kill(self) -> None:
-        """End it now; harmless if it has ended."""
+        """Kill the program now; harmless if it has ended."""
         self._popen.kill()
 
     def wait(self) -> Outcome:
-        """Wait for its end; kills it if the wait is interrupted."""
+        """Wait for the program's end; kill it if the wait is interrupted."""
         try:
             err = self._listen()
             self._popen.wait()
@@ -79,7 +79,7 @@ class Process:
         return Outcome(self._popen.returncode, err.decode("utf-8", "replace"))
 
     def _listen(self) -> bytes:
-        """Read both outputs to their ends; returns the errors."""
+        """Read both outputs to their ends; return the errors."""
         errors: list[bytes] = []
         with selectors.DefaultSelector() as selector:
             for stream in filter(None, (self._popen.stdout, self._popen.stderr)):
@@ -109,10 +109,10 @@ def detach(
     keep: int,
     leave: Callable[[], None] = scope.leave_login,
 ) -> None:
-    """Do some work in a process of its own that outlives us, our session, our terminal and our login.
+    """Do work in a process of its own that outlives us, our session, our terminal and our login.
 
-    Whatever the work needs must be imported by now: Ansible removes a module's archive when the
-    module ends. The process holds nothing open that is ours but ``keep``.
+    Whatever the work needs must be imported before: Ansible removes a module's archive when the
+    module ends. The process keeps none of our open files but ``keep``.
 
     Args:
         work: What to do. Its process ends when this returns.
@@ -141,7 +141,7 @@ def detach(
 
 
 def _let_go(log: str, keep: int) -> None:
-    """In the new process: give back everything that belongs to who started it."""
+    """In the new process: release everything that belongs to its starter."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.chdir("/")
     os.umask(0o077)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calling the appliance's own programs, and reading its small files."""
+"""Run the appliance's own programs, and read its small files."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     )
 
 TOOLS = "/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where the system's programs are."""
+"""Directories of the system's programs."""
 
 _SECONDS = 120.0
-"""How long a program may take that does not say how long it needs."""
+"""The time limit of a call that names none."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Output:
 
 
 def find(name: str, path: str = TOOLS) -> str:
-    """Path of a program; empty if it is not installed.
+    """Return the path of a program; empty if it is not installed.
 
     Args:
         name: The program.
@@ -50,7 +50,7 @@ def find(name: str, path: str = TOOLS) -> str:
 
 
 def locate(host: System, name: str) -> str:
-    """Path of one of the appliance's programs; empty if it is not installed."""
+    """Return the path of one of the appliance's programs; empty if it is not installed."""
     return find(name, host.tools)
 
 
@@ -61,11 +61,11 @@ def call(
     *,
     seconds: float = _SECONDS,
 ) -> Output:
-    """Call an installed program, in English, and wait for its end.
+    """Run an installed program, in English, and wait for its end.
 
     Raises:
         MissingDependency: It is not installed.
-        ToolFailed: It did not end.
+        ToolFailed: It did not end in time.
     """
     path = locate(host, argv[0])
     if not path:
@@ -97,10 +97,10 @@ def must(
     hint: str = "",
     seconds: float = _SECONDS,
 ) -> str:
-    """Call a program that has to succeed; what it printed.
+    """Run a program that must succeed; return what it printed.
 
     Raises:
-        ToolFailed: It said no.
+        ToolFailed: It failed.
     """
     done = call(host, argv, environment, seconds=seconds)
     if done.code != 0:
@@ -109,7 +109,7 @@ def must(
 
 
 def text(path: str) -> str | None:
-    """A small text file; None if there is none."""
+    """Return the content of a small text file; None if it does not exist."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             return file.read()
@@ -118,7 +118,7 @@ def text(path: str) -> str | None:
 
 
 def number(path: str) -> str:
-    """``major:minor`` of the block device that a path leads to; empty if there is none."""
+    """Return ``major:minor`` of the block device that a path leads to; empty if there is none."""
     try:
         status = os.stat(path)
     except OSError:

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A place of its own among systemd's units, for a process that outlives the login that started it.
+"""A systemd scope of its own for a process that outlives the login that started it.
 
-With ``KillUserProcesses=yes`` logind kills whatever is left in the scope of a session when the session
-ends. A new session or process group does not help; only another control group does.
+With ``KillUserProcesses=yes`` logind kills everything left in the scope of a session when the
+session ends. A new session or process group does not help; only another control group does.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _MANAGER = (
 
 @dataclass(frozen=True)
 class UnitScope:
-    """Where to look. Tests point it elsewhere.
+    """Where systemd is looked for. Tests point it elsewhere.
 
     Attributes:
-        running: There if systemd is the init system (``sd_booted``).
-        path: Where programs are.
-        cgroup: Tells the control group of this process.
+        running: Exists if systemd is the init system (``sd_booted``).
+        path: Directories of programs.
+        cgroup: Names the control group of this process.
     """
 
     running: str = "/run/systemd/system"
@@ -48,14 +48,15 @@ class UnitScope:
 
 
 def name_of(pid: int) -> str:
-    """The scope of a process."""
+    """Return the name of a process's scope."""
     return f"ovirt_community.backup-{pid}.scope"
 
 
 def argv(busctl: str, pid: int) -> tuple[str, ...]:
-    """The call that has systemd put a process that runs into a new scope.
+    """Return the call that makes systemd put a running process into a new scope.
 
-    It is what ``systemd-run --scope`` does; but that becomes another program, and this process is none.
+    ``systemd-run --scope`` does the same for a program that it starts; this process is not started
+    by it.
     """
     return (
         *(busctl, "--system", "--quiet", "call", *_MANAGER, "StartTransientUnit"),
@@ -68,13 +69,13 @@ def argv(busctl: str, pid: int) -> tuple[str, ...]:
 
 
 def leave_login(place: UnitScope | None = None) -> None:
-    """Move this process out of the login's control group, if systemd runs.
+    """Move this process out of the login's control group, if systemd is running.
 
-    It must have no children yet: they would stay. A failure is only printed: the copy goes on, as one
-    that the end of the login may stop.
+    It must have no children yet: they would stay. A failure is only printed: the copy continues,
+    and the end of the login may stop it.
 
     Args:
-        place: Where to look.
+        place: Where systemd is looked for.
     """
     found = place or UnitScope()
     busctl = programs.find("busctl", found.path)
@@ -87,7 +88,7 @@ def leave_login(place: UnitScope | None = None) -> None:
 
 
 def _ask(busctl: str) -> str:
-    """Ask systemd; why it did not do it, empty if it did or will."""
+    """Ask systemd; return why it refused, empty if it did not."""
     try:
         # AnsibleModule, and so its run_command, has ended when this runs.
         done = subprocess.run(  # pylint: disable=ansible-bad-function
@@ -108,7 +109,7 @@ def _ask(busctl: str) -> str:
 
 
 def _wait_for_the_move(place: UnitScope) -> str:
-    """Wait: systemd answers before it moves. Why it does not seem to have moved us, empty if it has."""
+    """Wait for the move, which follows systemd's answer; return why it seems not to have happened, or empty."""
     wanted = f"/{name_of(os.getpid())}"
     for _attempt in range(_LOOKS):
         try:

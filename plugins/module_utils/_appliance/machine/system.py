@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The appliance as a system that is set up: its configuration, its programs, the time of day."""
+"""The appliance as a system to set up: its configuration, its programs, the time of day."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class System(Host):
     """The appliance. Tests point its directories elsewhere.
 
     Attributes:
-        disk_names: A pattern: how the kernel's names of disks begin, as others plug them.
-        tools: Where programs are; not the task's PATH, which others may have set.
+        disk_names: A pattern: how the kernel names of attached disks begin.
+        tools: Directories of programs; not the task's PATH, which others may have set.
         now: The time of day, in seconds since 1970.
     """
 
