@@ -14,13 +14,13 @@ description:
     collection refuse to run with one. This lookup finds such variables, and suggests the closest known name.
   - Checks variables with the prefix of the role or the playbook. For common prefixes such as C(backup_) or C(export_), it reports only
     names that are close to a name of this collection.
-  - For a playbook, it also reports required variables that are not set.
+  - It also reports required variables that are not set.
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
   _terms:
     description:
-      - Name of one role or playbook of this collection, without the name of the collection.
+      - Names of roles or playbooks of this collection, without the name of the collection.
     type: list
     elements: str
     required: true
@@ -74,7 +74,8 @@ def _load(path: Path) -> dict[str, Any]:
 def internal() -> frozenset[str]:
     """Return the variables that roles and playbooks set themselves: they may exist when one runs after another."""
     files = [path for pattern in READ for path in COLLECTION.glob(pattern)]
-    return frozenset(one for path in files for one in names.words(path.read_text(encoding="utf-8")))
+    found = {one for path in files for one in names.words(path.read_text(encoding="utf-8"))}
+    return frozenset(found - set(specifications()))
 
 
 class LookupModule(LookupBase):
@@ -89,12 +90,13 @@ class LookupModule(LookupBase):
             AnsibleError: The collection has no such role or playbook.
         """
         specs, given = specifications(), variables or {}
-        [name] = terms
-        if name not in specs:
-            raise AnsibleError(f"{name!r} is neither a role nor a playbook of this collection.")
+        for name in terms:
+            if name not in specs:
+                raise AnsibleError(f"{name!r} is neither a role nor a playbook of this collection.")
         options = {option for spec in specs.values() for option in spec}
-        required = [key for key, option in specs[name].items() if option.get("required")]
+        asked = {key: option for name in terms for key, option in specs[name].items()}
+        required = [key for key, option in asked.items() if option.get("required")]
         return [
-            *names.unknown(given, specs[name], options, internal()),
+            *names.unknown(given, asked, options, internal()),
             *names.missing(required, [key for key in required if given.get(key)]),
         ]

@@ -70,7 +70,9 @@ def test_every_plugin_is_documented(kind: str) -> None:
 
 
 def test_every_role_is_documented() -> None:
-    wanted = {f"{COLLECTION}.{path.name}" for path in (ROOT / "roles").iterdir()}
+    # The role of the shared defaults has no tasks, and so no arguments.
+    wanted = {f"{COLLECTION}.{path.parent.name}" for path in (ROOT / "roles").glob("*/tasks")}
+    assert len(wanted) == len(list((ROOT / "roles").iterdir())) - 1
     said = documentation("role", wanted)
     assert set(said) == wanted
     assert all(one["entry_points"]["main"]["options"] for one in said.values())

@@ -14,13 +14,18 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = "ovirt_community.backup."
-SHARED = {"ovirt_backup_auth", "ovirt_backup_repository", "ovirt_backup_appliance"}
-"""One variable each for all roles and playbooks."""
-ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
+DEFAULTS = ROOT / "roles/shared_defaults"
+"""Has the defaults of what all roles share, and no tasks."""
+ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path != DEFAULTS)
 
 
 def load(path: Path) -> Any:  # noqa: ANN401 - YAML
     return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+SHARED = load(DEFAULTS / "defaults/main.yml")
+"""One variable each for all roles and playbooks, and its default."""
+PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
 
 
 def options(role: Path) -> dict[str, dict[str, Any]]:
@@ -33,11 +38,40 @@ def test_defaults_are_those_of_the_specification(role: Path) -> None:
     specified = {
         name: option.get("default") for name, option in options(role).items() if "default" in option
     }
-    assert specified == load(role / "defaults/main.yml")
+    shared = {name: default for name, default in SHARED.items() if name in options(role)}
+    assert specified == {**load(role / "defaults/main.yml"), **shared}
     for name, option in options(role).items():
         assert name in SHARED or name.startswith(f"{role.name}_"), name
         assert "type" in option, name
         assert ("default" in option) != option.get("required", False), name
+
+
+def test_one_role_has_the_shared_defaults_and_the_others_depend_on_it() -> None:
+    assert set(SHARED) == {
+        "ovirt_backup_auth",
+        "ovirt_backup_repository",
+        "ovirt_backup_appliance",
+    }
+    assert not (DEFAULTS / "tasks").exists()
+    for role in ROLES:
+        [dependency] = load(role / "meta/main.yml")["dependencies"]
+        assert dependency == {"role": f"{OURS}{DEFAULTS.name}"}
+        assert not set(load(role / "defaults/main.yml")) & set(SHARED)
+        for name, option in options(role).items():
+            assert name not in SHARED or option["default"] == SHARED[name], role.name
+    assert not [path for path in PLAYBOOKS if "/srv/backup" in path.read_text("utf-8")]
+
+
+def test_a_role_a_playbook_a_module_and_a_group_never_share_a_name() -> None:
+    names = [
+        *(path.name for path in (ROOT / "roles").iterdir()),
+        *(path.stem for path in PLAYBOOKS),
+        *(path.stem for path in (ROOT / "plugins/modules").glob("*.py")),
+        *load(ROOT / "meta/runtime.yml")["action_groups"],
+        "appliance",
+    ]
+    assert len(names) == len(set(names))
+    assert [name for name in names if name.startswith("ovirt_backup")] == []
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
@@ -58,7 +92,6 @@ def test_guides_name_options_of_the_appliances_role_that_exist() -> None:
     assert named <= set(options(ROOT / "roles/backup_appliance"))
 
 
-PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
 TASK_FILES = [*PLAYBOOKS, *sorted((ROOT / "roles").glob("*/tasks/*.yml"))]
 WITHIN = ("block", "rescue", "always", "tasks", "pre_tasks", "post_tasks", "handlers")
 AT_ONCE = {

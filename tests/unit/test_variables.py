@@ -24,7 +24,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.executable).parent / "ansible-playbook"
 SPECIFICATIONS = plugin.specifications()
-ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
+ROLES = sorted(path.parent.name for path in (ROOT / "roles").glob("*/tasks"))
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 OPTIONS = {option: name for name, spec in SPECIFICATIONS.items() for option in spec}
 
@@ -38,9 +38,18 @@ def misspelt(name: str) -> str:
     return name + name[-1]
 
 
+def required(name: str) -> dict[str, Any]:
+    """What a role or a playbook must be given, with any value of its type."""
+    values = {"list": ["x"], "dict": {"last": 1}}
+    return {
+        key: values.get(one["type"], "x")
+        for key, one in SPECIFICATIONS[name].items()
+        if one.get("required")
+    }
+
+
 def look(name: str, given: dict[str, Any]) -> list[str]:
-    required = {key: "x" for key, one in SPECIFICATIONS[name].items() if one.get("required")}
-    return plugin.LookupModule().run([name], {**required, **given})
+    return plugin.LookupModule().run([name], {**required(name), **given})
 
 
 def test_every_role_and_playbook_has_a_specification() -> None:
@@ -161,7 +170,7 @@ def test_every_role_refuses_one(role: str, tmp_path: Path) -> None:
     }
     site.write_text(json.dumps([play]), encoding="utf-8")
     wrong = "ovirt_backup_repositry"
-    said = run(tmp_path, site, {wrong: "x", "vm_backup_vms": ["web01"]})
+    said = run(tmp_path, site, {wrong: "x", **required(role)})
     assert f"There is no variable {wrong}. Is ovirt_backup_repository meant?" in said
     # Ansible's own look at the variables comes before.
     assert tasks_done(said) == 1
@@ -174,6 +183,28 @@ def test_a_playbook_names_what_must_be_set(tmp_path: Path) -> None:
         {"template_vm": "", "template_guard_timeout": 1},
     )
     assert "The variable template_vm must be set. The variable template_name must be set." in said
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_old_names_of_the_host_are_refused(name: str) -> None:
+    for old in ("backup_appliance", "restore_appliance"):
+        meant = ["There is no variable " + old + ". Is ovirt_backup_hosts meant?"]
+        on_appliance = "ovirt_backup_hosts" in SPECIFICATIONS[name]
+        assert look(name, {old: "backups"}) == (meant if on_appliance else [])
+
+
+def test_a_playbook_looks_at_the_variables_of_its_role_too(tmp_path: Path) -> None:
+    """Also at those that must be set, where Ansible by itself would only say that they are not."""
+    for name in PLAYBOOKS:
+        [roles] = [play.get("roles", []) for play in load(ROOT / f"playbooks/{name}.yml")[:1]]
+        [names] = re.findall(
+            r"backup_reached_by: \[(.*)\]", (ROOT / f"playbooks/{name}.yml").read_text("utf-8")
+        )[:1]
+        ran = [role["role"].removeprefix("ovirt_community.backup.") for role in roles]
+        assert names.split(", ") == [name, *ran]
+    said = run(tmp_path, ROOT / "playbooks/prune.yml", {"backup_prune_kep": {"last": 1}})
+    assert "There is no variable backup_prune_kep. Is backup_prune_keep meant?" in said
+    assert "The variable backup_prune_keep must be set." in said
 
 
 def test_another_name_is_an_error() -> None:

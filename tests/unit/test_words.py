@@ -31,7 +31,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module import setup_args
 
 ROOT = Path(__file__).resolve().parents[2]
-ROLES = ("backup_appliance", "vm_backup", "vm_restore")
+ROLES = sorted(path.parent.name for path in ROOT.glob("roles/*/tasks"))
 OURS = "ovirt_community.backup."
 BOOLEANS = ("when", "become", "that")
 

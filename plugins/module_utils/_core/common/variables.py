@@ -26,6 +26,7 @@ OWN = (
     "backup_appliance_",
     "backup_prune_",
     "backup_report_",
+    "backup_retire_",
     "backup_verify_",
 )
 """Prefixes that only this collection uses: an unknown name with one of them is a mistake."""
@@ -35,6 +36,8 @@ SHARED = ("backup_", "restore_", "export_", "template_", "maintenance_")
 mistake."""
 
 RENAMED = {
+    "backup_appliance": "ovirt_backup_hosts",
+    "restore_appliance": "ovirt_backup_hosts",
     "export_wait": "export_guard_timeout",
     "maintenance_wait": "maintenance_guard_timeout",
     "template_wait": "template_guard_timeout",
@@ -74,34 +77,28 @@ def unknown(
     """
     looked_at = prefixes(asked)
     left = sorted(set(names) - set(options) - set(internal))
-    found = (
-        _renamed(name, looked_at, options) or _sentence(name, looked_at, sorted(options))
-        for name in left
-    )
-    return [one for one in found if one]
+    renamed = [_meant(name, RENAMED[name]) for name in left if RENAMED.get(name) in asked]
+    found = (_sentence(name, looked_at, sorted(options)) for name in left if name not in RENAMED)
+    return [*renamed, *(one for one in found if one)]
 
 
-def _renamed(name: str, looked_at: Collection[str], options: Collection[str]) -> str:
-    meant = RENAMED.get(name, "")
-    if meant in options and name.startswith(tuple(looked_at)):
-        return f"There is no variable {name}. Is {meant} meant?"
-    return ""
+def _meant(name: str, other: str) -> str:
+    return f"There is no variable {name}. Is {other} meant?"
 
 
 def _sentence(name: str, looked_at: Collection[str], options: list[str]) -> str:
     for prefix in OWN:
         shared = COMMON + name.removeprefix(prefix)
         if name.startswith(prefix) and prefix != COMMON and shared in options:
-            return f"There is no variable {name}. Is {shared} meant?"
+            return _meant(name, shared)
     if any(name.startswith(one) for one in OWN if one in looked_at):
         near = get_close_matches(name, options, 1, _ALIKE)
-        meant = f" Is {near[0]} meant?" if near else ""
-        return f"There is no variable {name}.{meant}"
+        return _meant(name, near[0]) if near else f"There is no variable {name}."
     for prefix in SHARED:
         if prefix in looked_at and name.startswith(prefix):
             shared = COMMON + name.removeprefix(prefix)
             if shared in options:
-                return f"There is no variable {name}. Is {shared} meant?"
+                return _meant(name, shared)
             stems = [one.removeprefix(prefix) for one in options if one.startswith(prefix)]
             near = get_close_matches(name.removeprefix(prefix), stems, 1, _ALIKE)
             if near:

@@ -74,6 +74,19 @@ def test_a_name_of_one_role_for_what_all_share_is_looked_at_always() -> None:
     assert unknown("export_repository", asked=("backup_user",)) == []
 
 
+def test_an_old_name_is_told_where_the_new_one_is_asked_for() -> None:
+    options = (*OPTIONS, "ovirt_backup_hosts", "ovirt_backup_appliance")
+    old = ("backup_appliance", "restore_appliance")
+    assert variables.unknown(old, ["ovirt_backup_hosts", "backup_user"], options, ()) == [
+        f"There is no variable {name}. Is ovirt_backup_hosts meant?" for name in old
+    ]
+    assert variables.unknown(old, ["backup_user"], options, ()) == []
+    new = "vm_restore_keep_incomplete"
+    assert variables.unknown(["vm_restore_keep_half_made"], [new], [new], ()) == [
+        f"There is no variable vm_restore_keep_half_made. Is {new} meant?"
+    ]
+
+
 def test_words_of_a_text() -> None:
     text = "{{ vm_backup_vms }} export_host: my_export_host vm_backup backup_"
     assert variables.words(text) == {"vm_backup_vms", "export_host"}
