@@ -98,6 +98,7 @@ options:
     default: false
 extends_documentation_fragment:
   - ovirt_community.backup.attributes
+  - ovirt_community.backup.run_by.vm_backup
 seealso:
   - module: ovirt_community.backup.backup_plan_info
   - module: ovirt_community.backup.backup_takeover_info

@@ -203,6 +203,7 @@ options:
     type: str
 extends_documentation_fragment:
   - ovirt_community.backup.attributes
+  - ovirt_community.backup.run_by.vm_backup
 seealso:
   - module: ovirt_community.backup.disk_image_copy
   - module: ovirt_community.backup.vm_ovf_info

@@ -73,6 +73,7 @@ options:
     required: true
 extends_documentation_fragment:
   - ovirt_community.backup.attributes.info_module
+  - ovirt_community.backup.run_by.vm_backup
 seealso:
   - module: ovirt_community.backup.backup_plan_info
   - module: ovirt_community.backup.backup_claim

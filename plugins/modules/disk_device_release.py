@@ -54,6 +54,8 @@ options:
     default: true
 extends_documentation_fragment:
   - ovirt_community.backup.attributes
+  - ovirt_community.backup.run_by.vm_backup
+  - ovirt_community.backup.run_by.vm_restore
 seealso:
   - module: ovirt_community.backup.disk_snapshot_detach
   - module: ovirt_community.backup.disk_image_copy

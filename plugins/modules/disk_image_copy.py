@@ -120,6 +120,7 @@ options:
     default: 0.0
 extends_documentation_fragment:
   - ovirt_community.backup.attributes
+  - ovirt_community.backup.run_by.vm_backup
 attributes:
   check_mode:
     details:

@@ -119,6 +119,7 @@ extends_documentation_fragment:
   - ovirt_community.backup.attributes.info_module
   - ovirt_community.backup.attributes.action_group
   - ovirt_community.backup.engine
+  - ovirt_community.backup.run_by.vm_restore
 seealso:
   - module: ovirt_community.backup.restore_source_info
   - module: ovirt_community.backup.restored_disks

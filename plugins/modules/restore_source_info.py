@@ -51,6 +51,7 @@ options:
     default: true
 extends_documentation_fragment:
   - ovirt_community.backup.attributes.info_module
+  - ovirt_community.backup.run_by.vm_restore
 seealso:
   - module: ovirt_community.backup.backup_set_info
   - module: ovirt_community.backup.restore_plan_info

@@ -78,6 +78,7 @@ extends_documentation_fragment:
   - ovirt_community.backup.attributes.action_group
   - ovirt_community.backup.engine
   - ovirt_community.backup.engine.wait
+  - ovirt_community.backup.run_by.vm_restore
 seealso:
   - module: ovirt_community.backup.restore_plan_info
   - module: ovirt_community.backup.disk_image_restore

@@ -160,12 +160,47 @@ def test_names_of_the_collection_exist() -> None:
         assert set(re.findall(rf"\b{re.escape(NAME)}\.(\w+)", text_of(guide))) <= content
 
 
-def test_the_readme_lists_every_module_and_role() -> None:
-    rows = set(
-        re.findall(rf"^\| (?:role )?`(?:{NAME}\.)?(\w+)`", text_of(ROOT / "README.md"), re.M)
+def rows(heading: str) -> list[tuple[str, str]]:
+    """Name and last cell of each row of the table below a heading of the README."""
+    section = text_of(ROOT / "README.md").partition(f"\n### {heading}\n")[2].partition("\n### ")[0]
+    assert section, heading
+    return re.findall(rf"^\| `(?:{NAME}\.)?(\w+)`.*\| ?(.*?) ?\|$", section, re.M)
+
+
+def test_the_readme_lists_every_role() -> None:
+    assert sorted(name for name, _cell in rows("Roles")) == sorted(
+        path.name for path in (ROOT / "roles").iterdir()
     )
-    modules = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
-    assert modules | {path.name for path in (ROOT / "roles").iterdir()} <= rows
+
+
+def test_each_module_is_in_one_table_of_the_readme() -> None:
+    listed = [*rows("Modules for your own playbooks"), *rows("Modules that the roles run")]
+    modules = [path.stem for path in (ROOT / "plugins/modules").glob("*.py")]
+    assert sorted(name for name, _cell in listed) == sorted(modules)
+
+
+def fragments(module: str) -> list[str]:
+    document = yaml.safe_load(literal(ROOT / f"plugins/modules/{module}.py", "DOCUMENTATION"))
+    return list(document["extends_documentation_fragment"])
+
+
+def roles_that_run(module: str) -> set[str]:
+    return {
+        path.parents[1].name
+        for path in ROOT.glob("roles/*/tasks/*.yml")
+        if re.search(rf"^ *(?:- )?{re.escape(NAME)}\.{module}:$", text_of(path), re.M)
+    }
+
+
+def test_a_module_that_the_roles_run_says_so_in_its_documentation() -> None:
+    """The table, the documentation fragments and the tasks name the same roles; no other module has a fragment."""
+    of_roles = dict(rows("Modules that the roles run"))
+    assert len(of_roles) >= 8
+    for module in (path.stem for path in (ROOT / "plugins/modules").glob("*.py")):
+        start = f"{NAME}.run_by."
+        named = {one.removeprefix(start) for one in fragments(module) if one.startswith(start)}
+        assert named == set(re.findall(r"`(\w+)`", of_roles.get(module, ""))), module
+        assert not named or named == roles_that_run(module), module
 
 
 @pytest.mark.parametrize("role", ["vm_backup", "vm_restore"])

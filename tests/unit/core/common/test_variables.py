@@ -81,10 +81,6 @@ def test_an_old_name_is_told_where_the_new_one_is_asked_for() -> None:
         f"There is no variable {name}. Is ovirt_backup_hosts meant?" for name in old
     ]
     assert variables.unknown(old, ["backup_user"], options, ()) == []
-    new = "vm_restore_keep_incomplete"
-    assert variables.unknown(["vm_restore_keep_half_made"], [new], [new], ()) == [
-        f"There is no variable vm_restore_keep_half_made. Is {new} meant?"
-    ]
 
 
 def test_words_of_a_text() -> None:
