@@ -139,7 +139,7 @@ def test_who_was_followed_loses_it_for_good(machine: Machine) -> None:
     late = replace(FIRST, boot=machine.take(FIRST)["boot"])
     machine.seconds += 61
     machine.take(SECOND)
-    with pytest.raises(VmClaimed, match="Run second of owner awx has taken this VM over"):
+    with pytest.raises(VmClaimed, match="Run second of owner awx took over this VM"):
         machine.take(late)
     assert not machine.give(late)["changed"]
     machine.give(SECOND)
@@ -163,7 +163,7 @@ def test_a_restart_of_a_container_ends_all_claims(machine: Machine) -> None:
     assert again["boot"] != late.boot
     shutil.rmtree(machine.host.paths.claims)
     machine.take(SECOND)
-    with pytest.raises(VmClaimed, match="Run second of owner awx has taken this VM over"):
+    with pytest.raises(VmClaimed, match="Run second of owner awx took over this VM"):
         machine.take(late)
 
 
@@ -202,7 +202,7 @@ def test_what_cannot_be_read_is_not_taken_for_free(machine: Machine) -> None:
     machine.take(FIRST)
     path = Path(machine.host.paths.claims) / f"{VM}.json"
     path.write_text("{}", encoding="ascii")
-    with pytest.raises(InvalidRequest, match="cannot be read as a claim"):
+    with pytest.raises(InvalidRequest, match="is not a valid claim"):
         machine.take(SECOND)
     path.unlink()
     path.mkdir()

@@ -266,7 +266,7 @@ def test_a_run_that_lives_is_left_alone(site: Site) -> None:
     assert second.ends() == 2
     assert "db01: BUSY, not backed up by this run" in second.text
     assert re.search(
-        r"Run \w+ of owner default is at work on this VM since 20\S+Z: copying its disks\.",
+        r"Run \w+ of owner default has been working on this VM since 20\S+Z: copying its disks\.",
         second.text,
     )
     assert unfinished(second) == [], "what it writes"

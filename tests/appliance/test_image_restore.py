@@ -204,7 +204,7 @@ def test_a_write_that_goes_wrong_is_noticed(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     fake_qemu_img(monkeypatch, tmp_path, "exit 0")
-    with pytest.raises(ImageMismatch, match="is not what was"):
+    with pytest.raises(ImageMismatch, match="gives other bytes than were"):
         scene.restore()
     monkeypatch.undo()
     run("blockdev", "--setro", scene.device)
@@ -300,7 +300,7 @@ def test_what_is_asked_for_must_make_sense(scene: Scene) -> None:
         ({"targets": (target, target)}, "given twice"),
         ({"targets": (original,)}, "is the original disk"),
         ({"path": str(scene.path.parent)}, "no set of the repository"),
-        ({"restore_id": "a b"}, "cannot be the name"),
+        ({"restore_id": "a b"}, "is not a restore id"),
     ):
         with pytest.raises(InvalidRequest, match=said):
             scene.restore(**changes)

@@ -193,7 +193,8 @@ def test_two_runs_at_once_take_turns(tmp_path: Path) -> None:
             assert ok | busy == set(names), play.text
             for _name in busy:
                 assert re.search(
-                    r"Run \w+ of owner default is at work on this VM since 20\S+Z: \w+", play.text
+                    r"Run \w+ of owner default has been working on this VM since 20\S+Z: \w+",
+                    play.text,
                 )
         site.check_nothing_left()
 

@@ -121,7 +121,7 @@ def test_who_touches_its_record_lives(
     monkeypatch.setattr(unfinished, "_LAST_CALL", 1.0)
     with touching(place, 60):
         found, _warnings = look(repository, 1.5)
-    assert found["problems"] == ["Run r1 is at work on this VM."]
+    assert found["problems"] == ["Run r1 is working on this VM."]
     assert found["take_over"] is None
 
 
@@ -130,7 +130,7 @@ def test_who_has_just_written_its_record_may_be_attaching(
 ) -> None:
     monkeypatch.setattr(unfinished, "_LAST_CALL", 0.5)
     found, _warnings = look(repository, attaching=60)
-    assert found["problems"] == ["Run r1 is at work on this VM."]
+    assert found["problems"] == ["Run r1 is working on this VM."]
     # It copies, and nobody touches its record.
     (place / f"{DISK}.raw.part").touch()
     assert look(repository, attaching=60)[0]["take_over"]

@@ -365,14 +365,14 @@ def test_a_manifest_vouches_for_itself_before_it_was_ever_verified(
     assert listing(repository)["sets"][0]["state"] == "complete"
     one_digit(path, what)
     for _time in range(3):
-        with pytest.raises(ImageMismatch, match="not the one that was written"):
+        with pytest.raises(ImageMismatch, match="does not match the checksum"):
             source(repository, repository="", vm="", path=str(path))
-        with pytest.raises(SetsCorrupt, match="not the one that was written"):
+        with pytest.raises(SetsCorrupt, match="does not match the checksum"):
             verify(repository)
     (path / "manifest.json").write_bytes(whole)
     assert verify(repository)["sets"][0]["state"] == "complete"
     (path / "manifest.sha256").unlink()
     with pytest.raises(
-        SetsCorrupt, match=r"manifest\.sha256, the checksum of the manifest, is not there"
+        SetsCorrupt, match=r"manifest\.sha256, the file with the manifest's checksum, is missing"
     ):
         verify(repository)

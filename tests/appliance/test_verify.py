@@ -346,11 +346,17 @@ def test_configurations_that_disagree(repository: Path) -> None:
         (
             2361393152,
             4,
-            [f"vm.ovf gives the disk {uuid(0xD0)} 4 GiB, the image has 2361393152 bytes"],
+            [
+                f"vm.ovf says that the disk {uuid(0xD0)} has 4 GiB, but its image has 2361393152 bytes"
+            ],
         ),
         (1 << 30, 1, []),
         (1 << 20, 0, []),
-        (1 << 20, 9, [f"vm.ovf gives the disk {uuid(0xD0)} 9 GiB, the image has 1048576 bytes"]),
+        (
+            1 << 20,
+            9,
+            [f"vm.ovf says that the disk {uuid(0xD0)} has 9 GiB, but its image has 1048576 bytes"],
+        ),
     ],
 )
 def test_sizes_that_an_engine_rounded_are_no_fault(
@@ -377,7 +383,7 @@ def test_what_is_odd_is_noted(repository: Path) -> None:
     [found] = verify(repository)["sets"]
     assert found["verified"]["notes"] == [
         f"vm.ovf calls the disk {uuid(0xD0)} 'new', not 'disk & 000000d0'",
-        f"vm.ovf names the disk {uuid(0xE0)}, of which the set has no image",
+        f"vm.ovf names the disk {uuid(0xE0)}, but the set has no image of it",
     ]
 
 
@@ -393,7 +399,9 @@ def test_lost_clusters_are_no_fault(repository: Path) -> None:
     (path / IMAGE).write_bytes(data)
     retell(path)
     [found] = verify(repository)["sets"]
-    assert found["verified"]["notes"] == [f"{IMAGE} has clusters that nothing uses"]
+    assert found["verified"]["notes"] == [
+        f"{IMAGE} contains unused clusters, which only waste space"
+    ]
 
 
 def test_a_corrupt_set_stays_due_and_may_recover(repository: Path) -> None:

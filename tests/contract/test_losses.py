@@ -351,7 +351,7 @@ def test_a_guest_that_answered_has_to_answer_in_a_test(scene: Scene) -> None:
     plan = scene.plan(test=True)
     scene.disks(plan, "prepared")
     engine: Any = Switched(scene, None)
-    with pytest.raises(OperationFailed, match="may have ended in emergency mode"):
+    with pytest.raises(OperationFailed, match="may be in emergency mode"):
         scene.vm(plan, "tested", engine=engine)
     assert scene.lab.vm(plan["name"]).status == "up"
     # It is asked again by the run after one that was killed here, and not believed.

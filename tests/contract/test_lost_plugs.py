@@ -212,7 +212,7 @@ def test_when_the_time_is_up_what_may_still_come_is_taken_back(case: Case) -> No
     case.slow(PLUG)
     case.lose()
     with pytest.raises(
-        EngineUnavailable, match="it stayed unknown whether the host plugged"
+        EngineUnavailable, match="it is still unknown whether the host plugged"
     ) as hit:
         case.attach(timeout=0.5)
     assert "timeout" in hit.value.hint

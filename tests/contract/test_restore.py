@@ -122,7 +122,7 @@ def site_of_restore(bench: Bench, administrator: EnginePort) -> Iterator[Site]:
         ({"cluster": "Nowhere"}, "There is no cluster 'Nowhere'"),
         ({"storage_domain": "nowhere"}, "There is no storage domain 'nowhere'"),
         ({"storage_domains": {"nothing": "nowhere"}}, "is not a disk of the set"),
-        ({"keep_identity": True}, "The original is there"),
+        ({"keep_identity": True}, "The original VM still exists"),
         ({"name": "n" * 65}, "is longer than 64"),
     ],
 )

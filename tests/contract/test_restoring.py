@@ -425,9 +425,9 @@ def test_a_disk_comes_back_for_nobody(scene: Scene) -> None:
 
 def test_what_was_not_prepared_cannot_be_handed_over(scene: Scene) -> None:
     plan = scene.plan()
-    with pytest.raises(Refused, match="no new disk"):
+    with pytest.raises(Refused, match="has not created a new disk"):
         scene.vm(plan)
-    with pytest.raises(Refused, match="no new disk"):
+    with pytest.raises(Refused, match="has not created a new disk"):
         scene.disks(plan, "present", vm="shop01")
     assert scene.made() == []
 
@@ -448,7 +448,7 @@ def test_what_was_not_prepared_cannot_be_handed_over(scene: Scene) -> None:
         ),
         (None, {"storage_domains": {"nothing": "data1"}}, "is not a disk of the set"),
         (None, {"vnic_profiles": {"nic1": "dmz/slow"}}, "There is no vNIC profile 'dmz/slow'"),
-        (None, {"keep_identity": True, "name": "shop02"}, "The original is there"),
+        (None, {"keep_identity": True, "name": "shop02"}, "The original VM still exists"),
         (None, {"name": "n" * 65}, "is longer than 64"),
         (("domains", "data1", {"available": 1000}), {}, "has 1000 bytes available"),
         (
@@ -580,7 +580,7 @@ def test_the_appliance_itself_may_get_a_disk(scene: Scene) -> None:
 def test_an_incomplete_disk_elsewhere_is_told(scene: Scene) -> None:
     scene.disks(scene.plan(), "prepared")
     scene.lab.control().add_domain("fast")
-    with pytest.raises(Refused, match="An earlier run of this restore made disk"):
+    with pytest.raises(Refused, match="An earlier run of this restore created disk"):
         scene.disks(scene.plan(storage_domain="fast"), "prepared")
     scene.vm(scene.plan(), "absent")
     scene.restore(storage_domain="fast")
@@ -652,7 +652,7 @@ def test_a_size_that_the_engine_rounds_is_noticed(scene: Scene) -> None:
     scene.disks(plan, "prepared")
     disk = next(d for d in scene.lab.world.disks.values() if "in progress" in d.description)
     disk.virtual_size += 512
-    with pytest.raises(OperationFailed, match="bytes, not"):
+    with pytest.raises(OperationFailed, match="bytes instead of"):
         scene.disks(plan, "prepared")
     scene.disks(plan, "absent")
     assert scene.made() == []
@@ -864,7 +864,7 @@ def test_a_vm_that_is_finished_meanwhile_stays_with_its_disks(scene: Scene) -> N
     def finish() -> None:
         scene.lab.vm(plan["name"]).comment = "done"
 
-    with pytest.raises(Refused, match="is not an incomplete one"):
+    with pytest.raises(Refused, match="it is not an incomplete VM"):
         scene.vm(plan, "absent", meanwhile=finish)
     assert descriptions(scene) == before
     assert len(_rows(scene, plan["name"])) == 3

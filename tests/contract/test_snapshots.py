@@ -130,7 +130,7 @@ def test_a_creation_does_not_take_the_next_one_for_its_own(bench: Bench, control
     assert plan.waits
     bench.await_snapshot(snapshot_id, "ok")
     of_another(bench)
-    with pytest.raises(OperationFailed, match="could not make the snapshot"):
+    with pytest.raises(OperationFailed, match="could not create the snapshot"):
         waiting.execute(plan)
 
 

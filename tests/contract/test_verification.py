@@ -40,4 +40,4 @@ def test_an_engines_configuration_agrees_with_the_disks(bench: Bench) -> None:
     backup_set_verify.configuration(manifest.from_dict(data), text.encode(), findings)
     assert findings.faults == []
     [note] = findings.notes
-    assert f"gives the disk {data['disks'][0]['id']}" in note
+    assert f"says that the disk {data['disks'][0]['id']}" in note

@@ -18,7 +18,7 @@ def test_a_creation_that_fails(scene: Scene) -> None:
     scene.control.add_fault("fail_snapshot")
     result = scene.one("vm_snapshot", MAKE)
     assert result["error_code"] == "operation_failed"
-    assert "could not make the snapshot of 'web01'" in result.message
+    assert "could not create the snapshot of 'web01'" in result.message
     assert "Failed to create live snapshot 'nightly backup'" in result.message
     assert scene.snapshots() == {}
     assert len(result.sent("POST", "/snapshots")) == 1

@@ -80,6 +80,6 @@ def following(params: Params) -> Following:
     if params["wait_seconds"] is not None and not params["follower"]:
         raise InvalidRequest(
             f"{option('wait_seconds')} needs {option('follower')}.",
-            hint="Give any word that is the same in all calls that belong together: the result is for them alone.",
+            hint="Use the same word in all calls for one copy. Only these calls get its result.",
         )
     return Following(params["wait_seconds"], params["follower"])

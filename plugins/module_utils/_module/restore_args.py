@@ -182,15 +182,15 @@ def _check_plan(params: Params) -> None:
     ]
     if params["keep_identity"] and params["test"]:
         raise InvalidRequest(
-            f"A test restore has an identity of its own: leave {option('keep_identity')} out."
+            f"A test cannot keep the identity of the original: do not set {option('keep_identity')}."
         )
     if alone and of_vm:
         raise InvalidRequest(
-            f"Disks are restored alone, without a VM: leave out {', '.join(map(option, of_vm))}."
+            f"A restore of disks creates no VM: do not set {', '.join(map(option, of_vm))}."
         )
     if not alone and params["vm"]:
         raise InvalidRequest(
-            f"{option('vm')} is the VM that gets disks alone; a new VM gets a name ({option('name')})."
+            f"A restore of a VM creates a new one: do not set {option('vm')}. Its name is {option('name')}."
         )
 
 

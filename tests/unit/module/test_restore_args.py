@@ -61,11 +61,11 @@ def test_a_plan() -> None:
     found = restore_args.restore_plan_info_request(plan(vnic_profiles={"nic1": None}, name="x"))
     assert found.wishes.vnic_profiles == {"nic1": ""}
     assert (found.wishes.name, found.owner, found.what) == ("x", "default", "vm")
-    with pytest.raises(InvalidRequest, match="leave out name"):
+    with pytest.raises(InvalidRequest, match="do not set name"):
         restore_args.restore_plan_info_request(plan(what="disks", name="x"))
-    with pytest.raises(InvalidRequest, match="leave keep_identity out"):
+    with pytest.raises(InvalidRequest, match="do not set keep_identity"):
         restore_args.restore_plan_info_request(plan(test=True, keep_identity=True))
-    with pytest.raises(InvalidRequest, match="a new VM gets a name"):
+    with pytest.raises(InvalidRequest, match="A restore of a VM creates a new one"):
         restore_args.restore_plan_info_request(plan(vm="x"))
     with pytest.raises(ManifestInvalid):
         restore_args.restore_plan_info_request({**plan(), "manifest": {}})

@@ -255,7 +255,11 @@ def set_read_only(claim: DeviceClaim) -> None:
     """
     _ioctl(claim.fd, _BLKROSET, struct.pack("i", 1), claim.device)
     if not is_read_only(claim):
-        raise DeviceError(f"{claim.device.path} did not become read-only.")
+        raise DeviceError(
+            f"The kernel did not make the device {claim.device.path} read-only, so it was not read.",
+            hint="Check the appliance's kernel log.",
+            details={"device": claim.device.path},
+        )
 
 
 def flush(host: Host, device: BlockDevice, serial: str) -> None:
@@ -296,7 +300,7 @@ def _try_open(device: BlockDevice) -> int | None:
 def _open_fault(device: BlockDevice, exc: OSError) -> DeviceError:
     if exc.errno in (errno.EACCES, errno.EPERM):
         return DeviceError(
-            f"{device.path} may not be opened: {exc.strerror}.",
+            f"The device {device.path} could not be opened: {exc.strerror}.",
             hint="Run this task as root (become: true).",
             details={"device": device.path},
         )
@@ -308,7 +312,11 @@ def _check_number(fd: int, device: BlockDevice) -> None:
     status = os.fstat(fd)
     number = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
     if not stat.S_ISBLK(status.st_mode) or number != device.number:
-        raise DeviceError(f"{device.path} is not the device {device.number}.")
+        raise DeviceError(
+            f"{device.path} is no longer the device {device.number}: the disk was replaced meanwhile.",
+            hint="Run the task again.",
+            details={"device": device.path},
+        )
 
 
 def _ioctl(fd: int, request: int, argument: bytes, device: BlockDevice) -> bytes:

@@ -66,7 +66,7 @@ def _read(path: str) -> str:
 
 def _unreadable(path: str, why: str) -> DeviceError:
     return DeviceError(
-        f"{path} cannot be read ({why}), so what is in use on this machine is not known.",
+        f"{path} cannot be read ({why}), so it is unknown which devices are in use.",
         hint="Run the task as root (become: true), with /proc mounted.",
         details={"path": path},
     )

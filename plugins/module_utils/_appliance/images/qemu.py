@@ -27,7 +27,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
-    ImageError,
     ImageMismatch,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import (
@@ -151,7 +150,7 @@ def prove(qemu_img: str, claim: DeviceClaim, stored: Stored, tell: Tell | None =
             if outcome.code != 0:
                 stop.set()
     _check_read(content, lambda said: image_files.device_lost(claim.device.path, said))
-    _check_read(file, lambda said: ImageError(f"{stored.path} could not be read: {said}."))
+    _check_read(file, lambda said: image_files.unread(stored.path, said))
     return _verdict(claim, stored, outcome, (content, file))
 
 

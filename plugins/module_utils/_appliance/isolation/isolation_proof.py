@@ -98,8 +98,8 @@ def choose(host: System, serial: str, disks: Sequence[appliance_isolation.LocalD
         [disk] = [one for one in disks if one.device is found]
         if disk.own:
             raise Refused(
-                f"{found.path} is the appliance's own ({', '.join(disk.reasons)}); a proof writes "
-                "over it.",
+                f"{found.path} is the appliance's own ({', '.join(disk.reasons)}); the proof "
+                "would overwrite it.",
                 hint=f"Name another disk in {option('probe_serial')}.",
             )
         return "disk"
@@ -344,8 +344,9 @@ class _Trap:
                 return device
             if clock.now() >= deadline:
                 raise DeviceError(
-                    f"The probe disk {self.path or 'of the proof'} did not appear within "
-                    f"{_APPEAR_SECONDS:.0f} s, with its partitions."
+                    f"The probe disk {self.path or 'of the proof'} and its partitions did not appear within "
+                    f"{_APPEAR_SECONDS:.0f} s.",
+                    hint="Check the appliance's kernel log.",
                 )
             clock.sleep(_PAUSE)
 

@@ -152,7 +152,10 @@ def make_directory(path: str) -> None:
         sync_directory(os.path.dirname(path))
     except FileExistsError as exc:
         if not is_directory(path):
-            raise ImageError(f"{path} exists and is not a directory.") from exc
+            raise ImageError(
+                f"{path} exists and is not a directory.",
+                hint="Move it away, then run the task again.",
+            ) from exc
     except OSError as exc:
         raise write_fault(path, 0, exc) from exc
 

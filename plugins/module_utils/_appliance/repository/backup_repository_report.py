@@ -111,7 +111,10 @@ def _dest(path: str) -> str:
     try:
         status = os.lstat(above)
     except OSError as exc:
-        raise InvalidRequest(f"{above} is not a directory: {exc.strerror}.") from exc
+        raise InvalidRequest(
+            f"{above} is not a directory: {exc.strerror}.",
+            hint=f"Create it, or give another path in {option('dest')}.",
+        ) from exc
     if not stat.S_ISDIR(status.st_mode) or not private.is_ours(status):
         raise InvalidRequest(
             f"{above} is not a directory that only root can write to.",
@@ -119,6 +122,6 @@ def _dest(path: str) -> str:
         )
     if files.is_directory(dest):
         raise InvalidRequest(
-            f"{dest} is a directory.", hint=f"{option('dest')} names the page itself."
+            f"{dest} is a directory.", hint=f"Give the path of the page in {option('dest')}."
         )
     return dest

@@ -289,6 +289,6 @@ def _content(path: str, length: int) -> bytes | None:
 def _unread(path: str, exc: OSError) -> ImageError:
     return ImageError(
         f"{path} could not be read: {exc.strerror}.",
-        hint="Look at the repository's file system and at the kernel's log.",
+        hint="Check the repository's file system and the appliance's kernel log.",
         details={"path": path},
     )

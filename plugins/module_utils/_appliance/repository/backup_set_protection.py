@@ -134,5 +134,8 @@ def _remove(mark: str) -> None:
     except FileNotFoundError:
         return
     except OSError as exc:
-        raise ImageError(f"{mark} could not be removed: {exc.strerror}.") from exc
+        raise ImageError(
+            f"{mark} could not be removed: {exc.strerror}.",
+            hint="Check the repository's file system and its permissions.",
+        ) from exc
     files.sync_directory(os.path.dirname(mark))

@@ -143,13 +143,15 @@ def prove(path: str, data: bytes) -> None:
     try:
         fd = opening.directory(place.above)
     except OSError as exc:
-        raise ImageError(f"{place.above} could not be read: {exc.strerror}.") from exc
+        raise image_files.unread(place.above, str(exc.strerror)) from exc
     try:
         seen = repository.see(fd, place.vm_directory, place.name, set())
     finally:
         os.close(fd)
     if not seen:
-        raise ImageError(f"The set {path} no longer exists.")
+        raise ImageError(
+            f"The set {path} no longer exists.", hint="Paths of sets are listed by backup_set_info."
+        )
     entry = catalogue.judge(place.repository, replace(seen[0], manifest=data))
     found, _text = read_set(entry)
     check_images(entry.path, found.disks, verify=False)
@@ -180,7 +182,7 @@ def held(path: str) -> Iterator[None]:
         if fd is None:
             raise ImageError(
                 f"The set {path} no longer exists, or is being removed.",
-                hint="Restore another set; backup_set_protection keeps one from being pruned.",
+                hint="Restore another set. To keep a set from being pruned, use backup_set_protection.",
                 details={"path": path},
             )
         yield
@@ -263,7 +265,7 @@ def _configuration(path: str, found: manifest.Manifest) -> str:
     try:
         data = opening.read_regular(target, limit)
     except OSError as exc:
-        raise ImageError(f"{target} could not be read: {exc.strerror}.") from exc
+        raise image_files.unread(target, str(exc.strerror)) from exc
     if hashlib.sha256(data).hexdigest() != found.ovf.sha256:
         raise OvfInvalid(
             f"{target} does not match the checksum in the manifest.",
@@ -273,4 +275,8 @@ def _configuration(path: str, found: manifest.Manifest) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as exc:
-        raise OvfInvalid(f"{target} is not UTF-8.", details={"path": target}) from exc
+        raise OvfInvalid(
+            f"{target} is not UTF-8.",
+            hint="The set is damaged, or was changed. Restore an older one.",
+            details={"path": target},
+        ) from exc

@@ -185,6 +185,7 @@ class ImageRestore(Operation[WriteStep]):
         if disk is None:
             raise NotFound(
                 f"The set {self._request.path} has no disk {target.disk_id}.",
+                hint=f"It has: {', '.join(by_id)}.",
                 details={"disks": list(by_id)},
             )
         return disk
@@ -350,7 +351,7 @@ def _settle(claim: device.DeviceClaim, step: WriteStep) -> None:
 
 def _mismatch(path: str, disk: manifest.ManifestDisk) -> ImageMismatch:
     return ImageMismatch(
-        f"What was written to {path} is not what was backed up of {disk.alias!r}.",
+        f"Disk {disk.alias!r} was written to {path}, but reading it back gives other bytes than were backed up.",
         hint="Check whether something on the appliance wrote to the device, and whether the storage is damaged.",
         details={"device": path, "disk_id": disk.id},
     )

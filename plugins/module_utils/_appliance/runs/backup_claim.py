@@ -225,7 +225,10 @@ def _text(path: str) -> str:
         with open(path, encoding="ascii") as file:
             return file.read().strip()
     except OSError as exc:
-        raise ImageError(f"{path} cannot be read: {exc.strerror}.") from exc
+        raise ImageError(
+            f"{path} cannot be read: {exc.strerror}.",
+            hint="Without it, claims on VMs cannot be taken. Run this task as root (become: true), with /proc mounted.",
+        ) from exc
 
 
 def _file(host: Host, vm_id: str) -> str:
@@ -255,5 +258,5 @@ def _write(host: Host, claim: backup_claim.Claim) -> None:
 def _unread(path: str, exc: OSError) -> ImageError:
     return ImageError(
         f"{path} cannot be read: {exc.strerror}.",
-        hint="A running backup of this VM cannot be ruled out. Run this task as root (become: true).",
+        hint="It says whether another run is backing up this VM. Run this task as root (become: true).",
     )

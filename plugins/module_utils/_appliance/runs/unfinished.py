@@ -24,6 +24,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     NoStep,
     Plan,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import image_files
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import naming
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import takeover
 
@@ -57,7 +58,7 @@ def read(path: str) -> tuple[takeover.RunRecord, str]:
                 place = record_of(path)
                 data = private.read(NAME, takeover.SIZE_LIMIT + 1, within=directory)
     except OSError as exc:
-        raise ImageError(f"{place} could not be read: {exc.strerror}.") from exc
+        raise image_files.unread(place, str(exc.strerror)) from exc
     return takeover.load(path, data)
 
 

@@ -179,7 +179,11 @@ class ApplianceRepository(Operation[appliance_repository.Step]):
     def _make(self, step: appliance_repository.MakeFilesystem) -> None:
         """Make the file system, unless something came onto the device meanwhile."""
         if not _is_blank(step.device):
-            raise DeviceError(f"{step.device} is no longer blank.")
+            raise DeviceError(
+                f"{step.device} is no longer blank: something wrote to it since it was checked. It was not formatted.",
+                hint="Find out what uses the disk, then run the task again.",
+                details={"device": step.device},
+            )
         identity = {"ext4": ["-U", step.uuid], "xfs": ["-m", f"uuid={step.uuid}"]}
         argv = [f"mkfs.{step.filesystem}", "-q", *identity[step.filesystem], step.device]
         programs.must(self._host, argv, seconds=_MKFS_SECONDS)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 API_PATH = "/ovirt-engine/api"
+_URL = "An engine's URL looks like https://engine.example.com/ovirt-engine/api."
 
 _ENVIRONMENT = {
     "url": "OVIRT_URL",
@@ -128,9 +129,9 @@ def complete_url(found: Mapping[str, Any]) -> str:
     try:
         parts = urlsplit(text if "://" in text else f"https://{text}")
     except ValueError as exc:
-        raise InvalidRequest(f"{text!r} is not the URL of an engine: {exc}.") from exc
+        raise InvalidRequest(f"{text!r} is not the URL of an engine: {exc}.", hint=_URL) from exc
     if parts.scheme not in ("https", "http") or not parts.netloc:
-        raise InvalidRequest(f"{text!r} is not the URL of an engine.")
+        raise InvalidRequest(f"{text!r} is not the URL of an engine.", hint=_URL)
     path = parts.path.rstrip("/")
     if path in ("", "/ovirt-engine"):
         path = API_PATH

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
     DeviceLost,
+    ImageError,
     ImageExists,
     InvalidRequest,
     MissingDependency,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 FORMATS = ("qcow2", "raw")
 COMPRESSIONS = ("zstd", "none")
 PART_SUFFIX = ".part"
+UNREAD = "Check the repository's file system and the appliance's kernel log."
+"""What to do where a file of the repository cannot be read."""
 
 QCOW2_HEADER_LENGTH = 112
 _QCOW2_MAGIC = b"QFI\xfb"
@@ -208,6 +211,11 @@ def no_zstd(said: str) -> MissingDependency:
         hint=f"Install QEMU 5.1 or newer with zstd support, or use {option('compression', ': none')}.",
         details={"program": "qemu-img", "feature": "zstd"},
     )
+
+
+def unread(path: str, said: str) -> ImageError:
+    """Make the error for a file of the repository that cannot be read."""
+    return ImageError(f"{path} could not be read: {said}.", hint=UNREAD)
 
 
 def no_qemu_img() -> MissingDependency:

@@ -314,12 +314,12 @@ def would_hit_own(judged: Mapping[str, bool | None]) -> IsolationFailed:
         hint = "Report this with the output of udevadm info for these devices."
     else:
         message = (
-            "The output of udevadm test is in a format that is not known, so whether the rules "
-            f"would isolate the appliance's own {', '.join(unknown)} cannot be checked"
+            "The output of udevadm test has an unknown format, so it cannot be checked whether the rules "
+            f"would isolate the appliance's own {', '.join(unknown)}"
         )
         hint = "Report this with the output of udevadm test for these devices, and its version."
     return IsolationFailed(
-        f"{message}; they are removed again.", hint=hint, details={"devices": hit or unknown}
+        f"{message}. They were removed again.", hint=hint, details={"devices": hit or unknown}
     )
 
 

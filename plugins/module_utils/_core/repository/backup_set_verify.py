@@ -268,7 +268,7 @@ def content_argv(qemu_img: str, path: str, socket: str) -> tuple[str, ...]:
 def structure(file: str, outcome: Outcome, said: str, into: Findings) -> None:
     """Record the result of ``qemu-img check``. Lost clusters waste space and harm nothing."""
     if outcome.code == _LEAKS:
-        into.notes.append(f"{file} has clusters that nothing uses")
+        into.notes.append(f"{file} contains unused clusters, which only waste space")
     elif outcome.code == _NO_CHECK:
         into.notes.append(f"{file} cannot be checked by this qemu-img")
     elif outcome.code == _NOT_CHECKED or _could_not_work(outcome, said):
@@ -328,7 +328,7 @@ def configuration(found: Manifest, data: bytes, into: Findings) -> None:
             continue
         _compare(file, disk, known[disk.id], into)
     for other in sorted(set(known) - {disk.id for disk in found.disks}):
-        into.notes.append(f"{file} names the disk {other}, of which the set has no image")
+        into.notes.append(f"{file} names the disk {other}, but the set has no image of it")
     if read.vm_id != found.vm.id:
         into.fault(file, f"belongs to another VM, {read.vm_id}")
 
@@ -338,7 +338,7 @@ def _compare(file: str, disk: ManifestDisk, known: ovf.OvfDisk, into: Findings) 
     rounded = (disk.virtual_size // _GIB, -(-disk.virtual_size // _GIB))
     if known.gib and known.gib not in rounded:
         into.notes.append(
-            f"{file} gives the disk {disk.id} {known.gib} GiB, the image has {disk.virtual_size} bytes"
+            f"{file} says that the disk {disk.id} has {known.gib} GiB, but its image has {disk.virtual_size} bytes"
         )
     if known.alias != disk.alias:
         # It may be renamed between the snapshot and the attachment.

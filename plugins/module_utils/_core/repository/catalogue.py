@@ -252,14 +252,15 @@ def _check_bytes(data: bytes, checksum: bytes | None) -> None:
     """
     if checksum is not None and manifest.checksum_in(checksum) != manifest.digest(data):
         raise ManifestInvalid(
-            f"{naming.MANIFEST} is not the one that was written: {naming.CHECKSUM} records"
-            " another checksum."
+            f"{naming.MANIFEST} does not match the checksum in {naming.CHECKSUM}."
         )
 
 
 def _check_named(found: manifest.Manifest, checksum: bytes | None) -> None:
     if found.checksum and checksum is None:
-        raise ManifestInvalid(f"{found.checksum}, the checksum of the manifest, is not there.")
+        raise ManifestInvalid(
+            f"{found.checksum}, the file with the manifest's checksum, is missing."
+        )
 
 
 def vouched(entry: Entry) -> str:
@@ -565,7 +566,7 @@ def unread_error(found: Stranger) -> ImageError:
     """Return the error for requested sets that cannot be read."""
     return ImageError(
         f"{naming.show_text(found.path)} {found.reason}.",
-        hint="The state of its sets is unknown. Check the repository's file system and the kernel log.",
+        hint="The state of its sets is unknown. Check the repository's file system and the appliance's kernel log.",
         details={"path": naming.show_text(found.path)},
     )
 

@@ -190,11 +190,11 @@ def checksum_in(file: bytes) -> str:
     """
     match = _CHECKSUM.fullmatch(file)
     if match is None:
-        raise ManifestInvalid(f"{naming.CHECKSUM} is not the checksum of a manifest.")
+        raise ManifestInvalid(f"{naming.CHECKSUM} is not a checksum file of a manifest.")
     if int(match[1]) != CHECKSUM_VERSION:
         raise ManifestInvalid(
-            f"{naming.CHECKSUM} is of version {int(match[1])}; version {CHECKSUM_VERSION} is known"
-            " here.",
+            f"{naming.CHECKSUM} has format version {int(match[1])}; this release reads only version"
+            f" {CHECKSUM_VERSION}.",
             details={"version": int(match[1])},
         )
     return match[2].decode("ascii")
@@ -246,8 +246,8 @@ def from_dict(data: object) -> Manifest:
     version = root.get("version")
     if version != VERSION or isinstance(version, bool) or not isinstance(version, int):
         raise ManifestInvalid(
-            f"The manifest is of format version {version!r}; version {VERSION} is known here.",
-            hint="Use a release of the collection that knows this version.",
+            f"The manifest has format version {version!r}; this release reads only version {VERSION}.",
+            hint="Use a release of the collection that reads this version.",
             details={"version": version if isinstance(version, int) else None},
         )
     manifest = cast("Manifest", _MANIFEST(root, ""))

@@ -225,7 +225,8 @@ def set_names(
     """
     ids = [disk_id for disk_id, _fmt in disks]
     if len(set(ids)) != len(ids):
-        raise InvalidRequest("A disk is named twice.")
+        twice = sorted({one for one in ids if ids.count(one) > 1})
+        raise InvalidRequest(f"The same disk is given twice: {', '.join(twice)}.")
     place = SetPath(repository, vm_directory(*vm), set_directory(*run))
     files = tuple((disk_id, image_file(disk_id, fmt)) for disk_id, fmt in disks)
     return SetNames(

@@ -108,7 +108,9 @@ def check_write(request: WriteRequest) -> None:
         InvalidRequest: Names the first contradiction.
     """
     if not _RESTORE_ID.fullmatch(request.restore_id):
-        raise InvalidRequest(f"{request.restore_id!r} cannot be the name of a restore.")
+        raise InvalidRequest(
+            f"{request.restore_id!r} is not a restore id as restore_plan_info returns it."
+        )
     if not request.targets:
         raise InvalidRequest("The list of images is empty.")
     for what in ("disk_id", "serial"):
@@ -123,7 +125,7 @@ def check_write(request: WriteRequest) -> None:
     ]
     if same:
         raise InvalidRequest(
-            f"{', '.join(same)} is the original disk. A restore writes to new disks only."
+            f"{', '.join(same)} is the original disk. A restore writes only to new disks."
         )
 
 
@@ -171,7 +173,7 @@ def check_whole(manifest: Manifest) -> None:
     partial = [disk.alias for disk in manifest.disks if disk.parent is not None]
     if partial:
         raise Refused(
-            f"Images that build on other sets cannot be restored by this release: {partial}.",
+            f"This release cannot restore images that depend on other sets: {partial}.",
             details={"problems": partial},
         )
 
@@ -259,7 +261,7 @@ def unread_image(path: str, said: str) -> ImageError:
     """Return the error for an image that could not be read; the image may still be good."""
     return ImageError(
         f"{path} could not be read: {said}.",
-        hint="The set itself may be good. Check the repository's file system and the kernel log.",
+        hint="The set itself may be good. Check the repository's file system and the appliance's kernel log.",
         details={"path": path},
     )
 

@@ -98,11 +98,11 @@ def make(owner: str, restore_id: str, run_id: str) -> Mark:
         )
     if not _RESTORE.fullmatch(restore_id):
         raise InvalidRequest(
-            f"{restore_id!r} is not a restore id: restore_plan_info gives 12 hexadecimal digits."
+            f"{restore_id!r} is not a restore id, the 12 hexadecimal digits that restore_plan_info returns."
         )
     mark = Mark(owner, restore_id, run_id)
     if parse(mark.vm_text()) is None:
-        raise InvalidRequest(f"{run_id!r} is not a run id of a set.")
+        raise InvalidRequest(f"{run_id!r} is not the run id of a set's manifest.")
     return mark
 
 

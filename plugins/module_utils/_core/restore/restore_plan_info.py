@@ -451,12 +451,12 @@ def _vm_problems(request: RestoreRequest, target: RestoreTarget) -> Iterator[str
     if target.lacking:
         yield restored_vm.lacking(name, target.lacking)
     if len(name) > NAME_LIMIT:
-        yield f"The name {name!r} is longer than {NAME_LIMIT} characters."
+        yield f"The name {name!r} is longer than {NAME_LIMIT} characters. Choose a shorter {option('name')}."
     same = target.namesake is not None and target.namesake.id == request.manifest.vm.id
     if request.wishes.keep_identity and target.original and not (same and target.state != TAKEN):
         yield (
-            f"The original is there ({target.original.name!r}, {target.original.id}); its identity can "
-            f"only be kept once it is removed. Leave {option('keep_identity')} out."
+            f"The original VM still exists ({target.original.name!r}, {target.original.id}), so the new VM cannot get its"
+            f" id and MAC addresses. Remove the original, or do not set {option('keep_identity')}."
         )
     if chosen_cluster(request, target.clusters) is None:
         word = request.wishes.cluster or request.manifest.vm.cluster
@@ -598,7 +598,7 @@ def _warnings(
     for disk in found["left_out"]:
         yield f"Disk {disk['alias']!r} will not be restored: {disk['reason']}."
     if request.manifest.consistency.level in ("inconsistent", "crash"):
-        yield f"The data of the set are {request.manifest.consistency.level}."
+        yield f"The data of the set has the consistency {request.manifest.consistency.level!r}."
     yield from _unused_connections(request, configuration)
     if target.state == INCOMPLETE and found["problems"]:
         yield "An earlier run of this restore did not finish; what it created stays for now."

@@ -96,8 +96,10 @@ def read_orders(disks: Sequence[Mapping[str, Any]]) -> tuple[DiskOrder, ...]:
     if not disks:
         raise InvalidRequest("The list of disks is empty.")
     found = tuple(_order(index, disk) for index, disk in enumerate(disks))
-    if len({one.disk_id for one in found}) != len(found):
-        raise InvalidRequest("A disk is named twice.")
+    ids = [one.disk_id for one in found]
+    twice = sorted({one for one in ids if ids.count(one) > 1})
+    if twice:
+        raise InvalidRequest(f"The same disk is given twice: {', '.join(twice)}.")
     return found
 
 
@@ -358,7 +360,7 @@ def check_size(order: DiskOrder, disk: Disk) -> None:
     """
     if disk.virtual_size != order.size:
         raise OperationFailed(
-            f"The engine made disk {order.alias!r} with {disk.virtual_size} bytes, not {order.size}.",
+            f"The engine created disk {order.alias!r} with {disk.virtual_size} bytes instead of {order.size}.",
             hint="Block storage may round the size of a raw disk up. Use a domain on file storage.",
             details={"disk_id": disk.id, "size": disk.virtual_size, "expected": order.size},
         )
@@ -368,7 +370,7 @@ def made_for(now: Situation, order: DiskOrder) -> Made:
     held = now.own(order) or finished_one(now, order)
     if not held:
         raise Refused(
-            f"There is no new disk for {order.alias!r} of restore {now.mark.restore_id}.",
+            f"Restore {now.mark.restore_id} has not created a new disk for {order.alias!r}.",
             hint="Create and write the disks first.",
             details={"problems": [order.disk_id]},
         )

@@ -115,7 +115,7 @@ def _check_place(order: DiskOrder, disk: Disk) -> None:
     other_kind = disk.format and disk.format != order.format
     if elsewhere or other_kind:
         raise Refused(
-            f"An earlier run of this restore made disk {order.alias!r} ({disk.id}) as {disk.format} in"
+            f"An earlier run of this restore created disk {order.alias!r} ({disk.id}) as {disk.format} in"
             f" storage domain {disk.storage_domain_id}, not as {order.format} in"
             f" {order.storage_domain}.",
             hint="Remove the incomplete disks, or restore to the storage domain of the first run.",

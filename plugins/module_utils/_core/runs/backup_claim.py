@@ -245,20 +245,22 @@ def refusal(found: Claim | None, wish: Wish, now: Now) -> VmClaimed:
     """Return the error that says why a run may not have the claim, and which run has it."""
     if found is None or found.ended:
         return VmClaimed(
-            "Another run has taken this VM over meanwhile, and has ended.",
-            hint="This run was silent for too long. The other one's summary tells what became of the VM.",
+            "Another run took over this VM, because this run had not renewed its claim for too long. That run"
+            " has ended.",
+            hint="See the summary of that run for the backup of this VM.",
         )
     who = f"Run {found.run_id} of owner {found.owner}"
     if wish.boot:
         return VmClaimed(
-            f"{who} has taken this VM over, at {found.since}.",
-            hint="This run was silent for too long. The other one's summary tells what became of the VM.",
+            f"{who} took over this VM at {found.since}, because this run had not renewed its claim for too"
+            " long.",
+            hint="See the summary of that run for the backup of this VM.",
             details={"claim": to_dict(found)},
         )
     return VmClaimed(
-        f"{who} is at work on this VM since {found.since}: {STEPS[found.step]}."
-        f" Its last sign of life was {max(0.0, now.seconds - found.signed):.0f} s ago.",
-        hint="Nothing was begun. Run again when it has ended.",
+        f"{who} has been working on this VM since {found.since}: {STEPS[found.step]}."
+        f" It renewed its claim {max(0.0, now.seconds - found.signed):.0f} s ago.",
+        hint="This run changed nothing. Run it again when the other one has ended.",
         details={"claim": to_dict(found)},
     )
 
@@ -289,14 +291,15 @@ def load(path: str, data: bytes) -> Claim:
     try:
         found: Mapping[str, Any] = json.loads(data)
         if (found["form"], found["version"]) != (FORM, VERSION):
-            raise InvalidRequest(f"{path} is of another version.")
+            raise ValueError("it was written by another release of the collection")
         parts = {key: value for key, value in found.items() if key not in ("form", "version")}
         claim = Claim(**{**parts, "dead": tuple(parts["dead"])})
         if claim.step not in STEPS:
-            raise InvalidRequest(f"{path} names no step.")
+            raise ValueError("it has an unknown step")
     except (KeyError, TypeError, ValueError, RecursionError) as exc:
+        why = exc if isinstance(exc, ValueError) else repr(exc)
         raise InvalidRequest(
-            f"{path} cannot be read as a claim: {exc!r}.",
-            hint="Whether a run is at work on this VM is not known. See that none is, and remove the file.",
+            f"{path} is not a valid claim: {why}.",
+            hint="It is unknown whether another run is working on this VM. Check that none is, then remove the file.",
         ) from exc
     return claim

@@ -205,7 +205,9 @@ def load(path: str, data: bytes) -> tuple[RunRecord, str]:
     try:
         found = json.loads(data)
         if found["form"] != FORM or found["version"] != VERSION:
-            raise InvalidRequest(f"The record in {path} is of another version.")
+            raise InvalidRequest(
+                f"The record in {path} was written by another release of the collection."
+            )
         prepared = str(found.get("prepared", ""))
         record = RunRecord(path, {key: found[key] for key in FACTS}, prepared)
         ovf, request = found["ovf"], record.request()
@@ -214,7 +216,7 @@ def load(path: str, data: bytes) -> tuple[RunRecord, str]:
     except (KeyError, TypeError, ValueError, AttributeError, BackupError) as exc:
         raise InvalidRequest(f"The record in {path} cannot be read: {exc!r}.") from exc
     if not fits:
-        raise InvalidRequest(f"The record in {path} is not of this set.")
+        raise InvalidRequest(f"The record in {path} belongs to another set.")
     return record, ovf
 
 
@@ -240,18 +242,18 @@ def shortcomings(one: Leftover, record: RunRecord, wanted: Wanted) -> tuple[str,
     if one.expired:
         found.append("its lease has ended")
     if began > wanted.started:
-        found.append("it was begun later than this run, by its own record")
+        found.append("according to its record, it started later than this run")
     if wanted.disks is None:
-        found.append("which disks the VM has now is not known")
+        found.append("it is unknown which disks the VM has now")
     else:
         held = {disk["disk_id"] for disk in record.facts["disks"]}
         lacks = [alias for disk_id, alias in wanted.disks.items() if disk_id not in held]
         if lacks:
-            found.append(f"it does not hold {', '.join(lacks)}, which the VM has now")
+            found.append(f"it lacks {', '.join(lacks)}, which the VM has now")
     if record.facts["consistency"] not in wanted.consistency:
         accepted = ", ".join(wanted.consistency)
         found.append(
-            f"its consistency is {record.facts['consistency']}, and accepted are {accepted}"
+            f"its consistency is {record.facts['consistency']}, but only {accepted} are accepted"
         )
     return tuple(found)
 
@@ -340,7 +342,7 @@ def _is_tied(one: Leftover, known: Container[tuple[str, str]], dead: Container[s
 
 def _in_the_way(found: Sequence[Leftover], living: set[str]) -> tuple[str, ...]:
     """Return why nothing may be done about the leftovers of a VM."""
-    at_work = [f"Run {one.run_id} is at work on this VM." for one in found if one.run_id in living]
+    at_work = [f"Run {one.run_id} is working on this VM." for one in found if one.run_id in living]
     unfit = [one for one in found if one.run_id not in living and one.status != "ok"]
     return (*at_work, *(f"The snapshot of run {one.run_id} is {one.status}." for one in unfit))
 

@@ -155,7 +155,9 @@ def check_request(request: RepositoryRequest) -> None:
             hint="Give an absolute path without spaces, commas, backslashes, . or ..",
         )
     if not re.match(r"^[^\s#]+$", request.options):
-        raise InvalidRequest(f"{option('mount_options')} must be one word, separated by commas.")
+        raise InvalidRequest(
+            f"{option('mount_options')} must be a list with commas and without spaces, such as noatime,nofail."
+        )
 
 
 def steps(

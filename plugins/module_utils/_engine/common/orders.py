@@ -55,7 +55,7 @@ def retry(
     Raises:
         errors.EngineError: The final refusal, or the last one when time is up.
     """
-    last: EngineError = EngineUnavailable("The request was never sent: no time was left.")
+    last: EngineError = EngineUnavailable("The request was not sent: the timeout had ended.")
     for _waited in deadline.ticks():
         try:
             order()

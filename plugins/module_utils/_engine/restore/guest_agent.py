@@ -40,8 +40,8 @@ def await_answer(engine: ConfigurationPort, vm: Vm, deadline: Deadline) -> None:
             return
     raise OperationFailed(
         f"VM {vm.name!r} is up, but its guest agent, which answered when the VM was backed up, has not"
-        f" answered in {deadline.waited:.0f} s: its system may have ended in emergency mode.",
-        hint="Look at its console: keep incomplete VMs and test it again. If it does not find its volumes, the"
-        " guide of the restore says what to do about ids of disks.",
+        f" answered in {deadline.waited:.0f} s. Its system may be in emergency mode.",
+        hint="Test again, let the test keep the incomplete VM, and look at the VM's console. If the"
+        ' guest does not find its volumes, see "Ids of disks" in docs/restore.md.',
         details={"vm_id": vm.id, "waited_seconds": round(deadline.waited, 1)},
     )

@@ -126,7 +126,7 @@ class RestoreOperation(EngineOperation[RestoreEngine, Step]):
         def settled(disk: Disk | None) -> bool:
             if disk is None or disk.status == "illegal":
                 raise OperationFailed(
-                    f"The engine began to make disk {alias!r}, and then did not.",
+                    f"The engine accepted the order to create disk {alias!r}, but did not create it.",
                     hint="Check the engine's events for the reason.",
                     details={"disk_id": disk_id},
                 )
@@ -168,14 +168,16 @@ class RestoreOperation(EngineOperation[RestoreEngine, Step]):
         read = restore_marks.parse(disk.description)
         if read is None or not read.incomplete or read.mark != self._mark:
             raise Refused(
-                f"Disk {step.alias!r} ({step.disk_id}) is not an incomplete one of this restore. It stays.",
+                f"Disk {step.alias!r} ({step.disk_id}) was not removed, because it is not an incomplete disk of this restore.",
+                hint="If you do not need it, remove it in the web interface.",
                 details={"disk_id": step.disk_id, "problems": ["no mark"]},
             )
         holders = self._engine.holders(step.disk_id)
         if holders:
             raise Refused(
-                f"Disk {step.alias!r} ({step.disk_id}) is attached to VM {', '.join(sorted(holders))}."
-                " It stays.",
+                f"Disk {step.alias!r} ({step.disk_id}) was not removed, because it is attached to VM"
+                f" {', '.join(sorted(holders))}.",
+                hint="If you do not need it, detach and remove it in the web interface.",
                 details={"disk_id": step.disk_id, "problems": ["attached"]},
             )
         with explain_refusal():
@@ -252,7 +254,8 @@ class RestoreOperation(EngineOperation[RestoreEngine, Step]):
         found = self._engine.vm(vm.id)
         if found is not None and not is_incomplete(found, self._mark):
             raise Refused(
-                f"VM {vm.name!r} is not an incomplete one of this restore. It stays.",
+                f"VM {vm.name!r} was not removed, because it is not an incomplete VM of this restore.",
+                hint="If you do not need it, remove it in the web interface.",
                 details={"vm_id": vm.id, "problems": ["no mark"]},
             )
         return found

@@ -149,7 +149,9 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
             elif isinstance(step, restore_steps.REMOVALS):
                 raise UnhandledStep(step)  # only a removal removes
             elif vm is None:
-                raise EngineNotFound(f"VM {request.name!r} is gone.")
+                raise EngineNotFound(
+                    f"VM {request.name!r} does not exist any more. Run the restore again to create it."
+                )
             else:
                 self._step(step, appliance, vm, plan, deadline)
         last = engine.vm(vm.id) if vm else None
@@ -242,8 +244,8 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
         foreign = [one.disk_id for one in self._engine.attachments(vm.id) if one.disk_id not in own]
         if foreign:
             raise Refused(
-                f"VM {vm.name!r} has disks that this restore did not make: {', '.join(foreign)}.",
-                hint="They are detached, and never removed, when the incomplete VM is removed.",
+                f"VM {vm.name!r} has disks that this restore did not create: {', '.join(foreign)}.",
+                hint="Removing the incomplete VM detaches these disks, and does not remove them.",
                 details={"problems": foreign, "vm_id": vm.id},
             )
 
@@ -276,7 +278,10 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
                 deadline,
             )
         if not finished():
-            raise OperationFailed(f"VM {vm.name!r} did not get its comment back.")
+            raise OperationFailed(
+                f"The engine did not set the comment of VM {vm.name!r}, which still says that it is incomplete.",
+                hint="Run the restore again; it continues.",
+            )
 
     def _start(self, vm: Vm, deadline: Deadline) -> None:
         def running() -> bool:
@@ -286,8 +291,8 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
         def came_up(found: Vm | None) -> bool:
             if found is None or found.status == "down":
                 raise OperationFailed(
-                    f"VM {vm.name!r} was started, and is down again.",
-                    hint="The engine's events and the host's log of the VM say why.",
+                    f"VM {vm.name!r} was started, but is down again.",
+                    hint="Check the engine's events, and the VM's log on its host.",
                     details={"vm_id": vm.id},
                 )
             return found.status == "up"

@@ -131,7 +131,8 @@ class _Attaching:
             if self._told():
                 return True
         raise EngineUnavailable(
-            f"The engine's answer was lost, and within {self._deadline.waited:.0f} s it stayed unknown whether the host plugged it.",
+            f"The engine's answer was lost, and after {self._deadline.waited:.0f} s it is still unknown whether the host plugged the"
+            " disk.",
             hint=f"An attachment is certain to stay after {PLUG_SECONDS} s, or once the user sees event 2016 of the"
             f" appliance: raise {option('timeout')}, or see docs/permissions.md.",
         )
@@ -191,8 +192,8 @@ class DiskSnapshotAttach(EngineOperation[AttachmentEngine, Step]):
         disks = select_disks(facts.exact_disks(engine, source, snapshot), request.disks)
         if not disks:
             raise InvalidRequest(
-                f"Snapshot {snapshot.description!r} of {source.name!r} holds no disks.",
-                hint="The engine has no stored configuration of it, or it was made without disks.",
+                f"Snapshot {snapshot.description!r} of {source.name!r} contains no disks.",
+                hint="It was created without disks, or the engine has no stored configuration of it. Create another snapshot.",
             )
         version = engine.version()
         asked = request.checkpoints != "allow" and rules.clears_checkpoints(version)

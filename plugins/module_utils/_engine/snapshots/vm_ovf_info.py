@@ -68,8 +68,8 @@ class VmOvfInfo(ReadOnly[ConfigurationEngine]):
         ovf = self._engine.ovf(vm.id, snapshot.id if snapshot else None)
         if not ovf:
             raise NotFound(
-                f"The engine gave no configuration of {vm.name!r}.",
-                hint="It has none while the VM or an image is locked, or if it lost the snapshot's configuration. Try again later.",
+                f"The engine returned no configuration (OVF) of VM {vm.name!r}.",
+                hint="The VM or an image may be locked: try again later. Or the engine has lost the snapshot's configuration: create another snapshot.",
             )
         beside = self._engine.extras(vm.id)
         if beside is not None:

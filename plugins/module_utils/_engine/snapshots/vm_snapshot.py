@@ -198,7 +198,9 @@ class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
         retry(order, lambda: find() is not None, deadline)
         snapshot = made[0] if made else find()
         if snapshot is None:
-            raise OperationFailed(f"The snapshot of {step.vm.name!r} vanished.")
+            raise OperationFailed(
+                f"The new snapshot of {step.vm.name!r} disappeared. Check the engine's events for the reason."
+            )
         if self._patience.wait:
             snapshot = self._await_usable(step.vm, snapshot, deadline)
         events = self._creation_events(step.vm, snapshot)
@@ -247,7 +249,7 @@ class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
         found = self._engine.snapshot(vm.id, snapshot.id)
         if found is None or not vm_snapshot.is_same(found, snapshot):
             raise OperationFailed(
-                f"The engine could not make the snapshot of {vm.name!r}"
+                f"The engine could not create the snapshot of {vm.name!r}"
                 f" ({self._why(vm, snapshot, vm_snapshot.CREATE_FAILED)}).",
                 hint="The engine rolled it back. Check its events and logs.",
             )

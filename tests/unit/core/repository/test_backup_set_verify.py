@@ -31,7 +31,7 @@ NOW = datetime(2026, 12, 1, tzinfo=UTC)
     ("code", "fault", "note"),
     [
         (0, "", ""),
-        (3, "", "x has clusters that nothing uses"),
+        (3, "", "x contains unused clusters, which only waste space"),
         (63, "", "x cannot be checked by this qemu-img"),
         (2, "x is damaged inside (qemu-img check: b)", ""),
     ],

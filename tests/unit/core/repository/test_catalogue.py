@@ -221,10 +221,10 @@ def test_a_checksum_vouches_for_the_manifest() -> None:
     changed = whole.replace(b'"alias": "d"', b'"alias": "e"')
     [found] = entries(vouched(manifest=changed))
     assert (found.state, found.manifest) == ("corrupt", None)
-    assert found.reason.startswith("manifest.json is not the one that was written")
+    assert found.reason.startswith("manifest.json does not match the checksum")
     assert catalogue.vouched(found) == manifest.digest(whole)
     [found] = entries(vouched(checksum=None))
-    assert found.reason == "manifest.sha256, the checksum of the manifest, is not there."
+    assert found.reason == "manifest.sha256, the file with the manifest's checksum, is missing."
     [found] = entries(vouched(checksum=b"x"))
     assert (found.state, catalogue.vouched(found)) == ("corrupt", manifest.digest(whole))
     later = manifest.checksum(whole).replace(b"checksum 1", b"checksum 7")

@@ -171,10 +171,12 @@ def test_a_checksum_is_of_one_manifest() -> None:
         file.replace(b"manifest.json", b"other.json"),
         b"\xff",
     ):
-        with pytest.raises(ManifestInvalid, match="is not the checksum of a manifest") as caught:
+        with pytest.raises(ManifestInvalid, match="is not a checksum file of a manifest") as caught:
             manifest.checksum_in(wrong)
         assert caught.value.details == {}
-    with pytest.raises(ManifestInvalid, match="is of version 2; version 1 is known") as caught:
+    with pytest.raises(
+        ManifestInvalid, match="has format version 2; this release reads only version 1"
+    ) as caught:
         manifest.checksum_in(file.replace(b"checksum 1", b"checksum 2"))
     assert caught.value.details["version"] == 2
 

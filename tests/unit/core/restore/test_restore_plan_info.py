@@ -120,7 +120,7 @@ def test_defaults_need_no_choice_where_there_is_one_of_each() -> None:
     assert found["cluster"]["name"] == "Default"
     assert found["disks"][0]["storage_domain"] == DOMAIN.id
     assert found["name"] == "web01-restored-20261123T010000Z"
-    assert "The data of the set are crash." in warnings
+    assert "The data of the set has the consistency 'crash'." in warnings
     assert any("this run continues it" in one for one in warnings)
 
 
@@ -357,7 +357,7 @@ def test_another_heading_is_no_mark() -> None:
     ("disks", "said"),
     [
         ([], "is empty"),
-        ([ORDER, ORDER], "named twice"),
+        ([ORDER, ORDER], "The same disk is given twice"),
         ([{**ORDER, "size": 0}], "not a number of bytes"),
         ([{**ORDER, "size": "1"}], "not a number of bytes"),
         ([{**ORDER, "format": "vmdk"}], "unknown format or interface"),
@@ -521,7 +521,7 @@ def test_a_new_vm_gets_no_disk_that_another_had() -> None:
     free = made(1, incomplete=False)
     kinds = [type(step) for step in restored_disks.plan_prepared(situation(free)).steps]
     assert kinds == [restore_steps.CreateDiskStep, restore_steps.PlugStep]
-    with pytest.raises(Refused, match="no new disk"):
+    with pytest.raises(Refused, match="has not created a new disk"):
         restored_vm.plan_vm(situation(free), start=False)
     nobody = replace(situation(free), for_nobody=True)
     assert restored_disks.plan_prepared(nobody).steps == ()
@@ -702,7 +702,7 @@ def test_images_that_need_others_or_are_none() -> None:
 
 
 def test_sets_that_build_on_others_are_refused() -> None:
-    with pytest.raises(Refused, match="build on other sets"):
+    with pytest.raises(Refused, match="depend on other sets"):
         disk_image_restore.check_whole(manifest.from_dict(facts(parent="run0")))
 
 

@@ -62,7 +62,7 @@ def test_the_claim_of_a_run_is_its_own() -> None:
 def test_who_was_followed_notices(found: Claim | None) -> None:
     late = replace(SECOND, boot="boot", heartbeat_timeout=None)
     assert judged(found, late) == LOST
-    with pytest.raises(VmClaimed, match="has taken"):
+    with pytest.raises(VmClaimed, match="took over this VM"):
         raise backup_claim.refusal(found, late, NOW)
 
 
@@ -106,8 +106,8 @@ def test_a_new_call_shows_that_its_controller_lives() -> None:
     with pytest.raises(VmClaimed) as caught:
         raise backup_claim.refusal(FIRST, SECOND, NOW)
     assert caught.value.message == (
-        "Run first of owner awx is at work on this VM since 2026-11-24T00:59:00Z: copying its disks."
-        " Its last sign of life was 5 s ago."
+        "Run first of owner awx has been working on this VM since 2026-11-24T00:59:00Z: copying its disks."
+        " It renewed its claim 5 s ago."
     )
     assert caught.value.details["claim"]["run_id"] == "first"
 

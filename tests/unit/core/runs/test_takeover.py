@@ -121,7 +121,7 @@ def test_a_whole_set_is_taken_over_and_its_snapshot_cleaned_up_after() -> None:
 
 def test_who_lives_is_left_alone() -> None:
     decision = takeover.decide([left("a"), left("b")], [record("a")], ["b"], WANTED)
-    assert decision.problems == ("Run b is at work on this VM.",)
+    assert decision.problems == ("Run b is working on this VM.",)
     assert decision.take_over is None
     assert decision.clean == ()
     assert decision.result()["take_over"] is None
@@ -175,19 +175,19 @@ def test_of_several_the_latest_is_finished() -> None:
     ("found", "change", "wanted", "reason"),
     [
         (left(expired=True), {}, WANTED, "its lease has ended"),
-        (left(), {"started": "2026-11-24T01:00:01Z"}, WANTED, "it was begun later than this run"),
+        (left(), {"started": "2026-11-24T01:00:01Z"}, WANTED, "it started later than this run"),
         (
             left(),
             {},
             replace(WANTED, disks={**dict.fromkeys(DISKS[:2], "a"), DISKS[2]: "web01_new"}),
-            "it does not hold web01_new, which the VM has now",
+            "it lacks web01_new, which the VM has now",
         ),
-        (left(), {}, replace(WANTED, disks=None), "which disks the VM has now is not known"),
+        (left(), {}, replace(WANTED, disks=None), "it is unknown which disks the VM has now"),
         (
             left(),
             {"consistency": "crash"},
             WANTED,
-            "its consistency is crash, and accepted are filesystem, unknown",
+            "its consistency is crash, but only filesystem, unknown are accepted",
         ),
     ],
 )

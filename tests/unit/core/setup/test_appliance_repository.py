@@ -165,7 +165,7 @@ def test_paths_that_fstab_cannot_hold(path: str) -> None:
 
 def test_options_are_one_word() -> None:
     appliance_repository.check_request(ASKED)
-    with pytest.raises(InvalidRequest, match="one word"):
+    with pytest.raises(InvalidRequest, match="with commas and without spaces"):
         appliance_repository.check_request(replace(ASKED, options="ro 0 0\n/dev/sda"))
 
 
