@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operation behind ``backup_repository_report``: write the picture of a repository."""
+"""The operation behind ``backup_repository_report``: write the report on a repository."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ _MODE = 0o600
 
 @dataclass(frozen=True)
 class WritePage:
-    """The page, and where it goes."""
+    """The page, and its path."""
 
     dest: str
     data: bytes
 
 
 class BackupRepositoryReport(Operation[WritePage]):
-    """Draw a repository."""
+    """Write the report on a repository."""
 
     def __init__(
         self, request: backup_repository_report.ReportRequest, now: Callable[[], float] = time.time
@@ -66,14 +66,14 @@ class BackupRepositoryReport(Operation[WritePage]):
         """Keep the request.
 
         Args:
-            request: What to draw, and where to.
+            request: What to report, and where to write it.
             now: Tells the time of day, in seconds since 1970.
         """
         self._request = request
         self._time = now
 
     def plan(self) -> Plan[WritePage]:
-        """Draw.
+        """Read the repository and draw the page.
 
         Raises:
             InvalidRequest: There is no such repository, or no safe place for the page.
@@ -96,7 +96,7 @@ class BackupRepositoryReport(Operation[WritePage]):
         )
 
     def execute(self, plan: Plan[WritePage]) -> Mapping[str, Any]:
-        """Write it, whole or not at all."""
+        """Write the page, complete or not at all."""
         for step in plan.steps:
             if not isinstance(step, WritePage):
                 unhandled(step)
@@ -105,7 +105,7 @@ class BackupRepositoryReport(Operation[WritePage]):
 
 
 def _dest(path: str) -> str:
-    """The page's path; nobody but us writes in its directory, so that no link lies in wait."""
+    """Return the page's path; only we may write in its directory, so that nobody can put a link there."""
     dest = backup_set.plain_path("dest", path)
     above = os.path.dirname(dest)
     try:

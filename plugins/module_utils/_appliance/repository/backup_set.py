@@ -58,14 +58,14 @@ _MODE = 0o600
 
 @dataclass(frozen=True)
 class MakeSetDirectory:
-    """A directory that is not there yet."""
+    """Make a missing directory."""
 
     path: str
 
 
 @dataclass(frozen=True)
 class WriteFile:
-    """A file that is not there, or not with this content."""
+    """Write a file that is missing or has other content."""
 
     path: str
     data: bytes
@@ -73,7 +73,7 @@ class WriteFile:
 
 @dataclass(frozen=True)
 class RemoveFile:
-    """A file that is not needed any more."""
+    """Remove a file that is no longer needed."""
 
     path: str
 
@@ -85,7 +85,7 @@ FinishStep = Union[WriteFile, RemoveFile]
 class PrepareSet(Operation[PrepareStep]):
     """Make the directory of a new set, and name its files.
 
-    What a restore would refuse of the configuration is refused here, before hours of copying.
+    A configuration that a restore would refuse is refused here, before hours of copying.
     """
 
     def __init__(
@@ -104,8 +104,8 @@ class PrepareSet(Operation[PrepareStep]):
         """Name everything; see which directories are missing.
 
         Raises:
-            InvalidRequest: The repository is not there.
-            Refused: Others than root could swap its directories.
+            InvalidRequest: The repository does not exist.
+            Refused: Others than root could replace its directories.
             OvfInvalid: A restore would refuse the configuration.
         """
         names = backup_set.names(self._request)
@@ -147,7 +147,7 @@ class PrepareSet(Operation[PrepareStep]):
         return {}
 
     def _record(self, path: str) -> tuple[WriteFile, ...]:
-        """The record of what is needed to finish the set; a finished set needs none."""
+        """Return the record of what is needed to finish the set; a finished set needs none."""
         data, target = self._request.record, unfinished.record_of(path)
         if data is None or os.path.lexists(f"{path}/{MANIFEST}"):
             return ()
@@ -159,18 +159,18 @@ class PrepareSet(Operation[PrepareStep]):
 
 
 class FinishSet(Operation[FinishStep]):
-    """Write what describes a set; the manifest last, and only when a restore would take the set."""
+    """Write the files that describe a set; the manifest last, and only if a restore would accept the set."""
 
     def __init__(self, request: backup_set.FinishRequest) -> None:
         """Keep the request."""
         self._request = request
 
     def plan(self) -> Plan[FinishStep]:
-        """Check the images; see what is to be written.
+        """Check the images; see what must be written.
 
         Raises:
             ImageMismatch: An image is missing or of another size.
-            Refused: A different manifest is there.
+            Refused: A different manifest exists.
             OvfInvalid: A restore would refuse the configuration.
         """
         path = backup_set.plain_path("path", self._request.path)
@@ -205,10 +205,10 @@ class FinishSet(Operation[FinishStep]):
         )
 
     def execute(self, plan: Plan[FinishStep]) -> Mapping[str, Any]:
-        """Write the files in the plan's order, each whole and durable before the next.
+        """Write the files in the plan's order, each complete and durable before the next.
 
         Raises:
-            BackupError: A restore would refuse what is on the disk; there is no manifest then.
+            BackupError: A restore would refuse what is on the disk; no manifest is written then.
         """
         for step in plan.steps:
             if isinstance(step, RemoveFile):
@@ -223,7 +223,7 @@ class FinishSet(Operation[FinishStep]):
 
 
 def _missing(path: str, contents: Mapping[str, bytes]) -> tuple[WriteFile, ...]:
-    """What is not there, or not with this content."""
+    """Return the files that are missing or have other content."""
     return tuple(
         WriteFile(f"{path}/{name}", data)
         for name, data in contents.items()
@@ -232,7 +232,7 @@ def _missing(path: str, contents: Mapping[str, bytes]) -> tuple[WriteFile, ...]:
 
 
 def _clocks(path: str) -> dict[str, str] | None:
-    """What was noted of the clocks when the set was prepared; None if nothing was."""
+    """Return what was recorded of the clocks when the set was prepared; None if nothing was."""
     try:
         return unfinished.read(path)[0].clocks
     except BackupError:
@@ -240,10 +240,10 @@ def _clocks(path: str) -> dict[str, str] | None:
 
 
 def read_manifest(path: str) -> manifest.Manifest:
-    """The manifest of the set in a directory.
+    """Return the manifest of the set in a directory.
 
     Raises:
-        ManifestInvalid: It is no manifest, or of a later version.
+        ManifestInvalid: It is not a manifest, or of a later version.
         ImageError: It cannot be read.
     """
     target = f"{path}/{MANIFEST}"
@@ -255,7 +255,7 @@ def read_manifest(path: str) -> manifest.Manifest:
 
 
 def _look(path: str) -> backup_set.FoundFile | None:
-    """Size and head of a regular file; a link or a pipe is as good as nothing.
+    """Return size and head of a regular file; None for a link, a pipe or nothing.
 
     Raises:
         ImageError: It cannot be read.
@@ -271,9 +271,9 @@ def _look(path: str) -> backup_set.FoundFile | None:
 
 
 def _content(path: str, length: int) -> bytes | None:
-    """A small file's content, no more of it than tells whether it is the one wanted.
+    """Return a small file's content, just enough to compare it with the wanted one.
 
-    A link or a pipe is as good as nothing.
+    None for a link, a pipe or nothing.
 
     Raises:
         ImageError: It cannot be read.

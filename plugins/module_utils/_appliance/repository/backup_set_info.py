@@ -39,7 +39,7 @@ class BackupSetInfo(ReadOnlyOperation):
 
         Args:
             repository: Its path.
-            wanted: Which sets.
+            wanted: Which sets to list.
             manifests: Whether the result has their manifests.
         """
         self._repository = repository
@@ -47,7 +47,7 @@ class BackupSetInfo(ReadOnlyOperation):
         self._manifests = manifests
 
     def plan(self) -> Plan[NoStep]:
-        """Look; there is nothing to do.
+        """Read the repository; there is nothing to do.
 
         Raises:
             InvalidRequest: There is no such repository.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operation behind ``backup_set_protection``: a mark beside a set that keeps it from removal."""
+"""The operation behind ``backup_set_protection``: a mark beside a set that protects it from removal."""
 
 from __future__ import annotations
 
@@ -59,25 +59,25 @@ MarkStep = Union[WriteMark, RemoveMark]
 
 
 class BackupSetProtection(Operation[MarkStep]):
-    """Make or remove the mark."""
+    """Write or remove the mark."""
 
     def __init__(self, path: str, reason: str, *, protected: bool) -> None:
         """Keep the request.
 
         Args:
             path: The set's directory.
-            reason: What is written into the mark, for people.
-            protected: Whether the mark shall be there.
+            reason: The text of the mark, for people.
+            protected: Whether the mark is to exist.
         """
         self._path = path
         self._data = f"{reason}\n".encode("utf-8", "surrogateescape")
         self._protected = protected
 
     def plan(self) -> Plan[MarkStep]:
-        """See whether the mark is there.
+        """See whether the mark exists.
 
         Raises:
-            InvalidRequest: The path is that of no set.
+            InvalidRequest: The path is not that of a set.
         """
         path = _set_path(self._path)
         mark = f"{path}{catalogue.PROTECTED_SUFFIX}"
@@ -92,10 +92,10 @@ class BackupSetProtection(Operation[MarkStep]):
         )
 
     def execute(self, plan: Plan[MarkStep]) -> Mapping[str, Any]:
-        """Make it, or remove it.
+        """Write the mark, or remove it.
 
         Raises:
-            ImageError: Something is in the way.
+            ImageError: Something else has its name.
         """
         for step in plan.steps:
             if isinstance(step, WriteMark):
@@ -119,7 +119,7 @@ def _set_path(text: str) -> str:
 
 
 def _content(mark: str) -> bytes | None:
-    """What is written in the mark; None if it is no file that can be read."""
+    """Return the content of the mark; None if it is not a readable file."""
     above, name = os.path.split(mark)
     with opening.closing(opening.directory(above)) as directory:
         try:

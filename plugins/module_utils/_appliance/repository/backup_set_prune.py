@@ -1,10 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operation behind ``backup_set_prune``: remove what retention lets go, and nothing else.
+"""The operation behind ``backup_set_prune``: remove the sets that the policy does not keep, and nothing else.
 
-A set is first renamed, ``.trash.<set>`` in the VM's directory, then emptied, then gone. From the
-rename on it is no set any more; whoever dies after it leaves a name that the next run recognises.
+A set is first renamed to ``.trash.<set>`` in the VM's directory, then emptied, then removed. After
+the rename it is no longer a set; a run that dies later leaves a name that the next run recognises.
 Every step goes from an open directory to a name in it, and follows no link.
 """
 
@@ -51,21 +51,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _BATCH = 100
-"""Sets of a VM that are removed with the same two flushes; as many are open at a time."""
+"""Sets of a VM that are removed with the same two flushes, and are open at the same time."""
 
 
 class KeptError(Exception):
-    """A set is not removed after all; the text says why."""
+    """A set is not removed; the text says why."""
 
 
 @dataclass(frozen=True)
 class RemoveSet:
-    """A set that goes.
+    """A set to remove.
 
     Attributes:
-        path: Of the set's directory.
+        path: The set's directory.
         seen: The set as the plan saw it.
-        begun: It has been renamed by an earlier run.
+        begun: An earlier run has renamed it.
     """
 
     path: str
@@ -74,7 +74,7 @@ class RemoveSet:
 
     @property
     def name(self) -> str:
-        """Of its directory now."""
+        """The present name of its directory."""
         return f"{catalogue.TRASH_PREFIX if self.begun else ''}{self.seen.name}"
 
 
@@ -87,7 +87,7 @@ class _Tally:
 
     @contextmanager
     def of(self, step: RemoveSet) -> Iterator[None]:
-        """Note what stops one step; it does not stop the others."""
+        """Record an error that stops one step; the other steps continue."""
         try:
             yield
         except FileNotFoundError:
@@ -99,7 +99,7 @@ class _Tally:
 
 
 class BackupSetPrune(Operation[RemoveSet]):
-    """Remove the sets that a policy lets go."""
+    """Remove the sets that a policy does not keep."""
 
     def __init__(
         self, request: backup_set_prune.PruneRequest, now: Callable[[], float] = time.time
@@ -117,7 +117,7 @@ class BackupSetPrune(Operation[RemoveSet]):
         """Decide on every set.
 
         Raises:
-            InvalidRequest: There is no such repository, or the policy is none.
+            InvalidRequest: There is no such repository, or the policy is invalid.
         """
         backup_set_prune.check_request(self._request)
         found = repository.read(self._request.repository, self._time())
@@ -152,7 +152,7 @@ class BackupSetPrune(Operation[RemoveSet]):
         )
 
     def execute(self, plan: Plan[RemoveSet]) -> Mapping[str, Any]:
-        """Remove them; what cannot be removed does not stop the others.
+        """Remove the sets; one that cannot be removed does not stop the others.
 
         Raises:
             ImageError: Some could not be removed; ``details`` name them, and those that were.
@@ -181,7 +181,7 @@ def _totals(sets: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def _told(facts: dict[str, Any], kept: Mapping[str, str]) -> dict[str, Any]:
-    """A set's decision, as it came out in the end."""
+    """Return the final decision on a set, as the result shows it."""
     reason = kept.get(facts["path"])
     return {**facts, "keep": True, "reasons": [reason]} if reason else facts
 
@@ -205,7 +205,7 @@ def _batches(steps: Sequence[RemoveSet]) -> Iterator[Sequence[RemoveSet]]:
 
 
 def _busy(entries: Iterable[catalogue.Entry]) -> dict[str, str]:
-    """Why sets cannot be removed now, by path."""
+    """Return why sets cannot be removed now, by path."""
     reasons = {entry.path: _why_busy(entry) for entry in entries}
     return {path: reason for path, reason in reasons.items() if reason}
 
@@ -223,7 +223,7 @@ def _why_busy(entry: catalogue.Entry) -> str:
 
 @contextmanager
 def _opened(path: str, identity: tuple[int, int], directory: int | None = None) -> Iterator[int]:
-    """A set's directory, open and locked. It is the one that was seen, or none.
+    """Open and lock a set's directory, if it is still the one that the plan saw.
 
     Raises:
         KeptError: It is another one, or in use.
@@ -241,10 +241,10 @@ def _opened(path: str, identity: tuple[int, int], directory: int | None = None) 
 
 
 def _check(fd: int, seen: catalogue.FoundDirectory) -> None:
-    """Refuse to remove what a run is making, and what is more than files.
+    """Refuse to remove a set that a run is making, and a directory that holds more than files.
 
     Raises:
-        KeptError: It is that.
+        KeptError: It is one of these.
     """
     with os.scandir(fd) as entries:
         names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
@@ -258,10 +258,10 @@ def _check(fd: int, seen: catalogue.FoundDirectory) -> None:
 
 
 def _is_written(directory: int, name: str) -> bool:
-    """Whether somebody writes this image; see ``files.part``.
+    """Tell whether a run is writing this image; see ``files.part``.
 
     Raises:
-        KeptError: Nobody can tell.
+        KeptError: That is unknown.
     """
     try:
         fd = opening.any_file(name, within=directory)
@@ -317,7 +317,7 @@ def _exists(directory: int, name: str) -> bool:
 
 
 def _empty(top: int, fd: int, name: str) -> None:
-    """Remove the files of a renamed set, what was kept beside it, and its directory."""
+    """Remove the files of a renamed set, the files beside it, and its directory."""
     for one in os.listdir(fd):
         os.unlink(one, dir_fd=fd)
     if not _exists(top, name):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operation behind ``backup_set_verify``: read sets again, and record what was found."""
+"""The operation behind ``backup_set_verify``: read sets again, and record the result."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ class _Reading:
 
 @dataclass
 class _ReadSet:
-    """What came of all sets.
+    """The result of reading all sets.
 
     Attributes:
-        gone: Paths of those that were not there any more.
+        gone: Paths of sets that were gone when they were to be read.
     """
 
     listed: list[dict[str, Any]] = field(default_factory=list)
@@ -103,14 +103,14 @@ class _ReadSet:
             (self.undecided if known.undecided else self.corrupt)[known.path] = [known.why]
 
     def raise_failure(self, left: backlog.Backlog) -> None:
-        """Say what is worst.
+        """Raise the error for the worst result.
 
         Args:
-            left: What was not reached.
+            left: What the limit left unread.
 
         Raises:
-            SetsCorrupt: With every fault of every set.
-            ImageError: A set could not be read, or a record not be written.
+            SetsCorrupt: Has every fault of every set.
+            ImageError: A set could not be read, or a record could not be written.
         """
         if self.corrupt or self.undecided:
             listed = {one["path"] for one in self.listed}
@@ -125,7 +125,7 @@ class _Image:
     """An image that is being read.
 
     Attributes:
-        reader: A qemu-img that sends its content to ``sink``.
+        reader: The qemu-img that sends its content to ``sink``.
     """
 
     work: _Reading
@@ -136,11 +136,12 @@ class _Image:
 
 
 VerifyStep = Union[catalogue.Entry, catalogue.Stranger]
-"""A set to read, or what could not be read: it is told of when all sets were read."""
+"""A set to read, or a directory that could not be read, which is reported after all sets were
+read."""
 
 
 class BackupSetVerify(Operation[VerifyStep]):
-    """Read sets again, and record what was found beside each."""
+    """Read sets again, and record the result beside each."""
 
     def __init__(
         self, request: backup_set_verify.VerifyRequest, now: Callable[[], float] = time.time
@@ -148,7 +149,7 @@ class BackupSetVerify(Operation[VerifyStep]):
         """Keep the request.
 
         Args:
-            request: Which sets, and how deep.
+            request: Which sets to read, and how deep.
             now: Tells the time of day, in seconds since 1970.
         """
         self._request = request
@@ -185,11 +186,11 @@ class BackupSetVerify(Operation[VerifyStep]):
         )
 
     def execute(self, plan: Plan[VerifyStep]) -> Mapping[str, Any]:
-        """Look at all of them; only then say which are corrupt, also of those that were not read.
+        """Read all sets; then report which are corrupt, including those that were not read.
 
         Raises:
-            SetsCorrupt: With every fault of every set.
-            ImageError: A set could not be read, or a record not be written.
+            SetsCorrupt: Has every fault of every set.
+            ImageError: A set could not be read, or a record could not be written.
         """
         seen = _ReadSet()
         due, unread = _kinds(plan.steps)
@@ -208,7 +209,7 @@ class BackupSetVerify(Operation[VerifyStep]):
     def _take(
         self, work: _Reading, record: verification_record.VerificationRecord, seen: _ReadSet
     ) -> None:
-        """Record what was found of a set, if it says something of the set."""
+        """Record the result for a set, if it says anything about the set."""
         path = work.entry.path
         if work.findings.undecided and not record.faults:
             seen.undecided[path] = work.findings.undecided
@@ -226,7 +227,7 @@ class BackupSetVerify(Operation[VerifyStep]):
     def _result(
         self, entry: catalogue.Entry, record: verification_record.VerificationRecord
     ) -> dict[str, Any]:
-        """The set as it is listed from now on."""
+        """Return the set as the result lists it."""
         seen = replace(entry.seen, record=verification_record.dumps(record))
         return {
             **catalogue.to_dict(catalogue.judge(self._request.repository, seen, self._now())),
@@ -277,7 +278,7 @@ class BackupSetVerify(Operation[VerifyStep]):
 
 
 def _kinds(steps: Iterable[VerifyStep]) -> tuple[list[catalogue.Entry], list[catalogue.Stranger]]:
-    """The sets to read, and what could not be read."""
+    """Separate the sets to read from what could not be read."""
     due: list[catalogue.Entry] = []
     unread: list[catalogue.Stranger] = []
     for step in steps:
@@ -291,7 +292,7 @@ def _kinds(steps: Iterable[VerifyStep]) -> tuple[list[catalogue.Entry], list[cat
 
 
 def _be_polite() -> None:
-    """Let everybody else go first. Threads and programs that begin later inherit it."""
+    """Give other processes priority. Threads and programs that start later inherit it."""
     os.nice(_NICE)
     ionice = programs.find("ionice")
     if ionice:
@@ -299,7 +300,7 @@ def _be_polite() -> None:
 
 
 def _hold(entry: catalogue.Entry, stack: ExitStack) -> _Reading:
-    """A set, held while it is read; what keeps us from that says nothing of the set."""
+    """Hold a set while it is read; a failure to hold it says nothing about the set."""
     try:
         work = _Reading(entry, stack.enter_context(repository.held(entry)))
     except repository.UnreadError as exc:
@@ -311,7 +312,7 @@ def _hold(entry: catalogue.Entry, stack: ExitStack) -> _Reading:
 
 
 def _look(work: _Reading, stack: ExitStack) -> Iterator[_Image]:
-    """Everything about a set that needs no reading of images; the images that can be read."""
+    """Check everything about a set that needs no reading of images; yield the images that can be read."""
     known, findings = work.entry.manifest, work.findings
     if work.directory is None or work.entry.state == catalogue.UNREADABLE:
         return
@@ -335,7 +336,7 @@ def _look(work: _Reading, stack: ExitStack) -> Iterator[_Image]:
 
 
 def _unopened(disk: ManifestDisk, exc: OSError, findings: backup_set_verify.Findings) -> None:
-    """What an image that cannot be opened comes to: not there is a fault, not readable is none."""
+    """Record an image that cannot be opened: a missing one is a fault, an unreadable one is not."""
     said = f"cannot be read: {exc.strerror}"
     if opening.could_not_look(exc):
         findings.undecided.append(f"{disk.file} {said}")
@@ -377,7 +378,7 @@ def _header(disk: ManifestDisk, fd: int) -> str:
 
 
 def _path(fd: int) -> str:
-    """A path of an open file for another program: the very file that we looked at."""
+    """Return a path by which another program opens this very file."""
     return f"/proc/{os.getpid()}/fd/{fd}"
 
 

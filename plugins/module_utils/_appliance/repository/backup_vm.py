@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operation behind ``backup_vm``: record which VMs are to be backed up, and which are not any more."""
+"""The operation behind ``backup_vm``: record which VMs are to be backed up, and which no longer."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _MODE = 0o600
 
 @dataclass(frozen=True)
 class BackupVmRequest:
-    """What ``backup_vm`` is asked to do.
+    """The request of ``backup_vm``.
 
     Attributes:
         wanted: VMs that are to be backed up, as ``backup_plan_info`` returns them.
-        retired: Names or ids of VMs that are not to be backed up any more.
+        retired: Names or ids of VMs that are no longer to be backed up.
         reason: Why they are not.
     """
 
@@ -57,7 +57,7 @@ class BackupVmRequest:
 
 
 def read(path: str) -> backup_vm.Recorded:
-    """All that is recorded in a repository. What cannot be read is named, and hides nothing else.
+    """Return all records of a repository. An unreadable one is named, and hides no other.
 
     Raises:
         InvalidRequest: There is no such repository.
@@ -115,10 +115,10 @@ class BackupVm(Operation[backup_vm.Source]):
         self._time = now
 
     def plan(self) -> Plan[backup_vm.Source]:
-        """See what is not recorded so.
+        """See which records must be written.
 
         Raises:
-            NotFound: A VM that is to be retired is not known.
+            NotFound: A VM to be retired is unknown.
             Ambiguous: Several VMs have its name.
         """
         request = self._request
@@ -140,7 +140,7 @@ class BackupVm(Operation[backup_vm.Source]):
         )
 
     def execute(self, plan: Plan[backup_vm.Source]) -> Mapping[str, Any]:
-        """Write the records, each whole.
+        """Write the records, each completely.
 
         Raises:
             ImageError: One cannot be written.

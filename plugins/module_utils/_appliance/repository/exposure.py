@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who owns the directories on the way to a repository, and in it."""
+"""Read who owns the directories on the way to a repository, and in it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LINKS = 40
-"""How many links Linux follows before it gives up."""
+"""How many links Linux follows before it fails."""
 
 
 def of_repository(path: str) -> tuple[str, ...]:
-    """What others than root could change: on the way to a repository, and its VMs' directories."""
+    """Return what others than root could change on the way to a repository, and of its VMs' directories."""
     vms = filter(split_vm_directory, scan.names(path))
     below = (f"{path.rstrip('/')}/{name}" for name in vms)
     held = (_look(one, holds=True) for one in (os.path.realpath(path), *below))
@@ -34,18 +34,18 @@ def of_repository(path: str) -> tuple[str, ...]:
 
 
 def above(path: str) -> tuple[str, ...]:
-    """What others could change of the way to a path, which need not be there."""
+    """Return what others could change on the way to a path, which need not exist."""
     return reasons(_way(path))
 
 
 def of_set(repository: str, vm_directory: str) -> tuple[str, ...]:
-    """What others could change on the way to the sets of one VM; its directory may be missing."""
+    """Return what others could change on the way to the sets of one VM; its directory may be missing."""
     held = (_look(one, holds=True) for one in (os.path.realpath(repository), vm_directory))
     return reasons([*_way(repository), *(one for one in held if one)])
 
 
 def _way(path: str) -> Iterator[Passed]:
-    """Every directory and link that is passed, as Linux resolves a path; the last one is not."""
+    """Yield every directory and link that Linux passes to resolve a path, without the last one."""
     here, links = "/", 0
     todo = [name for name in reversed(path.split("/")) if name]
     while todo:
@@ -69,7 +69,7 @@ def _way(path: str) -> Iterator[Passed]:
 
 
 def _look(path: str, *, holds: bool = False) -> Passed | None:
-    """One place; None if it cannot be read: then nothing can be written there either."""
+    """Return one place; None if it cannot be read: then nothing can be written there either."""
     try:
         status = os.lstat(path)
     except OSError:

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looking into a repository, whatever somebody may have put there.
+"""Read a repository, whatever others may have put there.
 
-Every step goes from an open directory to a name in it and follows no link, so that what is looked at
-is what lies in the repository. Only regular files of a bounded size are read. What cannot be read
-(a dead mount, a bad block) is a finding of its own, and hides nothing else.
+Every step goes from an open directory to a name in it and follows no link, so that everything read
+lies in the repository. Only regular files of a bounded size are read. What cannot be read (a dead
+mount, a bad block) is reported separately, and hides nothing else.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAMES_LIMIT = 8192
-"""Most names in a set's directory; more are no set of ours."""
+"""The most names in a set's directory; a directory with more is not one of our sets."""
 
 _LOOK_SECONDS = 1.0
 
@@ -51,20 +51,20 @@ _OURS = (catalogue.PAGE, backup_vm.DIRECTORY, "lost+found")
 
 
 class UnreadError(Exception):
-    """Something is there, and could not be read; the text says why."""
+    """Something exists and could not be read; the text says why."""
 
 
 def unread(found: catalogue.Catalogue) -> tuple[str, ...]:
-    """A warning for every directory of sets that could not be read."""
+    """Return a warning for every directory of sets that could not be read."""
     return tuple(naming.show_text(f"{one.path} {one.reason}.") for one in found.unread())
 
 
 def read(path: str, now: float | None = None) -> catalogue.Catalogue:
-    """The catalogue of a repository.
+    """Return the catalogue of a repository.
 
     Args:
         path: The repository.
-        now: The appliance's time, in seconds since 1970; None: as it is.
+        now: The appliance's time, in seconds since 1970; None for the present time.
 
     Raises:
         InvalidRequest: It is not a directory, or may not be read.
@@ -96,7 +96,7 @@ def _unread(where: str, exc: OSError) -> catalogue.Stranger:
 
 @contextmanager
 def opened(repository: str) -> Iterator[int]:
-    """The repository, open. A link to it is followed: its path is the administrator's.
+    """Open the repository. A link to it is followed, because an administrator chose the path.
 
     Raises:
         InvalidRequest: It is not a directory, or may not be read.
@@ -113,10 +113,10 @@ def opened(repository: str) -> Iterator[int]:
 
 
 def lock(fd: int, how: int) -> bool:
-    """Lock a set's directory without waiting; false if somebody has it.
+    """Lock a set's directory without waiting; return False if another process has it locked.
 
-    Who reads a set has it shared, who removes it exclusively. A file system without locks on
-    directories, such as NFS, is taken for unlocked.
+    A reader of a set locks it shared, a prune exclusively. A file system that cannot lock
+    directories, such as NFS, counts as unlocked.
     """
     try:
         fcntl.flock(fd, how | fcntl.LOCK_NB)
@@ -129,12 +129,12 @@ def lock(fd: int, how: int) -> bool:
 
 @contextmanager
 def held(entry: catalogue.Entry) -> Iterator[int | None]:
-    """A set's directory, open, for whoever reads the set: nobody prunes it meanwhile.
+    """Hold a set's open directory while the set is read: no prune removes it meanwhile.
 
-    None if it is another one than was listed, or is being removed.
+    None if it is not the listed set, or is being removed.
 
     Raises:
-        UnreadError: It is there, and cannot be opened.
+        UnreadError: It exists, and cannot be opened.
     """
     with held_at(entry.path) as fd:
         if fd is None:
@@ -149,9 +149,9 @@ def held(entry: catalogue.Entry) -> Iterator[int | None]:
 
 @contextmanager
 def held_at(path: str) -> Iterator[int | None]:
-    """The same for a path, whichever set has it now.
+    """Hold the directory at a path, whichever set it is now.
 
-    A prune looks at each set for a moment; only one that holds it longer removes it.
+    A prune locks each set for a moment; only one that holds it longer removes it.
     """
     try:
         fd = opening.directory(path)
@@ -168,7 +168,7 @@ def held_at(path: str) -> Iterator[int | None]:
 
 
 def read_file(directory: int, name: str, limit: int) -> bytes | None:
-    """A small file; None if it is not there.
+    """Return the content of a small file; None if it does not exist.
 
     Args:
         directory: The directory, open.
@@ -176,8 +176,8 @@ def read_file(directory: int, name: str, limit: int) -> bytes | None:
         limit: Most bytes.
 
     Raises:
-        ValueError: It is no such file; the text says why.
-        UnreadError: It is there, and cannot be read.
+        ValueError: It is not such a file; the text says why.
+        UnreadError: It exists, and cannot be read.
     """
     try:
         fd = opening.regular_file(name, within=directory)
@@ -202,7 +202,7 @@ def read_file(directory: int, name: str, limit: int) -> bytes | None:
 
 
 def _all(fd: int, size: int) -> bytes:
-    """A regular file's bytes, no more than it had when it was looked at."""
+    """Return a regular file's bytes, at most as many as it had when it was opened."""
     parts = []
     while size > 0:
         parts.append(os.read(fd, size))
@@ -213,7 +213,7 @@ def _all(fd: int, size: int) -> bytes:
 
 
 def _names(directory: int) -> list[tuple[str, os.stat_result | OSError]]:
-    """Every name in an open directory, with what it is itself, or why that is not known; in order.
+    """Return every name in an open directory, in order, with its status or why that is unknown.
 
     Raises:
         OSError: The directory cannot be listed.
@@ -226,7 +226,7 @@ def _names(directory: int) -> list[tuple[str, os.stat_result | OSError]]:
 
 
 def _status(entry: os.DirEntry[str]) -> list[os.stat_result | OSError]:
-    """What a name is; nothing if it went away meanwhile."""
+    """Return the status of a name; nothing if it is gone meanwhile."""
     try:
         return [entry.stat(follow_symlinks=False)]
     except FileNotFoundError:
@@ -241,7 +241,7 @@ def _vm(
     where: str,
     into: tuple[list[catalogue.FoundDirectory], list[catalogue.FoundDirectory]],
 ) -> list[catalogue.Stranger]:
-    """Read one VM's directory; returns what is not recognised in it."""
+    """Read one VM's directory; return what is not recognised in it."""
     try:
         directory = opening.directory(name, within=top)
     except FileNotFoundError:
@@ -269,7 +269,7 @@ def _entry(
     known: set[str],
     into: tuple[list[catalogue.FoundDirectory], list[catalogue.FoundDirectory]],
 ) -> catalogue.Stranger | None:
-    """Put what one name in a VM's directory is where it belongs; what is not recognised is returned."""
+    """Sort one name in a VM's directory into its list; return it if it is not recognised."""
     (directory, vm_directory, where), (entry, status) = vm, found
     plain = entry[len(catalogue.TRASH_PREFIX) :]
     is_set = naming.split_set_directory(entry) is not None
@@ -295,7 +295,7 @@ def _unseen(found: catalogue.FoundDirectory, exc: OSError) -> catalogue.FoundDir
 
 
 def _is_beside(name: str, known: set[str]) -> bool:
-    """Whether a name belongs to a set that is there: its record, or its protection."""
+    """Tell whether a name belongs to an existing set: its record, or its protection."""
     return any(
         name.endswith(suffix) and name[: -len(suffix)] in known
         for suffix in (verification_record.SUFFIX, catalogue.PROTECTED_SUFFIX)
@@ -305,7 +305,7 @@ def _is_beside(name: str, known: set[str]) -> bool:
 def see(
     directory: int, vm_directory: str, name: str, known: set[str]
 ) -> list[catalogue.FoundDirectory]:
-    """What is there of one set; nothing if it went away meanwhile.
+    """Return what exists of one set; nothing if it is gone meanwhile.
 
     Args:
         directory: The VM's directory, open.
@@ -333,7 +333,7 @@ def see(
 
 
 def _look(fd: int, found: catalogue.FoundDirectory) -> catalogue.FoundDirectory:
-    """What is in a set's directory.
+    """Return what is in a set's directory.
 
     Raises:
         UnreadError: Something in it cannot be read.
@@ -369,10 +369,10 @@ def _size(status: os.stat_result) -> int | None:
 
 
 def _record(directory: int, name: str, known: set[str]) -> bytes | None:
-    """The record of a set's verification.
+    """Return the record of a set's verification.
 
     Raises:
-        UnreadError: It is there, and cannot be read: the set may be known to be corrupt.
+        UnreadError: It exists, and cannot be read: the set may be known to be corrupt.
     """
     record = f"{name}{verification_record.SUFFIX}"
     if record not in known:

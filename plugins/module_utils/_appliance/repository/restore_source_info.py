@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operation behind ``restore_source_info``: a set that is going to be restored, read and checked."""
+"""The operation behind ``restore_source_info``: choose the set to restore, read it and check it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 
 class RestoreSourceInfo(ReadOnlyOperation):
-    """Choose a set, and prove that it can be restored."""
+    """Choose a set, and check that it can be restored."""
 
     def __init__(
         self, request: restore_source_info.SourceRequest, host: System | None = None
@@ -69,10 +69,10 @@ class RestoreSourceInfo(ReadOnlyOperation):
         self._host = host or System()
 
     def plan(self) -> Plan[NoStep]:
-        """Look; there is nothing to do.
+        """Read the set; there is nothing to do.
 
         Raises:
-            BackupError: The set is none, or damaged, or what it says does not agree.
+            BackupError: It is not a set, or is damaged, or its files contradict each other.
         """
         restore_source_info.check_source(self._request)
         qemu.locate()  # What the restore will need is missed before anything is made.
@@ -95,7 +95,7 @@ class RestoreSourceInfo(ReadOnlyOperation):
         )
 
     def _entry(self) -> tuple[catalogue.Entry, tuple[str, ...]]:
-        """The set, and what a person should know of the choice."""
+        """Return the set, and notes on the choice."""
         request = self._request
         if not request.vm:
             return entry_at(request.path), ()
@@ -113,13 +113,13 @@ class RestoreSourceInfo(ReadOnlyOperation):
 
 
 def read_set(entry: catalogue.Entry, words: Sequence[str] = ()) -> tuple[manifest.Manifest, str]:
-    """The manifest and the configuration of a set, which agree.
+    """Return the manifest and the configuration of a set, which agree.
 
     Args:
-        words: Names or ids of the disks that are wanted; none means all.
+        words: Names or ids of the wanted disks; empty means all.
 
     Raises:
-        BackupError: The set is none, or damaged, or what it says does not agree.
+        BackupError: It is not a set, or is damaged, or its files contradict each other.
     """
     found = disk_image_restore.good_manifest(entry, words)
     disk_image_restore.check_whole(found)
@@ -131,10 +131,10 @@ def read_set(entry: catalogue.Entry, words: Sequence[str] = ()) -> tuple[manifes
 def prove(path: str, data: bytes) -> None:
     """Read a set from the disk as a restore would, before its manifest is written.
 
-    Only the bytes of the images are not read again: the copy has proven them.
+    Only the content of the images is not read again: the copy has verified it.
 
     Args:
-        data: The manifest to come.
+        data: The manifest that will be written.
 
     Raises:
         BackupError: A restore would refuse the set.
@@ -158,10 +158,10 @@ def prove(path: str, data: bytes) -> None:
 
 
 def entry_at(path: str) -> catalogue.Entry:
-    """The set in a directory of a repository.
+    """Return the set in a directory of a repository.
 
     Raises:
-        InvalidRequest: It is none.
+        InvalidRequest: It is not a set.
     """
     plain = backup_set.plain_path("path", path)
     return catalogue.find(repository.read(naming.SetPath.parse(plain).repository), [plain])[0]
@@ -169,10 +169,10 @@ def entry_at(path: str) -> catalogue.Entry:
 
 @contextmanager
 def held(path: str) -> Iterator[None]:
-    """The set in a directory, held for reading: it is not pruned meanwhile.
+    """Hold the set in a directory for reading: it is not pruned meanwhile.
 
     Raises:
-        ImageError: It is gone, or going, or cannot be read.
+        ImageError: It is gone, or being removed, or cannot be read.
     """
     with ExitStack() as stack:
         try:
@@ -189,10 +189,10 @@ def held(path: str) -> Iterator[None]:
 
 
 def check_images(path: str, disks: Sequence[manifest.ManifestDisk], *, verify: bool) -> None:
-    """Prove that the images are what the manifest says.
+    """Check that the images are what the manifest says.
 
     Raises:
-        ImageMismatch: With the first that is not.
+        ImageMismatch: Names the first one that is not.
     """
     for disk in disks:
         with opened_image(path, disk) as fd:
@@ -202,7 +202,7 @@ def check_images(path: str, disks: Sequence[manifest.ManifestDisk], *, verify: b
 
 @contextmanager
 def opened_image(path: str, disk: manifest.ManifestDisk) -> Iterator[int]:
-    """An image, open for reading, whose length and header are right.
+    """Open an image for reading, if its length and header are right.
 
     Raises:
         ImageMismatch: They are not.
@@ -235,11 +235,11 @@ def _head(target: str, fd: int) -> bytes:
 
 
 def check_hash(path: str, disk: manifest.ManifestDisk, fd: int) -> None:
-    """Prove the bytes of an open image.
+    """Check the content of an open image.
 
     Raises:
-        ImageMismatch: They are others.
-        ImageError: They could not be read.
+        ImageMismatch: The content differs.
+        ImageError: It could not be read.
     """
     target = f"{path}/{disk.file}"
     files.forget(fd)
@@ -254,7 +254,7 @@ def check_hash(path: str, disk: manifest.ManifestDisk, fd: int) -> None:
 
 
 def _configuration(path: str, found: manifest.Manifest) -> str:
-    """The text of the configuration.
+    """Return the text of the configuration.
 
     Raises:
         OvfInvalid: It is not the one that the manifest records.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writing that outlives who asked for it: the operation behind ``disk_image_restore``."""
+"""Write images to disks in a job that outlives the connection."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ class DiskImageRestore(Job[image_restore.WriteStep]):
         """Keep the request.
 
         Args:
-            request: What to write where.
-            following: How long to wait, and for whom.
+            request: Which images to write to which disks.
+            following: How long to wait, and for which follower.
             host: The appliance; this machine by default.
-            records: Directory for notes of what was proven blank.
+            records: Directory for records of devices that were found blank.
         """
         super().__init__(requests.job_key(request), following, host)
         self._request = request
@@ -80,15 +80,15 @@ class DiskImageRestore(Job[image_restore.WriteStep]):
         return image_restore.ImageRestore(self._request, self._host, self._records, meter)
 
     def _bound(self) -> bool:
-        """The request names a set, which never changes, and disks that were made for it."""
+        """Return True: the request names a set, which never changes, and disks that were made for it."""
         return True
 
     def _stands(self, _outcome: Mapping[str, Any]) -> bool:
-        """Nobody can tell what was written to the disks since."""
+        """Return False: nobody knows what was written to the disks since."""
         return False
 
     def _touch(self, *, first: bool) -> None:
-        """Nobody asks: who runs the same restore meanwhile joins the job."""
+        """Do nothing: nobody asks; a second run of the same restore joins the job."""
 
 
 class _WriteMeter(Meter):

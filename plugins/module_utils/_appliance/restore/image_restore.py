@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operation behind ``disk_image_restore``: a set's images onto new, blank disks."""
+"""The operation behind ``disk_image_restore``: write a set's images to new, blank disks."""
 
 from __future__ import annotations
 
@@ -62,11 +62,12 @@ if TYPE_CHECKING:
 Result = dict[str, Any]
 
 RECORDS = "/run/ovirt_community.backup.restore"
-"""Where it is noted which devices were proven blank. Root alone can write there, and a restart
-empties it: then nobody knows any more what a device holds that is not blank."""
+"""Records of devices that were found blank. Only root can write there, and a restart empties the
+place: after it, nobody knows what a device holds that is not blank."""
 
 PASSES = 5
-"""Times that a disk passes by: looked at, its image read, looked at again before the first byte, written, proven."""
+"""Passes over a disk: checked, its image read, checked again before the first byte, written,
+verified."""
 
 _NOTE_LIMIT = 65536
 _CHUNK = 1024 * 1024
@@ -75,7 +76,7 @@ _ZEROS = bytes(_CHUNK)
 
 @dataclass(frozen=True)
 class WriteStep:
-    """One image that is to be written."""
+    """One image to write."""
 
     disk: manifest.ManifestDisk
     target: disk_image_restore.WriteTarget
@@ -84,9 +85,9 @@ class WriteStep:
 
 
 class ImageRestore(Operation[WriteStep]):
-    """Images of one set to new disks.
+    """Write images of one set to new disks.
 
-    While it writes, the set is held: it is not pruned under it.
+    The set is held while it is read, so that no prune removes it.
     """
 
     def __init__(
@@ -99,10 +100,10 @@ class ImageRestore(Operation[WriteStep]):
         """Keep the request.
 
         Args:
-            request: What to write where.
+            request: Which images to write to which disks.
             host: The appliance; this machine by default.
-            records: Directory for notes of what was proven blank.
-            meter: Is told of every byte; nobody is by default.
+            records: Directory for records of devices that were found blank.
+            meter: Counts every byte; none by default.
         """
         self._request = request
         self._meter = meter
@@ -114,7 +115,7 @@ class ImageRestore(Operation[WriteStep]):
         """Check the set, find every device, and see which of them may be written. Writes nothing.
 
         Raises:
-            Refused: A device holds something that this restore did not put there.
+            Refused: A device holds data that this restore did not write.
         """
         request = self._request
         disk_image_restore.check_write(request)
@@ -148,12 +149,13 @@ class ImageRestore(Operation[WriteStep]):
         )
 
     def execute(self, plan: Plan[WriteStep]) -> Mapping[str, Any]:
-        """Write; stops at the first failure and says what was done.
+        """Write; stop at the first failure and report what was done.
 
-        All images are read before the first byte is written, so that a damaged one costs no writing.
+        All images are read before the first byte is written, so that a damaged one is found before
+        any writing.
 
         Raises:
-            BackupError: With the results of finished images in ``details["done"]``.
+            BackupError: ``details["done"]`` has the results of finished images.
         """
         for step in plan.steps:
             if not isinstance(step, WriteStep):
@@ -216,9 +218,9 @@ class ImageRestore(Operation[WriteStep]):
             return WriteStep(disk, target, claim.device.path, mode)
 
     def _write(self, qemu_img: str, path: str, step: WriteStep) -> Result:
-        """Write one image, and prove the device equal to what was backed up.
+        """Write one image, and check that the device equals what was backed up.
 
-        The device is claimed again, and its state is not taken from the plan: hours may lie between.
+        The device is claimed and examined again: hours may have passed since the plan.
         """
         disk, target = step.disk, step.target
         wanted = self._record(disk, target)
@@ -248,7 +250,7 @@ class ImageRestore(Operation[WriteStep]):
     def _may_overwrite(
         self, wanted: disk_image_restore.WriteRecord, target: disk_image_restore.WriteTarget
     ) -> bool:
-        """Whether it does not matter what the device holds."""
+        """Tell whether the content of the device does not matter."""
         return not target.blank or self._noted(wanted)
 
     def _read(self, claim: device.DeviceClaim) -> disk_image_restore.DeviceContent:
@@ -265,7 +267,7 @@ class ImageRestore(Operation[WriteStep]):
         return f"{self._records}/{disk_image_restore.key(record)}"
 
     def _noted(self, record: disk_image_restore.WriteRecord) -> bool:
-        """Whether this restore began to write to this device."""
+        """Tell whether this restore began to write to this device."""
         try:
             with private.directory(self._records) as directory:
                 name = disk_image_restore.key(record)
@@ -275,10 +277,12 @@ class ImageRestore(Operation[WriteStep]):
         return bool(found == asdict(record))
 
     def _note(self, record: disk_image_restore.WriteRecord) -> None:
-        """Note durably enough that the device was blank, before the first byte goes to it.
+        """Record that the device was blank, before the first byte is written to it.
+
+        The record needs to survive the death of the run, not a restart.
 
         Raises:
-            InvalidRequest: Others could write the note.
+            InvalidRequest: Others could write the record.
         """
         data = json.dumps(asdict(record)).encode("ascii")
         with private.noted_in(self._records):
@@ -291,7 +295,7 @@ class ImageRestore(Operation[WriteStep]):
 
 @contextmanager
 def _named(step: WriteStep, done: Sequence[Result]) -> Iterator[None]:
-    """Have an error say at which image it came, and which are finished."""
+    """Add to an error the image at which it occurred, and which images are finished."""
     try:
         yield
     except BackupError as exc:
@@ -302,10 +306,10 @@ def _named(step: WriteStep, done: Sequence[Result]) -> Iterator[None]:
 def _read(
     claim: device.DeviceClaim, tell: Callable[[int], None] | None = None
 ) -> disk_image_restore.DeviceContent:
-    """Read a whole device once: its hash, and whether it is blank.
+    """Read a whole device once; return its hash, and whether it is blank.
 
     Args:
-        tell: Is told how many bytes are done.
+        tell: Gets the number of bytes that are done.
 
     Raises:
         DeviceLost: It could not be read to its end.
@@ -338,7 +342,7 @@ def _convert(qemu_img: str, step: WriteStep, paths: tuple[str, str], *, blank: b
 
 
 def _settle(claim: device.DeviceClaim, step: WriteStep) -> None:
-    """Have everything on the storage, and nothing of it in the page cache, so that the proof reads it."""
+    """Flush everything to the storage and drop it from the page cache, so that the check reads the storage."""
     try:
         os.fsync(claim.fd)
         os.posix_fadvise(claim.fd, 0, 0, os.POSIX_FADV_DONTNEED)

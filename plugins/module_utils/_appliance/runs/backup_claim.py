@@ -1,9 +1,9 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The claims of runs on VMs: one file for each VM, below a directory that a restart empties.
+"""The claims of runs on VMs: one file per VM, in a directory that a restart empties.
 
-Whoever reads a claim to decide, and whoever writes one, holds the directory's lock.
+A process holds the directory's lock to read a claim for a decision, and to write one.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _MARK = ".boot"
 
 @dataclass(frozen=True)
 class SignClaim:
-    """Have the claim in the name of a run, and at this step of it."""
+    """Write the claim in the name of a run, at this step of it."""
 
     run_id: str
     step: str
@@ -65,13 +65,13 @@ Step = TypeVar("Step")
 
 
 class _ClaimOperation(Operation[Step]):
-    """What taking and giving back have in common."""
+    """The base of taking a claim and giving it back."""
 
     def __init__(self, wish: backup_claim.Wish, host: Host | None = None) -> None:
         """Keep the request.
 
         Args:
-            wish: Who asks, and for what.
+            wish: Which run asks, and for what.
             host: The appliance; this machine by default.
         """
         backup_claim.check(wish)
@@ -84,13 +84,13 @@ class _ClaimOperation(Operation[Step]):
 
 
 class TakeClaim(_ClaimOperation[SignClaim]):
-    """Have a VM's claim, and sign it. Waits until it is known whether another run that has it lives."""
+    """Take a VM's claim, and sign it. Waits until it is known whether another run that has it is alive."""
 
     def plan(self) -> Plan[SignClaim]:
-        """Watch, and decide.
+        """Watch the claim, and decide.
 
         Raises:
-            VmClaimed: Another run has it and lives, or took it from this one.
+            VmClaimed: Another run has it and is alive, or took it from this one.
         """
         found, _now_then = self._watch()
         signed = SignClaim(self._wish.run_id, self._wish.step)
@@ -101,7 +101,7 @@ class TakeClaim(_ClaimOperation[SignClaim]):
         return Plan(steps=steps, result=result, before=before, after=after, waits=True)
 
     def execute(self, plan: Plan[SignClaim]) -> Mapping[str, Any]:
-        """Take it, unless another run did so since. It is signed even if it was ours.
+        """Take the claim, unless another run did so since. A claim that is ours already is signed again.
 
         Raises:
             VmClaimed: Another run took it.
@@ -145,22 +145,22 @@ class GiveBack(_ClaimOperation[ReleaseClaim]):
         """Keep the request.
 
         Args:
-            wish: Who had it.
+            wish: Which run had it.
             host: The appliance; this machine by default.
-            left: The run leaves something that a later one has to take back.
+            left: The run leaves something that a later one has to remove.
         """
         super().__init__(wish, host)
         self._left = left
 
     def plan(self) -> Plan[ReleaseClaim]:
-        """See whose it is."""
+        """See which run has the claim."""
         found, _now_then = self._find()
         mine = found is not None and found.run_id == self._wish.run_id and not found.ended
         held = {"run_id": self._wish.run_id} if mine else {}
         return Plan(steps=(ReleaseClaim(),) if mine else (), before=held)
 
     def execute(self, plan: Plan[ReleaseClaim]) -> Mapping[str, Any]:
-        """Remove it, or note in it that its run has ended."""
+        """Remove the claim, or record in it that its run has ended."""
         for step in plan.steps:
             if not isinstance(step, ReleaseClaim):
                 unhandled(step)
@@ -176,11 +176,11 @@ class GiveBack(_ClaimOperation[ReleaseClaim]):
 
 
 def sign(host: Host, directories: Iterable[str], *, call: bool) -> None:
-    """Show by the claims of the runs that these sets are copied for that they live.
+    """Sign the claims of the runs for which these sets are copied: the runs are alive.
 
     Args:
         host: The appliance.
-        directories: Of the sets.
+        directories: Directories of the sets.
         call: It is the first sign of this call.
     """
     for directory in directories:
@@ -201,12 +201,13 @@ def _sign(host: Host, directory: str, *, call: bool) -> None:
 
 
 def _now(host: Host, *, locked: bool = False) -> backup_claim.Now:
-    """The boot and the clocks of the appliance.
+    """Return the boot and the clocks of the appliance.
 
-    A container has the boot of its machine. So the directory has a mark of its own, which a restart takes away.
+    A container shows the boot of its host. So the directory has a mark of its own, which a restart
+    removes.
 
     Args:
-        locked: The directory is held, so that it may be marked.
+        locked: The directory is locked, so that it may be marked.
 
     Raises:
         ImageError: The boot cannot be read.
@@ -236,11 +237,11 @@ def _file(host: Host, vm_id: str) -> str:
 
 
 def _read(path: str) -> backup_claim.Claim | None:
-    """A claim; None if there is none.
+    """Return a claim; None if there is none.
 
     Raises:
-        ImageError: It cannot be read: a run that lives must not be taken for none.
-        InvalidRequest: It is no claim.
+        ImageError: It cannot be read; that does not mean that no run is alive.
+        InvalidRequest: It is not a claim.
     """
     try:
         data = opening.read_regular(path, backup_claim.SIZE_LIMIT)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Unfinished sets of a repository: their records, and whether the runs that left them live."""
+"""Unfinished sets of a repository: their records, and whether the runs that left them are alive."""
 
 from __future__ import annotations
 
@@ -34,20 +34,21 @@ if TYPE_CHECKING:
 NAME = "unfinished.json"
 _PAUSE = 0.5
 _LAST_CALL = 60.0
-"""Seconds for which a dead run may not be silent; twice the longest call of one that follows."""
+"""Seconds for which the last call of a dead run may still touch its record; twice the longest
+following call."""
 
 
 def record_of(path: str) -> str:
-    """The record's file in a set's directory."""
+    """Return the path of the record in a set's directory."""
     return f"{path}/{NAME}"
 
 
 def read(path: str) -> tuple[takeover.RunRecord, str]:
-    """The record of a set's directory, and the configuration in it.
+    """Return the record in a set's directory, and the configuration in it.
 
     Raises:
-        ImageError: It is not there, or others can write there: it decides where root writes.
-        InvalidRequest: It is no record, or of another set.
+        ImageError: It does not exist, or others can write there: it decides where root writes.
+        InvalidRequest: It is not a record, or is of another set.
     """
     parts = naming.SetPath.parse(path)
     place = parts.above
@@ -63,14 +64,14 @@ def read(path: str) -> tuple[takeover.RunRecord, str]:
 
 
 def to_dict(path: str, changed: float, now: float) -> dict[str, Any]:
-    """Who left a set unfinished, and for how long nothing of it has changed, as a module returns it.
+    """Return which run left a set unfinished, and how long nothing of it has changed.
 
-    A run that lives touches its record, or its images grow. A change in the future says nothing.
+    A run that is alive touches its record, or its images grow. A change in the future says nothing.
 
     Args:
         path: The set's directory.
-        changed: When anything of it changed last, seconds since 1970.
-        now: The time, in the same way.
+        changed: When anything of it last changed, seconds since 1970.
+        now: The present time, in the same form.
     """
     owner = None
     with suppress(BackupError, OSError):
@@ -79,7 +80,7 @@ def to_dict(path: str, changed: float, now: float) -> dict[str, Any]:
 
 
 def touch(directories: Iterable[str]) -> None:
-    """Show who watches that the runs of these sets live."""
+    """Show anyone who watches that the runs of these sets are alive."""
     for directory in directories:
         # A copy may belong to no set.
         with suppress(OSError):
@@ -87,7 +88,7 @@ def touch(directories: Iterable[str]) -> None:
 
 
 class TakeoverInfo(ReadOnlyOperation):
-    """The operation behind ``backup_takeover_info``: look, and watch."""
+    """The operation behind ``backup_takeover_info``: read the records, and watch them."""
 
     def __init__(
         self,
@@ -102,8 +103,9 @@ class TakeoverInfo(ReadOnlyOperation):
         Args:
             repository: Absolute path.
             leftovers: As ``backup_plan_info`` returned them.
-            patience: Seconds for which a run that lives is not silent, and for which it may attach disks.
-            wanted: What the run that asks would accept as its backup of a VM, by the VM's id.
+            patience: Longest silence of a run that is alive, and the time in which it may attach
+                disks, in seconds.
+            wanted: What the asking run would accept as its backup of a VM, by the VM's id.
             dead: Runs that are known to be dead, by their claims.
         """
         self._repository = repository.rstrip("/")
@@ -127,10 +129,10 @@ class TakeoverInfo(ReadOnlyOperation):
         return Plan(result={"vms": vms}, warnings=tuple(warnings))
 
     def _watch(self) -> set[str]:
-        """The runs that were not silent long enough, by their records.
+        """Return the runs that were not silent long enough, by their records.
 
-        A run that wrote none has begun nothing here that a claim would not tell of. The last call of a
-        run that was killed may still be under way, and touch the record.
+        A run without a record has begun nothing here that a claim would not show. The last call of
+        a killed run may still be in progress, and touch the record.
         """
         seen, start = self._times(), time.monotonic()
         quiet_since = dict.fromkeys((run for run in seen if seen[run]), start)
@@ -146,7 +148,7 @@ class TakeoverInfo(ReadOnlyOperation):
             seen = times
 
     def _may_attach(self) -> set[str]:
-        """The runs that wrote a record a short while ago, and nothing beside it yet."""
+        """Return the runs that wrote a record a short time ago, and nothing else yet."""
         found = set()
         for vm_id in {one.vm_id for one in self._leftovers}:
             for path in self._sets(vm_id):
@@ -156,7 +158,7 @@ class TakeoverInfo(ReadOnlyOperation):
         return found & self._watched()
 
     def _times(self) -> dict[str, int]:
-        """When the record of each run was touched, in nanoseconds; 0 where there is none."""
+        """Return when the record of each run was touched, in nanoseconds; 0 if there is none."""
         times = dict.fromkeys(self._watched(), 0)
         for vm_id in {one.vm_id for one in self._leftovers}:
             for path in self._sets(vm_id):
@@ -166,11 +168,11 @@ class TakeoverInfo(ReadOnlyOperation):
         return times
 
     def _watched(self) -> set[str]:
-        """The runs of which nobody knows whether they live."""
+        """Return the runs that may be alive."""
         return {one.run_id for one in self._leftovers} - self._dead
 
     def _records(self, vm_id: str) -> tuple[list[takeover.RunRecord], list[str]]:
-        """The records of a VM's unfinished sets, and what is wrong with those that are none."""
+        """Return the records of a VM's unfinished sets, and what is wrong with invalid ones."""
         records, faults = [], []
         for path in self._sets(vm_id):
             if os.path.lexists(record_of(path)):
@@ -189,7 +191,7 @@ class TakeoverInfo(ReadOnlyOperation):
 
 
 def _touched(path: str) -> int:
-    """When a record was touched, in nanoseconds; 0 if there is none.
+    """Return when a record was touched, in nanoseconds; 0 if there is none.
 
     Raises:
         ImageError: It cannot be read.
@@ -203,10 +205,10 @@ def _touched(path: str) -> int:
 
 
 def _names(directory: str) -> list[str]:
-    """The names in a directory; none if it is not there, or is not a directory.
+    """Return the names in a directory; none if it does not exist, or is not a directory.
 
     Raises:
-        ImageError: It cannot be read: a run that lives must not be taken for dead.
+        ImageError: It cannot be read; that does not mean that its run is dead.
     """
     try:
         return sorted(os.listdir(directory))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operation behind ``appliance_preflight``: gathers facts, writes nothing."""
+"""The operation behind ``appliance_preflight``: gather facts, write nothing."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _LEFTOVERS_LIMIT = 1000
 
 
 class AppliancePreflight(ReadOnlyOperation):
-    """Is this appliance fit for a backup?"""
+    """Check whether this appliance is fit for a backup."""
 
     def __init__(
         self, request: appliance_preflight.PreflightRequest, host: System | None = None
@@ -68,7 +68,7 @@ class AppliancePreflight(ReadOnlyOperation):
         """Keep the request.
 
         Args:
-            request: What the appliance must be able to do.
+            request: The requirements on the appliance.
             host: The appliance; this machine by default.
         """
         self._request = request
@@ -78,7 +78,7 @@ class AppliancePreflight(ReadOnlyOperation):
         """Gather all facts and judge them; there is never anything to execute.
 
         Raises:
-            Refused: With every problem at once.
+            Refused: Names every problem at once.
         """
         facts = self.gather()
         appliance_preflight.check(self._request, facts)
@@ -91,7 +91,7 @@ class AppliancePreflight(ReadOnlyOperation):
         )
 
     def gather(self) -> appliance_preflight.ApplianceFacts:
-        """What there is, without judging it."""
+        """Return the facts, without judging them."""
         path = self._request.repository
         return appliance_preflight.ApplianceFacts(
             repository=_repository(path, self._host),
@@ -133,7 +133,7 @@ def _qemu_img() -> appliance_preflight.QemuImgFacts:
 
 
 def _has_zstd(qemu_img: str) -> bool:
-    """Have qemu-img make an empty zstd image in memory: it lists no compression methods."""
+    """Try to make an empty zstd image in memory: qemu-img does not list its compression methods."""
     fd = os.memfd_create("qemu-img-probe")
     try:
         target = f"/proc/self/fd/{fd}"
@@ -164,7 +164,7 @@ def _output(argv: list[str]) -> str:
 
 
 def _leftovers(repository: str) -> appliance_preflight.Leftovers:
-    """Unfinished images and sets, a bounded number of them."""
+    """Return unfinished images and sets, a bounded number of them."""
     sets = list(_sets(repository))
     parts = (
         f"{path}/{name}" for path in sets for name in _names(path) if name.endswith(PART_SUFFIX)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operation behind ``appliance_repository``: mounts the container disk."""
+"""The operation behind ``appliance_repository``: mount the repository disk."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ _NOTHING_FOUND = 2
 """Exit code of blkid for a device without a signature."""
 _FSTAB_MODE = 0o644
 _MKFS_SECONDS = 3600.0
-"""A large disk may take long to be discarded."""
+"""A large disk may take long to discard."""
 
 
 class ApplianceRepository(Operation[appliance_repository.Step]):
-    """Have the container disk mounted as the repository."""
+    """Mount the repository disk as the repository."""
 
     def __init__(
         self, request: appliance_repository.RepositoryRequest, host: System | None = None
@@ -76,10 +76,10 @@ class ApplianceRepository(Operation[appliance_repository.Step]):
         self._host = host or System()
 
     def plan(self) -> Plan[appliance_repository.Step]:
-        """Look at the directory and at the device, and decide.
+        """Read the directory and the device, and decide.
 
         Raises:
-            Refused: It would lose data, or is not what was asked for.
+            Refused: A step would destroy data, or what exists is not what was requested.
             DeviceNotFound: There is no such device.
         """
         appliance_repository.check_request(self._request)
@@ -100,7 +100,7 @@ class ApplianceRepository(Operation[appliance_repository.Step]):
         )
 
     def execute(self, plan: Plan[appliance_repository.Step]) -> Mapping[str, Any]:
-        """Do it; returns nothing that the plan does not tell."""
+        """Take the steps; the result has nothing beyond the plan's."""
         for step in plan.steps:
             if isinstance(step, appliance_repository.MakeFilesystem):
                 self._make(step)
@@ -149,7 +149,7 @@ class ApplianceRepository(Operation[appliance_repository.Step]):
     def _facts(
         self, device: BlockDevice, path: str, number: str
     ) -> appliance_repository.DeviceFacts:
-        """What is on a device: asked of itself, since udev looks into no isolated disk."""
+        """Return what is on a device. It is read directly, since udev does not probe isolated disks."""
         done = programs.call(self._host, ["blkid", "-p", "-o", "export", path])
         if done.code not in (0, _NOTHING_FOUND):
             raise DeviceError(
@@ -171,13 +171,13 @@ class ApplianceRepository(Operation[appliance_repository.Step]):
         )
 
     def _part(self, path: str, number: str) -> BlockDevice:
-        """A partition as a device of its own."""
+        """Return a partition as a device of its own."""
         holders = f"{self._host.sys}/dev/block/{number}/holders"
         names = tuple(sorted(os.listdir(holders))) if os.path.isdir(holders) else ()
         return BlockDevice(os.path.basename(path), path, number, holders=names)
 
     def _make(self, step: appliance_repository.MakeFilesystem) -> None:
-        """Make the file system, unless something came onto the device meanwhile."""
+        """Make the file system, unless something was written to the device meanwhile."""
         if not _is_blank(step.device):
             raise DeviceError(
                 f"{step.device} is no longer blank: something wrote to it since it was checked. It was not formatted.",
@@ -203,14 +203,14 @@ class ApplianceRepository(Operation[appliance_repository.Step]):
         programs.must(self._host, ["mount", step.path])
 
     def _restrict(self, step: appliance_repository.Restrict) -> None:
-        """Through a descriptor, so that no link is followed."""
+        """Restrict the directory through a descriptor, so that no link is followed."""
         with opening.closing(opening.directory(step.path)) as fd:
             os.fchown(fd, 0, 0)
             os.fchmod(fd, appliance_repository.OWNER_ONLY)
 
 
 def _is_blank(path: str) -> bool:
-    """Whether the first and the last MiB of a device are zero, and samples all over it."""
+    """Tell whether the first and the last MiB of a device, and samples between, are zero."""
     with open(path, "rb") as file:
         size = file.seek(0, os.SEEK_END)
         stride = max(size // appliance_repository.SAMPLES, 1)

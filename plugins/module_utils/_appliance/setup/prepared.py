@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether an appliance that was prepared still is: read, without asking any program."""
+"""Whether an appliance that was prepared still is: read, without running any program."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def isolation_facts(host: System) -> IsolationFacts:
-    """Compare what was noted with what there is."""
+    """Compare the recorded isolation with the present state."""
     noted = appliance_isolation.read_fact(programs.text(f"{host.etc}/{appliance_isolation.FACT}"))
     if not noted:
         return IsolationFacts()
@@ -52,13 +52,13 @@ def isolation_facts(host: System) -> IsolationFacts:
 
 
 def _gone(host: System, devices_file: str) -> tuple[str, ...]:
-    """LVM's devices file, if it is not there: then LVM uses every disk."""
+    """Return LVM's devices file if it is missing: LVM uses every disk then."""
     path = f"{host.etc}/{devices_file}"
     return () if not devices_file or os.path.exists(path) else (path,)
 
 
 def _loose(host: System, noted: Mapping[str, Any]) -> tuple[str, ...]:
-    """Disks that are neither in use, nor noted as own, nor marked in udev's database."""
+    """Return disks that are neither in use, nor recorded as own, nor marked in udev's database."""
     own = [one["match"] for one in noted["own_disks"]]
     return tuple(
         disk.device.path
