@@ -1,10 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is mounted, and on which devices: read from the kernel in one place.
+"""Read what is mounted, and on which devices, from the kernel: the one place that does.
 
-A table that cannot be read is an error and never an empty one: "nothing is mounted" lets a device be
-written.
+A table that cannot be read is an error and never counts as empty: "nothing is mounted" would let a
+device be overwritten.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def table(paths: Paths) -> str:
-    """The mount table of this process, as the kernel writes it.
+    """Return the mount table of this process, as the kernel writes it.
 
     Raises:
         DeviceError: It cannot be read, or holds nothing.
@@ -43,10 +43,10 @@ def table(paths: Paths) -> str:
 
 
 def swap_areas(paths: Paths) -> str:
-    """The table of swap areas; empty where the kernel has no swap.
+    """Return the table of swap areas; empty if the kernel has no swap.
 
     Raises:
-        DeviceError: It is there and cannot be read.
+        DeviceError: It exists and cannot be read.
     """
     try:
         return _read(paths.swaps)
@@ -73,10 +73,10 @@ def _unreadable(path: str, why: str) -> DeviceError:
 
 
 def read(paths: Paths) -> tuple[Mount, ...]:
-    """What this process sees mounted, with the devices below; a btrfs that it does not see as well.
+    """Return what this process sees mounted, with the devices below, and btrfs file systems that it does not see.
 
-    The last has no place: a root file system's source may be the name ``/dev/root``, which no node
-    has, and then the kernel's list of devices alone tells.
+    The latter have no mount point: the source of a root file system may be the name ``/dev/root``,
+    which no node has; then only the kernel's list of devices tells.
     """
     groups = btrfs_groups(paths)
     found = located(paths, parse_mounts(table(paths)), groups)
@@ -88,10 +88,10 @@ def read(paths: Paths) -> tuple[Mount, ...]:
 def located(
     paths: Paths, found: Sequence[Mount], groups: Sequence[frozenset[str]]
 ) -> tuple[Mount, ...]:
-    """Mounts with the devices that they lie on, where mountinfo has a number that was made up.
+    """Return the mounts with the devices that they lie on, even if their number in mountinfo is made up.
 
     Args:
-        groups: What ``btrfs_groups`` returned.
+        groups: The result of ``btrfs_groups``.
     """
     known: dict[str, frozenset[str]] = {}
     for mount in found:
@@ -107,7 +107,7 @@ def located(
 
 
 def btrfs_groups(paths: Paths) -> tuple[frozenset[str], ...]:
-    """``major:minor`` of the devices of each btrfs that is mounted anywhere."""
+    """Return ``major:minor`` of the devices of each btrfs that is mounted anywhere."""
     found = []
     for name in scan.names(paths.btrfs):
         directory = f"{paths.btrfs}/{name}/devices"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kernel's table of mounts, and fstab: parsed, and asked what lies where."""
+"""The kernel's table of mounts, and fstab: parse them, and find what lies where."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Mount:
     """One line of mountinfo (proc(5)).
 
     Attributes:
-        number: ``major:minor`` as mountinfo has it; of no device where the file system makes one
-            up, as btrfs does.
+        number: ``major:minor`` as mountinfo has it; it belongs to no device if the file system
+            makes one up, as btrfs does.
         devices: ``major:minor`` of every device that the file system is known to lie on.
     """
 
@@ -36,7 +36,7 @@ _MOUNT = re.compile(r"^\S+ \S+ (\S+) \S+ (\S+) .*?- (\S+) (\S+)")
 
 
 def parse_mount(line: str) -> Mount | None:
-    """One line of ``/proc/self/mountinfo``; None if it is none."""
+    """Parse one line of ``/proc/self/mountinfo``; None if it is not one."""
     match = _MOUNT.match(line)
     if not match:
         return None
@@ -46,20 +46,20 @@ def parse_mount(line: str) -> Mount | None:
 
 
 def parse_mounts(mountinfo: str) -> tuple[Mount, ...]:
-    """``/proc/self/mountinfo``."""
+    """Parse ``/proc/self/mountinfo``."""
     return tuple(filter(None, map(parse_mount, mountinfo.splitlines())))
 
 
 def is_made_up(number: str) -> bool:
-    """Whether a file system made up the number that it shows in mountinfo: no device has major 0."""
+    """Tell whether a file system made up its number in mountinfo: no device has major 0."""
     return number.startswith("0:")
 
 
 def above(mounts: Iterable[Mount], path: str) -> Mount:
-    """The mount that a path lies on, or would lie on: the longest mount point above it.
+    """Return the mount that a path lies on, or would lie on: the longest mount point above it.
 
-    The last one wins where several are mounted on one point. A process in a chroot may see no mount
-    above a path; the result has the point ``/`` then, and no source.
+    If several are mounted on one point, the last one wins. A process in a chroot may see no mount
+    above a path; the result then has the point ``/`` and no source.
     """
     best = Mount("", "/", "", "")
     for mount in mounts:
@@ -70,13 +70,13 @@ def above(mounts: Iterable[Mount], path: str) -> Mount:
 
 
 def at(mounts: Iterable[Mount], point: str) -> Mount | None:
-    """What is mounted on this very point: the last one; None if nothing is."""
+    """Return what is mounted on this very point: the last one; None if nothing is."""
     found = [mount for mount in mounts if mount.point == point]
     return found[-1] if found else None
 
 
 def fstab_fields(fstab: str) -> Iterator[list[str]]:
-    """The fields of each line of fstab that is no comment; there may be none."""
+    """Yield the fields of each line of fstab that is not a comment; there may be none."""
     for line in fstab.splitlines():
         if not line.lstrip().startswith("#"):
             yield [unescape_mount(field) for field in line.split()]

@@ -47,7 +47,7 @@ class V4Configurations(V4Service):
         return None if configuration is None else configuration.data
 
     def extras(self, vm_id: VmId) -> Extras | None:
-        """What of a VM is not in its configuration; None if there is no such VM."""
+        """Return a VM's settings that are not in its configuration; None if there is no such VM."""
         with translated(f"read VM {vm_id}"):
             found = or_none(self._vm(vm_id).get)
         return None if found is None else convert.extras(found)

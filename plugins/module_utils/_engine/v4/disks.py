@@ -41,25 +41,25 @@ class V4Disks(V4Service):
     """The implementation of ``ports.DiskPort``."""
 
     def attachments(self, vm_id: VmId) -> list[Attachment]:
-        """All disks of a VM."""
+        """Return all disks of a VM."""
         with translated(f"list the disks of VM {vm_id}"):
             found = self._attachments(vm_id).list()
         return [convert.attachment(one, vm_id) for one in found]
 
     def attachment(self, vm_id: VmId, disk_id: DiskId) -> Attachment | None:
-        """One disk of a VM, or None."""
+        """Return one disk of a VM, or None."""
         with translated(f"read disk {disk_id} of VM {vm_id}"):
             found = or_none(self._attachments(vm_id).attachment_service(disk_id).get)
         return None if found is None else convert.attachment(found, vm_id)
 
     def disk(self, disk_id: DiskId) -> Disk | None:
-        """A disk, or None."""
+        """Return a disk, or None."""
         with translated(f"read disk {disk_id}"):
             found = or_none(self._disks.disk_service(disk_id).get)
         return None if found is None else convert.disk(found)
 
     def layers(self, disk_id: DiskId) -> list[DiskLayer]:
-        """Frozen volumes of a disk; none if the disk is not there."""
+        """Return the frozen volumes of a disk; none if the disk does not exist."""
         with translated(f"list the snapshots of disk {disk_id}"):
             service = self._disks.disk_service(disk_id).disk_snapshots_service()
             found = or_none(service.list) or []
@@ -94,6 +94,6 @@ class V4Attachments(V4Service):
             self._attachments(vm_id).add(order, headers=correlation(snapshot_id))
 
     def detach(self, vm_id: VmId, disk_id: DiskId) -> None:
-        """Take a disk off a VM. ``detach_only=false`` would delete it; it is never sent."""
+        """Detach a disk from a VM. ``detach_only=false`` would delete it; it is never sent."""
         with translated(f"detach disk {disk_id} from VM {vm_id}"):
             self._attachments(vm_id).attachment_service(disk_id).remove(detach_only=True)

@@ -30,7 +30,7 @@ class V4Events(V4Service):
     """The implementation of ``ports.EventPort``."""
 
     def events(self, search: str) -> list[Event]:
-        """Events found, newest first."""
+        """Return the matching events, newest first."""
         with translated("read events"):
             found = self._system.events_service().list(search=search, max=EVENTS_AT_ONCE)
         return sorted((convert.event(one) for one in found), key=lambda one: -one.index)

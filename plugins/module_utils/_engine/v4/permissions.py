@@ -27,7 +27,7 @@ class V4Permissions(V4Service):
     """The implementation of ``ports.PermissionPort``."""
 
     def own_permissions(self) -> list[Permission] | None:
-        """Own grants, those of one's groups and everybody's (docs/engine.md#permits)."""
+        """Return grants to the user, to the user's groups and to everybody (docs/engine.md#permits)."""
         with translated("read the permissions of this user"):
             myself = self._system.get().authenticated_user
             if not convert.id_of(myself):
@@ -37,7 +37,7 @@ class V4Permissions(V4Service):
         return [convert.permission(one) for one in found]
 
     def permits(self, role_id: str) -> list[str]:
-        """Permits of a role, whether of this user or not."""
+        """Return the permits of a role, whether the user has it or not."""
         with translated(f"read the permits of role {role_id}"):
             role = self._system.roles_service().role_service(role_id)
             found = role.permits_service().list()

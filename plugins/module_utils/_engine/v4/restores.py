@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What only a restore asks of API v4."""
+"""Calls of API v4 that only a restore needs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class V4Targets(V4Service):
     """The implementation of ``ports.TargetPort``."""
 
     def clusters(self) -> list[Cluster]:
-        """All clusters that the user may see."""
+        """Return all clusters that the user may see."""
         with translated("list the clusters"):
             return [convert.cluster(one) for one in self._system.clusters_service().list()]
 
@@ -56,7 +56,7 @@ class V4Targets(V4Service):
             return [convert.domain(one) for one in service.storage_domains_service().list()]
 
     def vnic_profiles(self, cluster: Cluster) -> list[str]:
-        """Profiles of the networks that the cluster has."""
+        """Return the profiles of the cluster's networks."""
         service = self._system.clusters_service().cluster_service(cluster.id)
         with translated(f"list the networks of cluster {cluster.name!r}"):
             networks = {str(one.id): one.name for one in service.networks_service().list()}
@@ -65,7 +65,7 @@ class V4Targets(V4Service):
         return [f"{network}/{name}" for network, name in linked if network]
 
     def profile_domain(self, profile_id: str) -> str | None:
-        """The storage domain of a disk profile; None if there is none such that the user may see."""
+        """Return the storage domain of a disk profile; None if the user can see no such profile."""
         service = self._system.disk_profiles_service().disk_profile_service(profile_id)
         try:
             with translated(f"read disk profile {profile_id}"):
@@ -81,7 +81,7 @@ class V4Targets(V4Service):
         return [convert.disk(one) for one in found if word in (one.description or "")]
 
     def cards(self, vm_id: VmId) -> list[Card]:
-        """The network cards of a VM."""
+        """Return the network cards of a VM."""
         with translated(f"list the network cards of VM {vm_id}"):
             found = self._vm(vm_id).nics_service().list()
         return [convert.card(one) for one in found]
@@ -114,7 +114,7 @@ class V4DiskOrders(V4Service):
             service.remove(headers=correlation(correlation_id))
 
     def describe_disk(self, disk_id: DiskId, vm_id: VmId | None, description: str) -> None:
-        """A disk that a VM has is changed through the VM."""
+        """Change a disk's description; through the VM if a VM has the disk."""
         change = types.Disk(description=description)
         with translated(f"describe disk {disk_id}"):
             if vm_id is None:
@@ -137,7 +137,7 @@ class V4DiskOrders(V4Service):
             self._attachments(vm_id).add(order, headers=correlation(mark))
 
     def profile_disk(self, vm_id: VmId, disk_id: DiskId, profile_id: str) -> None:
-        """Give a disk that a VM has another profile."""
+        """Give a VM's disk another profile."""
         change = types.Disk(disk_profile=types.DiskProfile(id=profile_id))
         with translated(f"change the profile of disk {disk_id}"):
             service = self._attachments(vm_id).attachment_service(disk_id)
@@ -148,7 +148,7 @@ class V4VmOrders(V4Service):
     """The implementation of ``ports.VmOrderPort``."""
 
     def import_vm(self, new: NewVm, correlation_id: str) -> None:
-        """Make a VM of a configuration. It is not protected from deletion."""
+        """Create a VM from a configuration. It is not protected from deletion."""
         order = types.Vm(
             name=new.name,
             comment=new.comment,
@@ -163,13 +163,13 @@ class V4VmOrders(V4Service):
             self._vms.add(order, headers=correlation(correlation_id))
 
     def comment_vm(self, vm_id: VmId, comment: str, *, delete_protected: bool) -> None:
-        """Change a VM's comment, and whether it can be deleted, at once."""
+        """Change a VM's comment and its protection from deletion in one call."""
         change = types.Vm(comment=comment, delete_protected=delete_protected)
         with translated(f"change VM {vm_id}"):
             self._vm(vm_id).update(change)
 
     def change_vm(self, vm_id: VmId, shares: int | None, texts: Mapping[str, str]) -> None:
-        """Change what an import did not bring."""
+        """Change settings that an import does not bring."""
         order = types.Vm(cpu_shares=shares)
         if texts:
             order.initialization = convert.initialization(texts)
@@ -177,7 +177,7 @@ class V4VmOrders(V4Service):
             self._vm(vm_id).update(order)
 
     def unplug_card(self, vm_id: VmId, card_id: str) -> None:
-        """Take a network card out of a VM."""
+        """Unplug a network card of a VM."""
         with translated(f"unplug a network card of VM {vm_id}"):
             self._vm(vm_id).nics_service().nic_service(card_id).deactivate()
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the classes of API v4 have in common."""
+"""The base of the classes of API v4."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     )
 
 ALL_CONTENT = {"all_content": "true"}
-"""The query that asks for what an entity shows only on request."""
+"""The query that asks for what the engine shows of an entity only on request."""
 
 
 class V4Service:
-    """The services of the SDK that several ports use. ``session.V4Session`` opens them."""
+    """The SDK's services that several ports use. ``session.V4Session`` opens them."""
 
     _system: SdkObject
 
@@ -49,7 +49,7 @@ class V4Service:
 
 
 def or_none(call: Callable[[], SdkObject]) -> SdkObject:
-    """What a read returns, None for what is not there."""
+    """Return what a read returns, None if the object does not exist."""
     try:
         return call()
     except ovirtsdk4.NotFoundError:
@@ -57,5 +57,5 @@ def or_none(call: Callable[[], SdkObject]) -> SdkObject:
 
 
 def correlation(text: str) -> dict[str, str]:
-    """The header with the correlation id, which the engine writes into its events."""
+    """Return the header with the correlation id, which the engine writes into its events."""
     return {"Correlation-Id": text}

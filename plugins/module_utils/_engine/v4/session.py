@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     )
 
 REQUEST_TIMEOUT = 300
-"""Seconds before one request is given up, unless ``auth.timeout`` says otherwise. Attach answers
-only when the host has plugged the disk, and plugs into one VM queue (docs/engine.md#while-the-host-plugs)."""
+"""Seconds after which one request is aborted, unless ``auth.timeout`` says otherwise. Attach
+answers only when the host has plugged the disk, and plugs into one VM queue
+(docs/engine.md#while-the-host-plugs)."""
 
 
 class V4Session(V4Service):
@@ -60,11 +61,11 @@ class V4Session(V4Service):
         self._system = self._connection.system_service()
 
     def own_session(self) -> bool:
-        """Whether the login began the session; that of a token was begun elsewhere."""
+        """Tell whether the login began the session; a token's session was begun elsewhere."""
         return self._own_session
 
     def version(self) -> str:
-        """The engine's full version."""
+        """Return the engine's full version."""
         with translated("read the engine's version"):
             info = self._system.get().product_info
         return str(info.version.full_version or f"{info.version.major}.{info.version.minor}")
@@ -72,7 +73,7 @@ class V4Session(V4Service):
     def close(self) -> None:
         """End the connection; log out only from a session that this connection began.
 
-        A failure is not worth more than what was done before: the engine ends the session itself.
+        A failure here must not hide what was done before; the engine ends the session by itself.
         """
         with suppress(EngineError), translated("log out"):
             self._connection.close(logout=self._own_session)

@@ -43,28 +43,28 @@ class V4Snapshots(V4Service):
     """The implementation of ``ports.SnapshotPort``."""
 
     def snapshots(self, vm_id: VmId) -> list[Snapshot]:
-        """All snapshots of a VM, with the active layer's entry."""
+        """Return all snapshots of a VM, with the active layer's entry."""
         with translated(f"list the snapshots of VM {vm_id}"):
             found = self._snapshots(vm_id).list()
         return [convert.snapshot(one) for one in found]
 
     def snapshot(self, vm_id: VmId, snapshot_id: SnapshotId) -> Snapshot | None:
-        """One snapshot, or None."""
+        """Return one snapshot, or None."""
         with translated(f"read snapshot {snapshot_id}"):
             found = or_none(self._snapshots(vm_id).snapshot_service(snapshot_id).get)
         return None if found is None else convert.snapshot(found)
 
     def snapshot_disks(self, vm_id: VmId, snapshot_id: SnapshotId) -> list[SnapshotDisk]:
-        """Disks that a snapshot holds, as its stored configuration says."""
+        """Return the disks in a snapshot, as its stored configuration says."""
         with translated(f"list the disks of snapshot {snapshot_id}"):
             service = self._snapshots(vm_id).snapshot_service(snapshot_id).disks_service()
             found = service.list()
         return [convert.snapshot_disk(one, snapshot_id) for one in found]
 
     def checkpointed(self, vm_id: VmId) -> list[DiskId] | None:
-        """Disks with checkpoints; none on engines before 4.4, which know no checkpoints.
+        """Return the disks with checkpoints; none on engines before 4.4, which have no checkpoints.
 
-        Queries about checkpoints are for administrators (QueryType.java); others get None.
+        Only administrators may query checkpoints (QueryType.java); others get None.
         """
         service = self._vm(vm_id).checkpoints_service()
         disks: list[DiskId] = []

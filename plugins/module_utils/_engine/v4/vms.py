@@ -33,25 +33,25 @@ class V4Vms(V4Service):
     """The implementation of ``ports.VmPort``."""
 
     def vms_named(self, name: str) -> list[Vm]:
-        """Find VMs by name. The caller makes sure that it has no search syntax (docs/engine.md#searches)."""
+        """Find VMs by name. The caller makes sure that the name has no search syntax (docs/engine.md#searches)."""
         with translated(f"look for VM {name!r}"):
             found = self._vms.list(search=f'name="{name}"')
         return [convert.vm(vm) for vm in found if vm.name == name]
 
     def vm(self, vm_id: VmId) -> Vm | None:
-        """One VM, or None."""
+        """Return one VM, or None."""
         with translated(f"read VM {vm_id}"):
             found = or_none(self._vm(vm_id).get)
         return None if found is None else convert.vm(found)
 
     def location(self, vm: Vm) -> Location:
-        """The VM's cluster and the data centre of that."""
+        """Return the VM's cluster, and the cluster's data centre."""
         with translated(f"read the cluster of VM {vm.name!r}"):
             cluster = self._system.clusters_service().cluster_service(vm.cluster_id).get()
         return Location(cluster.name or "", convert.id_of(cluster.data_center))
 
     def everybody(self) -> list[tuple[Vm, list[Attachment]]]:
-        """All VMs with their disks."""
+        """Return all VMs with their disks."""
         with translated("list the VMs and their disks"):
             found = self._vms.list(follow="disk_attachments")
         return [
