@@ -24,7 +24,7 @@ class ActionModule(ActionBase):
         """Run the task."""
         super().run(tmp, task_vars)
         if self._task.async_val:
-            # In the background, where nobody reads what is told.
+            # An asynchronous task runs in the background, where nobody sees these lines.
             return dict(
                 self._execute_module(module_name=MODULE, task_vars=task_vars, wrap_async=True)
             )

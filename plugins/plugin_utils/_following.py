@@ -68,7 +68,7 @@ class Follower:
         self._connection = connection
         self._variables = dict(variables)
         self._looks_once = task.check_mode or task.args.get("wait_seconds") is not None
-        # Who looks once looks again in another task, and must say itself which calls are of one follower.
+        # Repeated single looks are separate tasks, which must name their follower themselves.
         word = "" if self._looks_once else uuid.uuid4().hex
         self._args = {**task.args, "follower": task.args.get("follower") or word}
         self._display = Display()
@@ -104,7 +104,7 @@ class Follower:
         since, pause = 0.0, _FIRST_PAUSE
         while True:
             if os.getppid() != self._parent:
-                # Else this process would show that a run lives which was killed.
+                # Otherwise this process would make a killed run look alive.
                 raise AnsibleError("Ansible has ended; the copy goes on without it.")
             try:
                 result = self._call({**self._args, "wait_seconds": wait}, wait)
@@ -131,7 +131,7 @@ class Follower:
                 )
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
-            wait = 0.0  # who answers again says so at once
+            wait = 0.0  # a peer that answers again is reported at once
 
     def _call(self, args: Mapping[str, Any], wait: float | None) -> Result:
         with answer_within(None if wait is None or self._task.timeout else wait + _ANSWER_SECONDS):
@@ -143,7 +143,7 @@ class Follower:
 
     def _forget(self) -> None:
         """Drop what belonged to a lost connection."""
-        # Its temporary directory may be gone: the appliance may have been started again.
+        # Its temporary directory may be gone, because the appliance may have been restarted.
         self._connection._shell.tmpdir = None
         reset = getattr(self._connection, "reset", None)
         if reset:

@@ -59,7 +59,7 @@ def fail_if_lost(
         result = {"unreachable": True, "msg": str(exc)}
     if not result.get("unreachable"):
         return result
-    # Ansible would connect once more to remove its directory.
+    # Otherwise Ansible would connect again to remove its directory.
     action._connection._shell.tmpdir = None
     host = variables.get("inventory_hostname", "")
     lost = ApplianceUnavailable(

@@ -38,7 +38,7 @@ _AUTH: Spec = {
         "kerberos": {"type": "bool"},
         "compress": {"type": "bool"},
         "timeout": {"type": "int"},
-        # A value may be a login, such as Authorization's.
+        # A value may be a credential, such as that of Authorization.
         "headers": {"type": "dict", "no_log": True},
     },
 }

@@ -255,7 +255,7 @@ def _check_arrival(params: Params) -> None:
     ovf, sha256 = params.get("ovf"), params.get("ovf_sha256")
     if ovf is not None and sha256 is not None:
         arrival.check_digest("ovf", ovf, sha256)
-    # The configuration and a VM's description may hold asterisks of their own.
+    # The configuration and a VM's description may contain asterisks of their own.
     described = {key: value for key, value in params["vm"].items() if key != "description"}
     plain = {key: value for key, value in params.items() if key not in ("ovf", "ovf_sha256")}
     arrival.check_unmasked({**plain, "vm": described})

@@ -96,7 +96,7 @@ def located(
     known: dict[str, frozenset[str]] = {}
     for mount in found:
         source = mount.source
-        # Nothing else is asked: a question to a file on a dead server may never end.
+        # Only names in /dev are read: a call for a file on a dead server may never return.
         if is_made_up(mount.number) and source.startswith(f"{paths.dev}/") and source not in known:
             own = frozenset(scan.numbers(source))
             known[source] = own.union(*(group for group in groups if group & own))

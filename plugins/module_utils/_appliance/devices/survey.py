@@ -177,7 +177,7 @@ def _disk(
 def _programs(host: System) -> appliance_isolation.Programs:
     mdadm = bool(programs.locate(host, "mdadm"))
     etc = host.etc
-    # Debian keeps it in a directory of its own.
+    # Debian has a directory for it.
     directory = "mdadm" if os.path.isdir(f"{etc}/mdadm") else ""
     main = f"{etc}/{directory}/mdadm.conf"
     known = appliance_isolation.Programs(

@@ -188,7 +188,7 @@ class ImageCopy(Operation[CopyStep]):
             self._meter.passed(image.size)
             files.publish(part)
             verified = clock.now()
-            files.forget(claim.fd, part.fd)  # a backup passes once
+            files.forget(claim.fd, part.fd)  # nothing reads these pages again
             seconds = {
                 "copying": _rounded(copied - start),
                 "verifying": _rounded(verified - copied),

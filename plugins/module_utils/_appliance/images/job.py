@@ -247,7 +247,7 @@ class JobNote:
         follower = self.read("follower")
         if follower is None:
             return None
-        # In this order: a job that ends between the two has left its outcome.
+        # In this order: a job that ends between the two calls has written its outcome.
         running = self.is_running()
         return jobs.Found(running, follower, self.read("outcome"), self.read("collected"))
 
@@ -258,7 +258,7 @@ class JobNote:
         except FileNotFoundError:
             return False
         try:
-            # A shared lock, so that two who look do not take each other for the job.
+            # A shared lock, so that two callers do not take each other for the job.
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True

@@ -129,7 +129,7 @@ def prove(qemu_img: str, claim: DeviceClaim, stored: Stored, tell: Tell | None =
     """
     stop = Event()
     forget(stored.fd)
-    # Before the threads: see Process.
+    # Before any thread starts: see Process.
     compare = _compare(qemu_img, claim, stored)
 
     def abandon(future: Future[str]) -> None:

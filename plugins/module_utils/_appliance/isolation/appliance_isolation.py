@@ -233,7 +233,7 @@ class ApplianceIsolation(Operation[IsolationStep]):
         host = self._host
         programs.must(host, ["udevadm", "control", "--reload"])
         if programs.locate(host, "multipathd"):
-            programs.call(host, ["multipathd", "reconfigure"])  # it need not run
+            programs.call(host, ["multipathd", "reconfigure"])  # it may not be running
         if self._request.present:
             self._check_own()
         nodes = [node.path for disk in step.disks for node in disk.nodes]
@@ -255,7 +255,7 @@ class ApplianceIsolation(Operation[IsolationStep]):
             os.unlink(self._path(path))
         programs.must(self._host, ["udevadm", "control", "--reload"])
         for node in nodes:
-            self._would_isolate(node)  # restores what the first look wrote into udev's database
+            self._would_isolate(node)  # restore what the first test wrote into udev's database
         raise appliance_isolation.would_hit_own(judged)
 
     def _would_isolate(self, node: appliance_isolation.Node) -> bool | None:

@@ -141,7 +141,7 @@ def _disk(host: System, request: ProofRequest) -> Iterator[Finder]:
     try:
         yield lambda: _debug_disk(host)
     finally:
-        # What took the disk may hold it; then it stays, and the failed proof says why.
+        # A program that took the disk may hold it; the module then stays loaded, and the failed proof says why.
         programs.call(host, ["udevadm", "settle"])
         programs.call(host, ["modprobe", "--remove", _MODULE])
 
@@ -242,7 +242,7 @@ class _Trap:
                 )
             environment = {"LVM_SYSTEM_DIR": directory}
             group = self._twin.group
-            # Where no /dev/GROUP of the appliance's own stands in the way.
+            # In a directory without the appliance's own /dev/GROUP, which would be in the way.
             elsewhere = ["--config", f'devices/dir="{directory}" devices/scan=["/dev"]']
             volume = ["-l", "2", "-n", isolation_proof.GROUP]
             for words in (

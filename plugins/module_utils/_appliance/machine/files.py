@@ -97,7 +97,7 @@ def write_whole(path: str, data: bytes, mode: int) -> None:
     temporary = f"{path}.tmp"
     try:
         with suppress(FileNotFoundError):
-            os.unlink(temporary)  # of a run that died: neither its content nor its owner is ours
+            os.unlink(temporary)  # of a dead run: neither its content nor its owner may stay
         fd = opening.new_file(temporary)
         with os.fdopen(fd, "wb") as file:
             _dress(fd, path, mode)
@@ -120,7 +120,8 @@ def _dress(fd: int, path: str, mode: int) -> None:
         old = None
     if old and stat.S_ISREG(old.st_mode):
         new = os.fstat(fd)
-        if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):  # NFS may refuse even to repeat it
+        # NFS may refuse a change even to the same owner.
+        if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
             os.fchown(fd, old.st_uid, old.st_gid)
         mode = stat.S_IMODE(old.st_mode)
     os.fchmod(fd, mode)
@@ -228,7 +229,7 @@ def _open_locked(path: str) -> int:
         try:
             fd, is_new = _open_part(path)
         except FileNotFoundError:
-            continue  # another run removed its part just now
+            continue  # another run has just removed its part
         except OSError as exc:
             raise write_fault(path, 0, exc) from exc
         try:

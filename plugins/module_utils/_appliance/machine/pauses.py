@@ -29,6 +29,6 @@ def poll(clock: Clock, timeout: float) -> Iterator[float]:
         yield waited
         if waited >= timeout:
             return
-        # Never a step too small for the clock to notice.
+        # No step may be too small for the clock.
         clock.sleep(max(min(pause, timeout - waited), _SHORTEST_PAUSE))
         pause = min(pause * _GROWTH, _LONGEST_PAUSE)

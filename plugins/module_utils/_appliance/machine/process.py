@@ -52,7 +52,7 @@ class Process:
         """
         parent = os.getpid()
         self._tell = tell
-        # run_command can neither be ended half way nor takes its children along.
+        # run_command cannot be aborted, and does not end its children.
         self._popen = subprocess.Popen(  # pylint: disable=ansible-bad-function
             list(argv),
             stdin=subprocess.DEVNULL,
@@ -141,7 +141,7 @@ def detach(
 
 
 def _let_go(log: str, keep: int) -> None:
-    """In the new process: release everything that belongs to its starter."""
+    """Release everything that belongs to the starter, in the new process."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.chdir("/")
     os.umask(0o077)
@@ -156,7 +156,7 @@ def _let_go(log: str, keep: int) -> None:
 
 
 def _die_with(parent: int) -> None:
-    """In the child: die with the parent, also if it has died before this line."""
+    """Die with the parent, in the child, also if it has died before this line."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)

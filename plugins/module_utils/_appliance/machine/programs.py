@@ -71,7 +71,7 @@ def call(
     if not path:
         raise MissingDependency(f"{argv[0]} is not installed.", hint="Install it on the appliance.")
     try:
-        # AnsibleModule, and so its run_command, is unknown below the edge.
+        # Code below the edge has no AnsibleModule, and so no run_command.
         done = subprocess.run(  # pylint: disable=ansible-bad-function
             [path, *argv[1:]],
             stdin=subprocess.DEVNULL,

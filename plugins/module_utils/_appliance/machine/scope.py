@@ -90,7 +90,7 @@ def leave_login(place: UnitScope | None = None) -> None:
 def _ask(busctl: str) -> str:
     """Ask systemd; return why it refused, empty if it did not."""
     try:
-        # AnsibleModule, and so its run_command, has ended when this runs.
+        # AnsibleModule, and so its run_command, is gone when this runs.
         done = subprocess.run(  # pylint: disable=ansible-bad-function
             argv(busctl, os.getpid()),
             stdin=subprocess.DEVNULL,

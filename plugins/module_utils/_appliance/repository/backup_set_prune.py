@@ -126,7 +126,7 @@ class BackupSetPrune(Operation[RemoveSet]):
         busy = _busy([one.entry for one in first if not one.keep])
         decisions = backup_set_prune.decide(found, self._request, now, busy)
         going = [one.entry for one in decisions if not one.keep]
-        # What builds on others goes before them.
+        # A set is removed before those that it builds on.
         going.sort(key=lambda one: (one.vm_id, one.time, one.run_id), reverse=True)
         trash = () if self._request.policy.is_empty else found.trash
         steps = [

@@ -390,7 +390,7 @@ def _read(
     Programs are started before threads: see ``process.Process``.
     """
     qemu_img = qemu.locate()
-    files.forget(*(image.fd for image in found))  # the disk is asked, not the memory
+    files.forget(*(image.fd for image in found))  # read from the disk, not from memory
     for image in found:
         _check(qemu_img, image)
     for image in found:

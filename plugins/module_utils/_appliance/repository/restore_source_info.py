@@ -75,7 +75,7 @@ class RestoreSourceInfo(ReadOnlyOperation):
             BackupError: It is not a set, or is damaged, or its files contradict each other.
         """
         restore_source_info.check_source(self._request)
-        qemu.locate()  # What the restore will need is missed before anything is made.
+        qemu.locate()  # Report a missing qemu-img now, before the restore makes anything.
         entry, warnings = self._entry()
         found, text = read_set(entry, self._request.disks)
         chosen = disk_image_restore.select(found, self._request.disks)
@@ -260,7 +260,7 @@ def _configuration(path: str, found: manifest.Manifest) -> str:
         OvfInvalid: It is not the one that the manifest records.
     """
     target = f"{path}/{found.ovf.file}"
-    # What is longer is refused unread.
+    # A longer file is refused unread.
     limit = min(found.ovf.size, ovf.BYTES_LIMIT) + 1
     try:
         data = opening.read_regular(target, limit)

@@ -184,7 +184,7 @@ def sign(host: Host, directories: Iterable[str], *, call: bool) -> None:
         call: It is the first sign of this call.
     """
     for directory in directories:
-        # A copy may belong to no set, and a set may be made without a claim.
+        # A copy may be for no set, and a set may be made without a claim.
         with suppress(OSError, BackupError):
             _sign(host, directory, call=call)
 

@@ -82,7 +82,7 @@ def to_dict(path: str, changed: float, now: float) -> dict[str, Any]:
 def touch(directories: Iterable[str]) -> None:
     """Show anyone who watches that the runs of these sets are alive."""
     for directory in directories:
-        # A copy may belong to no set.
+        # A copy may be for no set.
         with suppress(OSError):
             os.utime(record_of(directory), follow_symlinks=False)
 

@@ -138,7 +138,7 @@ def _has_zstd(qemu_img: str) -> bool:
     try:
         target = f"/proc/self/fd/{fd}"
         argv = [qemu_img, "create", "-q", "-f", "qcow2", "-o", "compression_type=zstd", target]
-        # AnsibleModule, and so its run_command, is unknown below the edge.
+        # Code below the edge has no AnsibleModule, and so no run_command.
         done = subprocess.run(  # pylint: disable=ansible-bad-function
             [*argv, "1M"],
             pass_fds=[fd],

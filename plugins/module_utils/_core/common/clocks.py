@@ -86,7 +86,7 @@ def of_run(engine: datetime | None, started: datetime, finished: datetime) -> Mo
         return Moment(finished, f"its run began {show_time(started)} and ended before that")
     if engine and started - TOLERANCE <= engine <= finished + TOLERANCE:
         return Moment(_within(engine, started, finished))
-    # The end: a set is never taken for older than its data.
+    # The end, so that no set appears older than its data.
     said = f"the engine's clock said {show_time(engine)}" if engine else "the engine told no time"
     return Moment(finished, note=f"{said}; the end of the run is taken")
 

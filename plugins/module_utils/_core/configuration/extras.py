@@ -64,7 +64,7 @@ class Extras:
 def appended(ovf: str, found: Extras) -> str:
     """Return the configuration with the instruction appended."""
     text = json.dumps(asdict(found), ensure_ascii=True, sort_keys=True)
-    # Neither the instruction's end nor anything like a document type is in it.
+    # So the text contains neither the end of the instruction nor anything like a document type.
     text = text.replace("<", "\\u003c").replace(">", "\\u003e")
     return f"{ovf}<?{TARGET} {text}?>"
 

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-# What could harm, a document type with its entities, is refused before anything is parsed.
+# A document type, whose entities could do harm, is refused before anything is parsed.
 from xml.dom.minidom import Document, Element, Node, parseString
 from xml.parsers.expat import ExpatError
 

@@ -170,7 +170,7 @@ def _from_the_top(layers: Mapping[str, StackLayer]) -> tuple[StackLayer, ...]:
     ordered: list[StackLayer] = []
     while left:
         under = {name for layer in left.values() for name in layer.below}
-        # A circle cannot be, but must not hang us: then all that is left goes at once.
+        # A circle is impossible, but must not hang us: all that is left is then taken at once.
         top = [name for name in left if name not in under] or list(left)
         ordered += [left.pop(name) for name in top]
     return tuple(ordered)

@@ -44,7 +44,7 @@ _PASSING = (
 )
 
 TABLE: tuple[Meaning, ...] = (
-    # These quote names and descriptions, which may contain any of the sentences below.
+    # These refusals quote names and descriptions, which may contain any of the sentences below.
     _entry(
         "disk_snapshot_attached",
         "disks snapshots are attached to other VMs",
@@ -66,7 +66,7 @@ TABLE: tuple[Meaning, ...] = (
     _entry("migration_in_progress", "[Mm]igration is in progress|VM .* is being migrated", True),
     _entry("vm_saving_restoring", "VM is in saving/restoring state", True),
     _entry("vm_hibernating", "VM is hibernating", True),
-    # Said of a VM on its way between states, too; the text does not tell which.
+    # Also said of a VM that is changing its state; the text does not tell the state.
     _entry("vm_not_down_or_up", "must be in status Down, Up or Paused", True),
     _entry("vm_status_passing", f"because the VM is in (?:{_PASSING}) status", True),
     _entry("engine_maintenance", "Engine is running in Maintenance mode", True),
@@ -75,7 +75,7 @@ TABLE: tuple[Meaning, ...] = (
         "Storage Domain's status is (?:Locked|Activating|Preparing ?For ?Maintenance|Unknown)",
         True,
     ),
-    # For some seconds, while another host becomes the SPM.
+    # Lasts some seconds, while another host becomes the SPM.
     _entry("data_center_status_passing", "Unknown Data Center status", True),
     _entry(
         "plug_failed",
@@ -107,7 +107,7 @@ TABLE: tuple[Meaning, ...] = (
         "The host does not find the snapshot's volume: it was merged or removed meanwhile, or the host's view of the"
         " storage is old.",
     ),
-    # 16, 59, 100, -32603 and whatever else the engine has no words for.
+    # Codes 16, 59, 100, -32603 and all others for which the engine has no text.
     _entry(
         "host_refused",
         r"^\[?(?:Unexpected exception|General Exception)",

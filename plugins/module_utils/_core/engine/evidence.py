@@ -192,7 +192,7 @@ def newest(events: Iterable[Event]) -> int:
 def told_attached(
     events: Iterable[Event], since: int, vm_id: VmId, alias: str, snapshot_id: SnapshotId
 ) -> bool:
-    """Tell whether an event after ``since`` reports the attach of a disk snapshot: the host has plugged it."""
+    """Tell whether an event after ``since`` reports the attach of a disk snapshot, so that the host has plugged it."""
     words = f"Disk {alias} was successfully attached"
     return any(
         event.index > since

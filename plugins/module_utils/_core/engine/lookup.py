@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Thing = TypeVar("Thing")
 
-# The engine's search language treats these specially, and none may stand in the name of a VM.
+# The engine's search language treats these specially, and no name of a VM may have one.
 _SEARCH_SYNTAX = set("*\"'\\=<>!()")
 
 

@@ -97,13 +97,13 @@ def _over(stronger: Mapping[str, Any], weaker: Mapping[str, Any]) -> dict[str, A
     """Override one source's settings with another's, without mixing settings that belong together."""
     rest = dict(weaker)
     if "url" in stronger or "hostname" in stronger:
-        # Not the URL of one engine with the host name of another.
+        # Do not mix the URL of one engine with the host name of another.
         rest = {key: value for key, value in rest.items() if key not in ("url", "hostname")}
     if stronger.get("kerberos") or stronger.keys() & {"username", "password"}:
         # The SDK prefers a token to a user, so a weaker token would win.
         rest.pop("token", None)
     elif "token" in stronger:
-        # The SDK would go on as the other user, without a word, once the token has expired.
+        # Once the token has expired, the SDK would silently continue as the other user.
         rest = {key: value for key, value in rest.items() if key not in ("username", "password")}
     return {**rest, **stronger}
 
@@ -168,7 +168,7 @@ def _from_ini(text: str) -> dict[str, Any]:
     try:
         parser.read_string(text)
     except configparser.Error as exc:
-        # The parser's message quotes the line, which may be the password's.
+        # The parser's message quotes the line, which may hold the password.
         raise InvalidRequest(
             f"The file named by OVIRT_INI_PATH is not an INI file ({type(exc).__name__}).",
             hint='It should have a section "ovirt" with ovirt_url, ovirt_username and so on.',

@@ -431,7 +431,7 @@ def lvm_missing(disks: Sequence[LocalDisk], programs: Programs) -> tuple[Node, .
     """
     foreign = {number for disk in disks if not disk.own for number in _numbers(disk)}
     listed = {node.number for node in programs.devices_listed or ()}
-    # A volume on no disk is on what is built on own disks (RAID, multipath, LUKS).
+    # A volume that is on no disk is on a layer over own disks (RAID, multipath, LUKS).
     return tuple(one.node for one in programs.volumes if one.node.number not in foreign | listed)
 
 

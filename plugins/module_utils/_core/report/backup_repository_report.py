@@ -184,7 +184,7 @@ def _vm(
     if vm.retired:
         vm.level = IDLE
     records = [entry.verified for entry in good if entry.verified]
-    # What is recorded for a time to come says nothing of how long ago it was.
+    # A record dated in the future does not tell how long ago the verification was.
     moments = [
         one.moment for one in records if one.verdict == verification_record.OK and one.moment <= now
     ]

@@ -190,10 +190,10 @@ def decide(
     for decision in decisions:
         by_vm.setdefault(decision.entry.vm_id, []).append(decision)
     unread = {one.vm[1] for one in found.unread() if one.vm}
-    # A clock that jumped ahead makes nothing old: what counts is that the backups went on.
+    # A clock that jumped ahead must make no set old: time advances only as far as the newest set.
     now = min([max((one.time for one in found.entries if one.counts), default=now), now])
     for vm_id, of_vm in by_vm.items():
-        # A VM that was renamed: what its other names have counts, too.
+        # The sets of a renamed VM count whatever its name was.
         hidden = vm_id in unread or any(one.entry.state in _HIDING for one in of_vm)
         _decide_vm(of_vm, request, now, busy or {}, hidden=hidden)
     return [one for one in decisions if not request.vm or catalogue.is_of(one.entry, request.vm)]
@@ -245,7 +245,7 @@ def _apply(good: Sequence[RetentionDecision], policy: Policy, now: datetime) -> 
             one.reasons.append(f"{rule}, as the oldest" if oldest else name)
     within = parse_duration(policy.within)
     if within and good:
-        # A clock that is a little ahead must not make the others look old.
+        # A newest set dated slightly in the future must not make the others look old.
         start = within.before(min(good[0].entry.time, now))
         for one in good:
             _add(one, f"within {policy.within.strip()}", when=one.entry.time > start)
@@ -288,7 +288,7 @@ def _broken(
     if entry.state == catalogue.UNREADABLE:
         decision.reasons.append(f"it cannot be read: {entry.reason}")
     elif entry.state == catalogue.UNFINISHED:
-        # By the appliance's clock, and by the controller's, which named its directory.
+        # By the appliance's clock, and by the controller's, which gave the directory its name.
         age = now.timestamp() - max(entry.seen.modified, entry.time.timestamp())
         young = age < request.unfinished_days * 86400
         reason = f"unfinished, and changed in the last {request.unfinished_days:g} days"

@@ -210,7 +210,7 @@ def _is_due(entry: catalogue.Entry, request: VerifyRequest, now: datetime) -> bo
         return True
     if request.content and last.depth != verification_record.CONTENT:
         return True
-    # A record from the future says nothing about today.
+    # A record dated in the future does not count.
     return not timedelta(0) <= now - last.moment < timedelta(days=request.unverified_days)
 
 
@@ -334,14 +334,14 @@ def configuration(found: Manifest, data: bytes, into: Findings) -> None:
 
 
 def _compare(file: str, disk: ManifestDisk, known: ovf.OvfDisk, into: Findings) -> None:
-    # Older engines round down, later ones up. The image's own header tells its size; this is no evidence against it.
+    # Older engines round down, later ones up. The image's own header tells its size, so this is only a note.
     rounded = (disk.virtual_size // _GIB, -(-disk.virtual_size // _GIB))
     if known.gib and known.gib not in rounded:
         into.notes.append(
             f"{file} says that the disk {disk.id} has {known.gib} GiB, but its image has {disk.virtual_size} bytes"
         )
     if known.alias != disk.alias:
-        # It may be renamed between the snapshot and the attachment.
+        # A disk may be renamed between the snapshot and the attachment.
         into.notes.append(f"{file} calls the disk {disk.id} {known.alias!r}, not {disk.alias!r}")
 
 

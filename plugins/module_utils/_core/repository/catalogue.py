@@ -364,7 +364,7 @@ def link(entries: Sequence[Entry]) -> list[Entry]:
     """Mark the sets whose parent is missing or not good."""
     good: set[tuple[str, str]] = set()
     waiting = [entry for entry in entries if entry.is_good]
-    # From the roots on, so that two sets that build on each other hold up nothing.
+    # Start at full sets, so that two sets that build on each other cause no endless loop.
     while True:
         ready = [one for one in waiting if all((one.vm_id, up) in good for up in one.parents)]
         if not ready:

@@ -53,7 +53,7 @@ def reasons(passed: Iterable[Passed]) -> tuple[str, ...]:
 def _reason(one: Passed) -> tuple[str, ...]:
     if one.owner != 0:
         return (f"owner {one.owner}",)
-    # Permissions of a link mean nothing. In a sticky directory nobody renames what is root's.
+    # A link's permissions do not count. In a sticky directory only root renames what belongs to root.
     if stat.S_ISLNK(one.mode) or not one.mode & _OTHERS:
         return ()
     if one.mode & stat.S_ISVTX and not one.holds:

@@ -341,9 +341,9 @@ def _receiver_dict(request: RestoreRequest, target: RestoreTarget) -> dict[str, 
 def order(disk: ManifestDisk, device: OvfDisk, domain: Domain | None) -> dict[str, Any]:
     """Return a disk to be made, in the form that the modules pass on."""
     block = domain is not None and domain.block
-    # There, the guest would see a whole number of extents, more bytes than the disk had.
+    # On block storage the guest would see a whole number of extents, more bytes than the disk had.
     raw = device.format == "raw" and not (block and disk.virtual_size % EXTENT)
-    # The engine has incremental backup for qcow2 alone, and preallocated qcow2 with it alone
+    # The engine allows incremental backup only with qcow2, and preallocated qcow2 only with incremental backup
     # (ImagesHandler.checkImageConfiguration).
     incremental = device.incremental and not raw
     discards = domain is None or (domain.discards and not (block and device.wipe_after_delete))
@@ -354,7 +354,7 @@ def order(disk: ManifestDisk, device: OvfDisk, domain: Domain | None) -> dict[st
         "format": "raw" if raw else "qcow2",
         # No engine has thin raw disks on block storage.
         "sparse": (device.sparse and not block) if raw else (device.sparse or not incremental),
-        # There, a raw disk is a new logical volume, which vdsm does not zero (blockVolume.py, _create).
+        # On block storage a raw disk is a new logical volume, which vdsm does not zero (blockVolume.py, _create).
         "blank": not (raw and block),
         "storage_domain": domain.id if domain else "",
         "storage_domain_name": domain.name if domain else "",

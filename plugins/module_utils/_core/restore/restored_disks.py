@@ -124,7 +124,7 @@ def _check_place(order: DiskOrder, disk: Disk) -> None:
 
 
 def _disk_dict(now: Situation, order: DiskOrder, made: Made | None) -> dict[str, Any]:
-    # Where the appliance itself is to get the disk, having it says nothing of what was written.
+    # If the appliance itself is to get the disk, having it does not show that it was written.
     receiver = now.vm.id if now.vm and now.vm.id != now.appliance.id else None
     return {
         "disk_id": order.disk_id,
@@ -146,7 +146,7 @@ def images(disks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "disk_id": one["disk_id"],
             "serial": one["new_disk_id"],
             "blank": one["blank"],
-            # The disk was found by the mark of this restore, so it is no original.
+            # The disk was found by the mark of this restore, so it is not the original.
             "same_id": one["new_disk_id"] == one["disk_id"],
             "storage": one["storage"],
         }

@@ -550,7 +550,7 @@ def explain(fault: EngineFault) -> BackupError:
     violation = Violation(rule, fault.message, {"reason": fault.reason})
     return Refused(
         f"{fault.message} [{rule.id}]",
-        # What the table of refusals advises is closer to the case than a rule for many cases.
+        # The advice in the table of refusals fits this case better than the rule's, which covers many cases.
         hint=fault.hint or rule.remedy,
         details={**fault.details, "violations": [violation.to_dict()]},
     )

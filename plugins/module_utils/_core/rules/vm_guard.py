@@ -95,7 +95,7 @@ TABLE: tuple[Guard, ...] = (
     Guard(rules.NO_TEMPLATE, HOLDER, ("template", "clone")),
     Guard(rules.NOT_IN_SNAPSHOT, HOLDER, ("snapshot",)),
     Guard(rules.NO_MIGRATION, HOLDER, ("migrate", "host_maintenance", "suspend"), True),
-    # A disk can be named through either of its VMs: through the holder, it is the source's all the same.
+    # A disk can be named through either of its VMs; named through the holder, it still belongs to the source.
     Guard(rules.SOURCE_FROZEN, HOLDER, ("remove_disk", "move_disk", "sparsify_disk")),
     Guard(
         rules.SOURCE_FROZEN,

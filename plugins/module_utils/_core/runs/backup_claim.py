@@ -149,7 +149,7 @@ def verdict(found: Claim | None, first: Claim | None, wish: Wish, now: Now, star
         start: When the watch began, in monotonic seconds.
     """
     if found is None or found.ended:
-        # Gone in the boot in which this run took it: another run took it, and has ended.
+        # This run took it in the present boot and it is gone: another run took it and has ended.
         return LOST if wish.boot == now.boot else FREE
     if found.run_id == wish.run_id:
         return MINE
@@ -165,7 +165,7 @@ def _watched(found: Claim, first: Claim, wish: Wish, now: Now, start: float) -> 
     patience = _patience(found, wish, looked=looked)
     if done or _silent(found, now, start) >= patience:
         return FREE
-    # A call that began while we watched shows that its controller lives.
+    # A call that began during the watch shows that its controller is alive.
     lives = found.run_id != first.run_id or found.calls > first.calls
     over = now.seconds - start >= max(patience, found.quiet) + LAST_CALL
     return BUSY if lives or over else WAIT

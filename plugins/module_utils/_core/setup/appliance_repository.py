@@ -276,7 +276,7 @@ def _has_line(
         if len(fields) < _FIELDS or fields[1].rstrip("/") != request.path:
             continue
         named = fields[0].replace('"', "")
-        # Of what is mounted, it is known that it is the right device, however the line names it.
+        # A mounted device is known to be the right one, however the line names it.
         known = place.mount_point == request.path and not named.startswith("UUID=")
         if named != spec and not known and number_of(named) != device.number:
             raise Refused(

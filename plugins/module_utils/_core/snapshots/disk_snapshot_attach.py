@@ -211,7 +211,7 @@ def _wrong_settings(
 ) -> rules.Violation | None:
     different = differences(held, wanted)
     if set(different) == {"active"} and wanted.active:
-        # Nothing can be reading a disk that is not plugged: attaching it again is safe. (The
+        # No guest can read a disk that is not plugged, so attaching it again is safe. (The
         # engine's own way to plug, PUT, would lock the source VM's disk: docs/engine.md#changing-an-attachment)
         return None
     text = ", ".join(f"{name} is {is_!r}, not {be!r}" for name, (is_, be) in different.items())

@@ -159,7 +159,7 @@ def holdings(engine: ReadingPort, holder: Vm) -> tuple[Holding, ...]:
     own = [snapshot.id for snapshot in engine.snapshots(holder.id)]
     layers = {one.disk_id: engine.layers(one.disk_id) for one in attachments}
     foreign = [one for one in attachments if evidence.is_disk_snapshot(layers[one.disk_id], own)]
-    # Events serve only where a disk is in several snapshots.
+    # Events are needed only if a disk is in several snapshots.
     choices = [{layer.snapshot_id for layer in layers[one.disk_id]} for one in foreign]
     unclear = {snapshot_id for choice in choices if len(choice) > 1 for snapshot_id in choice}
     events = attach_events(engine, holder, unclear) if unclear else []
@@ -224,7 +224,7 @@ def attach_events(engine: EventPort, holder: Vm, candidates: Iterable[SnapshotId
         candidates: Snapshots of which one may be attached.
     """
     codes = (evidence.EVENT_ATTACHED, evidence.EVENT_DETACHED)
-    # Without the VM in the search, the attachments of other VMs would crowd out older ones of this.
+    # Without the VM in the search, attachments to other VMs would displace older ones to this VM.
     search = " or ".join(f"type={x} and _event_vm_id={holder.id}" for x in codes)
     found = {event.index: event for event in engine.events(search)}
     full = len(found) >= EVENTS_AT_ONCE

@@ -223,7 +223,7 @@ class RestoreOperation(EngineOperation[RestoreEngine, Step]):
             except BackupError as exc:
                 failures.append(exc)
                 left.append(name)
-                # A disk that could not be marked would be nobody's without the VM.
+                # Without the VM, nothing would tell whose a disk is that could not be marked.
                 vm_stays = vm_stays or not is_disk
         if failures:
             first = failures[0]

@@ -108,7 +108,7 @@ def _change(
         now = engine.extras(vm.id)
         return was.cpu_shares if now and now.cpu_shares != was.cpu_shares else None
 
-    # Whole, for what is not named may be taken for nothing.
+    # Send all texts: the engine may take one that is left out as empty.
     failure = _tried(
         lambda: engine.change_vm(vm.id, None, was.initialization), lambda: not texts(), deadline
     )

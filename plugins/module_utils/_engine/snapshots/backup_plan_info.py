@@ -127,7 +127,7 @@ class BackupPlanInfo(ReadOnly[BackupPlanEngine]):
             return
         vms = []
         for word in self._request.sources:
-            # Who is not found, is told of later.
+            # A VM that is not found is reported later.
             with suppress(NotFound, Ambiguous, InvalidRequest):
                 vms.append(facts.find_vm(self._engine, word).id)
         started = self._request.started

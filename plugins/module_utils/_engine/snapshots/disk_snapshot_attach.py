@@ -123,7 +123,7 @@ class _Attaching:
         began = self._deadline.waited
         for waited in self._deadline.ticks():
             held = self._held()
-            # As long as it is under way, it may be that nothing tells which snapshot it is of.
+            # During the attach, the attachment's snapshot may be unknown.
             if held is None or held.snapshot_id not in (None, self._step.disk.snapshot_id):
                 return False
             if waited - began >= PLUG_SECONDS:
@@ -161,7 +161,7 @@ def attach_one(
     """
     attaching = _Attaching(engine, step, deadline, since)
     with explain_refusal():
-        # "Already attached" comes after the engine's locks: whoever plugs it has come to an end.
+        # The engine checks its locks before "already attached", so any other plug of the disk has ended.
         retry(attaching.order, attaching.attached, deadline, attaching.settled)
 
 
@@ -232,14 +232,14 @@ class DiskSnapshotAttach(EngineOperation[AttachmentEngine, Step]):
                         }
                     )
                 elif isinstance(step, AttachStep):
-                    # Counted before it is tried: a lost answer may hide a success.
+                    # Listed before it is tried, since a lost answer may hide a success.
                     done.append(step)
                     attach_one(self._engine, step, deadline, since.get(step.disk.alias))
                 else:
                     unhandled(step)
         except BackupError as exc:
             exc.message = f"{_failed(step)} {exc.message}"
-            # What was replaced is not attached again: another try is going to replace it again.
+            # A replaced attachment is not restored: the next try would replace it again.
             exc.details["detached"] = detached
             self._take_back(done, exc)
             raise

@@ -145,7 +145,7 @@ class DiskSnapshotDetach(EngineOperation[AttachmentEngine, DetachStep]):
         deadline = self.deadline()
         steps = list(plan.steps)
         if len(steps) > 1:
-            # Each is tried once before one that is refused may take all the time there is.
+            # Try each once before retries of a refused one use up the time.
             steps = [step for step in steps if self._refused(step, self.deadline(0.0))]
         refused = [(step, self._refused(step, deadline)) for step in steps]
         failures = [(step, exc) for step, exc in refused if exc]

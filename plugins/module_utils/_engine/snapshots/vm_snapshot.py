@@ -186,7 +186,7 @@ class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
         before = [step.vm]
 
         def order() -> None:
-            # The order may be given a long time after the plan, and again.
+            # The order may be sent long after the plan, and repeatedly.
             before.append(facts.find_vm(self._engine, step.vm.id))
             mark = self._request.correlation_id
             made.append(
@@ -219,7 +219,7 @@ class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
         snapshot = self._still(vm, wanted)
         if self._patience.wait:
             snapshot = self._await_usable(vm, snapshot, deadline)
-        # What the VM does now says nothing of the moment when the snapshot was made.
+        # The VM's present status does not tell its status when the snapshot was made.
         events = self._events(vm, snapshot)
         return self._result(replace(vm, status="unknown"), snapshot, events)
 
@@ -260,13 +260,13 @@ class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
         taken: list[bool] = []
 
         def order() -> None:
-            # Its id may be another one's by now. Whoever that is, it is not removed.
+            # By now another snapshot may have its id; that one is not removed.
             if vm_snapshot.is_same(self._engine.snapshot(vm.id, snapshot.id), snapshot):
                 self._engine.remove_snapshot(vm.id, snapshot.id, self._request.correlation_id)
                 taken.append(True)
 
         def begun() -> bool:
-            # Locked alone proves nothing: the snapshot may still be in the making.
+            # A lock alone proves nothing: the engine may still be making the snapshot.
             if not vm_snapshot.is_same(self._engine.snapshot(vm.id, snapshot.id), snapshot):
                 return True
             return bool(self._events(vm, snapshot, (vm_snapshot.REMOVAL_BEGUN,)))

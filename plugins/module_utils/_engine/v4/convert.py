@@ -232,7 +232,7 @@ def permission(sdk: SdkObject) -> Permission:
 
 
 def _format(sdk: SdkObject) -> str:
-    # The API calls qcow2 "cow"; qemu-img, the set and the rest of the world say qcow2.
+    # The API calls qcow2 "cow"; qemu-img and the set say qcow2.
     text = word(sdk.format)
     return "qcow2" if text == "cow" else text
 

@@ -67,7 +67,10 @@ class V4Disks(V4Service):
         return [one for one in layers if one.snapshot_id]
 
     def holders(self, disk_id: DiskId) -> list[VmId] | None:
-        """VMs that have the disk. The engine tells administrators only (docs/engine.md#what-the-reads-show)."""
+        """Return the VMs that have the disk.
+
+        The engine tells only administrators (docs/engine.md#what-the-reads-show).
+        """
         with translated(f"read who has disk {disk_id}"):
             found = or_none(lambda: self._disks.disk_service(disk_id).get(query=ALL_CONTENT))
         if found is None or found.vms is None:

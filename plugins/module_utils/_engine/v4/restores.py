@@ -50,7 +50,10 @@ class V4Targets(V4Service):
             return [convert.cluster(one) for one in self._system.clusters_service().list()]
 
     def domains(self, data_center_id: str) -> list[Domain]:
-        """List storage domains below their data centre: only there is a status (docs/engine.md#what-the-reads-show)."""
+        """List storage domains below their data centre.
+
+        Only there do they have a status (docs/engine.md#what-the-reads-show).
+        """
         service = self._system.data_centers_service().data_center_service(data_center_id)
         with translated(f"list the storage domains of data centre {data_center_id}"):
             return [convert.domain(one) for one in service.storage_domains_service().list()]
