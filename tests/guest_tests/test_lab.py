@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(bool(missing_packages()), reason="QEMU's guest i
 APPEAR_SECONDS = 10.0
 """In which a device is there, or gone."""
 MOUNT_SECONDS = 60.0
-"""In which a guest that was reset has checked its container disk, whose journal it replays, and mounted it."""
+"""In which a guest that was reset has checked its repository disk, whose journal it replays, and mounted it."""
 SOURCE = VmSpec(
     "source",
     guest=True,

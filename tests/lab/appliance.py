@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The appliance of tier local: a guest made of namespaces, with a real sshd.
 
-It has its own processes, mounts, /dev, /run and host name, and a container disk with ext4 on
+It has its own processes, mounts, /dev, /run and host name, and a repository disk with ext4 on
 /srv/backup. It starts with the machine's programs and settings, and what it changes of them stays on
 a system disk of its own. Nothing of it is seen in the machine's own mount namespace, and ending its
 first process ends all of it.
@@ -153,7 +153,7 @@ class Appliance:
     ) -> None:
         """Keep everything below root/<name>.
 
-        repository_size: bytes of the container disk; None: no container disk, so that
+        repository_size: bytes of the repository disk; None: no repository disk, so that
         /srv/backup is an ordinary directory.
         identity: what its firmware shows as the UUID of the system; empty: what this machine's does.
         """

@@ -153,7 +153,7 @@ GUEST_VMS = (replace(DEFAULT_VMS[0], guest=True), *DEFAULT_VMS[1:], SHELF)
 
 
 def with_repository(spec: VmSpec) -> VmSpec:
-    """An appliance whose container disk is a disk that the engine knows."""
+    """An appliance whose repository disk is a disk that the engine knows."""
     if not spec.appliance or spec.repository_size is None:
         return spec
     fill = "repository" if spec.repository_mounted else None

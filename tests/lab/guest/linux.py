@@ -124,7 +124,7 @@ class Linux:
         ).strip()
 
     def mount_repository(self) -> None:
-        """Mount the container disk, when it shows up and at every boot. Raises CommandError."""
+        """Mount the repository disk, when it shows up and at every boot. Raises CommandError."""
         options = "nofail,noatime,x-systemd.device-timeout=30"
         line = f"LABEL=backup {REPOSITORY} ext4 {options} 0 2"
         self.shell(
