@@ -180,7 +180,7 @@ def test_a_copy_that_goes_on_is_taken_over(site: Site) -> None:
     site.control.harm("backup01", slow=0)
     assert backup.ends() == 0, backup.text
     assert f"took over run {run_id}, which was killed" in backup.text
-    assert "Make a snapshot (db01)" in backup.text
+    assert "Create a snapshot (db01)" in backup.text
     [directory] = site.sets()
     assert site.check_whole(directory)["run_id"] == run_id
     site.check_nothing_left()

@@ -250,7 +250,7 @@ def test_what_is_refused_before_the_writing_leaves_nothing(site: Site) -> None:
     refused = site.restore(vm_restore_vm="shop01", vm_restore_name="shop-refused")
     assert refused.ends() == 2, refused.text
     assert re.search(r"because   .*No such chipset", refused.text), refused.text
-    assert "Make the disks and attach them" not in refused.text
+    assert "Create the disks and attach them" not in refused.text
     assert rows(site.world()) == rows(before)
 
 

@@ -47,7 +47,7 @@ def token(site: Site) -> dict[str, str]:
 def test_a_token_outlives_a_copy_that_is_longer_than_its_session(site: Site) -> None:
     kept = site.back_up(ovirt_backup_auth=token(site), vm_backup_token_seconds=4)
     assert kept.ends() == 0, kept.text
-    assert "Keep the session of the token (db01)" in kept.text
+    assert "Keep the token's session alive (db01)" in kept.text
     [directory] = site.sets()
     site.check_whole(directory)
     site.check_nothing_left()

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("pipelining")
 EARLY = (
     "Take the claim if nobody has it",
     "Look at the VM in its turn",
-    "Make a snapshot",
+    "Create a snapshot",
     "Get the configuration",
     "Attach the disks to the appliance",
     "Copy the disks",
@@ -38,7 +38,7 @@ LATE = (
     "Finish the set",
     "Detach the disks from the appliance",
     "Remove the snapshot and wait for the merge",
-    "Give the VM back",
+    "Release the claim",
 )
 """Tasks of the role at which a run is stopped: before its data are copied, and after."""
 
@@ -223,7 +223,9 @@ def disk_of(site: Site, name: str) -> str:
     return str(disk)
 
 
-@pytest.mark.parametrize("step", ["Make a snapshot", "Remove the snapshot and wait for the merge"])
+@pytest.mark.parametrize(
+    "step", ["Create a snapshot", "Remove the snapshot and wait for the merge"]
+)
 def test_what_the_engine_makes_or_merges_is_waited_for(tmp_path: Path, step: str) -> None:
     """The run was killed meanwhile; the next one waits for the engine, and goes on."""
     with site_of(tmp_path, ["one"]) as site:
@@ -236,7 +238,7 @@ def test_what_the_engine_makes_or_merges_is_waited_for(tmp_path: Path, step: str
         first.lose()
         site.control.settings(snapshot_polls=1, removal_polls=1, linger=1.0)
         second = site.back_up(vm_backup_vms=["one"], vm_backup_heartbeat_timeout=3)
-        second.until(r"Wait for what the engine makes or merges \(one\)")
+        second.until(r"Wait for snapshots that the engine creates or merges \(one\)")
         assert "locked" in [row["status"] for row in site.world()["snapshots"]]
         assert second.ends() == 0, second.text
         manifests = check_sets(site)

@@ -234,7 +234,7 @@ def test_a_refusal_for_ever_names_who_came_meanwhile(house: House) -> None:
     assert "Failed to hot-unplug disk" in told
     assert "Detached: 'web01_system'." in told
     assert list(house.scene.attached()) == ["web01_data"]
-    held = result_of(run, "Look who holds the devices")
+    held = result_of(run, "Find out what uses the devices")
     assert (held["changed"], held["busy"]) == (False, [])
     assert wait_until(lambda: len(house.scene.snapshots()) == 1, 5.0)
 
@@ -269,7 +269,7 @@ def test_a_disk_that_a_host_plugged_after_the_engine_gave_up_is_not_read(house: 
 
 def test_an_appliance_that_is_lost_is_detached_from_all_the_same(house: House) -> None:
     down = ("status", {"vm": "backup01", "status": "down"})
-    run = house.back_up({"Let go of the devices on the appliance": [down]})
+    run = house.back_up({"Release the devices on the appliance": [down]})
     assert failures(run) == "", run.text
     assert result_of(run, "Let go of the devices")["error_code"] == "appliance_unavailable"
     assert (house.scene.attached(), house.scene.snapshots()) == ({}, {})

@@ -80,7 +80,7 @@ def _intact(world: World, found: list[Disk]) -> None:
 
 
 def to_domain(call: Call, vm_id: str, domain_id: str) -> Job:
-    """Export to an export domain: the VM has to be down."""
+    """Export to an export domain: the VM must be down."""
     world = call.world
     with command(call.engine, EXPORT), world.lock:
         vm = _known(call, vm_id, may.EXPORT_VM)
