@@ -12,7 +12,8 @@
 - of urllib, core uses urllib.parse alone (import-linter knows packages of others only as a whole);
 - every test file lies where pytest looks, and so in a session of noxfile.py;
 - docstrings have Google's sections, and no field or role of Sphinx; Args and Attributes name what exists;
-- no phrase of PHRASES is in the texts that users read.
+- the docstring of a function in module_utils or plugin_utils begins with a verb;
+- no phrase of PHRASES is in the files of PLAIN.
 """
 
 from __future__ import annotations
@@ -44,18 +45,16 @@ PHRASES = (
     "whom",
 )
 """What plain English says otherwise. Add a phrase as soon as its last use is gone."""
-READ_BY_USERS = (
+PLAIN = (
     "README.md",
     "docs/*.md",
     "playbooks/**/*.yml",
-    "plugins/doc_fragments/*.py",
-    "plugins/filter/*.py",
-    "plugins/lookup/*.py",
-    "plugins/modules/*.py",
+    "plugins/**/*.py",
     "roles/**/*.j2",
     "roles/**/*.md",
     "roles/**/*.yml",
 )
+"""What is written in plain English."""
 CITED = {"docs/engine.md", "docs/errors.md", "docs/limits.md"}
 """Pages that quote the engine or are drawn from the code: their words are held where they are written."""
 SPHINX = re.compile(
@@ -64,6 +63,14 @@ SPHINX = re.compile(
     re.MULTILINE,
 )
 """A field (``param``) or a role (``func``) of Sphinx."""
+NO_VERBS = frozenset(
+    {
+        *("a", "all", "an", "as", "both", "by", "each", "every", "how", "if", "in", "it", "no"),
+        *("nothing", "of", "one", "only", "the", "there", "what", "when", "where", "whether"),
+        *("which", "who", "whose", "why", "with"),
+    }
+)
+"""First words of a docstring that describes a function without saying what it does."""
 DESCRIBED = re.compile(r"^(?:Args|Attributes):\n((?:(?: {4}.*)?\n?)+)", re.MULTILINE)
 """The section that describes arguments or attributes."""
 MACHINE = PLUGINS / "module_utils/_appliance/machine"
@@ -186,6 +193,19 @@ def sphinx(tree: Tree) -> Iterator[str]:
                     yield f"{path}:{node.lineno}: {word} is of Sphinx: use Args, Returns, Raises"
 
 
+def verbless(tree: Tree) -> Iterator[str]:
+    """Functions whose docstring does not begin with a verb. Properties are described by a noun."""
+    path, module = tree
+    if path.parent.name != "plugin_utils" and not path.is_relative_to(PLUGINS / "module_utils"):
+        return
+    for node in functions(module):
+        text = ast.get_docstring(node)
+        if text and not any("property" in ast.unparse(one) for one in node.decorator_list):
+            first = text.split()[0]
+            if first.startswith("`") or first.lower() in NO_VERBS:
+                yield f"{path}:{node.lineno}: {node.name}: begin with a verb, not with {first!r}"
+
+
 def names_of(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> set[str]:
     """Return the arguments of a function, or the fields of a class and the arguments of its __init__."""
     if isinstance(node, ast.ClassDef):
@@ -248,7 +268,7 @@ def action_group() -> Iterator[str]:
 def stale_phrases() -> Iterator[str]:
     """Phrases that came back."""
     stale = re.compile(rf"\b({'|'.join(map(re.escape, PHRASES))})\b", re.IGNORECASE)
-    for path in sorted({path for pattern in READ_BY_USERS for path in ROOT.glob(pattern)}):
+    for path in sorted({path for pattern in PLAIN for path in ROOT.glob(pattern)}):
         if str(path.relative_to(ROOT)) in CITED:
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -265,6 +285,7 @@ def breaches() -> Iterator[str]:
         yield from unsafe_uses(tree)
         yield from mocks(tree)
         yield from connecting_core(tree)
+        yield from verbless(tree)
         yield from sphinx(tree)
         yield from stale_sections(tree)
     for tree in trees(ROOT / "tests"):

@@ -94,3 +94,32 @@ def test_a_described_name_that_does_not_exist_is_refused(rules: ModuleType, sour
 )
 def test_a_described_name_that_exists_passes(rules: ModuleType, source: str) -> None:
     assert stale(rules, source) == []
+
+
+def verbless(rules: ModuleType, path: Path, source: str) -> list[str]:
+    return list(rules.verbless((path, ast.parse(source))))
+
+
+@pytest.mark.parametrize("words", ["The name.", "What it is.", "``major:minor`` of it.", "a name"])
+@pytest.mark.parametrize("place", ["module_utils/_core/one.py", "plugin_utils/_one.py"])
+def test_a_docstring_that_begins_without_a_verb_is_refused(
+    rules: ModuleType, place: str, words: str
+) -> None:
+    [said] = verbless(rules, ROOT / "plugins" / place, f'def f():\n    """{words}"""')
+    assert f"f: begin with a verb, not with {words.split(maxsplit=1)[0]!r}" in said
+
+
+@pytest.mark.parametrize(
+    ("place", "source"),
+    [
+        ("module_utils/_core/one.py", 'def f():\n    """Return the name."""'),
+        ("module_utils/_core/one.py", "def f():\n    return 1"),
+        ("module_utils/_core/one.py", '@property\ndef f():\n    """The name."""'),
+        ("module_utils/_core/one.py", 'class C:\n    """The name."""'),
+        ("doc_fragments/one.py", 'def f():\n    """The name."""'),
+    ],
+)
+def test_a_docstring_that_begins_with_a_verb_or_describes_a_thing_passes(
+    rules: ModuleType, place: str, source: str
+) -> None:
+    assert verbless(rules, ROOT / "plugins" / place, source) == []

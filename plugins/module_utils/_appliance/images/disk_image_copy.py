@@ -49,7 +49,7 @@ class DiskImageCopy(Job[CopyStep]):
 
         Args:
             request: What to copy.
-            following: How long to wait, and for whom.
+            following: How long to wait, and for which follower.
             host: The appliance; this machine by default.
         """
         super().__init__(jobs.key(request), following, host)

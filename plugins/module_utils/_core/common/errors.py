@@ -9,32 +9,32 @@ The modules' edge catches ``BackupError`` in one place and hands ``code``, ``hin
 ::
 
     BackupError
-    |-- InvalidRequest          what was asked for makes no sense; nothing was tried
-    |-- MissingDependency       a library or a program is not there
-    |-- ValueMasked             a value did not arrive as it was sent; nothing was stored
+    |-- InvalidRequest          the request is contradictory or impossible; nothing was tried
+    |-- MissingDependency       a library or a program is not installed
+    |-- ValueMasked             a value was changed on its way; nothing was stored
     |-- NotFound                a name or an id matches nothing
     |-- Ambiguous               a name matches several
     |-- Refused                 a rule forbids it (_core/rules/rules.py); nothing was changed
-    |-- VmClaimed               another run is at work on this VM; nothing was begun
-    |-- WaitTimeout             the state asked for did not come in time
+    |-- VmClaimed               another run is working on this VM; nothing was begun
+    |-- WaitTimeout             a state was not reached in time
     |-- ApplianceUnavailable    the connection to the appliance was lost, or there was none
     |-- EngineError
-    |   |-- EngineUnavailable   no answer, or none that an engine would give
+    |   |-- EngineUnavailable   no answer, or not from an engine
     |   |   `-- EngineUntrusted the certificate could not be verified
-    |   |-- EngineLoginError    user or password refused, session gone
+    |   |-- EngineLoginError    user or password refused, session ended
     |   |-- EnginePermission    the user may not do this
     |   |-- EngineNotFound      404
-    |   `-- EngineFault         the engine answered no; ``retryable`` tells if waiting can help
-    |       `-- EngineConflict  its state forbids the call now (409)
-    |-- OperationFailed         the engine said yes, the effect is another
-    |-- IsolationFailed         an attached disk is not left alone on the appliance
+    |   `-- EngineFault         the engine refused; ``retryable`` tells whether waiting can help
+    |       `-- EngineConflict  the engine's state forbids the call now (409)
+    |-- OperationFailed         the engine accepted the call and did something else
+    |-- IsolationFailed         a program acts on an attached disk
     |-- DeviceError
     |   |-- DeviceNotFound, DeviceAmbiguous, DeviceMismatch, DeviceBusy, DeviceLost
     `-- ImageError
         |-- NoSpace, ImageMismatch, ImageExists, ImageBusy, ToolFailed, CopyDied
-        |-- SetsCorrupt         sets of a repository would not be restored as they were backed up
-        |-- ManifestInvalid     a manifest that is none, or of a later version
-        `-- OvfInvalid          a configuration of a VM that is none, or that could do harm
+        |-- SetsCorrupt         sets of a repository differ from what was backed up
+        |-- ManifestInvalid     not a manifest, or of an unknown version
+        `-- OvfInvalid          not a VM configuration, or one that could do harm
 """
 
 from __future__ import annotations

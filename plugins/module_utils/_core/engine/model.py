@@ -51,7 +51,7 @@ class Location:
     data_center_id: str
 
 
-NOWHERE = Location("", "")
+NO_LOCATION = Location("", "")
 """Location of a VM that was not found."""
 
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which disks are the appliance's own, and the files that keep all programs away from the others.
 
-The files form an allow-list: a disk that appears later is isolated until somebody lists it as own.
+The files form an allow-list: a disk that appears later is isolated until it is listed as own.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine import permissions
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     NO_CHECKPOINTS,
-    NOWHERE,
+    NO_LOCATION,
     Checkpointed,
     Location,
 )
@@ -52,7 +52,7 @@ class SourceOverview:
     vm: Vm | None = None
     disks: tuple[tuple[Attachment, Disk], ...] = ()
     problems: tuple[str, ...] = ()
-    location: Location = NOWHERE
+    location: Location = NO_LOCATION
     checkpointed: Checkpointed = NO_CHECKPOINTS
     unplugged: tuple[rules.NamedDisk, ...] = ()
     unwanted: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices import serial
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     NO_CHECKPOINTS,
-    NOWHERE,
+    NO_LOCATION,
     AttachSettings,
     Checkpointed,
 )
@@ -82,7 +82,7 @@ class AttachSituation:
     settings: AttachSettings
     held: tuple[Holding, ...]
     replace: bool = False
-    places: tuple[Location, Location] = (NOWHERE, NOWHERE)
+    places: tuple[Location, Location] = (NO_LOCATION, NO_LOCATION)
     appliance_snapshots: tuple[Snapshot, ...] = ()
     engine_version: str = ""
     checkpointed: Checkpointed = NO_CHECKPOINTS
