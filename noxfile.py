@@ -102,7 +102,7 @@ def not_run(session: nox.Session, why: str) -> NoReturn:
 
 
 def programs(session: nox.Session, core: str) -> pathlib.Path:
-    """The bin directory of the environment with this ansible-core."""
+    """Return the bin directory of the environment with this ansible-core."""
     environments = setup(session).environments
     if core not in environments:
         not_run(session, f"no Python for ansible-core {core} on this machine")

@@ -51,7 +51,7 @@ def files_of(tree: pathlib.Path) -> set[str]:
 
 
 def differences(what: str, found: set[str], wanted: set[str]) -> Iterator[str]:
-    """What is too much, and what is missing."""
+    """Yield what is too much, and what is missing."""
     yield from (f"{what}: {name} should not be in it" for name in sorted(found - wanted))
     yield from (f"{what}: {name} is missing" for name in sorted(wanted - found))
 
@@ -72,7 +72,7 @@ def pointers(content: Mapping[str, str]) -> Iterator[str]:
 
 
 def breaches(content: Mapping[str, str], tree: pathlib.Path) -> Iterator[str]:
-    """Every breach of an artefact that was built from a tree."""
+    """Yield every breach of an artefact that was built from a tree."""
     names = set(content)
     kinds = {name.split("/")[1] for name in names if name.startswith("plugins/")}
     yield from differences("the top level", {name.split("/")[0] for name in names}, TOP | BUILT)

@@ -126,7 +126,7 @@ def search_path() -> list[pathlib.Path]:
     """Directories that may hold interpreters: PATH, then the usual places, then pyenv's versions."""
     names = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/local/bin", "/usr/bin"]
     pyenv = pathlib.Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
-    # Somebody who became another user may still have the first one's PYENV_ROOT, and not see it.
+    # After a change of user PYENV_ROOT may still be the first user's, and not readable.
     versions = sorted(pyenv.glob("*/bin")) if os.access(pyenv, os.R_OK | os.X_OK) else []
     places = [pathlib.Path(name) for name in names if name] + versions
     return list(dict.fromkeys(places))
@@ -144,7 +144,7 @@ def probe(path: pathlib.Path) -> Python | None:
 
 
 def find_python(version: tuple[int, int]) -> Python | None:
-    """The first interpreter of this version that runs; virtual environments count as what they were made from."""
+    """Return the first interpreter of this version that runs; virtual environments count as what they were made from."""
     for place in search_path():
         candidate = place / f"python{version[0]}.{version[1]}"
         found = probe(candidate) if os.access(candidate, os.X_OK) else None
@@ -154,7 +154,7 @@ def find_python(version: tuple[int, int]) -> Python | None:
 
 
 def find_main_python() -> Python:
-    """The interpreter of .venv: the first that gets the new ansible-core, else 3.11."""
+    """Return the interpreter of .venv: the first that gets the new ansible-core, else 3.11."""
     for version in (*NEW_CORE_PYTHONS, OLD_CORE_PYTHON):
         found = find_python(version)
         if found:
@@ -163,7 +163,7 @@ def find_main_python() -> Python:
 
 
 def browser() -> tuple[tuple[str, str], ...]:
-    """The browser that looks at the page of a repository, where there is a package of it."""
+    """Return the browser that looks at the page of a repository, where there is a package of it."""
     try:
         system = platform.freedesktop_os_release()["ID"]
     except OSError:
@@ -211,7 +211,7 @@ def install_packages(packages: list[str]) -> None:
 
 
 def core_name(python: Python) -> str:
-    """The ansible-core that constraints.txt gives a Python."""
+    """Return the ansible-core that constraints.txt gives a Python."""
     return "2.19" if python.version == OLD_CORE_PYTHON else "2.21"
 
 
@@ -219,7 +219,7 @@ def core_name(python: Python) -> str:
 
 
 def fingerprint(environment: Environment) -> str:
-    """What an environment depends on; a change of it means: make it again."""
+    """Return what an environment depends on; a change of it means: make it again."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wishes = (settings["dependency-groups"], settings["tool"]["uv"])
     digest = hashlib.sha256(repr((environment.python, environment.groups, wishes)).encode())
@@ -229,7 +229,7 @@ def fingerprint(environment: Environment) -> str:
 
 
 def constraints(environment: Environment) -> pathlib.Path:
-    """The pins of an environment: constraints.txt, or what it becomes with another ansible-core."""
+    """Return the pins of an environment: constraints.txt, or what it becomes with another ansible-core."""
     pins = ROOT / "constraints.txt"
     if not environment.core:
         return pins
@@ -241,7 +241,7 @@ def constraints(environment: Environment) -> pathlib.Path:
 
 
 def other_cores(main: Python, old: Python | None) -> dict[str, Environment]:
-    """An environment for each supported ansible-core that constraints.txt does not pin, as far as there is a Python."""
+    """Return an environment for each supported ansible-core that constraints.txt does not pin, as far as there is a Python."""
     pythons = {python.version == OLD_CORE_PYTHON: python for python in (main, old) if python}
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     versions: list[str] = settings["tool"]["ovirt-backup"]["other-cores"]
@@ -255,7 +255,7 @@ def other_cores(main: Python, old: Python | None) -> dict[str, Environment]:
 
 
 def is_made(stamp: pathlib.Path, wanted: str) -> bool:
-    """Whether a piece was made completely, of just these inputs."""
+    """Tell whether a piece was made completely, of just these inputs."""
     return stamp.is_file() and stamp.read_text(encoding="ascii") == wanted
 
 

@@ -109,7 +109,7 @@ def adopt_orphans() -> None:
 
 
 def parents() -> dict[int, int]:
-    """Every living process and its parent."""
+    """Return every living process and its parent."""
     found = {}
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         try:
@@ -122,7 +122,7 @@ def parents() -> dict[int, int]:
 
 
 def is_marked(pid: int, mark: bytes) -> bool:
-    """Whether a process was started with an entry in its environment."""
+    """Tell whether a process was started with an entry in its environment."""
     try:
         return mark in pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:  # gone, or not ours to read
@@ -172,7 +172,7 @@ def reap(processes: list[int]) -> None:
 
 
 def command_line(pid: int) -> str:
-    """A process's command line, for a message."""
+    """Return a process's command line, for a message."""
     try:
         words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
@@ -200,14 +200,14 @@ def left_mounts(directory: str) -> list[str]:
 
 
 def known_sessions() -> list[Session]:
-    """All sessions of noxfile.py, in its order."""
+    """Return all sessions of noxfile.py, in its order."""
     argv = [str(NOX), "--list", "--json"]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
     return [Session(one["session"], tuple(one["tags"])) for one in json.loads(done.stdout)]
 
 
 def choose(names: list[str], without: list[str]) -> list[Session]:
-    """The sessions of these names, or all, but for those left out.
+    """Return the sessions of these names, or all, but for those left out.
 
     `units` means units(2.21) and units(2.19), `units-2.21` the first.
     """
@@ -221,7 +221,7 @@ def choose(names: list[str], without: list[str]) -> list[Session]:
 
 
 def count_tests(session: Session, passed: bool) -> Count:
-    """What a session adds to the totals."""
+    """Return what a session adds to the totals."""
     if not session.junit.is_file():
         return Count(passed=1) if passed else Count(failed=1)
     report = ElementTree.parse(session.junit)  # noqa: S314 - pytest wrote it a moment ago

@@ -91,7 +91,7 @@ def on_appliance(facts: dict[str, Any], command: str) -> str:
 
 
 def settings(facts: dict[str, Any]) -> dict[str, str]:
-    """The environment of somebody who uses the lab's engine."""
+    """Return the environment of a client of the lab's engine."""
     return {
         "OVIRT_URL": facts["url"],
         "OVIRT_USERNAME": facts["username"],

@@ -42,7 +42,7 @@ INTERNAL = "| `internal` | A fault of this collection. Report it, with the trace
 
 
 def code_of(node: ast.ClassDef) -> str:
-    """The value of a class's attribute `code`."""
+    """Return the value of a class's attribute `code`."""
     for statement in node.body:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "code":
             return str(ast.literal_eval(statement.value))
@@ -50,7 +50,7 @@ def code_of(node: ast.ClassDef) -> str:
 
 
 def meaning_of(node: ast.ClassDef) -> str:
-    """The part of a docstring that is for everybody: up to its first section, on one line."""
+    """Return the part of a docstring that is for everybody: up to its first section, on one line."""
     text = ast.get_docstring(node)
     if not text:
         raise SystemExit(f"{SOURCE}: {node.name} has no docstring")
@@ -59,7 +59,7 @@ def meaning_of(node: ast.ClassDef) -> str:
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     tree = ast.parse(SOURCE.read_text(encoding="utf-8"), str(SOURCE))
     codes: dict[str, str] = {}
     rows = []

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take ovirt.ovirt, somebody else's client that the lab is tested with, out of the PyPI package `ansible`.
+"""Take ovirt.ovirt, a foreign client that the lab is tested with, out of the PyPI package `ansible`.
 
 The collection server is never asked. Run it with the Python of the environment that will use the collections: the
 version of `ansible` in constraints.txt depends on it. The result is .cache/collections/CORE (such as 2.21).
@@ -23,7 +23,7 @@ COLLECTIONS = ("ovirt/ovirt", "ansible/posix")  # the second is a dependency of 
 
 
 def pinned(package: str) -> list[str]:
-    """The lines of constraints.txt for one package: they decide whether a tree is still the right one."""
+    """Return the lines of constraints.txt for one package: they decide whether a tree is still the right one."""
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line.startswith(f"{package}==")]
 

@@ -103,7 +103,7 @@ def trees(directory: pathlib.Path) -> Iterator[Tree]:
 
 
 def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Every function and method of a file."""
+    """Yield every function and method of a file."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield node
@@ -143,7 +143,7 @@ def misplaced_edge(tree: Tree) -> Iterator[str]:
 
 
 def unsafe_uses(tree: Tree) -> Iterator[str]:
-    """What belongs into one file, in another one."""
+    """Yield what belongs into one file, in another one."""
     path, module = tree
     for node in ast.walk(module):
         if isinstance(node, ast.Attribute):
@@ -244,7 +244,7 @@ def homeless_tests() -> Iterator[str]:
 
 
 def fragments(path: pathlib.Path) -> list[str]:
-    """The documentation fragments that a module extends."""
+    """Return the documentation fragments that a module extends."""
     module = ast.parse(path.read_text(encoding="utf-8"))
     for node in module.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DOCUMENTATION":
@@ -277,7 +277,7 @@ def stale_phrases() -> Iterator[str]:
 
 
 def breaches() -> Iterator[str]:
-    """Everything that breaks a rule."""
+    """Yield everything that breaks a rule."""
     for tree in trees(PLUGINS):
         yield from long_functions(tree)
         yield from fat_mains(tree)

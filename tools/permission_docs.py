@@ -24,7 +24,7 @@ HEAD = "| permit | on | asked for by | because | grant it on |\n|---|---|---|---
 
 
 def load() -> ModuleType:
-    """The module with the list."""
+    """Return the module with the list."""
     spec = importlib.util.spec_from_file_location("permissions", SOURCE)
     if spec is None or spec.loader is None:
         raise SystemExit(f"{SOURCE} cannot be loaded")
@@ -35,7 +35,7 @@ def load() -> ModuleType:
 
 
 def table(needs: Sequence[Any]) -> str:
-    """A list, for people."""
+    """Return a list, for people."""
     rows = [
         f"| `{need.permit}` | {need.kind} | {', '.join(f'`{call}`' for call in need.calls)}"
         f" | {need.sentence} | {need.grant_on} |\n"
@@ -45,7 +45,7 @@ def table(needs: Sequence[Any]) -> str:
 
 
 def page(now: str) -> str:
-    """The page with the tables of today: for a backup, then for a restore."""
+    """Return the page with the tables of today: for a backup, then for a restore."""
     module = load()
     reading = f"\nReading: {module.READING[0].lower()}{module.READING[1:]}\n"
     tables = (table(module.NEEDS) + reading, table(module.RESTORE_NEEDS))

@@ -33,7 +33,7 @@ runpy.run_module("pip", run_name="__main__", alter_sys=True)
 
 
 def wanted_version() -> str:
-    """The pip version that this ansible-test asks for."""
+    """Return the pip version that this ansible-test asks for."""
     spec = importlib.util.find_spec("ansible_test")
     if not spec or not spec.submodule_search_locations:
         sys.exit("setup: ansible-core without ansible-test")

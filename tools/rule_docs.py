@@ -25,18 +25,18 @@ END = "<!-- rules: end -->\n"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
+    """Return a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def all_rules() -> list[rules.Rule]:
-    """Every rule, in the order of the source."""
+    """Return every rule, in the order of the source."""
     return [value for value in vars(rules).values() if isinstance(value, rules.Rule)]
 
 
 def rule_table() -> str:
-    """What must hold, why, and what to do."""
+    """Return what must hold, why, and what to do."""
     rows = [
         (f"`{one.id}`", one.sentence, one.reason, options.told(one.remedy)) for one in all_rules()
     ]
@@ -44,7 +44,7 @@ def rule_table() -> str:
 
 
 def told(operation: str, part: str) -> str:
-    """Which rules an operation breaks for a VM in one part."""
+    """Return which rules an operation breaks for a VM in one part."""
     found = [
         f"`{one.rule.id}`{' if plugged' if one.plugged_only else ''}"
         for one in vm_guard.TABLE
@@ -54,7 +54,7 @@ def told(operation: str, part: str) -> str:
 
 
 def operation_table() -> str:
-    """Which operation breaks which rule in which part."""
+    """Return which operation breaks which rule in which part."""
     rows = [
         (
             f"`{name}`",
@@ -69,14 +69,14 @@ def operation_table() -> str:
 
 
 def refusal_table() -> str:
-    """What the engine refuses for good, and the rule of it, or why there is none."""
+    """Return what the engine refuses for good, and the rule of it, or why there is none."""
     ruled = [(f"`{reason}`", f"rule `{rule.id}`") for reason, rule in rules.BY_REASON.items()]
     free = [(f"`{reason}`", why) for reason, why in rules.NO_RULE.items()]
     return table(("`details.reason`", "rule, or why no rule applies"), ruled + free)
 
 
 def generated() -> str:
-    """The part between the marks."""
+    """Return the part between the marks."""
     return (
         f"{rule_table()}\n### By operation\n\nRules that `vm_guard` checks for each operation:\n\n{operation_table()}\n"
         "### Refusals of the engine\n\nPermanent refusals of the engine, by the reason that the modules"
@@ -85,7 +85,7 @@ def generated() -> str:
 
 
 def page(text: str) -> str:
-    """The page with its generated part made again."""
+    """Return the page with its generated part made again."""
     head, _begin, rest = text.partition(BEGIN)
     _old, _end, tail = rest.partition(END)
     if not rest or not _end:

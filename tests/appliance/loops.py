@@ -52,7 +52,7 @@ class LoopAppliance:
         return Host(self.paths)
 
     def file(self, content: bytes, size: int) -> Path:
-        """A sparse file that begins with `content`."""
+        """Return a sparse file that begins with `content`."""
         path = self.root / f"{uuid.uuid4()}.img"
         path.write_bytes(content)
         os.truncate(path, size)

@@ -27,7 +27,7 @@ from lab.world import BACKUP
 
 
 def statistics(output: str) -> dict[str, Any]:
-    """What a job would show, out of Ansible's output, which has it with ANSIBLE_SHOW_CUSTOM_STATS."""
+    """Return what a job would show, out of Ansible's output, which has it with ANSIBLE_SHOW_CUSTOM_STATS."""
     _before, found, after = output.partition("\tRUN: ")
     assert found, output
     shown, _end = json.JSONDecoder().raw_decode(after)
@@ -138,11 +138,11 @@ class Site:
         return self.appliance.run(argv, ok=(0, 1)).stdout.split()
 
     def copying(self) -> list[str]:
-        """The process of qemu-img that copies; the preflight has others."""
+        """Return the process of qemu-img that copies; the preflight has others."""
         return self.inside("pgrep", "-f", "qemu-img convert")
 
     def world(self) -> Mapping[str, Any]:
-        """The truth."""
+        """Return the truth."""
         return self.control.world()
 
     def detach(self, snapshot: str) -> None:
@@ -157,7 +157,7 @@ class Site:
         return [self.appliance.path(str(Path(path).parent)) for path in found]
 
     def check_whole(self, directory: Path) -> dict[str, Any]:
-        """Every image of a set is the disk as it was; the manifest."""
+        """Check that every image of a set is the disk as it was; return the manifest."""
         manifest: dict[str, Any] = json.loads((directory / "manifest.json").read_text())
         names = {disk["file"] for disk in manifest["disks"]}
         assert {path.name for path in directory.iterdir()} == names | {

@@ -24,17 +24,17 @@ OVF_SPACE = "http://schemas.dmtf.org/ovf/envelope/1/"
 
 
 def uuid(number: int) -> str:
-    """An id that is easy to read in a failure."""
+    """Return an id that is easy to read in a failure."""
     return f"{number:08x}-0000-4000-8000-000000000000"
 
 
 def iso(moment: datetime) -> str:
-    """A time as manifests have it."""
+    """Return a time as manifests have it."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def ovf(vm: str, disks: list[dict[str, Any]]) -> bytes:
-    """A VM's configuration with these disks, entries of a manifest."""
+    """Return a VM's configuration with these disks, entries of a manifest."""
     files, described = [], []
     for number, disk in enumerate(disks):
         image, name = quoteattr(uuid(0x100 + number)), quoteattr(f"{disk['id']}/{uuid(number)}")
@@ -77,7 +77,7 @@ class Repository:
     path: Path
 
     def add(self, vm: int = 1, when: datetime = START, **options: Any) -> Path:  # noqa: ANN401
-        """A finished set; the options are those of Kind."""
+        """Add a finished set; the options are those of Kind."""
         kind = Kind(**options)
         name, run = kind.name, kind.run
         directory = self.unfinished(vm, when, name=name, run=run)
@@ -131,7 +131,7 @@ class Repository:
     def unfinished(
         self, vm: int = 1, when: datetime = START, *, name: str = "web01", run: str = "run1"
     ) -> Path:
-        """A set's directory, empty."""
+        """Add the directory of a set, empty."""
         directory = self.path / naming.vm_directory(name, uuid(vm))
         directory /= naming.set_directory(iso(when), run)
         directory.mkdir(parents=True)

@@ -42,11 +42,11 @@ class Sysfs:
         )
 
     def host(self, clock: MadeClock | None = None) -> Host:
-        """The appliance for an operation."""
+        """Return the appliance for an operation."""
         return Host(self.paths, clock or MadeClock())
 
     def disk(self, name: str, backing: str, serial: str, *, state: str | None = "running") -> Path:
-        """A SCSI disk (or, without a state, one of virtio) whose node is that of a real device."""
+        """Return a SCSI disk (or, without a state, one of virtio) whose node is that of a real device."""
         number = os.stat(backing).st_rdev
         os.mknod(self.root / "dev" / name, stat.S_IFBLK | 0o600, number)
         sectors = int(Path(f"/sys/block/{Path(backing).name}/size").read_text())
@@ -61,18 +61,18 @@ class Sysfs:
         return directory
 
     def virtual(self, name: str, number: str) -> Path:
-        """A disk of virtio with a node that nobody opens."""
+        """Return a disk of virtio with a node that nobody opens."""
         self.node(name, number)
         return self._device(name, number, 8)
 
     def node(self, name: str, number: str) -> str:
-        """A node that leads to no device; its path."""
+        """Return a node that leads to no device; its path."""
         path = self.root / "dev" / name
         os.mknod(path, stat.S_IFBLK | 0o600, os.makedev(*map(int, number.split(":"))))
         return str(path)
 
     def partition(self, disk: str, name: str, number: str) -> Path:
-        """A partition of a disk."""
+        """Return a partition of a disk."""
         directory = self.root / "block" / disk / name
         (directory / "holders").mkdir(parents=True)
         (directory / "partition").write_text("1\n")
@@ -80,7 +80,7 @@ class Sysfs:
         return directory
 
     def mapped(self, name: str, label: str, uuid: str, below: Sequence[str]) -> Path:
-        """A device of the device mapper."""
+        """Return a device of the device mapper."""
         directory = self._device(name, f"253:{name.removeprefix('dm-')}", 8)
         (directory / "dm").mkdir()
         (directory / "dm/name").write_text(f"{label}\n")
@@ -89,7 +89,7 @@ class Sysfs:
         return directory
 
     def array(self, name: str, below: Sequence[str]) -> Path:
-        """An array of MD."""
+        """Return an array of MD."""
         directory = self._device(name, f"9:{name.removeprefix('md')}", 8)
         (directory / "md").mkdir()
         (directory / "md/array_state").write_text("read-auto\n")

@@ -54,7 +54,7 @@ def do(operation: Operation[Any], *, check_mode: bool = False) -> dict[str, Any]
 
 
 def disk(serial: str, size: int, *, bootable: bool = False) -> dict[str, Any]:
-    """A disk as disk_snapshot_attach returns it; some keys are of no interest here."""
+    """Return a disk as disk_snapshot_attach returns it; some keys are of no interest here."""
     return {
         "disk_id": serial,
         "alias": f"alias {serial[:4]}",
@@ -67,7 +67,7 @@ def disk(serial: str, size: int, *, bootable: bool = False) -> dict[str, Any]:
 
 
 def configuration(disks: list[dict[str, Any]]) -> str:
-    """The VM's configuration, with these disks."""
+    """Return the VM's configuration, with these disks."""
     known = [{**one, "id": one["disk_id"], "alias": f"wéb {one['alias']}"} for one in disks]
     return stored.ovf(VM["id"], known).decode()
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Somebody who has never heard of this collection restores a set: its README, qemu-img, and plain API calls.
+"""Restore a set without this collection: with its README, qemu-img, and plain API calls.
 
 Nothing of the collection takes part, but that it wrote the README.
 """
@@ -75,12 +75,12 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 
 def commands(text: str) -> list[str]:
-    """The commands of the README, in order."""
+    """Return the commands of the README, in order."""
     return [line[4:] for line in text.splitlines() if re.match(r"    (echo|qemu-img) ", line)]
 
 
 def told(text: str) -> list[Told]:
-    """What it says of each disk."""
+    """Return what it says of each disk."""
     pattern = re.compile(
         r"^\d+\. .*\n +id +(\S+)\n +file .*\n +size +(\d+) bytes.*\n +interface +(\S+)\n +bootable +(\w+)$",
         re.MULTILINE,
@@ -130,7 +130,7 @@ def attach(
 
 
 def new_disk(lab: Lab, api: ApiClient, path: Path, one: Told) -> str:
-    """An empty disk of the size that the README names; the prepared image is written through the appliance."""
+    """Return an empty disk of the size that the README names; the prepared image is written through the appliance."""
     domain = next(row.id for row in lab.world.domains.values() if row.name == "data1")
     where = f'<storage_domains><storage_domain id="{domain}"/></storage_domains>'
     size = f"<provisioned_size>{one.size}</provisioned_size><format>raw</format>"
@@ -149,13 +149,13 @@ def new_disk(lab: Lab, api: ApiClient, path: Path, one: Told) -> str:
 
 
 def new_vm(lab: Lab, api: ApiClient) -> str:
-    """An empty VM."""
+    """Return an empty VM."""
     cluster = next(row.id for row in lab.world.clusters.values() if row.name == "Default")
     body = f'<name>web01</name><cluster id="{cluster}"/><template><name>Blank</name></template>'
     return api.post("vms", f"<vm>{body}</vm>").xml().get("id") or ""
 
 
 def content(lab: Lab, disk_id: str) -> bytes:
-    """The bytes of a disk on the storage."""
+    """Return the bytes of a disk on the storage."""
     disk = lab.world.disks[disk_id]
     return lab.real.storage.path(disk.domain_id, disk_id, disk.active_volume_id).read_bytes()

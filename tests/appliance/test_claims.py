@@ -45,7 +45,7 @@ SECOND = replace(FIRST, run_id="second", heartbeat_timeout=60.0, standing=frozen
 
 
 class Machine:
-    """An appliance whose monotonic clock stands still until somebody sleeps."""
+    """An appliance whose monotonic clock stands still until a sleep."""
 
     def __init__(self, root: Path) -> None:
         self.seconds = 5000.0

@@ -49,7 +49,7 @@ SLOW = 12 * MIB
 
 
 def open_files(pid: int) -> set[str]:
-    """What a process has open; some of it may be closed while we look."""
+    """Return what a process has open; some of it may be closed while we look."""
     found = set()
     for path in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):
@@ -105,7 +105,7 @@ class Desk:
         return found
 
     def whole(self) -> bool:
-        """Whether the image has its final name and every byte."""
+        """Tell whether the image has its final name and every byte."""
         return self.dest.read_bytes() == self.content
 
 

@@ -54,7 +54,7 @@ def give_away(path: Path) -> None:
 
 
 def refusal(place: Path) -> str:
-    """Why the preflight refuses it."""
+    """Return why the preflight refuses it."""
     wanted = PreflightRequest(str(place), require_mount=False, require_zstd=False)
     with pytest.raises(Refused) as caught:
         AppliancePreflight(wanted).plan()

@@ -78,7 +78,7 @@ def find(host: Host, *serials: str, timeout: float = 0.0) -> tuple[dict[str, str
 
 
 def after(pauses: int, event: Callable[[], object], slept: list[float] | None = None) -> MadeClock:
-    """A clock that lets something happen in the n-th pause, and lets no time pass."""
+    """Return a clock that lets something happen in the n-th pause, and lets no time pass."""
     taken = slept if slept is not None else []
     now = [0.0]
 

@@ -113,7 +113,7 @@ def copied(repository: Path) -> Copied:
 
 
 def large(text: str) -> str:
-    """A configuration that is a little longer than a reader takes: 4.3 MB."""
+    """Return a configuration that is a little longer than a reader takes: 4.3 MB."""
     filler = "x" * (4_300_000 - len(text))
     return text.replace("<Content>", f"<Content><Description>{filler}</Description>")
 

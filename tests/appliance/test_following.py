@@ -69,7 +69,7 @@ def test_a_connection_that_is_lost_loses_nothing(site: Site) -> None:
 
 
 def unfinished(backup: Play) -> list[str]:
-    """The lines of the summary about unfinished sets."""
+    """Return the lines of the summary about unfinished sets."""
     _before, found, after = backup.text.partition("Unfinished in the repository, so no backup:")
     return re.findall(r"/srv/backup/\S+ \([^)]*\)", after.partition("TASK")[0]) if found else []
 

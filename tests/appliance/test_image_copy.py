@@ -82,7 +82,7 @@ def sha256(data: bytes) -> str:
 
 
 def guest_bytes(image: Path, fmt: str, size: int) -> bytes:
-    """What a guest would read, converted by another path than the one under test."""
+    """Return what a guest would read, converted by another path than the one under test."""
     plain = image.with_suffix(".check")
     run("qemu-img", "convert", "-f", fmt, "-O", "raw", image, plain)
     data = plain.read_bytes()
@@ -518,7 +518,7 @@ def exports() -> Iterator[list[Export]]:
 def slow_disk(
     appliance: LoopAppliance, exports: list[Export], serial: str, size: int, **fault: int
 ) -> str:
-    """A disk behind a storage daemon."""
+    """Return a disk behind a storage daemon."""
     export = serve(appliance.file(os.urandom(size), size), **fault)
     exports.append(export)
     node = appliance.attach(export.file)

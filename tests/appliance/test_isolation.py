@@ -143,7 +143,7 @@ class Machine:
         return plan, result
 
     def text(self, path: str) -> str | None:
-        """A file below etc."""
+        """Return a file below etc."""
         return programs.text(f"{self.root}/etc/{path}")
 
     @property

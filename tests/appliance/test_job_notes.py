@@ -101,7 +101,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def plant(place: Path, number: int, age: float, *, collected: bool) -> Path:
-    """What a job of an earlier night left."""
+    """Return what a job of an earlier night left."""
     path = place / f"{number:032x}"
     path.mkdir(0o700)
     notes = {"alive": "", "log": "", "follower": '"run"', "progress": '{"size": 1}'}

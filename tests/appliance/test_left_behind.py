@@ -55,7 +55,7 @@ def test_a_disk_that_is_not_plugged_leaves_nothing_behind(site: Site) -> None:
     until(site.copying)
     killed.kill()
     site.control.harm("backup01", slow=0)
-    # What stands against a new backup does not stand against the removal of that snapshot.
+    # What prevents a new backup does not prevent the removal of that snapshot.
     again = site.back_up(vm_backup_heartbeat_timeout=1)
     assert again.ends() != 0
     assert f"Disk '{LOOSE}' of 'db01' is not plugged." in again.text

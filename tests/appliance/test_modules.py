@@ -31,7 +31,7 @@ IN_GUEST = (
 
 
 def interpreters() -> list[str]:
-    """The Python that runs the tests, and the oldest that an appliance may have, if it is here."""
+    """Return the Python that runs the tests, and the oldest that an appliance may have, if it is here."""
     places = [
         shutil.which("python3.9"),
         *glob.glob(os.path.expanduser("~/.pyenv/versions/3.9.*/bin/python3.9")),

@@ -82,7 +82,7 @@ class Machine:
         return self.sysfs.node(f"mapper/{labels[-1]}", f"253:{len(labels) - 1}")
 
     def own(self) -> Sequence[str]:
-        """The appliance's own disks."""
+        """Return the appliance's own disks."""
         found = survey.survey(self.system, ()).disks
         appliance_isolation.check_disks(found, (), appliance_isolation.Programs())
         return [disk.device.name for disk in found if disk.own]

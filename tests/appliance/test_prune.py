@@ -50,7 +50,7 @@ def run(path: Path, *, check_mode: bool = False, **params: Any) -> dict[str, Any
 
 
 def names(path: Path) -> set[str]:
-    """Everything below, relative."""
+    """Return everything below, relative."""
     return {str(one.relative_to(path)) for one in path.rglob("*")}
 
 
@@ -190,7 +190,7 @@ def test_what_changes_between_decision_and_deed(repository: Path, history: list[
     assert reasons[unfinished] == ["it has been finished meanwhile"]
     assert all(path.is_dir() for path in (*history, unfinished))
     history[0].rmdir()
-    assert pruning.execute(plan)["totals"]["removed"] == 1  # somebody else was faster
+    assert pruning.execute(plan)["totals"]["removed"] == 1  # another prune was faster
 
 
 def test_a_directory_that_became_a_link(repository: Path, history: list[Path]) -> None:

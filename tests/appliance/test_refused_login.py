@@ -38,7 +38,7 @@ def password(site: Site, word: str) -> None:
 
 
 def logins(site: Site) -> list[int]:
-    """What the sign-on answered, one login after the other."""
+    """Return what the sign-on answered, one login after the other."""
     found = site.control.requests()
     return [one.status for one in found if one.path.endswith("/sso/oauth/token")]
 

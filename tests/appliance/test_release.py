@@ -97,7 +97,7 @@ def wait_called(pid: int, name: str) -> None:
     until(lambda: Path(f"/proc/{pid}/comm").read_text() == f"{name}\n")
 
 
-# ----- somebody does ------------------------------------------------------------------------------
+# ----- in use -------------------------------------------------------------------------------------
 
 
 def test_an_open_device_is_named_with_its_process(appliance: LoopAppliance, disk_id: str) -> None:

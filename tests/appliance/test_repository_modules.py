@@ -63,7 +63,7 @@ def history(repository: Path) -> list[Path]:
 
 
 def documents(module: str) -> dict[str, Any]:
-    """The documentation strings of a module, as text."""
+    """Return the documentation strings of a module, as text."""
     source = ROOT / "plugins/modules" / f"{module}.py"
     return {
         ast.unparse(node.targets[0]): ast.literal_eval(node.value)

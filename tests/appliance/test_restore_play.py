@@ -113,7 +113,7 @@ def given(site: Site) -> dict[str, Any]:
 
 
 def rows(world: Mapping[str, Any]) -> list[Any]:
-    """What a restore makes."""
+    """Return what a restore makes."""
     return [world[key] for key in ("vms", "disks", "attachments")]
 
 
@@ -178,7 +178,7 @@ def test_a_disk_alone_is_named_with_who_has_it(site: Site, monkeypatch: pytest.M
 
 
 def changes(play: Play) -> int:
-    """How many tasks changed something, or would have."""
+    """Return how many tasks changed something, or would have."""
     found = re.search(r"^backup01 +: .* changed=(\d+) ", play.text, re.MULTILINE)
     assert found is not None, play.text
     return int(found[1])

@@ -43,7 +43,7 @@ def sink() -> Iterator[Sink]:
 
 
 def said(*words: bytes, greet: bool = True) -> str:
-    """What a client gets who says this and hangs up."""
+    """Return what a client gets who says this and hangs up."""
     with sink() as device, ThreadPoolExecutor(1) as pool:
         future = pool.submit(device.serve)
         with socket.socket(socket.AF_UNIX) as client:

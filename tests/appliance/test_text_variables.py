@@ -34,7 +34,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 def as_text(value: Any) -> str:  # noqa: ANN401 - YAML
-    """A default, as a person types it."""
+    """Return a default, as a person types it."""
     if isinstance(value, list):
         return ",".join(value)
     return json.dumps(value) if isinstance(value, dict) else str(value)

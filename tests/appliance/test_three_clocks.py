@@ -61,7 +61,7 @@ Args = dict[str, Any]
 
 
 def tasks(name: str) -> dict[str, Args]:
-    """The tasks of a file of the role, those of blocks too, by the first words of their names."""
+    """Return the tasks of a file of the role, those of blocks too, by the first words of their names."""
     found: dict[str, Args] = {}
     waiting = list(yaml.safe_load((ROLE / "tasks" / name).read_text(encoding="utf-8")))
     while waiting:
@@ -82,7 +82,7 @@ FINISH = tasks("copy.yml")["Finish the set"]["ovirt_community.backup.backup_set"
 
 @functools.cache
 def compiled(template: str) -> Callable[..., Any]:
-    """An argument of a task that is one expression."""
+    """Return an argument of a task that is one expression."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)  # noqa: S701 - no HTML
     environment.filters["combine"] = lambda one, other: {**one, **other}
     return environment.compile_expression(template[2:-2], undefined_to_none=False)
@@ -108,7 +108,7 @@ def rendered(value: Any, known: Mapping[str, Any], now: datetime) -> Any:  # noq
 
 
 def params(task: Args, known: Mapping[str, Any], now: datetime) -> Args:
-    """What the module gets: the task's arguments, checked and completed as Ansible does it."""
+    """Return what the module gets: the task's arguments, checked and completed as Ansible does it."""
     result = SET.validate(rendered(task, known, now))
     assert not result.error_messages
     return dict(result.validated_parameters)
@@ -287,7 +287,7 @@ def prune(path: Path, policy: backup_set_prune.Policy, now: datetime) -> set[str
 def truly_gone(
     path: Path, policy: backup_set_prune.Policy, history: list[Night], now: datetime
 ) -> set[str]:
-    """What a prune under true clocks would remove now."""
+    """Return what a prune under true clocks would remove now."""
     found = repository.read(str(path), now.timestamp())
     entries = tuple(
         replace(one, time=history[int(one.run_id[1:])].time, doubt="")

@@ -36,7 +36,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 def token(site: Site) -> dict[str, str]:
-    """The auth of a session that was begun elsewhere, as ovirt.ovirt.ovirt_auth returns it."""
+    """Return the auth of a session that was begun elsewhere, as ovirt.ovirt.ovirt_auth returns it."""
     auth = site.lab.auth()
     connection = ovirtsdk4.Connection(**auth)
     made = connection.authenticate()

@@ -74,7 +74,7 @@ def signal_to(play: Play, number: int) -> None:
 
 
 def stop_at_steps(site: Site, at: Mapping[str, str]) -> dict[str, Play]:
-    """A run for each VM, stopped where the task of its step begins; by the VM's name."""
+    """Start a run for each VM and stop it where the task of its step begins; return the runs by VM name."""
     waiting = list(at.items())
     going: dict[str, tuple[str, Play]] = {}
     stopped: dict[str, Play] = {}
@@ -100,7 +100,7 @@ def run_id(play: Play) -> str:
 
 
 def check_sets(site: Site) -> list[dict[str, Any]]:
-    """Every finished set is whole, and of a snapshot with the stamp of its run; their manifests."""
+    """Check that every finished set is whole, and of a snapshot with its run's stamp; return the manifests."""
     manifests = [site.check_whole(directory) for directory in site.sets()]
     for one in manifests:
         assert f" run={one['run_id']} " in one["snapshot"]["description"]

@@ -189,7 +189,7 @@ def test_no_record(repository: Path, place: Path) -> None:
 
 
 def listed(repository: Path) -> dict[str, Any]:
-    """The only set, as backup_set_info lists it."""
+    """Return the only set, as backup_set_info lists it."""
     operation = BackupSetInfo(str(repository), catalogue.Filter(), manifests=False)
     [found] = perform(operation, check_mode=False)[0]["sets"]
     return dict(found["unfinished"])

@@ -73,7 +73,7 @@ def dead_mount(path: Path) -> Iterator[None]:
 
 @contextmanager
 def nobody() -> Iterator[None]:
-    """Not root, for whom permissions mean something."""
+    """Run as a user that permissions restrict, unlike root."""
     os.seteuid(65534)
     try:
         yield
@@ -246,7 +246,7 @@ def test_an_image_that_nobody_can_look_at_may_be_written_now(top: Path) -> None:
 
 @contextmanager
 def served(image: Path, tmp_path: Path) -> Iterator[None]:
-    """An image that somebody looks into with qemu-nbd, without -r."""
+    """An image that qemu-nbd has open without -r."""
     socket = tmp_path / "nbd"
     server = subprocess.Popen(["qemu-nbd", "-t", "-f", "qcow2", "-k", socket, image])
     try:
@@ -293,7 +293,7 @@ def test_a_reader_without_descriptors_says_nothing_of_the_set(
 
 
 def spoilt(repository: Path) -> tuple[Path, Path]:
-    """A good set, and a newer one whose second image is damaged, verified."""
+    """Return a good set, and a newer one whose second image is damaged, verified."""
     stored = Repository(repository)
     good = stored.add(1, START, run="r0", content=CONTENT, disks=3)
     bad = stored.add(1, START + timedelta(days=1), run="r1", content=CONTENT, disks=3)

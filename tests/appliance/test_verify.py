@@ -59,7 +59,7 @@ def verify(
 
 
 def faults(path: Path, **params: Any) -> list[str]:  # noqa: ANN401
-    """What is wrong with the only set."""
+    """Return what is wrong with the only set."""
     with pytest.raises(SetsCorrupt) as caught:
         verify(path, **params)
     [found] = caught.value.details["corrupt"]
@@ -68,7 +68,7 @@ def faults(path: Path, **params: Any) -> list[str]:  # noqa: ANN401
 
 
 def tree(path: Path) -> dict[str, tuple[int, str]]:
-    """Everything about the files of a set."""
+    """Return everything about the files of a set."""
     return {
         file.name: (file.stat().st_mtime_ns, hashlib.sha256(file.read_bytes()).hexdigest())
         for file in path.iterdir()
@@ -217,7 +217,7 @@ def shrink(path: Path) -> None:
 
 
 def break_tables(path: Path) -> None:
-    """The first entry of the table of tables leads nowhere."""
+    """The first entry of the table of tables has an invalid address."""
     data = bytearray((path / IMAGE).read_bytes())
     table = int.from_bytes(data[40:48], "big")
     data[table : table + 8] = (1 << 63 | 0x7FFF0000).to_bytes(8, "big")
@@ -530,7 +530,7 @@ def test_a_set_that_goes_away(repository: Path) -> None:
     release = Timer(0.2, fcntl.flock, (fd, fcntl.LOCK_UN))
     release.start()
     done = operation.execute(plan)
-    assert (done["gone"], len(done["sets"])) == ([], 1), "somebody looked at it for a moment"
+    assert (done["gone"], len(done["sets"])) == ([], 1), "another process had it open for a moment"
     release.join()
     os.close(fd)
     assert operation.execute(plan)["sets"]

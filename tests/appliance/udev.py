@@ -30,13 +30,13 @@ def matches() -> list[str] | None:
 
 
 def bad(word: str) -> bool:
-    """Whether a test wants this misbehaviour."""
+    """Tell whether a test wants this misbehaviour."""
     path = ROOT / "bad"
     return path.exists() and word in path.read_text().split()
 
 
 def is_isolated(serial: str) -> bool:
-    """What the rules say."""
+    """Return what the rules say."""
     own = matches()
     if own is None or bad("blind"):
         return False
@@ -44,12 +44,12 @@ def is_isolated(serial: str) -> bool:
 
 
 def entry(number: str) -> Path:
-    """A device's file in the database."""
+    """Return a device's file in the database."""
     return ROOT / "udev" / f"b{number}"
 
 
 def serial_of(disk: Path) -> str:
-    """The serial number that the test gave a disk."""
+    """Return the serial number that the test gave a disk."""
     path = ROOT / "serials" / disk.name
     return path.read_text() if path.exists() else ""
 
@@ -126,7 +126,7 @@ def tested(device: str) -> None:
 
 
 def main() -> int:
-    """The few sub-commands that are called."""
+    """Run one of the few sub-commands that are used."""
     words = sys.argv[1:]
     if words[0] in ("settle", "trigger"):
         settle()

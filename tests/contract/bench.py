@@ -60,7 +60,7 @@ What = ParamSpec("What")
 
 
 def _storage_passes(fault: EngineFault) -> bool:
-    """What an engine says for some seconds while another host becomes the SPM (docs/engine.md#refusals-that-pass)."""
+    """Tell whether a refusal only lasts until another host is the SPM (docs/engine.md#refusals-that-pass)."""
     return bool(re.search(r"status is Unknown|Unknown Data Center status", fault.message))
 
 
@@ -123,7 +123,7 @@ class Bench:
     def refused(
         self, order: Callable[What, object], *args: What.args, **names: What.kwargs
     ) -> EngineFault:
-        """The fault that an order is refused with, once the storage is settled."""
+        """Return the fault that an order is refused with, once the storage is settled."""
         try:
             self.settled(order, *args, **names)
         except EngineFault as fault:
@@ -287,17 +287,17 @@ def at_work(site: Site, *, tidy: bool = True) -> Iterator[Bench]:
 
 
 def is_live() -> bool:
-    """Whether the environment names a live engine."""
+    """Tell whether the environment names a live engine."""
     return bool(os.environ.get("OVIRT_URL"))
 
 
 def has_administrator() -> bool:
-    """Whether the environment names an administrator of the live engine."""
+    """Tell whether the environment names an administrator of the live engine."""
     return bool(os.environ.get("OVIRT_ADMIN_USERNAME"))
 
 
 def live_site() -> Site:
-    """The live engine that the environment names."""
+    """Return the live engine that the environment names."""
     env = os.environ
     missing = [name for name in NEEDED if not env.get(name)]
     if missing:
@@ -312,7 +312,7 @@ def live_site() -> Site:
 
 
 def lab_site(lab: Lab) -> Site:
-    """A lab of this process."""
+    """Return a lab of this process."""
     user, administrator = (_settings(lab, who) for who in (BACKUP, ADMIN))
     return Site(user, "web01", "backup01", administrator, patience=20.0, interval=0.02)
 

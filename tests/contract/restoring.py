@@ -121,7 +121,7 @@ class Restore:
         return {**plan.result, **done, "changed": plan.changed, "warnings": plan.warnings}
 
     def restore(self, engine: EnginePort | None = None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
-        """What the role does, but for the bytes."""
+        """Restore as the role does, without writing the disks."""
         used = engine or self.engine
         plan = self.plan(used, **changes)
         assert plan["problems"] == []

@@ -61,7 +61,7 @@ def test_what_is_attached_is_known_after_a_busy_night(bench: Bench, lab: Lab) ->
 
 @pytest.mark.behind("hundreds of attachments")
 def test_an_attachment_that_a_later_detach_ended_tells_nothing(bench: Bench, lab: Lab) -> None:
-    """The disk was attached once more by somebody who sent no snapshot's id."""
+    """The disk was attached again, without the snapshot's id as correlation id."""
     first, second = bench.snapshot(), bench.snapshot()
     assert first != second
     [disk, *_disks] = bench.disks(second)

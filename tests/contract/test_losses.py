@@ -71,7 +71,7 @@ class Scene(Restore):
         return self.lab.vm("shop01")
 
     def disks_of(self, name: str) -> dict[str, Disk]:
-        """The disks of a VM by name."""
+        """Return the disks of a VM by name."""
         rows = self.lab.world.attachments_of(self.lab.vm(name).id)
         found = [self.lab.world.disks[row.disk_id] for row in rows]
         return {disk.alias: disk for disk in found}
@@ -388,7 +388,7 @@ NAMED = {
 
 
 def flat(row: object, prefix: str = "") -> dict[str, object]:
-    """The fields of a row; those of a field with names below it, one by one."""
+    """Return the fields of a row; those of a field with names below it, one by one."""
     found: dict[str, object] = {}
     for name, value in vars(row).items():
         if isinstance(value, dict):

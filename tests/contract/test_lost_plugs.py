@@ -111,12 +111,12 @@ class Case:
         self.control.add_fault("host_fails", verb=verb, code=code, times=times)
 
     def attached(self) -> bool:
-        """Whether the engine has an attachment, and all of its work is done."""
+        """Tell whether the engine has an attachment, and all of its work is done."""
         self.lab.engine.tasks.drain(10)
         return (self.bench.appliance.id, self.disk_id) in self.lab.world.attachments
 
     def orders(self) -> int:
-        """How many were given: what was dropped counts by what the engine made of it."""
+        """Return how many were given: what was dropped counts by what the engine made of it."""
         return len(self.control.writes())
 
 

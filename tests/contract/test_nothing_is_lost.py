@@ -267,7 +267,7 @@ def prepare(lab: Lab, engine: EnginePort) -> None:
 
 
 def looked_up(lab: Lab, word: Json) -> Json:
-    """A word with a colon as the id that it stands for."""
+    """Return a word with a colon as the id that it stands for."""
     if isinstance(word, tuple):
         return tuple(looked_up(lab, one) for one in word)
     if not isinstance(word, str) or ":" not in word:

@@ -103,14 +103,14 @@ WHERE = ("source", "appliance", "cluster", "centre", "domain", "disk", "system",
 
 
 def a_disk(bench: Bench) -> Disk:
-    """A disk of the source VM."""
+    """Return a disk of the source VM."""
     disk = bench.engine.disk(bench.engine.attachments(bench.source.id)[0].disk_id)
     assert disk is not None
     return disk
 
 
 def backup_places(bench: Bench) -> tuple[permissions.GrantPlace, ...]:
-    """Where a backup of one disk needs rights."""
+    """Return where a backup of one disk needs rights."""
     source, box = bench.source, bench.appliance
     place = bench.engine.location(source)
     return (

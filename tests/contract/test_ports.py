@@ -167,20 +167,20 @@ class Backup:
         return {one["disk_id"] for one in found["attachments"]}
 
     def allowed(self) -> bool:
-        """Whether a snapshot of the source VM may be removed."""
+        """Tell whether a snapshot of the source VM may be removed."""
         request = GuardRequest(self._source, ("remove_snapshot",), fail=False)
         engine, clock, _patience = self._with
         return bool(done(VmGuard(engine, clock, Patience(wait=False), request))["allowed"])
 
 
 def done(operation: Operation[Any]) -> dict[str, Any]:
-    """What an operation returns."""
+    """Return what an operation returns."""
     result, _warnings = perform(operation, SystemClock(), check_mode=False)
     return result
 
 
 def not_accepted(engine: BackupOnly, disks: DisksRequest, vm: VmRequest) -> Iterator[object]:
-    """What mypy has to refuse: a restore needs ports that are not there."""
+    """Yield what mypy has to refuse: a restore needs ports that are not there."""
     yield RestoredDisks(engine, SystemClock(), PATIENCE, disks)  # type: ignore[arg-type]
     yield RestoredVm(engine, SystemClock(), PATIENCE, vm)  # type: ignore[arg-type]
 

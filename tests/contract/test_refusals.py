@@ -73,17 +73,17 @@ class Stage:
         self.bench.engine.create_snapshot(self.bench.source.id, "another", None, False, "x")
 
     def volume(self) -> str:
-        """The volume that the snapshot froze."""
+        """Return the volume that the snapshot froze."""
         volume = self.lab.world.volume_of(self.disk_id, self.snapshot_id)
         assert volume is not None
         return volume.id
 
     def active_volume(self) -> str:
-        """The volume that the source VM writes to."""
+        """Return the volume that the source VM writes to."""
         return self.lab.world.disks[self.disk_id].active_volume_id
 
     def domain(self) -> str:
-        """The disk's storage domain."""
+        """Return the disk's storage domain."""
         return self.lab.world.disks[self.disk_id].domain_id
 
     def appliance_status(self, status: str) -> None:
@@ -121,7 +121,7 @@ def _nothing(_stage: Stage) -> None:
 
 
 def refused(row: Row, order: Callable[[], object]) -> EngineFault:
-    """An order is refused as a row says."""
+    """Check that an order is refused as a row says."""
     with pytest.raises(EngineFault) as caught:
         order()
     fault = caught.value

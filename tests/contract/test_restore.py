@@ -60,7 +60,7 @@ class Site:
         ]
 
     def held(self, vm_id: VmId) -> dict[str, tuple[Any, ...]]:
-        """How a VM has its disks, by their names."""
+        """Return how a VM has its disks, by their names."""
         found = {}
         for one in self.engine.attachments(vm_id):
             disk = disk_of(self.engine, one)
@@ -84,7 +84,7 @@ class Site:
 
 
 def disk_of(engine: EnginePort, held: Attachment) -> Disk:
-    """A disk that a VM has."""
+    """Return a disk that a VM has."""
     disk = engine.disk(held.disk_id)
     assert disk is not None
     return disk

@@ -112,7 +112,7 @@ class Scene(Restore):
     # ----- looking ------------------------------------------------------------------------------
 
     def held(self, name: str) -> list[dict[str, Any]]:
-        """What a VM holds, in order, without what is different in each restore."""
+        """Return what a VM holds, in order, without what is different in each restore."""
         world = self.lab.world
         found = []
         for row in world.attachments_of(self.lab.vm(name).id):
@@ -128,7 +128,7 @@ class Scene(Restore):
         return sorted(d.alias for d in world.disks.values() if "ovirt_community" in d.description)
 
     def incomplete(self) -> list[str]:
-        """What says of itself that it is not finished."""
+        """Return what says of itself that it is not finished."""
         world = self.lab.world
         texts = [
             *(d.description for d in world.disks.values()),
@@ -210,7 +210,7 @@ def test_the_originals_are_not_taken_even_where_they_are_free(scene: Scene) -> N
 
 
 def lose_disks(scene: Scene) -> list[str]:
-    """The original and its disks are gone; the ids of these."""
+    """Remove the original and its disks; return the ids of the disks."""
     ids = [row.disk_id for row in _rows(scene, "shop01")]
     remove(scene, "shop01")
     for disk_id in ids:
@@ -432,7 +432,7 @@ def test_what_was_not_prepared_cannot_be_handed_over(scene: Scene) -> None:
     assert scene.made() == []
 
 
-# ----- what stands against it ---------------------------------------------------------------------
+# ----- problems ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -534,7 +534,7 @@ def test_a_disk_that_is_taken_at_the_last_moment_stays(scene: Scene) -> None:
     rescue = scene.engine.vms_named("shop01")[0]
 
     class Taken(Mortal):
-        """Somebody attaches each disk to a VM as soon as it is free."""
+        """Attach each disk to a VM as soon as it is free."""
 
         def __getattr__(self, name: str) -> Callable[..., Any]:
             method: Callable[..., Any] = getattr(self._engine, name)
@@ -667,7 +667,7 @@ def test_too_few_addresses_leave_nothing(scene: Scene) -> None:
 
 
 def with_(text: str, element: str, value: str) -> str:
-    """A configuration with another text in an element."""
+    """Return a configuration with another text in an element."""
     changed, count = re.subn(rf"(<{element}>)[^<]*", rf"\g<1>{value}", text)
     assert count == 1
     return changed
@@ -829,7 +829,7 @@ def test_killed_at_any_order_and_given_up(scene: Scene, number: int, after: bool
 
 
 def almost_done(scene: Scene) -> dict[str, Any]:
-    """A restore that was killed when two disks were finished; its plan."""
+    """Return a restore that was killed when two disks were finished; its plan."""
     with pytest.raises(Killed):
         scene.restore(Mortal(scene.engine, 16, after=True))
     return scene.plan()

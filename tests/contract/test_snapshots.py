@@ -76,7 +76,7 @@ def operation(
 
 
 def planned(bench: Bench, word: str) -> tuple[VmSnapshot, Plan[SnapshotStep]]:
-    """A removal that is decided, and not begun."""
+    """Return a removal that is decided, and not begun."""
     removal = operation(bench, word, present=False)
     return removal, removal.plan()
 
@@ -88,7 +88,7 @@ def of_another(bench: Bench) -> Snapshot:
 
 
 def failing(bench: Bench, control: Control) -> SnapshotId:
-    """A snapshot of ours that is on its way and will fail."""
+    """Return a snapshot of ours that is on its way and will fail."""
     control.add_fault("host_slow", verb="VM.snapshot", seconds=0.3)
     control.add_fault("host_fails", verb="VM.snapshot", code=48)
     make = bench.engine.create_snapshot
@@ -135,7 +135,7 @@ def test_a_creation_does_not_take_the_next_one_for_its_own(bench: Bench, control
 
 
 class Meanwhile(SystemClock):
-    """Somebody does something while we wait for the first time."""
+    """Something happens during the first wait."""
 
     def __init__(self, deed: Callable[[], object]) -> None:
         self._deeds = [deed]

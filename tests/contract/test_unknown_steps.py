@@ -83,7 +83,7 @@ class Strange:
 
 
 def operations(bench: Bench, state: str) -> dict[str, Operation[Any]]:
-    """Every operation with steps on the engine, by name.
+    """Return every operation with steps on the engine, by name.
 
     Args:
         state: For those of a restore.

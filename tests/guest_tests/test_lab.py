@@ -78,7 +78,7 @@ class House:
         return snapshot_id
 
     def status(self, vm: Vm, snapshot_id: str) -> str:
-        """A snapshot's status, or "404"."""
+        """Return a snapshot's status, or "404"."""
         reply = self.api.get(f"vms/{vm.id}/snapshots/{snapshot_id}")
         return "404" if reply.status == 404 else reply.xml().findtext("snapshot_status", "")
 
@@ -101,7 +101,7 @@ class House:
         return self.api.delete(f"vms/{self.appliance.id}/diskattachments/{disk_id}").status
 
     def disk(self, alias: str) -> str:
-        """A disk's id."""
+        """Return a disk's id."""
         return next(d.id for d in self.lab.world.disks.values() if d.alias == alias)
 
     def serials(self) -> list[str]:

@@ -38,7 +38,7 @@ def disks(scene: Scene) -> Mapping[str, str]:
 
 
 def night(scene: Scene) -> SnapshotId:
-    """The id of the snapshot."""
+    """Return the id of the snapshot."""
     rows = scene.control.world()["snapshots"]
     return SnapshotId(next(row["id"] for row in rows if row["description"] == "night"))
 

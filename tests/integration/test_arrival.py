@@ -18,7 +18,7 @@ PLAN = {"vms": ["web01"], "appliance": "backup01", "lease_hours": 1}
 
 
 def chain(auth: dict[str, Any], repository: Path) -> list[Step]:
-    """The tasks of the role up to the first that stores something, and the look of the run after it."""
+    """Return the tasks of the role up to the first that stores something, and the look of the run after it."""
     vm = "{{ plan.plans[0].vm.id }}"
     snapshot = "{{ made.snapshot.id }}"
     prepared = {
@@ -57,7 +57,7 @@ def chain(auth: dict[str, Any], repository: Path) -> list[Step]:
 
 
 def record_of(prepared: Result) -> dict[str, Any]:
-    """What is stored."""
+    """Return what is stored."""
     text = (Path(prepared["path"]) / "unfinished.json").read_text(encoding="utf-8")
     found: dict[str, Any] = json.loads(text)
     return found

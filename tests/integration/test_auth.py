@@ -20,7 +20,7 @@ PASSWORD = "50%(discount)s-%-s3cret"
 
 
 def looked(run: Run) -> Result:
-    """The only result, which saw the appliance."""
+    """Return the only result, which saw the appliance."""
     result = only(run)
     assert not result.failed, result.message
     assert result["appliance"]["name"] == "backup01"
@@ -28,7 +28,7 @@ def looked(run: Run) -> Result:
 
 
 def users(result: Result) -> set[str | None]:
-    """Who asked the API."""
+    """Return who asked the API."""
     return {one.user for one in result.requests if "/api" in one.path}
 
 
@@ -162,7 +162,7 @@ def test_no_name_in_a_text(scene: Scene) -> None:
 
 
 def token_of(scene: Scene) -> str:
-    """A token of a session of our own."""
+    """Return a token of a session of our own."""
     auth = scene.lab.auth()
     connection = ovirtsdk4.Connection(**auth)
     return str(connection.authenticate())

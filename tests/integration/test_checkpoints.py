@@ -26,7 +26,7 @@ def marked(scene: Scene) -> Scene:
 
 
 def checkpoints(scene: Scene) -> int:
-    """How many checkpoints the lab's engine has of the VM."""
+    """Return how many checkpoints the lab's engine has of the VM."""
     world = scene.control.world()
     (vm,) = (vm["id"] for vm in world["vms"] if vm["name"] == "marked")
     return sum(row["vm_id"] == vm for row in world["checkpoints"])

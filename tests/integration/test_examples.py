@@ -33,7 +33,7 @@ CHANGES = {
 
 
 def documents(module: str) -> dict[str, Json]:
-    """The documentation strings of a module, parsed."""
+    """Return the documentation strings of a module, parsed."""
     source = ROOT / "plugins/modules" / f"{module}.py"
     tree = ast.parse(source.read_text(encoding="utf-8"))
     return {
@@ -44,7 +44,7 @@ def documents(module: str) -> dict[str, Json]:
 
 
 def engine_modules() -> list[str]:
-    """The modules of the action group."""
+    """Return the modules of the action group."""
     runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
     return list(runtime["action_groups"]["engine"])
 
@@ -63,7 +63,7 @@ def prepare(scene: Scene, module: str) -> dict[str, Json]:
 
 
 def prepare_restore(scene: Scene, module: str) -> dict[str, Json]:
-    """A set of web01, the plan to restore it, and, for the VM, its new disks."""
+    """Return a set of web01, the plan to restore it, and, for the VM, its new disks."""
     text = scene.engine.ovf(scene.vm_id("web01"), None) or ""
     source = {"manifest": facts_of(scene.lab, "web01", text), "ovf": text}
     scene.control.add_profile("isolated")

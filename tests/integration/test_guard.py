@@ -32,13 +32,13 @@ USERS = {"admin": ADMIN, "backup": BACKUP}
 
 
 def ask(scene: Scene, vm: str, user: User, **options: Json) -> Step:
-    """A question about everything at once."""
+    """Return a question about everything at once."""
     given = {"vm": vm, "operations": OPERATIONS, "fail": False, "auth": scene.lab.auth(user)}
     return Step("vm_guard", {**given, **options})
 
 
 def verdict(result: Result) -> set[tuple[str, str]]:
-    """What is forbidden, and by which rule."""
+    """Return what is forbidden, and by which rule."""
     assert not result.failed, result.message
     assert result.writes == []
     assert result["allowed"] == (not result["violations"])

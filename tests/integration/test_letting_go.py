@@ -146,14 +146,14 @@ def house(tmp_path: Path, ansible: Ansible) -> Iterator[House]:
 
 
 def failures(run: Run) -> str:
-    """What the role wrote down."""
+    """Return what the role wrote down."""
     facts = [one.result.get("ansible_facts", {}) for one in run.results]
     [results] = [one["vm_backup_results"] for one in facts if one.get("vm_backup_results")]
     return " ".join(results[0]["failures"])
 
 
 def result_of(run: Run, task: str) -> Mapping[str, Json]:
-    """The result of the one task whose name begins so."""
+    """Return the result of the one task whose name begins so."""
     [found] = [one for one in run.results if task in one.task]
     return found.result
 
@@ -213,7 +213,7 @@ def test_a_device_in_use_is_left_with_who_holds_it(house: House) -> None:
 
 
 def test_a_mount_in_another_namespace_keeps_the_device(house: House) -> None:
-    """Somebody mounts the disk where the role does not see it: there is no image, and no unplug."""
+    """The disk is mounted where the role does not see it: there is no image, and no unplug."""
     mount = 'mkdir -p /run/place; until mount -r -o noload "$0" /run/place; do sleep 0.02; done'
     script = f"""exec unshare -m sh -c '{mount}; exec sleep 600' "$1" """
     with house.holder("web01_system", script):
@@ -225,7 +225,7 @@ def test_a_mount_in_another_namespace_keeps_the_device(house: House) -> None:
 
 
 def test_a_refusal_for_ever_names_who_came_meanwhile(house: House) -> None:
-    """Nobody held the device when it was asked; the engine is refused, and by then somebody does."""
+    """The device was free when the role looked; the guest refuses the unplug, and by then it is in use."""
     disk_id = house.scene.disk_ids("web01")["web01_data"]
     house.scene.control.add_fault("fail_unplug", disk=disk_id, times=-1)
     run = house.back_up(vm_backup_attach_timeout=2)

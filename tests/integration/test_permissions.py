@@ -37,7 +37,7 @@ PLAN = {"vms": ["web01", "db01"], "appliance": "backup01"}
 
 
 def add_user(scene: Scene, name: str, permits: Sequence[str], object_id: str) -> dict[str, Json]:
-    """A user with a role of these permits; how they sign in."""
+    """Add a user with a role of these permits; return how they sign in."""
     scene.control.add_role(f"role of {name}", [one.upper() for one in permits])
     grants = [{"role": f"role of {name}", "object_id": object_id}]
     scene.control.add_user(f"{name}@internal", "secret", grants)
@@ -45,7 +45,7 @@ def add_user(scene: Scene, name: str, permits: Sequence[str], object_id: str) ->
 
 
 def centre(scene: Scene) -> str:
-    """The data centre of the VMs."""
+    """Return the data centre of the VMs."""
     return scene.lab.world.data_centre_of(scene.lab.vm("web01"))
 
 

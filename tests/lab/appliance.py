@@ -205,7 +205,7 @@ class Appliance:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def up(self) -> bool:
-        """Whether the guest runs."""
+        """Tell whether the guest runs."""
         return self._process is not None and self._process.poll() is None
 
     def ssh_vars(self) -> dict[str, str | int]:
@@ -229,7 +229,7 @@ class Appliance:
         }
 
     def ssh_command(self) -> list[str]:
-        """A command line that logs in to this guest; append what to run."""
+        """Return a command line that logs in to this guest; append what to run."""
         known = self.ssh_vars()
         common = shlex.split(str(known["ansible_ssh_common_args"]))
         key = str(known["ansible_ssh_private_key_file"])
@@ -244,7 +244,7 @@ class Appliance:
         return run([*enter, *clean, *argv], timeout=timeout, ok=ok)
 
     def path(self, guest_path: str) -> Path:
-        """Where this machine sees a path of the running guest (absolute links mislead)."""
+        """Return where this machine sees a path of the running guest (absolute links mislead)."""
         return Path(f"/proc/{self.pid}/root") / guest_path.lstrip("/")
 
     def link(self, device: str, names: GuestName) -> None:
@@ -397,7 +397,7 @@ def _format(image: Path, size: int, *options: str) -> None:
 
 
 def interpreter() -> str:
-    """A real Python (no version manager's shim) of 3.9 or newer for modules in the guest."""
+    """Return a real Python (no version manager's shim) of 3.9 or newer for modules in the guest."""
     for candidate in ("/usr/bin/python3", os.path.realpath(sys.executable)):
         test = "import sys; sys.exit(sys.version_info < (3, 9))"
         try:

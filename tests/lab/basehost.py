@@ -47,7 +47,7 @@ class Plugged(Generic[ShownT]):
     undo: ExitStack
 
     def note_active(self) -> None:
-        """Bring the drive up to date with the layer that is written to now."""
+        """Record the layer that is written to now as the drive's."""
         active = self.layers[-1]
         self.drive = replace(
             self.drive, path=active.path, fmt=active.fmt, volume_id=active.path.name
@@ -113,14 +113,14 @@ class BaseHypervisor(ABC, Generic[VmT, ShownT]):
 
     @abstractmethod
     def _tear(self, plugged: Plugged[ShownT]) -> None:
-        """The VM is going off and the guest still has the drive: take it by force."""
+        """Take the drive by force: the VM is going off and the guest still has it."""
 
     def _end(self, vm: VmT) -> None:
         """End the VM's processes."""
         vm.blocks.quit()
 
     def _frozen(self, _vm: VmT) -> AbstractContextManager[None]:
-        """The guest's file systems are frozen meanwhile, where the guest can do that."""
+        """Freeze the guest's file systems meanwhile, if the guest can do that."""
         return nullcontext()
 
     # ----- life of a VM -------------------------------------------------------------------------
@@ -221,7 +221,7 @@ class BaseHypervisor(ABC, Generic[VmT, ShownT]):
                 raise HostError("unplug", str(error)) from error
 
     def plugged(self, vm_id: str) -> dict[str, Drive]:
-        """The plugged drives of a VM by disk id, as they are now; none if it does not run."""
+        """Return the plugged drives of a VM by disk id, as they are now; none if it does not run."""
         with self._lock:
             vm = self._vms.get(vm_id)
         return {} if vm is None else {key: item.drive for key, item in vm.plugged.items()}
@@ -400,7 +400,7 @@ class BaseHypervisor(ABC, Generic[VmT, ShownT]):
 
 
 def find(vm: RunningVm[ShownT], kind: HostErrorKind, disk_id: str) -> Plugged[ShownT]:
-    """A plugged drive; raises HostError of that kind if there is none."""
+    """Return a plugged drive; raise HostError of that kind if there is none."""
     plugged = vm.plugged.get(disk_id)
     if plugged is None:
         raise HostError(kind, f"disk {disk_id} is not plugged")

@@ -56,11 +56,11 @@ class BlockProcess:
             raise QmpGoneError(argv[0], text) from gone
 
     def alive(self) -> bool:
-        """Whether the process runs."""
+        """Tell whether the process runs."""
         return self._process.poll() is None
 
     def name(self) -> str:
-        """A fresh name for a node, an export or a job (QEMU allows 31 characters)."""
+        """Return a fresh name for a node, an export or a job (QEMU allows 31 characters)."""
         return f"n{next(self._numbers)}"
 
     def open_layer(

@@ -86,7 +86,7 @@ def up(root: Path, options: argparse.Namespace) -> int:
     )
 
     def settle() -> dict[str, Any]:
-        """What holds for each world: the writer runs, the files tell of it."""
+        """Do what every new world needs: start the writer, write the files that describe it."""
         if options.writer:
             lab.control().writer("web01", disk="web01_data")
         facts = describe(lab)
@@ -118,7 +118,7 @@ def down(root: Path) -> int:
 
 
 def _forget(root: Path) -> None:
-    """What a lab that is gone said of itself, and the overlays that a host loses with its VMs."""
+    """Remove the files of a lab that is gone, and the overlays that a host loses with its VMs."""
     for name in FILES:
         (root / name).unlink(missing_ok=True)
     shutil.rmtree(root / "host" / "transient", ignore_errors=True)
@@ -147,7 +147,7 @@ def _clean(root: Path) -> list[str]:
 
 
 def describe(lab: Lab) -> dict[str, Any]:
-    """Everything a client of the lab needs, for lab.json."""
+    """Return everything a client of the lab needs, for lab.json."""
     name, password = worlds.ADMIN
     mine = ProcessId.of(os.getpid())
     with lab.world.lock:
@@ -198,7 +198,7 @@ def _vm_facts(lab: Lab, vm_id: str) -> dict[str, Any]:
 
 
 def _write_files(root: Path, facts: dict[str, Any]) -> None:
-    """lab.env and inventory.yml first: who sees lab.json may use all of them."""
+    """Write lab.env and inventory.yml before lab.json, so that whoever sees lab.json may use all of them."""
     names = {
         "OVIRT_URL": facts["url"],
         "OVIRT_USERNAME": facts["username"],

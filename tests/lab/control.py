@@ -54,16 +54,16 @@ class Control:
             raise ControlError(f"{method} {path}: {error.code} {text}") from error
 
     def health(self) -> dict[str, str]:
-        """Whether the lab is there, and its addresses."""
+        """Return the lab's addresses if it is there."""
         found: dict[str, str] = self._call("GET", "/health")
         return found
 
     def requests(self) -> list[Logged]:
-        """The requests since the log was emptied."""
+        """Return the requests since the log was emptied."""
         return [Logged(**entry) for entry in self._call("GET", "/requests")]
 
     def writes(self) -> list[Logged]:
-        """The requests that may have changed something; signing in is none."""
+        """Return the requests that may have changed something; signing in is none."""
         return [entry for entry in self.requests() if entry.write]
 
     def forget_requests(self) -> None:
@@ -71,7 +71,7 @@ class Control:
         self._call("DELETE", "/requests")
 
     def world(self) -> dict[str, Any]:
-        """The full truth: rows with hidden columns, chains, locks, the host's overlays and devices."""
+        """Return the full truth: rows with hidden columns, chains, locks, the host's overlays and devices."""
         found: dict[str, Any] = self._call("GET", "/world")
         return found
 
@@ -185,5 +185,5 @@ class Control:
         self._call("POST", f"/vms/{vm}/devices/{disk}", rows)
 
     def reset(self) -> None:
-        """Throw the world away and make it anew."""
+        """Discard the world and make a new one."""
         self._call("POST", "/reset", {})

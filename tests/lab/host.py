@@ -61,7 +61,7 @@ class GuestName:
 
 
 def guest_name(interface: str, disk_id: str, *, short_scsi: bool = False) -> GuestName:
-    """The names of a disk in a guest (docs/engine.md#serial-numbers-in-the-guest)."""
+    """Return the names of a disk in a guest (docs/engine.md#serial-numbers-in-the-guest)."""
     prefix, kept = _LINKS[interface]
     if interface == "virtio_scsi" and short_scsi:
         kept = 20

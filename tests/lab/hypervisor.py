@@ -108,18 +108,18 @@ class LocalHypervisor(BaseHypervisor[_Vm, _Shown]):
         self._vm("start", vm_id).going.set()
 
     def device(self, vm_id: str, disk_id: str) -> Path:
-        """The block device ("/dev/loopN") of an appliance's drive; raises HostError."""
+        """Return the block device ("/dev/loopN") of an appliance's drive; raises HostError."""
         device = find(self._vm("plug", vm_id), "plug", disk_id).shown.device
         if device is None:
             raise HostError("plug", f"VM {vm_id} is no appliance")
         return Path(device.name)
 
     def guest_file(self, vm_id: str, disk_id: str) -> Path:
-        """The file that is the disk as the guest sees it; raises HostError "plug"."""
+        """Return the file that is the disk as the guest sees it; raises HostError "plug"."""
         return find(self._vm("plug", vm_id), "plug", disk_id).shown.export.file
 
     def writer(self, vm_id: str, disk_id: str, seed: int) -> GuestWriter:
-        """Somebody who writes to a disk as its guest would; `start` begins."""
+        """A writer to a disk in place of its guest; `start` begins."""
         return GuestWriter(self, vm_id, disk_id, seed)
 
     def harm(self, vm_id: str, what: Mapping[str, Any]) -> None:
@@ -180,7 +180,7 @@ class LocalHypervisor(BaseHypervisor[_Vm, _Shown]):
     def _guest_side(
         self, vm: _Vm, drive: Drive, node: str, undo: ExitStack
     ) -> tuple[StorageDaemon, str]:
-        """The daemon and the node that the guest's file shows.
+        """Return the daemon and the node that the guest's file shows.
 
         A writable FUSE export reserves the right to resize, which an active commit does not
         allow. So a disk that may be merged goes by NBD to a second daemon that has the file.

@@ -208,11 +208,11 @@ class Lab:
         self.engine.host.close()
 
     def control(self) -> Control:
-        """A client of this lab's control API."""
+        """Return a client of this lab's control API."""
         return Control(self.control_url)
 
     def vm(self, name: str) -> Vm:
-        """The VM with a name; raises KeyError."""
+        """Return the VM with a name; raises KeyError."""
         for vm in self.world.vms.values():
             if vm.name == name:
                 return vm
@@ -229,7 +229,7 @@ class Lab:
         return f"http://127.0.0.1:{self.control_server.port}"
 
     def auth(self, user: tuple[str, str] = worlds.ADMIN) -> dict[str, Any]:
-        """The ``auth`` option of modules for one of the lab's users."""
+        """Return the ``auth`` option of modules for one of the lab's users."""
         name, password = user
         return {
             "url": self.url,

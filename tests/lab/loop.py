@@ -44,7 +44,7 @@ def _make_writable(device: str) -> None:
 
 
 def bound_to(device: str, path: Path) -> bool:
-    """Whether `device` still is a loop device over `path`."""
+    """Tell whether `device` still is a loop device over `path`."""
     backing = Path(f"/sys/block/{Path(device).name}/loop/backing_file")
     try:
         return backing.read_text(encoding="utf-8").strip().startswith(str(path))

@@ -49,12 +49,12 @@ UNMANAGED = frozenset({"external", "hosted_engine", "managed_hosted_engine"})
 
 
 def new_id() -> str:
-    """A fresh UUID as text."""
+    """Return a fresh UUID as text."""
     return str(uuid.uuid4())
 
 
 def now() -> datetime:
-    """The moment, in UTC, with the milliseconds that the engine keeps."""
+    """Return the moment, in UTC, with the milliseconds that the engine keeps."""
     moment = datetime.now(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
@@ -271,7 +271,7 @@ class Vm:
     origin: str = "ovirt"
 
     def is_managed(self) -> bool:
-        """Whether commands may change the VM."""
+        """Tell whether commands may change the VM."""
         return self.managed and self.origin not in UNMANAGED
 
 
@@ -441,17 +441,17 @@ class Settings:
         return version
 
     def full_version(self) -> str:
-        """The version as a package is called; of an engine that was built by itself, as it is."""
+        """Return the version as a package is called; of an engine that was built by itself, as it is."""
         if not self.released():
             return self.version
         return ".".join(str(part) for part in self.announced()) + "-1.el8"
 
     def released(self) -> bool:
-        """Whether it is a release: one that was built by itself announces 4.4.0.0, whatever it is."""
+        """Tell whether it is a release: one that was built by itself announces 4.4.0.0, whatever it is."""
         return RELEASE.fullmatch(self.version) is not None
 
     def clears(self) -> bool:
-        """Whether a detach takes the disk's checkpoints away."""
+        """Tell whether a detach takes the disk's checkpoints away."""
         return not self.released() or self.announced() > NEWEST_KEEPING
 
 
@@ -487,26 +487,26 @@ class World:
     settings: Settings = field(default_factory=Settings)
 
     def data_centre_of(self, vm: Vm) -> str:
-        """The id of the data centre that a VM lives in."""
+        """Return the id of the data centre that a VM lives in."""
         return self.clusters[vm.cluster_id].data_centre_id
 
     def attachments_of(self, vm_id: str) -> list[Attachment]:
-        """The attachments of a VM, in the order they were made."""
+        """Return the attachments of a VM, in the order they were made."""
         return [a for a in self.attachments.values() if a.vm_id == vm_id]
 
     def holders(self, disk_id: str) -> list[Attachment]:
-        """Every attachment of a disk: its owner's and those of its snapshots."""
+        """Return every attachment of a disk: its owner's and those of its snapshots."""
         return [a for a in self.attachments.values() if a.disk_id == disk_id]
 
     def owner(self, disk_id: str) -> Vm | None:
-        """The VM that a disk belongs to, holders of its snapshots left out."""
+        """Return the VM that a disk belongs to, holders of its snapshots left out."""
         for attachment in self.holders(disk_id):
             if attachment.snapshot_id is None:
                 return self.vms.get(attachment.vm_id)
         return None
 
     def chain(self, disk_id: str) -> list[Volume]:
-        """The volumes of a disk, base first, active layer last."""
+        """Return the volumes of a disk, base first, active layer last."""
         volumes: list[Volume] = []
         step = self.volumes.get(self.disks[disk_id].active_volume_id)
         while step is not None:
@@ -515,23 +515,23 @@ class World:
         return volumes[::-1]
 
     def volume_of(self, disk_id: str, snapshot_id: str) -> Volume | None:
-        """The volume of a disk that one snapshot froze (or that is active in it)."""
+        """Return the volume of a disk that one snapshot froze (or that is active in it)."""
         for volume in self.volumes.values():
             if volume.disk_id == disk_id and volume.snapshot_id == snapshot_id:
                 return volume
         return None
 
     def snapshots_of(self, vm_id: str) -> list[Snapshot]:
-        """A VM's snapshots by their dates; the ACTIVE entry's is mostly the VM's own, so that it comes first."""
+        """Return a VM's snapshots by date; the ACTIVE entry mostly has the VM's own, so it comes first."""
         found = [s for s in self.snapshots.values() if s.vm_id == vm_id]
         return sorted(found, key=lambda s: s.date)
 
     def active_snapshot(self, vm_id: str) -> Snapshot:
-        """The ACTIVE entry of a VM, which every VM has."""
+        """Return the ACTIVE entry of a VM, which every VM has."""
         return next(s for s in self.snapshots.values() if s.vm_id == vm_id and s.type == "active")
 
     def checkpoints_of(self, vm_id: str) -> list[Checkpoint]:
-        """A VM's checkpoints as the engine lists them: from the first on, each after its parent.
+        """Return a VM's checkpoints as the engine lists them: from the first on, each after its parent.
 
         One whose parent is gone is not reached, though it is there (``GetVmCheckpointsByVmId``).
         """

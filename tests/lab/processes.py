@@ -98,14 +98,14 @@ def wait_until(done: Callable[[], bool], seconds: float) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback that nobody listens on now."""
+    """Return a TCP port of the loopback that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def ssh_answers(port: int) -> bool:
-    """Whether an SSH server greets on a port of the loopback."""
+    """Tell whether an SSH server greets on a port of the loopback."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
             return connection.recv(4) == b"SSH-"
@@ -122,7 +122,7 @@ class ProcessId:
 
     @classmethod
     def of(cls, pid: int) -> ProcessId:
-        """The process `pid` as it runs now; raises ProcessLookupError."""
+        """Return the process `pid` as it runs now; raises ProcessLookupError."""
         try:
             text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
             boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -131,7 +131,7 @@ class ProcessId:
         return cls(pid, f"{boot}:{text.rpartition(')')[2].split()[19]}")
 
     def pidfd(self) -> int | None:
-        """An open pidfd of the process, or None if it is gone. The caller closes it."""
+        """Return an open pidfd of the process, or None if it is gone. The caller closes it."""
         try:
             descriptor = os.pidfd_open(self.pid)
         except OSError:
@@ -145,7 +145,7 @@ class ProcessId:
         return None
 
     def alive(self) -> bool:
-        """Whether the process still runs; a zombie does not."""
+        """Tell whether the process still runs; a zombie does not."""
         return not self.wait(0.0)
 
     def wait(self, seconds: float) -> bool:
@@ -227,7 +227,7 @@ class Registry:
 
     @classmethod
     def acquire(cls, root: Path) -> Registry:
-        """The registry of `root`, made at the first call; raises LabInUseError."""
+        """Return the registry of `root`, made at the first call; raises LabInUseError."""
         root = root.resolve()
         root.mkdir(parents=True, exist_ok=True)
         with cls._all_lock:

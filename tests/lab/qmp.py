@@ -63,7 +63,7 @@ class QmpClient:
             self._events.append(message)
 
     def wait_event(self, wanted: Callable[[Message], bool], what: str, timeout: float) -> Message:
-        """The first event, also of the past, that `wanted` accepts; it is used up.
+        """Return the first event, also of the past, that `wanted` accepts; it is used up.
 
         Raises QmpGoneError after `timeout` seconds.
         """

@@ -62,7 +62,7 @@ def pattern(seed: int, size: int, share: float = 0.5) -> Iterator[tuple[int, byt
 
 
 def chunks_of(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The parts of a raw file that are not zero, in pieces of 64 KiB."""
+    """Yield the parts of a raw file that are not zero, in pieces of 64 KiB."""
     with path.open("rb") as source:
         offset = 0
         while data := source.read(_STEP):
@@ -74,7 +74,7 @@ def chunks_of(path: Path) -> Iterator[tuple[int, bytes]]:
 def filesystem(
     size: int, files: Mapping[str, bytes], label: str = "lab"
 ) -> list[tuple[int, bytes]]:
-    """An ext4 file system of `size` bytes that holds `files` (relative name: content)."""
+    """Make an ext4 file system of `size` bytes that holds `files` (relative name: content)."""
     with tempfile.TemporaryDirectory(prefix="lab-filesystem-") as directory:
         tree, image = Path(directory, "tree"), Path(directory, "image")
         tree.mkdir()
@@ -104,7 +104,7 @@ def _volume(node: Mapping[str, Any]) -> Volume:
 
 
 def backing_chain(path: Path, fmt: str) -> list[Volume]:
-    """The chain below and with the image `path`, base first, as a fresh reader finds it.
+    """Return the chain below and with the image `path`, base first, as a fresh reader finds it.
 
     Raises StorageError if an image of it cannot be opened.
     """
@@ -132,7 +132,7 @@ def image_format(path: Path) -> str:
 
 
 def compare(image: Path, fmt: str, raw: Path) -> bool:
-    """Whether `image` (file or device) reads as the raw file `raw`, size included.
+    """Tell whether `image` (file or device) reads as the raw file `raw`, size included.
 
     Raises CommandError if one of them cannot be read.
     """
@@ -161,7 +161,7 @@ class Storage:
         self._formats: dict[Path, str] = {}
 
     def path(self, domain_id: str, disk_id: str, volume_id: str) -> Path:
-        """Where a volume is, whether it exists or not."""
+        """Return where a volume is, whether it exists or not."""
         return self.root / domain_id / "images" / disk_id / volume_id
 
     def volume_format(self, domain_id: str, disk_id: str, volume_id: str) -> str:
@@ -270,7 +270,7 @@ class Storage:
         return sorted(path.name for path in images.iterdir()) if images.exists() else []
 
     def chain(self, domain_id: str, disk_id: str, top: str | None = None) -> list[Volume]:
-        """The volumes of a disk, base first, up to `top` (None: the active one).
+        """Return the volumes of a disk, base first, up to `top` (None: the active one).
 
         Read from the images themselves. Raises StorageError if the chain is broken, or, for
         top=None, if the disk's volumes are not one chain.
@@ -294,7 +294,7 @@ class Storage:
         return self.chain(domain_id, disk_id, volume_id)[-1]
 
     def check(self, domain_id: str, disk_id: str, volume_id: str) -> bool:
-        """Whether a qcow2 volume that no VM has open is without errors and leaks."""
+        """Tell whether a qcow2 volume that no VM has open is without errors and leaks."""
         fmt = self.volume_format(domain_id, disk_id, volume_id)
         if fmt == "raw":
             return True

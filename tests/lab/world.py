@@ -105,7 +105,7 @@ class VmSpec:
 
 
 def spec_of(given: Mapping[str, Any]) -> VmSpec:
-    """A VM spec of JSON.
+    """Return a VM spec of JSON.
 
     Raises:
         ValueError: for a key that does not exist, and for a value that does not fit.
@@ -153,7 +153,7 @@ GUEST_VMS = (replace(DEFAULT_VMS[0], guest=True), *DEFAULT_VMS[1:], SHELF)
 
 
 def with_repository(spec: VmSpec) -> VmSpec:
-    """An appliance whose repository disk is a disk that the engine knows."""
+    """Return an appliance whose repository disk is a disk that the engine knows."""
     if not spec.appliance or spec.repository_size is None:
         return spec
     fill = "repository" if spec.repository_mounted else None
@@ -313,7 +313,7 @@ def add_vm(engine: Engine, spec: VmSpec) -> Vm:
 def add_checkpoint(
     world: World, vm: Vm, disk_ids: Sequence[str], parent: str | None = None
 ) -> Checkpoint:
-    """A checkpoint of disks of a VM, after another one, with a bitmap in each qcow2 of them. Hold the lock.
+    """Make a checkpoint of disks of a VM, after another one, with a bitmap in each qcow2 of them. Hold the lock.
 
     Raises:
         ValueError: for no disk, for one that the VM does not hold, and for an unknown parent.

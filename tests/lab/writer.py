@@ -20,7 +20,7 @@ class Guests(Protocol):
     """What a writer needs of a hypervisor."""
 
     def guest_file(self, vm_id: str, disk_id: str) -> Path:
-        """The file through which the guest reads and writes a disk."""
+        """Return the file through which the guest reads and writes a disk."""
 
     def wait_running(self, vm_id: str, seconds: float) -> bool:
         """Wait until the VM is not paused; False if it still is."""
@@ -90,7 +90,7 @@ class GuestWriter:
                 target.write(data)
 
     def moment(self, before: Path, frozen: Path) -> int | None:
-        """How many whole blocks `frozen` holds, if it is a moment of this writer's history.
+        """Return how many whole blocks `frozen` holds, if it is a moment of this writer's history.
 
         Both are raw files: the disk before the first block, and as a snapshot froze it. The
         one block that was on its way may be there in part, by sectors. None: `frozen` is no

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The contract's suite as it is run against a live engine: in a process that knows an address and two users.
 
-The engine is a lab whose appliance has a boot disk of its own, and whose source VM has a snapshot of somebody else.
+The engine is a lab whose appliance has a boot disk of its own, and whose source VM has a snapshot of another owner.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def ask(lab: Lab, report: Path, tests: str, **variables: str) -> list[ElementTre
 
 
 def reasons(cases: list[ElementTree.Element]) -> Counter[str]:
-    """Why tests were skipped, and how many; of modules that ask a live engine anything."""
+    """Return why tests were skipped, and how many; of modules that ask a live engine anything."""
     found: Counter[str] = Counter()
     for case in cases:
         module = case.get("classname", "").rpartition(".")[2]
@@ -103,7 +103,7 @@ def reasons(cases: list[ElementTree.Element]) -> Counter[str]:
 
 
 def truth(lab: Lab) -> dict[str, Json]:
-    """What a run may not change. (The active layers have other volumes, and their entries other ids.)"""
+    """Return what a run may not change. (The active layers have other volumes, and their entries other ids.)"""
     world = lab.control().world()
     return {
         "vms": world["vms"],

@@ -70,11 +70,11 @@ class Scene:
         return self.api.delete(path + query)
 
     def snapshot(self) -> Snapshot:
-        """The snapshot's row."""
+        """Return the snapshot's row."""
         return self.lab.world.snapshots[self.snapshot_id]
 
     def attached(self) -> Attachment | None:
-        """The row of the attachment."""
+        """Return the row of the attachment."""
         return self.lab.world.attachments.get((self.appliance.id, self.disk_id))
 
     def settled(self) -> None:
@@ -84,7 +84,7 @@ class Scene:
             time.sleep(0.02)
 
     def events(self) -> list[int]:
-        """The codes of all events so far."""
+        """Return the codes of all events so far."""
         return [event.code for event in self.lab.world.events]
 
 

@@ -34,7 +34,7 @@ class Scene:
     snapshot_id: str
 
     def disk(self, alias: str) -> str:
-        """The id of a disk."""
+        """Return the id of a disk."""
         return next(d.id for d in self.lab.world.disks.values() if d.alias == alias)
 
     def attach_and_detach(self, alias: str) -> None:
@@ -46,14 +46,14 @@ class Scene:
         assert self.api.delete(f"{path}/{self.disk(alias)}").status == 200
 
     def covered(self) -> list[set[str]]:
-        """The aliases that each checkpoint covers, as the API tells it."""
+        """Return the aliases that each checkpoint covers, as the API tells it."""
         path = f"vms/{self.source.id}/checkpoints"
         found = [one.get("id") for one in self.api.get(path).xml()]
         shown = [self.api.get(f"{path}/{one}/disks").xml() for one in found]
         return [{disk.findtext("alias", "") for disk in disks} for disks in shown]
 
     def version(self) -> tuple[int, int, int]:
-        """What the engine says it is."""
+        """Return what the engine says it is."""
         found = self.api.get("").xml().find("product_info/version")
         assert found is not None
         major, minor, build = (int(found.findtext(n, "")) for n in ("major", "minor", "build"))

@@ -56,7 +56,7 @@ class Program:
         return found
 
     def output(self) -> str:
-        """What it said, after its end."""
+        """Return what it said, after its end."""
         assert self.process.stdout is not None
         return self.process.stdout.read()
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Somebody else's clients, unchanged: ovirt.ovirt through ansible-playbook and ansible-inventory.
+"""Foreign clients, unchanged: ovirt.ovirt through ansible-playbook and ansible-inventory.
 
 The collection is found by ANSIBLE_COLLECTIONS_PATH; where it is not, these tests fail.
 """

@@ -36,7 +36,7 @@ MAINTENANCE = (
 
 
 def attached(action: str, kind: str) -> str:
-    """The refusal while source_data is attached to the holder."""
+    """Return the refusal while source_data is attached to the holder."""
     return (
         f"[Cannot {action} {kind}. The following VM's disks snapshots are attached to other VMs "
         "(Disk Alias/Snapshot Description/VM attached to):\n\n source_data ,nightly, holder \n\n"
@@ -65,15 +65,15 @@ class Scene:
         return self.lab.control()
 
     def disk(self, alias: str) -> str:
-        """The id of a disk that is no copy."""
+        """Return the id of a disk that is no copy."""
         return next(d.id for d in self.world.disks.values() if d.alias == alias)
 
     def aliases(self, ids: tuple[str, ...] | list[str]) -> set[str]:
-        """What is in something."""
+        """Return what is in something."""
         return {self.world.disks[one].alias for one in ids}
 
     def previews(self) -> bool:
-        """Whether the source is in preview."""
+        """Tell whether the source is in preview."""
         return self.source.in_preview
 
     def plug(self, plugged: bool) -> None:
@@ -81,7 +81,7 @@ class Scene:
         self.world.attachments[(self.holder.id, self.disk("source_data"))].active = plugged
 
     def do(self, path: str, inner: str = "") -> Reply:
-        """An action, and the wait for what it started."""
+        """Send an action, and wait for what it started."""
         reply = self.api.post(path, f"<action>{inner}</action>")
         self.lab.engine.tasks.drain(20)
         return reply
@@ -98,7 +98,7 @@ class Scene:
         return self.do(f"vms/{vm.id}/export", f"{inner}<filename>{vm.name}.ova</filename>")
 
     def codes(self) -> list[int]:
-        """The codes of all events."""
+        """Return the codes of all events."""
         return [event.code for event in self.world.events]
 
 

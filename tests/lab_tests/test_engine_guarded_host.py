@@ -38,7 +38,7 @@ def api(lab: Lab) -> Iterator[ApiClient]:
 
 
 def bytes_of(lab: Lab, root: Path) -> dict[str, str]:
-    """A digest of what the guest sees on each disk."""
+    """Return a digest of what the guest sees on each disk."""
     found = {}
     for disk in lab.world.disks.values():
         dest = root / f"{disk.alias}.raw"

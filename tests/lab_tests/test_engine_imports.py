@@ -60,7 +60,7 @@ class Scene:
         return (api or self.api).post("disks", f"{tag}{inner}{domain}</disk>")
 
     def new_disk(self) -> Disk:
-        """A new disk that is not locked any more."""
+        """Return a new disk that is not locked any more."""
         disk_id = self.add_disk().xml().get("id") or ""
         self.settle(disk_id)
         return self.lab.world.disks[disk_id]
@@ -78,12 +78,12 @@ class Scene:
         )
 
     def ovf(self, name: str) -> str:
-        """The configuration of a VM."""
+        """Return the configuration of a VM."""
         path = f"vms/{self.lab.vm(name).id}?all_content=true"
         return self.api.get(path).xml().findtext("initialization/configuration/data", "")
 
     def saved(self, name: str) -> str:
-        """The configuration that a snapshot of a VM keeps, without its disks."""
+        """Return the configuration that a snapshot of a VM keeps, without its disks."""
         path = f"vms/{self.lab.vm(name).id}/snapshots"
         body = "<snapshot><description>s</description></snapshot>"
         snapshot_id = self.api.post(path, body).xml().get("id")
@@ -98,7 +98,7 @@ class Scene:
         return self.api.put(f"vms/{self.lab.vm(name).id}", f"<vm>{inner}</vm>")
 
     def shown(self, name: str, path: str) -> str | None:
-        """What the API shows of a VM."""
+        """Return what the API shows of a VM."""
         found = self.api.get(f"vms/{self.lab.vm(name).id}?all_content=true").xml()
         return found.findtext(path)
 
@@ -115,7 +115,7 @@ class Scene:
         return (api or self.api).post("vms", f"<vm>{body}</vm>")
 
     def codes(self) -> list[int]:
-        """The codes of all events."""
+        """Return the codes of all events."""
         return [event.code for event in self.lab.world.events]
 
 

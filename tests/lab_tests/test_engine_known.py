@@ -46,7 +46,7 @@ def _is_named(reply: Reply, call: str) -> None:
 
 
 def _state(lab: Lab) -> dict[str, Any]:
-    """All but the events: that of signing in comes a moment later."""
+    """Return all but the events: that of signing in comes a moment later."""
     world = lab.control().world()
     return {key: world[key] for key in world if key != "events"}
 
@@ -151,7 +151,7 @@ def test_the_engine_knows_all_that_the_lab_does() -> None:
 
 
 def _asked() -> Iterator[dict[str, Any]]:
-    """Every question with a path of API v4 that a real engine was asked."""
+    """Yield every question with a path of API v4 that a real engine was asked."""
     for scene in sorted(RECORDED.glob("*.jsonl")):
         for line in scene.read_text(encoding="utf-8").splitlines():
             step = json.loads(line)

@@ -18,14 +18,14 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs/engine.md").read_text(encodi
 
 
 def table(heading: str) -> dict[str, list[str]]:
-    """The cells of a section's table by their first cell; a row "as row N" has the text of that row."""
+    """Return the cells of a section's table by their first cell; a row "as row N" has the text of that row."""
     section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line[:2] == "| "]
     return {cells[0]: cells[1:] for cells in lines[1:]}
 
 
 def texts(cell: str) -> list[re.Pattern[str]]:
-    """What a text of the engine may contain; dots stand for what differs."""
+    """Return what a text of the engine may contain; dots stand for what differs."""
     pieces = re.findall(r"`([^`]+)`", cell)
     return [re.compile(".*".join(map(re.escape, one.split("…"))), re.DOTALL) for one in pieces]
 

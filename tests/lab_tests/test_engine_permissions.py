@@ -42,18 +42,18 @@ class Scene:
         return self.lab.control()
 
     def sign_in(self, name: str, password: str) -> ApiClient:
-        """A client of one account."""
+        """Return a client of one account."""
         client = ApiClient(self.lab.url, str(self.lab.identity.ca_file), name, password)
         return self._stack.enter_context(client)
 
     def user(self, *grants: tuple[str, str], groups: tuple[str, ...] = ()) -> ApiClient:
-        """A new account with roles on objects."""
+        """Return a new account with roles on objects."""
         given = [{"role": role, "object_id": object_id} for role, object_id in grants]
         self.control.add_user("somebody@internal", "secret", given, groups)
         return self.sign_in("somebody@internal", "secret")
 
     def id_of(self, name: str) -> str:
-        """The id of an account."""
+        """Return the id of an account."""
         return self.lab.world.users[name].id
 
     def attach(self, api: ApiClient, *, active: bool = False) -> Reply:
@@ -68,7 +68,7 @@ class Scene:
         return api.delete(f"vms/{self.appliance.id}/diskattachments/{self.disk}")
 
     def role(self, name: str) -> str:
-        """The id of a role."""
+        """Return the id of a role."""
         return self.lab.world.roles[name].id
 
 

@@ -636,7 +636,7 @@ def test_snapshot_and_removal_keep_the_bits(real: Lab, tmp_path: Path, status: s
 
 
 def _bits(lab: Lab, disk_id: str, tmp_path: Path) -> str:
-    """The digest of what the guest sees of a disk now."""
+    """Return the digest of what the guest sees of a disk now."""
     row = lab.world.disks[disk_id]
     dest = tmp_path / "bits"
     return digest(lab.real.storage.witness(row.domain_id, row.id, row.active_volume_id, dest))

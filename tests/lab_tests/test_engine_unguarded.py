@@ -126,7 +126,7 @@ def _template(site: Site) -> Reply:
 
 
 def _snapshot(site: Site) -> Reply:
-    """The held disk is named, and left out all the same."""
+    """Take a snapshot that names the held disk and leaves it out all the same."""
     own = [site.disks[f"{site.part}_disk"]]
     named = [*own, site.disk] if site.part == HOLDER and site.held else own
     disks = "".join(f'<disk_attachment><disk id="{one}"/></disk_attachment>' for one in named)
@@ -141,7 +141,7 @@ def _remove_disk(site: Site) -> Reply:
 
 
 def _suspend(site: Site) -> Reply:
-    """A host refuses a VM with transient disks; this lab has none that could."""
+    """Suspend the VM. A host refuses if it has transient disks; this lab has no host."""
     world = site.lab.world
     rows = world.attachments_of(site.vm.id)
     if any(row.active and row.snapshot_id is not None for row in rows):
@@ -204,7 +204,7 @@ def domain_of(site: Site) -> str:
 
 
 def effect(operation: str, site: Site, host_id: str | None) -> bool:
-    """Whether the operation did what it is for. An export, for one, is to have the VM's own disk."""
+    """Tell whether the operation did what it is for. An export, for one, is to have the VM's own disk."""
     if operation in STATUSES:
         return site.vm.status == STATUSES[operation]
     if operation in EFFECTS:

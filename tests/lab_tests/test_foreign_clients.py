@@ -72,7 +72,7 @@ def refused(call: Callable[[], object], code: int, words: str | None = None) -> 
 
 
 def vm_named(system: Sdk, name: str) -> Sdk:
-    """The service of a VM, found as all of them find it."""
+    """Return the service of a VM, found as all of them find it."""
     [found] = system.vms_service().list(search=f"name={name}")
     return system.vms_service().vm_service(found.id)
 
@@ -263,7 +263,7 @@ def test_virtbkps_detach_keeps_the_disk(lab: Lab, system: Sdk) -> None:
 
 
 def basic(lab: Lab, method: str, path: str, body: str = "") -> Reply:
-    """A request without a token, as a client without sessions sends it."""
+    """Return a request without a token, as a client without sessions sends it."""
     word = base64.b64encode(":".join(ADMIN).encode()).decode()
     with closing(ApiClient(lab.url, str(lab.identity.ca_file), *ADMIN)) as client:
         headers = {"Authorization": f"Basic {word}", "Accept": "application/xml"}
@@ -346,7 +346,7 @@ def _deleted(system: Sdk, name: str) -> None:
 
 
 def _is(call: Callable[[], object], wanted: bool) -> bool:
-    """Whether a call succeeds as wanted: they tell "gone" and "not yet" by any error."""
+    """Tell whether a call succeeds as wanted: they tell "gone" and "not yet" by any error."""
     try:
         call()
     except ovirtsdk4.Error:

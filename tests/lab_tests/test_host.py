@@ -55,14 +55,14 @@ class House:
         self.hypervisor = LocalHypervisor(root / "host")
 
     def disk(self, fmt: str, size: int = ODD_SIZE, seed: int = 1) -> Drive:
-        """A new disk with a pattern on it, as a source VM has it."""
+        """Return a new disk with a pattern on it, as a source VM has it."""
         disk_id = str(uuid.uuid4())
         path = self.storage.create_disk(DOMAIN, disk_id, "v0", fmt, size)
         self.storage.fill(path, fmt, pattern(seed, size))
         return Drive(disk_id, path, fmt, size, "virtio", domain_id=DOMAIN, volume_id="v0")
 
     def appliance(self, vm_id: str = "B", size: int | None = None) -> Appliance:
-        """A running appliance."""
+        """Return a running appliance."""
         guest = Appliance(self.root / "appliances", f"guest-{vm_id}", size)
         self.hypervisor.register_appliance(vm_id, guest)
         self.hypervisor.start(vm_id, [])
@@ -77,16 +77,16 @@ class House:
         self.hypervisor.snapshot(vm_id, layers)
 
     def chain(self, drive: Drive) -> list[Volume]:
-        """The disk's volumes, base first."""
+        """Return the disk's volumes, base first."""
         return self.storage.chain(DOMAIN, drive.disk_id)
 
     def witness(self, drive: Drive, volume: str = "v0") -> Path:
-        """A raw copy of a volume, a new one at each call."""
+        """Return a raw copy of a volume, a new one at each call."""
         dest = self.root / f"{uuid.uuid4()}.raw"
         return self.storage.witness(DOMAIN, drive.disk_id, volume, dest)
 
     def transient(self, drive: Drive, **changes: object) -> Drive:
-        """The disk's first volume as a disk snapshot for an appliance."""
+        """Return the disk's first volume as a disk snapshot for an appliance."""
         return replace(drive, transient=True, **changes)  # type: ignore[arg-type]
 
 
@@ -115,7 +115,7 @@ def processes() -> dict[int, int]:
 
 
 def children(pid: int) -> set[int]:
-    """All descendants of a process."""
+    """Return all descendants of a process."""
     parents = processes()
     found: set[int] = set()
     while more := {child for child, parent in parents.items() if parent in found | {pid}} - found:
@@ -124,7 +124,7 @@ def children(pid: int) -> set[int]:
 
 
 def names(guest: Appliance) -> list[str]:
-    """What a guest has in /dev/disk/by-id."""
+    """Return what a guest has in /dev/disk/by-id."""
     script = "cd /dev/disk/by-id 2>/dev/null && ls -1 || true"
     return guest.run(["sh", "-c", script]).stdout.split()
 

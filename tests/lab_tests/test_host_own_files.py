@@ -48,7 +48,7 @@ def guest(tmp_path: Path) -> Iterator[Appliance]:
 
 
 def fingerprint() -> dict[str, str]:
-    """A hash for each watched directory: of names, types, modes, sizes and times of what is in it."""
+    """Return a hash for each watched directory: of names, types, modes, sizes and times of what is in it."""
     found = {}
     for place, depth in WATCHED.items():
         digest = hashlib.sha256()
@@ -70,7 +70,7 @@ def _listing(place: Path, depth: int) -> Iterator[tuple[object, ...]]:
 
 
 def _play(guest: Appliance, tmp_path: Path) -> subprocess.CompletedProcess[str]:
-    """The step of the README that makes an appliance of a VM."""
+    """Return the step of the README that makes an appliance of a VM."""
     hosts = {"backup01": guest.ssh_vars()}
     inventory = {"all": {"children": {"appliance": {"hosts": hosts}}}}
     (tmp_path / "inventory.json").write_text(json.dumps(inventory), encoding="utf-8")

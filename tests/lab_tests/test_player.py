@@ -191,14 +191,14 @@ def test_an_excuse_that_excuses_nothing_is_named() -> None:
 
 
 def taken_from_objects() -> set[str]:
-    """Every name that the product takes from an object of the engine."""
+    """Return every name that the product takes from an object of the engine."""
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in ENGINE.rglob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     return {node.attr for node in nodes if isinstance(node, ast.Attribute)}
 
 
 def looked_for_in_a_configuration() -> set[str]:
-    """Every word of the code that reads a VM's configuration."""
+    """Return every word of the code that reads a VM's configuration."""
     nodes = ast.walk(ast.parse(CONFIGURATION.read_text(encoding="utf-8")))
     return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
 

@@ -74,7 +74,7 @@ def _tell_excuses(excuses: Excuses) -> None:
 
 
 def _complaints(chosen: Sequence[Scene], excuses: Excuses) -> list[str]:
-    """What is wrong with the table of excuses. Elements are judged where all our own scenes were played."""
+    """Return what is wrong with the table of excuses. Elements are judged where all our own scenes were played."""
     idle = excuses.idle_steps(chosen)
     ours = {path.stem for path in RECORDED.glob("*.jsonl") if not path.stem.startswith("v3-")}
     if {scene.name for scene in chosen} >= ours:

@@ -51,7 +51,7 @@ class Arranger:
         self._undo.pop(key)()
 
     def _key(self, word: str, values: Values) -> str:
-        """What was arranged of what: the values that an undo repeats may be fewer."""
+        """Return what was arranged of what: the values that an undo repeats may be fewer."""
         things = (values.get(name, "") for name in ("vm", "disk", "snapshot", "domain", "verb"))
         return " ".join((word, *things))
 
@@ -71,7 +71,7 @@ class Arranger:
         self._undo.setdefault(self._key(word, values), undo)
 
     def volume(self, values: Values) -> str:
-        """The volume of a disk that a snapshot froze, or the active one."""
+        """Return the volume of a disk that a snapshot froze, or the active one."""
         world = self.control.world()
         disk, snapshot = values["disk"], values["snapshot"]
         if snapshot == ACTIVE:

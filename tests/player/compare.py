@@ -69,7 +69,7 @@ class Difference:
 
 
 def compare(question: Question, answered: Answered, names: Names) -> list[Difference]:
-    """Every difference of one answer; none if it is equal."""
+    """Return every difference of one answer; none if it is equal."""
     if answered.status == NOT_IN_THE_LAB:
         return [Difference("not in the lab", str(question.status), answered.body[:300])]
     if question.status != answered.status:
@@ -166,12 +166,12 @@ class Comparison:
             yield Difference(_below(path, child.tag, child), "", _shown(child))
 
     def _named(self, node: Node) -> int:
-        """How many things of this world an element names."""
+        """Return how many things of this world an element names."""
         texts = [text for one in node.walk() for text in (one.text, *one.attributes.values())]
         return sum(self.names.known(text) for text in texts)
 
     def _twin(self, child: Node, candidates: Sequence[Node], path: str) -> Node | None:
-        """The element that stands for the recorded one: the same id or rel, else the one most like it."""
+        """Return the element that stands for the recorded one: the same id or rel, else the one most like it."""
         same = [one for one in candidates if one.tag == child.tag and _kind(one) == _kind(child)]
         for key in ("rel", "id"):
             wanted = child.attributes.get(key)
@@ -183,7 +183,7 @@ class Comparison:
         return min(same, key=lambda one: len(list(self.elements(child, one, path))))
 
     def _order(self, recorded: Node, came: Node, path: str) -> Iterator[Difference]:
-        """Whether the things that have names stand in the order in which the engine told them."""
+        """Tell whether the things that have names stand in the order in which the engine told them."""
         known = [c.attributes.get("id", "") for c in recorded.children]
         wanted = [self.names.fill(text) for text in known if self.names.known(text)]
         ids = [child.attributes.get("id", "") for child in came.children]
@@ -193,7 +193,7 @@ class Comparison:
 
 
 def _below(above: str, tag: str, node: Node | None = None) -> str:
-    """The path of an element: from the innermost resource on, links by what they lead to."""
+    """Return the path of an element: from the innermost resource on, links by what they lead to."""
     if tag in RESOURCES:
         return tag
     if node is not None and "rel" in node.attributes:
@@ -204,7 +204,7 @@ def _below(above: str, tag: str, node: Node | None = None) -> str:
 
 
 def _kind(node: Node) -> str:
-    """What kind of section or item of an OVF it is; empty for every other element."""
+    """Return what kind of section or item of an OVF it is; empty for every other element."""
     if node.tag == "Section":
         return node.attributes.get("type", "").removeprefix("ovf:").removesuffix("_Type")
     if node.tag != "Item":

@@ -48,7 +48,7 @@ class Names:
         return PLACEHOLDER.sub(put, text)
 
     def pattern(self, recorded: str) -> re.Pattern[str]:
-        """The expression that an answer's text has to match wholly."""
+        """Return the expression that an answer's text has to match wholly."""
         if OVF_DATE.fullmatch(recorded):
             return OVF_DATE
         parts, end = [], 0
@@ -71,7 +71,7 @@ class Names:
         return UUID if name.startswith("id:") else re.escape(match.group())
 
     def known(self, recorded: str) -> bool:
-        """Whether a text names something of this world, such as the id of one of its VMs."""
+        """Tell whether a text names something of this world, such as the id of one of its VMs."""
         return any(match.group(1) in self.bound for match in PLACEHOLDER.finditer(recorded))
 
 
@@ -81,7 +81,7 @@ def _literal(text: str) -> str:
 
 
 def _date(form: str) -> str:
-    """A date by its form: as many digits of a second, and a zone of the same kind."""
+    """Return a date by its form: as many digits of a second, and a zone of the same kind."""
     digits = form.count("d")
     fraction = rf"\.\d{{{digits}}}" if digits else ""
     rest = form.lstrip(".d")

@@ -56,11 +56,11 @@ class Excuses:
     used: set[str | tuple[str, str]] = field(default_factory=set)
 
     def step(self, scene: str, key: str) -> bool:
-        """Whether a step is excused as a whole."""
+        """Tell whether a step is excused as a whole."""
         return (scene, key) in self.steps
 
     def rest(self, differences: Sequence[Difference]) -> list[Difference]:
-        """The differences that no entry excuses."""
+        """Return the differences that no entry excuses."""
         return [one for one in differences if not self._excused(one.path)]
 
     def _excused(self, path: str) -> bool:
@@ -77,7 +77,7 @@ class Excuses:
         return [f"{scene}: {title}" for scene, title in steps]
 
     def idle_elements(self) -> list[str]:
-        """Elements that were excused and differed nowhere."""
+        """Elements that were excused and never differed."""
         return [entry for entry in self.elements if entry not in self.used]
 
 
@@ -104,7 +104,7 @@ class Play:
     _flying: dict[str, Flight] = field(default_factory=dict)
 
     def run(self) -> list[Result]:
-        """Every step in turn; where the lab cannot go on, the rest of the questions is different."""
+        """Play every step in turn; if the lab cannot go on, the remaining questions count as different."""
         try:
             self.maker.make(self.scene)
             for step in self.scene.steps:
@@ -157,7 +157,7 @@ class Play:
         return lambda: self.client.ask(question.method, path, filled, body, user)
 
     def _body(self, question: Question) -> str | None:
-        """The body; a saved text that it is made of is changed first, and escaped."""
+        """Return the body; a saved text that it is made of is changed first, and escaped."""
         if question.body is None:
             return None
         if question.body_from is None:
@@ -170,7 +170,7 @@ class Play:
         return Names({**self.names.bound, name: escape(text)}).fill(question.body)
 
     def _names_in(self, body: str) -> Names:
-        """The names as a body holds them: a saved configuration stands in XML as its text."""
+        """Return the names as a body holds them: a saved configuration stands in XML as its text."""
         if not body.startswith("<"):
             return self.names
         return Names({name: escape(text) for name, text in self.names.bound.items()})

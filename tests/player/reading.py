@@ -18,7 +18,7 @@ PAUSE = 0.05
 
 
 def value_of(answered: Answered, path: str) -> str | None:
-    """The text at a path: ``@id``, an element's path, or ``$.member`` of a JSON answer."""
+    """Return the text at a path: ``@id``, an element's path, or ``$.member`` of a JSON answer."""
     try:
         if path.startswith("$."):
             return str(json.loads(answered.body)[path[2:]])
@@ -33,7 +33,7 @@ def value_of(answered: Answered, path: str) -> str | None:
 
 
 def texts_of(answered: Answered, path: str) -> list[str]:
-    """Every text at a path."""
+    """Return every text at a path."""
     try:
         root = ET.fromstring(answered.body)  # noqa: S314  our own lab's
     except ET.ParseError:

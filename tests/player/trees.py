@@ -35,7 +35,7 @@ class Node:
 
 
 def parse(body: str, content_type: str) -> Node | None:
-    """The tree of an answer; None where it is neither XML nor JSON."""
+    """Return the tree of an answer; None where it is neither XML nor JSON."""
     try:
         if "xml" in content_type:
             return _element(ET.fromstring(body))  # noqa: S314  our own lab's, or recorded
@@ -66,7 +66,7 @@ def _member(tag: str, value: Any) -> Node:  # noqa: ANN401  JSON is anything
 
 
 def _named(name: str, member: Any) -> list[Node]:  # noqa: ANN401
-    """A member; each of a list says that it is in one."""
+    """Return a member; the members of a list are marked as such."""
     if not isinstance(member, list):
         return [_member(name, member)]
     found = [_member(name, one) for one in member]

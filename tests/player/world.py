@@ -207,7 +207,7 @@ class Maker:
 
 
 def accounts(scene: Scene) -> dict[str, str]:
-    """The users of a scene by their symbolic names, with the names that they sign in with."""
+    """Return the users of a scene by their symbolic names, with the names that they sign in with."""
     users = scene.world.get("users", {})
     return {"admin": ADMIN, **{name: spec["name"] for name, spec in users.items()}}
 

@@ -61,7 +61,7 @@ class Result:
     world: Mapping[str, Json]
 
     def __getitem__(self, key: str) -> Json:
-        """A key of the module's result."""
+        """Return a key of the module's result."""
         return self.result[key]
 
     @property
@@ -248,14 +248,14 @@ def _result(entry: Mapping[str, Json]) -> Result:
 
 
 def engine_variables(lab: Lab) -> dict[str, str]:
-    """The environment variables that modules read."""
+    """Return the environment variables that modules read."""
     auth = lab.auth()
     values = (auth["url"], auth["username"], auth["password"], auth["ca_file"])
     return dict(zip(ENGINE_VARIABLES, values, strict=True))
 
 
 def only(run: Run) -> Result:
-    """The result of a run with one task, of which Ansible has nothing to complain."""
+    """Return the result of a run with one task, of which Ansible has nothing to complain."""
     assert run.complaints == []
     assert len(run.results) == 1, run.text
     return run.results[0]

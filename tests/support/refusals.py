@@ -216,12 +216,12 @@ RECORDED = (*_ATTACH, *_DETACH)
 
 @cache
 def scene_of(name: str) -> Scene:
-    """A recorded scene."""
+    """Return a recorded scene."""
     return load(RECORDINGS / f"{name}.jsonl")
 
 
 def question_of(row: Row) -> Question:
-    """The step of a row, with the engine's answer.
+    """Return the step of a row, with the engine's answer.
 
     Raises:
         LookupError: The scene has no such step, or several.
@@ -243,7 +243,7 @@ def refusals_of(scene: str) -> list[str]:
 
 
 def detail_of(answer: str) -> str:
-    """The detail of a fault; empty if the answer has no body."""
+    """Return the detail of a fault; empty if the answer has no body."""
     return (ET.fromstring(answer).findtext("detail") or "") if answer else ""  # noqa: S314
 
 
@@ -303,7 +303,7 @@ def put(engine: EnginePort, question: Question, names: Names) -> None:
 
 
 def fault_of(order: Callable[[], object]) -> EngineFault | None:
-    """What an order is refused with; None if it is not."""
+    """Return what an order is refused with; None if it is not."""
     try:
         order()
     except EngineFault as fault:
@@ -312,7 +312,7 @@ def fault_of(order: Callable[[], object]) -> EngineFault | None:
 
 
 def _settings(order: ET.Element) -> AttachSettings:
-    """How an attach was ordered; the port always says what a recorded question left out."""
+    """Return how an attach was ordered; the port always says what a recorded question left out."""
 
     def said(name: str) -> bool:
         return order.findtext(name) == "true"

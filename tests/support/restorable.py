@@ -39,7 +39,7 @@ class StoredDisk:
 
 
 def configuration(disks: Sequence[StoredDisk], vm_id: str = VM_ID) -> str:
-    """The configuration of a VM with these disks and one network card."""
+    """Return the configuration of a VM with these disks and one network card."""
     files = "".join(
         f'<File ovf:href="{disk.id}/{image(disk.id)}" ovf:id="{image(disk.id)}"/>' for disk in disks
     )
@@ -60,14 +60,14 @@ def configuration(disks: Sequence[StoredDisk], vm_id: str = VM_ID) -> str:
 
 
 def image(disk_id: str) -> str:
-    """The id of a disk's image."""
+    """Return the id of a disk's image."""
     return f"{disk_id[:-4]}ffff"
 
 
 def make_set(
     repository: Path, disks: Sequence[StoredDisk], ovf: str = "", run_id: str = "run1"
 ) -> Path:
-    """A finished set in a repository: its directory."""
+    """Make a finished set in a repository; return its directory."""
     stamp = STARTED.replace("-", "").replace(":", "")
     path = repository / f"web01.{VM_ID}" / f"{stamp}.{run_id}"
     path.mkdir(parents=True)
@@ -98,7 +98,7 @@ def make_set(
 
 
 def facts_of(lab: Lab, name: str, ovf: str) -> dict[str, Any]:
-    """A manifest of a VM of a lab as it is now, whose images nobody will read."""
+    """Return a manifest of a VM of a lab as it is now, whose images nobody will read."""
     vm = lab.vm(name)
     rows = [(row, lab.world.disks[row.disk_id]) for row in lab.world.attachments_of(vm.id)]
     disks = [
@@ -115,7 +115,7 @@ def facts_of(lab: Lab, name: str, ovf: str) -> dict[str, Any]:
 
 
 def facts(vm_id: str, name: str, ovf: str, disks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A manifest of a VM whose images nobody will read; ``disks`` say what an engine tells of each."""
+    """Return a manifest of a VM whose images nobody will read; ``disks`` say what an engine tells of each."""
     sha = "0" * 64
     return {
         "format": "ovirt_community.backup",

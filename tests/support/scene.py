@@ -43,7 +43,7 @@ GUEST_LIFE = ("events", "jobs", "host", "locks", "settings")
 
 
 def engine_of(lab: Lab, user: tuple[str, str] = ADMIN) -> EnginePort:
-    """A connection of our own to a lab's engine."""
+    """Return a connection of our own to a lab's engine."""
     auth = lab.auth(user)
     return connect_v4(
         EngineSettings(auth["url"], auth["username"], auth["password"], ca_file=auth["ca_file"])
@@ -51,7 +51,7 @@ def engine_of(lab: Lab, user: tuple[str, str] = ADMIN) -> EnginePort:
 
 
 def state(world: Mapping[str, Json]) -> dict[str, Json]:
-    """The part of the truth that must be as before when nothing is to be changed."""
+    """Return the part of the truth that must be as before when nothing is to be changed."""
     return {key: value for key, value in world.items() if key not in GUEST_LIFE}
 
 
@@ -67,7 +67,7 @@ class Scene:
     # ----- preparing --------------------------------------------------------------------------
 
     def vm_id(self, name: str) -> VmId:
-        """The id of a VM that only one has the name of."""
+        """Return the id of a VM that only one has the name of."""
         return VmId(self.lab.vm(name).id)
 
     def disk_ids(self, name: str) -> dict[str, DiskId]:
@@ -118,11 +118,11 @@ class Scene:
     # ----- looking ----------------------------------------------------------------------------
 
     def attached(self, vm: str = "backup01") -> dict[str, str | None]:
-        """The truth: disk names on a VM, and the snapshot that each shows (None: the disk itself)."""
+        """Return the truth: disk names on a VM, and the snapshot that each shows (None: the disk itself)."""
         return attached(self.control.world(), self.vm_id(vm))
 
     def snapshots(self, vm: str = "web01") -> dict[str, str]:
-        """The truth: descriptions and statuses of a VM's regular snapshots."""
+        """Return the truth: descriptions and statuses of a VM's regular snapshots."""
         rows = self.control.world()["snapshots"]
         own = [row for row in rows if row["vm_id"] == self.vm_id(vm) and row["type"] != "active"]
         found = {row["description"]: row["status"] for row in own}

@@ -23,7 +23,7 @@ DOCUMENTED = {"module": "plugins/modules", "filter": "plugins/filter", "lookup":
 
 
 def ansible(program: str, *argv: str) -> str:
-    """What a program of this environment's Ansible prints on its standard output."""
+    """Return what a program of this environment's Ansible prints on its standard output."""
     path = Path(sys.executable).parent / program
     done = subprocess.run(
         [str(path), *argv], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
@@ -39,7 +39,7 @@ def names(directory: str) -> set[str]:
 
 
 def documentation(kind: str, wanted: set[str]) -> dict[str, Any]:
-    """What ansible-doc says of plugins or roles."""
+    """Return what ansible-doc says of plugins or roles."""
     said: dict[str, Any] = json.loads(
         ansible("ansible-doc", "--type", kind, "--json", *sorted(wanted))
     )

@@ -31,7 +31,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
 
 
 def uuid(number: int) -> str:
-    """An id of the engine that is easy to read in a failure."""
+    """Return an id of the engine that is easy to read in a failure."""
     return f"{number:08x}-0000-4000-8000-000000000000"
 
 
@@ -62,7 +62,7 @@ def holding(
     settings: AttachSettings | None = None,
     alias: str = "",
 ) -> Holding:
-    """A disk on the appliance; ``foreign`` says that it is a disk snapshot."""
+    """Return a disk on the appliance; ``foreign`` says that it is a disk snapshot."""
     known = SnapshotId(snapshot_id) if foreign and snapshot_id else None
     return Holding(
         attachment(disk_id, settings),
@@ -133,7 +133,7 @@ def event(
     correlation_id: str = "",
     vm_id: str | None = APPLIANCE.id,
 ) -> Event:
-    """An event of the engine in its own words."""
+    """Return an event of the engine in its own words."""
     deed = {2016: "attached to", 2018: "detached from"}.get(code, "seen near")
     return Event(
         index,
@@ -146,7 +146,7 @@ def event(
 
 @dataclass
 class FakeClock:
-    """Time that passes only when somebody sleeps, or says so."""
+    """Time that passes only by a sleep, or when the test says so."""
 
     time: float = 1000.0
     naps: list[float] = field(default_factory=list)

@@ -34,7 +34,7 @@ _ROW = re.compile(r"^\| (\d+[a-c]?) \|", re.MULTILINE)
 
 @cache
 def files() -> tuple[Path, ...]:
-    """Every text of the repository, but for this one, which names what it looks for."""
+    """Return every text of the repository, but for this one, which names what it looks for."""
     found = [path for tree in TREES for path in (ROOT / tree).rglob("*")]
     found += [*ROOT.glob("*.md"), *ROOT.glob("*.py"), ROOT / "Makefile"]
     return tuple(
@@ -53,7 +53,7 @@ def text_of(path: Path) -> str:
 
 
 def sections() -> dict[str, str]:
-    """The sections of the page by their anchors, as the usual web views make them."""
+    """Return the sections of the page by their anchors, as the usual web views make them."""
     parts = re.split(r"^## (.+)$", text_of(ENGINE), flags=re.MULTILINE)[1:]
     return {
         re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-"): body

@@ -65,7 +65,7 @@ def playbooks() -> list[tuple[str, list[dict[str, Any]]]]:
 
 
 def literal(path: Path, name: str) -> str:
-    """A text that a Python file assigns to a name, at the top or in a class."""
+    """Return a text that a Python file assigns to a name, at the top or in a class."""
     for node in ast.walk(ast.parse(text_of(path))):
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
             return str(ast.literal_eval(node.value))

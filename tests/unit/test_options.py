@@ -46,7 +46,7 @@ OPTIONS = {name for found in documented().values() for name in found}
 
 
 def tasks(value: Json) -> Iterator[tuple[str, Mapping[str, Json]]]:
-    """Each use of one of our modules, with its options."""
+    """Yield each use of one of our modules, with its options."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key.startswith(OURS) and isinstance(inner, dict):
@@ -62,7 +62,7 @@ IN_GROUP = set(load(ROOT / "meta/runtime.yml")["action_groups"]["engine"])
 
 
 def defaults(value: Json) -> Iterator[Mapping[str, Json]]:
-    """What a role or playbook gives to all modules that log in to the engine."""
+    """Yield what a role or playbook gives to all modules that log in to the engine."""
     if isinstance(value, dict):
         yield from [value["module_defaults"][ENGINE]] if "module_defaults" in value else []
         value = list(value.values())
@@ -72,13 +72,13 @@ def defaults(value: Json) -> Iterator[Mapping[str, Json]]:
 
 
 def unit(path: Path) -> Path:
-    """What has defaults of its own: a playbook, or a role with all its files."""
+    """Return what has defaults of its own: a playbook, or a role with all its files."""
     return path if path.parent.name == "playbooks" else path.parents[1]
 
 
 @cache
 def given_to_all() -> dict[Path, Mapping[str, Json]]:
-    """The defaults of each role and playbook that logs in to the engine."""
+    """Return the defaults of each role and playbook that logs in to the engine."""
     return {
         unit(path): given
         for path in FILES
@@ -96,7 +96,7 @@ def test_the_login_is_given_once() -> None:
 
 
 def own_logins(value: Json) -> Iterator[Json]:
-    """The logins of single tasks, of any collection."""
+    """Yield the logins of single tasks, of any collection."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key.count(".") == 2 and not key.startswith("group/") and "auth" in (inner or {}):
@@ -108,7 +108,7 @@ def own_logins(value: Json) -> Iterator[Json]:
 
 
 def set_by() -> dict[tuple[str, str], set[str]]:
-    """Which variables of roles and playbooks go into which option of which module."""
+    """Return which variables of roles and playbooks go into which option of which module."""
     found: dict[tuple[str, str], set[str]] = {}
     loaded = [load(path) for path in FILES]
     shared = [given_to_all().get(unit(path), {}) for path in FILES]
@@ -130,7 +130,7 @@ def set_by() -> dict[tuple[str, str], set[str]]:
 
 
 def handed(value: Json) -> Iterator[tuple[str, str]]:
-    """What a file of tasks is given in a dictionary: ``vm_backup_follow.format``, and what stands there."""
+    """Yield what a file of tasks is given in a dictionary: ``vm_backup_follow.format``, and what stands there."""
     if isinstance(value, dict):
         for name, inner in value.get("vars", {}).items():
             parts = inner.items() if isinstance(inner, dict) else ()

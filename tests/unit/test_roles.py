@@ -111,7 +111,7 @@ WORKING = ("disk_image_copy", "disk_image_restore", "disk_device_release", "disk
 
 
 def tasks_in(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every task, also those in blocks and plays."""
+    """Return every task, also those in blocks and plays."""
     found = []
     for entry in entries:
         inner = [one for key in WITHIN for one in entry.get(key) or []]
@@ -120,7 +120,7 @@ def tasks_in(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def actions(task: dict[str, Any]) -> list[str]:
-    """The module that a task runs; none for a play of roles."""
+    """Return the module that a task runs; none for a play of roles."""
     return [key for key in task if key.count(".") == 2]
 
 

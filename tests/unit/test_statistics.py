@@ -33,7 +33,7 @@ DOWN = {
 
 
 def statistics(output: str) -> dict[str, Any]:
-    """What the job would show, out of Ansible's output."""
+    """Return what the job would show, out of Ansible's output."""
     _before, found, after = output.partition("\tRUN: ")
     assert found, output
     shown, _end = json.JSONDecoder().raw_decode(after)

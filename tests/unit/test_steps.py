@@ -137,7 +137,7 @@ STRANGE: Plan[Any] = Plan(steps=(Strange(),), result={"path": "/", "images": [],
 
 
 def operations(root: Path) -> dict[str, Operation[Any]]:
-    """Every operation with steps that runs on the appliance, by name."""
+    """Return every operation with steps that runs on the appliance, by name."""
     here = str(root)
     host = Host(replace(Paths(), jobs=f"{root}/jobs", claims=f"{root}/claims"))
     system = System(paths=host.paths, etc=f"{root}/etc", sys=here, run=here, tools=here)
@@ -181,7 +181,7 @@ def test_no_operation_is_missing_here() -> None:
 
 
 def concrete() -> Iterator[type]:
-    """Every operation of the collection that has steps."""
+    """Yield every operation of the collection that has steps."""
     for path in sorted((ROOT / "plugins/module_utils").rglob("*.py")):
         if path.stem == "__init__":
             continue
@@ -193,6 +193,6 @@ def concrete() -> Iterator[type]:
 
 
 def is_with_steps(one: type) -> bool:
-    """Whether a class is an operation that can be used, and that does something."""
+    """Tell whether a class is an operation that can be used, and that does something."""
     wanted = issubclass(one, Operation) and not issubclass(one, ReadOnlyOperation)
     return wanted and not inspect.isabstract(one) and not one.__name__.startswith("_")

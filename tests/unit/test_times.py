@@ -28,7 +28,7 @@ Json = Any
 
 @cache
 def documented(module: str) -> dict[str, dict[str, Json]]:
-    """The options of a module, those of the fragment included."""
+    """Return the options of a module, those of the fragment included."""
     text = (ROOT / "plugins/modules" / f"{module}.py").read_text(encoding="utf-8")
     found = re.search(r'^DOCUMENTATION = r"""\n(.*?)"""', text, re.S | re.M)
     assert found

@@ -39,7 +39,7 @@ def misspelt(name: str) -> str:
 
 
 def required(name: str) -> dict[str, Any]:
-    """What a role or a playbook must be given, with any value of its type."""
+    """Return what a role or a playbook must be given, with any value of its type."""
     values = {"list": ["x"], "dict": {"last": 1}}
     return {
         key: values.get(one["type"], "x")

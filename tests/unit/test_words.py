@@ -76,7 +76,7 @@ def documented(module: str) -> dict[str, dict[str, Json]]:
 
 
 def expressions(value: Json) -> Iterator[str]:
-    """What stands in braces, in a text or in what holds texts."""
+    """Yield what stands in braces, in a text or in what holds texts."""
     if isinstance(value, str):
         yield from re.findall(r"\{[{%](?:%?-?\s*(?:if|elif) )?(.*?)[%}]\}", value, re.DOTALL)
     elif isinstance(value, dict):
@@ -133,7 +133,7 @@ def places(role: str) -> list[Place]:
 
 
 def typed(option: Mapping[str, Json]) -> Json:
-    """A value that is not the default."""
+    """Return a value that is not the default."""
     kind, choices = option["type"], option.get("choices")
     if kind == "list":
         return list(choices[:2]) if choices else ["web01", "db01"]
@@ -147,7 +147,7 @@ def typed(option: Mapping[str, Json]) -> Json:
 
 
 def texts(value: Json) -> list[str]:
-    """How people write it."""
+    """Return how people write it."""
     if isinstance(value, bool):
         return ["yes", "true", "True"] if value else ["no", "false", "False"]
     if isinstance(value, list):
@@ -179,7 +179,7 @@ def environment() -> jinja2.Environment:
 
 
 def arrived(place: Place, facts: Mapping[str, Json]) -> Json:
-    """What the taker of an expression makes of it."""
+    """Return what the taker of an expression makes of it."""
     compiled = environment().compile_expression(place.expression, undefined_to_none=True)
     value = compiled(**facts, omit=None, lookup=lambda *_words, **_more: "", now=lambda **_: "")
     if value is None or place.option["type"] == "raw":

@@ -45,7 +45,7 @@ _NO = frozenset({"false", "f", "no", "n", "0"})
 
 
 def api_router() -> Router:
-    """The routes of the whole API."""
+    """Return the routes of the whole API."""
     modules = (
         *(system, events, access, vms, imports, nics),
         *(attachments, snapshots, disks, guarded),
@@ -64,7 +64,7 @@ class Application:
     sso: Sso = field(init=False)
 
     def __post_init__(self) -> None:
-        """The tokens belong to the world's users."""
+        """Take the tokens of the world's users."""
         self.sso = Sso(self.engine.world)
         self.engine.logged_in = self.sso.logged_in
 
@@ -141,7 +141,7 @@ class Application:
         raise Dropped if fault.kind == "drop_during" else Answer(_canned(fault))
 
     def _before(self, kinds: dict[str, Fault]) -> None:
-        """Faults that a request meets before anything is done for it."""
+        """Apply the faults that a request meets before anything is done for it."""
         if "delay" in kinds:
             # The fault is the delay: there is no event to wait for.
             time.sleep(float(kinds["delay"].values.get("seconds", 1.0)))
@@ -166,7 +166,7 @@ class Application:
         return bodies.with_version(response) if plain is not request else response, user.name
 
     def _beside(self, request: Request, path: str) -> Response | None:
-        """What stands beside the API; None for the API itself."""
+        """Return the answer of what lies beside the API; None for the API itself."""
         if path == API or path.startswith(API + "/"):
             return None
         if path in {PKI_PATH, HEALTH_PATH}:
@@ -180,7 +180,7 @@ class Application:
         return error_page(404, "Not Found")
 
     def _service(self, request: Request, path: str) -> Response:
-        """The CA, and whether the engine is well."""
+        """Return the CA, and whether the engine is well."""
         if path == HEALTH_PATH:
             text = b"DB Up!Welcome to Health Status!"
             return Response(200, text, "text/html;charset=ISO-8859-1")
@@ -189,7 +189,7 @@ class Application:
         return Response(200, self.ca_pem, "application/x-x509-ca-cert; charset=ISO-8859-1")
 
     def _call(self, call: Call) -> Response:
-        """Run an API call; what nobody expected is 500, with its trace for whoever looks."""
+        """Run an API call; an unexpected error is 500, with its trace in the log."""
         try:
             self._filters(call)
             handler = self.router.find(call)
@@ -232,7 +232,7 @@ class Application:
 
 
 def _handled(handler: Handler, call: Call) -> Response:
-    """What a handler answers; an action tells its fault inside of itself."""
+    """Return what a handler answers; an action tells its fault inside of itself."""
     try:
         return handler(call)
     except Answer as answer:
@@ -242,7 +242,7 @@ def _handled(handler: Handler, call: Call) -> Response:
 
 
 def _canned(fault: Fault) -> Response:
-    """The answer that a fault brings: a fault body, a body of its own, or an empty one."""
+    """Return the answer that a fault brings: a fault body, a body of its own, or an empty one."""
     values = fault.values
     status = int(values.get("status", 500))
     if "body" in values:

@@ -140,7 +140,7 @@ class AskedHost:
         self.agent.harm(vm_id, what)
 
     def actual_size(self, image: Image) -> int:
-        """The bytes that a volume takes on the storage."""
+        """Return the bytes that a volume takes on the storage."""
         return self.agent.actual_size(image)
 
     def witness(self, image: Image, dest: Path) -> None:
@@ -152,7 +152,7 @@ class AskedHost:
         self.agent.writer(vm_id, disk_id, seed, run)
 
     def describe(self) -> Mapping[str, object]:
-        """What there is to see."""
+        """Describe everything there is to see."""
         return self.agent.describe()
 
     def close(self) -> None:

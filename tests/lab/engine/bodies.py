@@ -31,11 +31,10 @@ _VERSIONED = re.compile(re.escape(API) + r"/v(\d+)(?=/|$)")
 
 
 def versioned(request: Request) -> Request:
-    """The request without the version in its path; the path wins over the header.
+    """Return the request without the version in its path; the path wins over the header.
 
     Raises:
-        Answer: for a version that this engine does not serve: 3 has nobody who answers, others do
-            not exist.
+        Answer: 405 for version 3, 400 for any other that this engine does not serve.
     """
     found = _VERSIONED.match(request.path)
     version = found.group(1) if found else request.headers.get("version", "4").strip()
@@ -47,7 +46,10 @@ def versioned(request: Request) -> Request:
 
 
 def with_version(response: Response) -> Response:
-    """An answer to who has named the version in the path: addresses name it too, but that of an attachment itself."""
+    """Add the version to the addresses of an answer if the caller has named it in the path.
+
+    The address of an attachment itself stays without it.
+    """
     if "xml" not in response.content_type or not response.body:
         return response
     root = ET.fromstring(response.body)  # noqa: S314  our own
@@ -58,10 +60,10 @@ def with_version(response: Response) -> Response:
 
 
 def wanted_form(request: Request) -> str:
-    """The content type that the caller takes, by its weights; XML where he does not care.
+    """Return the content type that the caller accepts, by its weights; XML if the caller does not say.
 
     Raises:
-        Answer: 406 if he takes neither XML nor JSON.
+        Answer: 406 if the caller accepts neither XML nor JSON.
     """
     accept = request.headers.get("accept", "").strip()
     weights = {XML: 0.0, JSON: 0.0}
@@ -78,7 +80,7 @@ def wanted_form(request: Request) -> str:
 
 
 def in_form(response: Response, form: str) -> Response:
-    """An answer in the form that is wanted: what is XML may be said in JSON."""
+    """Return an answer in the wanted form: XML may be converted to JSON."""
     if form != JSON or not response.body or "xml" not in response.content_type:
         return response
     root = ET.fromstring(response.body)  # noqa: S314  our own
@@ -86,7 +88,7 @@ def in_form(response: Response, form: str) -> Response:
 
 
 def checked(call: Call) -> Call:
-    """The call with its body as XML.
+    """Return the call with its body as XML.
 
     Raises:
         Answer: 415, 400 for a body that the engine cannot read, 500 for one of another type.
@@ -133,7 +135,7 @@ def _meant(request: Request) -> Meant:
 
 
 def _tag(collection: str) -> str | None:
-    """The tag of what is in a collection; None for what is none, such as the name of an action."""
+    """Return the tag of the members of a collection; None if the name is not a collection's, such as an action's."""
     tag = TAGS.get(collection, collection.removesuffix("s"))
     return tag if tag != collection and grammar.type_of(tag) is not None else None
 
@@ -147,7 +149,7 @@ def _is_id(part: str) -> bool:
 
 
 def _read(body: bytes, tag: str, is_json: bool) -> tuple[ET.Element, bytes]:
-    """The tree of a body, and its text as XML. Entities that a document type declares are nothing."""
+    """Return the tree of a body, and its text as XML. Entities that a document type declares are empty."""
     if is_json:
         root = json_form.from_json(body, tag)
         return root, ET.tostring(root, short_empty_elements=False)
@@ -163,7 +165,7 @@ def _incorrect(request: Request, meant: Meant) -> Answer:
 
 
 def _same_type(request: Request, root: ET.Element, meant: Meant) -> None:
-    """A type that the API knows is not the one that is wanted: its own code stumbles over that."""
+    """Refuse a known type that is not the wanted one: the engine's own code fails over it."""
     if grammar.type_of(root.tag) is None:
         raise _incorrect(request, meant)
     if root.tag != meant.tag:

@@ -28,7 +28,7 @@ class Reply:
     headers: Mapping[str, str]
 
     def xml(self) -> ET.Element:
-        """The body as an element."""
+        """Return the body as an element."""
         return ET.fromstring(self.body)  # noqa: S314  the lab's own
 
     @property
@@ -42,7 +42,7 @@ class Reply:
         return self._fault("detail")
 
     def _fault(self, name: str) -> str:
-        """A text of the fault; that of a failed action is inside of the action."""
+        """Return a text of the fault; that of a failed action is inside of the action."""
         return self.xml().findtext(name, "") or self.xml().findtext(f"fault/{name}", "")
 
 

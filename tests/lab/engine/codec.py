@@ -54,14 +54,14 @@ class Listing:
 
 
 def ref(kind: type[T], path: str, object_id: str) -> T:
-    """A reference to an object: ``path`` is its collection below the API root."""
+    """Return a reference to an object: ``path`` is its collection below the API root."""
     value: Any = kind(id=object_id)  # type: ignore[call-arg]
     value.href = f"{API}/{path}/{object_id}"
     return value  # type: ignore[no-any-return]
 
 
 def element(entity: Entity) -> ET.Element:
-    """The element of one object, links and actions included."""
+    """Return the element of one object, links and actions included."""
     text = writer.Writer.write(entity.value, root=entity.tag)
     node = ET.fromstring(text)  # noqa: S314  our own
     for leaf in node.iter():
@@ -94,7 +94,7 @@ def _put(node: ET.Element, path: str, text: str) -> None:
 
 
 def _date(text: str) -> str:
-    """A date as the engine writes it: three digits of the second, and Z for its zone."""
+    """Return a date as the engine writes it: three digits of the second, and Z for its zone."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -103,7 +103,7 @@ def _date(text: str) -> str:
 
 
 def tree(body: Entity | Listing) -> ET.Element:
-    """The element of an object or of a collection."""
+    """Return the element of an object or of a collection."""
     if isinstance(body, Entity):
         return element(body)
     root = ET.Element(body.tag)
@@ -112,40 +112,43 @@ def tree(body: Entity | Listing) -> ET.Element:
 
 
 def dump(node: ET.Element) -> bytes:
-    """An element as a document. An empty text has two tags, as the engine writes it: the SDK reads one as None."""
+    """Return an element as a document.
+
+    An empty text has two tags, as the engine writes it: the SDK reads one tag as None.
+    """
     text = BARE.sub(r"<\1></\1>", ET.tostring(node, encoding="unicode"))
     return DECLARATION + text.encode()
 
 
 def fault(status: int, reason: str, detail: str) -> Answer:
-    """An answer with a fault."""
+    """Return an answer with a fault."""
     node = element(Entity(types.Fault(reason=reason, detail=detail)))
     return Answer(Response(status, dump(node)))
 
 
 def query_fault(status: int, detail: str) -> Answer:
-    """A failed query: its detail carries no brackets."""
+    """Return the answer to a failed query: its detail has no brackets."""
     return fault(status, "Operation Failed", detail)
 
 
 def stumbled() -> Answer:
-    """A query over something that does not exist, where nobody looked first: 500 without a detail."""
+    """Return the answer to a query over something that does not exist, if nothing checked that: 500 without a detail."""
     return Answer(Response(500, dump(element(Entity(types.Fault(reason="Operation Failed"))))))
 
 
 def command_fault(said: Sequence[Said], action: str, kind: str) -> Answer:
-    """A failed command, in the wording of who called it."""
+    """Return the answer to a failed command, in its caller's wording."""
     detail = detail_of(said, {"action": action, "type": kind})
     return fault(status_of(said), "Operation Failed", detail)
 
 
 def incomplete(detail: str) -> Answer:
-    """A mandatory field is missing."""
+    """Return the answer to a body without a mandatory field."""
     return fault(400, "Incomplete parameters", detail)
 
 
 def not_implemented(call: str, what: str = "") -> Answer:
-    """501: a call that the engine carries out and the lab does not, or not with what is given.
+    """Return 501: the engine carries the call out and the lab does not, or not with these elements.
 
     Args:
         call: Method and path template, such as ``GET /vms/{}/nics``.
@@ -155,7 +158,7 @@ def not_implemented(call: str, what: str = "") -> Answer:
 
 
 def given(value: Any, prefix: str = "") -> Iterator[str]:  # noqa: ANN401  any struct
-    """What an object of the SDK has set, as dotted names: ``vm.name``."""
+    """Yield what an object of the SDK has set, as dotted names: ``vm.name``."""
     for name, one in sorted(vars(value).items()):
         path = f"{prefix}{name.strip('_')}"
         for item in one if isinstance(one, list) else [one]:
@@ -166,13 +169,13 @@ def given(value: Any, prefix: str = "") -> Iterator[str]:  # noqa: ANN401  any s
 
 
 def missing(parameter: str) -> Answer:
-    """An element that the API's model calls mandatory is not there."""
+    """Return the answer to a body without an element that the API's model calls mandatory."""
     detail = f"Parameter '{parameter}' is mandatory but was not provided."
     return fault(400, "Input validation failed.", detail)
 
 
 def read(body: bytes, kind: type[T]) -> T:
-    """The object in a request's body; 400 when it is none of that kind."""
+    """Return the object in a request's body; 400 if it is not of that kind."""
     try:
         value = reader.Reader.read(body)
     except Exception as problem:
@@ -183,7 +186,7 @@ def read(body: bytes, kind: type[T]) -> T:
 
 
 def uuid_or_400(text: str) -> str:
-    """A snapshot id of a body; 400 when it is no UUID."""
+    """Return a snapshot id of a body; 400 if it is not a UUID."""
     try:
         return str(UUID(text))
     except ValueError as problem:
@@ -191,13 +194,13 @@ def uuid_or_400(text: str) -> str:
 
 
 def immutable(name: str) -> Answer:
-    """A body changes what stays as it is."""
+    """Return the answer to a body that changes an immutable field."""
     reason = "Broken immutability constraint"
     return fault(409, reason, f"Attempt to set immutable field: {name}")
 
 
 def _sent(body: bytes) -> list[ET.Element]:
-    """What an action was sent with: it comes back with the answer."""
+    """Return the elements that an action was sent with: the answer repeats them."""
     try:
         return list(ET.fromstring(body))  # noqa: S314  a test's own
     except ET.ParseError:
@@ -205,7 +208,7 @@ def _sent(body: bytes) -> list[ET.Element]:
 
 
 def failed_action(answer: Answer, body: bytes) -> Answer:
-    """How an action tells its fault: inside of itself, beside what it was sent with."""
+    """Return a failed action: it contains its fault, beside what it was sent with."""
     found = answer.response
     if found.status < 400 or found.status == 501 or b"<fault>" not in found.body:
         return answer
@@ -217,7 +220,7 @@ def failed_action(answer: Answer, body: bytes) -> Answer:
 
 
 def complete_action(job_id: str | None = None, about: Entity | None = None) -> Response:
-    """What a DELETE or an action answers; monitored commands name their job, some what they are about."""
+    """Return the answer to a DELETE or an action; monitored commands name their job, some also their subject."""
     action = types.Action(status="complete")
     if job_id:
         action.job = ref(types.Job, "jobs", job_id)
@@ -226,7 +229,7 @@ def complete_action(job_id: str | None = None, about: Entity | None = None) -> R
 
 
 def pending_action(path: str, job_id: str, body: bytes = b"<action/>") -> Response:
-    """What an action answers that goes on in tasks: 202, with addresses that no client needs.
+    """Return the answer to an action that continues in tasks: 202, with addresses that no client needs.
 
     Args:
         path: The action's address from the root, such as ``/ovirt-engine/api/vms/ID/suspend``.

@@ -181,7 +181,7 @@ class ControlApi:
             return asdict(worlds.add_domain(self._lab.world, name, kind, centre))
 
     def _add_profile(self, body: Mapping[str, Any]) -> Json:
-        """A vNIC profile of a network; it is named after the network unless it has a name."""
+        """Return a vNIC profile of a network; it is named after the network unless it has a name."""
         world, network = self._lab.world, str(body["network"])
         with world.lock:
             named = str(body.get("data_centre", "Default"))
@@ -287,7 +287,7 @@ class ControlApi:
             return _plain(asdict(row))
 
     def _world(self, _body: Json) -> Json:
-        """The full truth, hidden columns included."""
+        """Return the full truth, hidden columns included."""
         world = self._lab.world
         with world.lock:
             tables = ("data_centres", "clusters", "hosts", "domains", "vms", "disks", "volumes")

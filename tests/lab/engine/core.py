@@ -95,7 +95,7 @@ class Engine:
     host: AskedHost = field(init=False)
 
     def __post_init__(self) -> None:
-        """Whatever a command wants of the host, it asks by a verb."""
+        """Let commands reach the host only by verbs."""
         self.host = AskedHost(
             self.agent, self.faults, self._patience, self.tasks.later, self._unplugged
         )
@@ -104,7 +104,7 @@ class Engine:
         return self.world.settings.host_seconds
 
     def _unplugged(self, vm_id: str, disk_id: str) -> None:
-        """The monitoring of VMs sees that a disk has gone, and says so by its row."""
+        """Record that the monitoring of VMs noticed an unplugged disk."""
         with self.world.lock:
             row = self.world.attachments.get((vm_id, disk_id))
             if row is not None:
@@ -116,7 +116,7 @@ class Engine:
             self.polls[object_id] = Polls(polls, finish, stuck=stuck)
 
     def polled(self, object_id: str) -> None:
-        """Somebody looked at an object: settle it if it is due, and count the look."""
+        """Count a look at an object, and settle the object if it is due."""
         with self.world.lock:
             watched = self.polls.get(object_id)
             if watched is None:
@@ -125,7 +125,7 @@ class Engine:
             watched.left = max(0, watched.left - 1)
 
     def work_done(self, object_id: str) -> None:
-        """The host's work for an object has ended; it is settled after its polls, or after a while."""
+        """Note that the host's work for an object has ended; it settles after its polls, or after a while."""
         with self.world.lock:
             watched = self.polls.get(object_id)
             if watched is None:

@@ -19,7 +19,7 @@ class Actor:
     correlation_id: str
 
     def login(self) -> str:
-        """The user with the profile's authorisation, as events spell it."""
+        """Return the user with the profile's authorisation, as events spell it."""
         return f"{self.user}-authz"
 
 
@@ -35,7 +35,7 @@ class External:
 
 
 def actor(user: str, correlation_id: str | None) -> Actor:
-    """An actor; the engine invents a correlation id where the client sent none."""
+    """Return an actor; the engine invents a correlation id where the client sent none."""
     return Actor(user, correlation_id or new_id())
 
 
@@ -263,7 +263,7 @@ def record_external(world: World, written: External) -> Event:
 def _subjects(
     world: World, who: Actor | None, vm: Vm | None, domain_id: str | None
 ) -> dict[str, tuple[str, str]]:
-    """What an event is about: the VM and where it is, the user, and a storage domain if one is named."""
+    """Return what an event is about: the VM and where it is, the user, and a storage domain if one is named."""
     found: dict[str, tuple[str, str]] = {}
     user = world.users.get(who.user) if who else None
     if who is not None and user is not None:
@@ -281,7 +281,7 @@ def _subjects(
 
 
 def record_creation(world: World, vm: Vm, who: Actor) -> None:
-    """What the log says of a VM that was made with its disks, and started. Hold the lock."""
+    """Record the creation of a VM with its disks, and its start. Hold the lock."""
     disks = [world.disks[row.disk_id] for row in world.attachments_of(vm.id)]
     domain = disks[0].domain_id if disks else None
     record(world, 34, who, vm.id, domain)
@@ -293,7 +293,7 @@ def record_creation(world: World, vm: Vm, who: Actor) -> None:
 
 
 def record_start(world: World, vm: Vm, who: Actor) -> None:
-    """What the log says of a VM that was started. Hold the lock."""
+    """Record the start of a VM. Hold the lock."""
     host = world.hosts.get(vm.host_id or "")
     name = host.name if host else ""
     record(world, 153, who, vm.id, host=name)

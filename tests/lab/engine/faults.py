@@ -55,7 +55,7 @@ class Fault:
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """For the control API."""
+        """Return the fault for the control API."""
         shown = {"id": self.id, "kind": self.kind, "method": self.method, "path": self.path}
         return {**shown, "times": self.times, **self.values}
 
@@ -90,7 +90,7 @@ class FaultBook:
             return fault
 
     def at_door(self, method: str, path: str) -> list[Fault]:
-        """The faults that this request meets; each is used up by one."""
+        """Return the faults that this request meets; each is used up by one."""
         with self._mutex:
             met = [f for f in self._faults if f.kind in AT_THE_DOOR and _matches(f, method, path)]
             met = [f for f in met if not self._spare(f)]
@@ -106,7 +106,7 @@ class FaultBook:
         return left > 0
 
     def take(self, kind: str, **where: str) -> Fault | None:
-        """The first fault of a kind whose ``vm``, ``disk``, ``snapshot`` or ``verb`` (if given) agree."""
+        """Return the first fault of a kind whose ``vm``, ``disk``, ``snapshot`` or ``verb`` (if given) agree."""
         with self._mutex:
             for fault in self._faults:
                 agrees = all(fault.values.get(k) in (None, v) for k, v in where.items())
@@ -123,7 +123,7 @@ class FaultBook:
             self._faults.remove(fault)
 
     def listing(self) -> list[dict[str, Any]]:
-        """What still waits to happen."""
+        """Return what still waits to happen."""
         with self._mutex:
             return [fault.as_dict() for fault in self._faults]
 

@@ -46,7 +46,7 @@ WORDS: Mapping[tuple[type[Any], str], frozenset[str]] = {
     (SnapshotDisk, "fmt"): _FORMATS,
     (SnapshotDisk, "interface"): _words(types.DiskInterface),
 }
-# A GET follows these. Others may lead nowhere, as they do in an engine whose database was repaired.
+# A GET follows these. Others may point to missing objects, as in an engine whose database was repaired.
 REFERENCES = {
     "cluster_id": "clusters",
     "data_centre_id": "data_centres",
@@ -76,10 +76,10 @@ def set_fields(row: Json, values: Mapping[str, Json], world: World | None = None
 
 
 def converted(kind: type[Any], values: Mapping[str, Json]) -> dict[str, Any]:
-    """Values by the types of a dataclass's fields.
+    """Convert values to the types of a dataclass's fields.
 
     Raises:
-        ValueError: for a field that does not exist, and for a value that does not fit.
+        ValueError: For a field that does not exist, and for a value that does not fit.
     """
     hints = get_type_hints(kind)
     unknown = sorted(set(values) - {one.name for one in fields(kind)})
@@ -94,7 +94,7 @@ def converted(kind: type[Any], values: Mapping[str, Json]) -> dict[str, Any]:
 
 
 def fitted(kind: Kind, value: Json, name: str) -> Any:  # noqa: ANN401  what the type says
-    """A JSON value as a type wants it; one that is of the type already stays as it is.
+    """Return a JSON value as a type wants it; one that is of the type already stays as it is.
 
     Raises:
         ValueError: for a value that does not fit.
@@ -119,7 +119,7 @@ def _unfit(wanted: str, value: Json, name: str) -> ValueError:
 
 
 def _composed(kind: Kind, value: Json, name: str) -> Any:  # noqa: ANN401
-    """A value that may be absent, an object of values, or a list of them."""
+    """Return a value that may be absent, an object of values, or a list of them."""
     origin: Kind = get_origin(kind)
     members = get_args(kind)
     if origin in (Union, builtin.UnionType):
@@ -138,7 +138,7 @@ def _composed(kind: Kind, value: Json, name: str) -> Any:  # noqa: ANN401
 
 
 def _number(value: Json, name: str) -> float:
-    """A finite number; JSON as Python reads it knows others."""
+    """Return a finite number; JSON as Python reads it knows others."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _unfit("float", value, name)
     try:
@@ -151,7 +151,7 @@ def _number(value: Json, name: str) -> float:
 
 
 def _moment(value: Json, name: str) -> datetime:
-    """A date of JSON: ISO 8601 with a time zone, without which it cannot be compared."""
+    """Return a date of JSON: ISO 8601 with a time zone, without which it cannot be compared."""
     if isinstance(value, datetime):
         return value
     try:

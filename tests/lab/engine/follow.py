@@ -53,7 +53,7 @@ def _one(item: ET.Element, steps: list[str], fetch: Fetch) -> None:
 
 
 def _followed(item: ET.Element, step: str, fetch: Fetch) -> ET.Element | None:
-    """The element that a step leads to, put into the item in place of its link."""
+    """Return the element that a step leads to, put into the item in place of its link."""
     for child in list(item):
         href = child.get("href")
         is_link = child.tag == "link" and _same(child.get("rel", ""), step)

@@ -44,14 +44,14 @@ class Wrong:
 
 
 def type_of(tag: str) -> str | None:
-    """The name of the type with this tag; None if the API has none."""
+    """Return the name of the type with this tag; None if the API has none."""
     name = "".join(part.capitalize() for part in tag.split("_"))
     return name if hasattr(readers, f"{name}Reader") else None
 
 
 @cache
 def rules(type_name: str) -> Mapping[str, Rule]:
-    """The elements of a type."""
+    """Return the elements of a type."""
     source = inspect.getsource(getattr(readers, f"{type_name}Reader"))
     return {tag: _rule(*rest) for tag, *rest in _CASE.findall(source)}
 
@@ -66,12 +66,12 @@ def _rule(reader: str, method: str, arguments: str) -> Rule:
 
 
 def words(enum: str) -> tuple[str, ...]:
-    """The words of an enumeration, in the engine's order."""
+    """Return the words of an enumeration, in the engine's order."""
     return WORDS.get(enum) or tuple(one.value for one in getattr(types, enum))
 
 
 def wrongs(node: ET.Element, type_name: str) -> Iterator[Wrong]:
-    """All that is wrong with an element of a type, in the order of the text."""
+    """Yield all that is wrong with an element of a type, in the order of the text."""
     known = rules(type_name)
     for child in node:
         rule = known.get(child.tag)

@@ -113,7 +113,7 @@ class HostAgent(Protocol):
         """Commit ``top`` into ``base``; ``base`` remains."""
 
     def actual_size(self, image: Image) -> int:
-        """The bytes that a volume takes on the storage."""
+        """Return the bytes that a volume takes on the storage."""
 
     def witness(self, image: Image, dest: Path) -> None:
         """Write the guest-visible bytes of a frozen volume to a raw file."""
@@ -122,7 +122,7 @@ class HostAgent(Protocol):
         """Start or stop a guest's writing to one of its disks."""
 
     def describe(self) -> Mapping[str, object]:
-        """Overlays, devices and what else there is to see."""
+        """Describe overlays, devices and whatever else there is to see."""
 
     def close(self) -> None:
         """Stop everything."""
@@ -170,7 +170,7 @@ class NoHost:
         """Nod."""
 
     def harm(self, vm_id: str, what: Mapping[str, Any]) -> None:
-        """There is nothing to harm."""
+        """Do nothing: there is nothing to harm."""
         raise HostFailure(f"this lab has no host that runs {vm_id}: {sorted(what)}")
 
     def snapshot(self, running_vm: str | None, layers: Sequence[Layer]) -> None:
@@ -184,14 +184,14 @@ class NoHost:
         return min(image.virtual_size, THIN) if image.fmt == "raw" else THIN
 
     def witness(self, image: Image, dest: Path) -> None:
-        """There are no bytes to keep."""
+        """Do nothing: there are no bytes to keep."""
 
     def writer(self, vm_id: str, disk_id: str, seed: int, run: bool) -> None:
-        """There is no guest to write."""
+        """Do nothing: there is no guest to write."""
 
     def describe(self) -> Mapping[str, object]:
-        """Nothing to see."""
+        """Return nothing."""
         return {"overlays": [], "devices": []}
 
     def close(self) -> None:
-        """Nothing to stop."""
+        """Do nothing: there is nothing to stop."""

@@ -34,14 +34,14 @@ class Request:
     raw_query: str = ""
 
     def correlation_id(self) -> str | None:
-        """The correlation id as the engine keeps it: cleaned, cut at 36 characters."""
+        """Return the correlation id as the engine keeps it: cleaned, cut at 36 characters."""
         given = self.headers.get("correlation-id") or self.query.get("correlation_id")
         if not given:
             return None
         return _CORRELATION.sub("", given)[:CORRELATION_MAX] or None
 
     def flag(self, name: str, absent: bool, empty: bool) -> bool:
-        """A boolean parameter as the engine reads it: unparsable counts as absent."""
+        """Return a boolean parameter as the engine reads it: unparsable counts as absent."""
         if name not in self.query:
             return absent
         text = self.query[name].strip().lower()
@@ -52,12 +52,12 @@ class Request:
         return False if text in _FALSE else absent
 
     def all_content(self) -> bool:
-        """Whether everything is asked for, by parameter or by header."""
+        """Tell whether everything is asked for, by parameter or by header."""
         header = self.headers.get("all-content", "").strip().lower()
         return self.flag("all_content", header in _TRUE, True)
 
     def is_write(self) -> bool:
-        """Whether the request may change something."""
+        """Tell whether the request may change something."""
         return self.method in _WRITES
 
 
@@ -108,12 +108,12 @@ def not_found() -> Answer:
 
 
 def parse_query(text: str) -> dict[str, str]:
-    """The query string as a mapping; parameters without a value are kept, of several the first counts."""
+    """Return the query string as a mapping; parameters without a value are kept, of several the first counts."""
     return dict(reversed(parse_qsl(text, keep_blank_values=True)))
 
 
 def without_matrix(path: str) -> tuple[str, str]:
-    """A path without its matrix parameters, and these as a query: ``/vms;max=2`` is asked for two VMs."""
+    """Return a path without its matrix parameters, and these as a query: ``/vms;max=2`` is asked for two VMs."""
     parts = [part.partition(";") for part in path.split("/")]
     given = "&".join(rest.replace(";", "&") for _unused, _unused, rest in parts if rest)
     return "/".join(name for name, _unused, _unused in parts), given

@@ -21,7 +21,7 @@ EMPTY_OBJECTS = frozenset({"engine_backup", "job"})
 
 
 def from_json(text: bytes, tag: str) -> ET.Element:
-    """The element that a JSON body stands for.
+    """Return the element that a JSON body stands for.
 
     Raises:
         ValueError: for what is no JSON object.
@@ -53,7 +53,7 @@ def _text(value: Json) -> str:
 
 
 def to_json(root: ET.Element, dates: tuple[str, ...]) -> bytes:
-    """The JSON of an element; ``dates`` are the ends of the names of elements that hold a date."""
+    """Return the JSON of an element; ``dates`` are the ends of the names of elements that hold a date."""
     text = json.dumps(_value(root, dates), indent=2, ensure_ascii=False, separators=(",", " : "))
     return text.encode() if text != "{}" else b"{ }"
 
@@ -86,5 +86,5 @@ def _leaf(node: ET.Element, dates: tuple[str, ...]) -> Json:
 
 
 def plural(parent: str, child: str) -> bool:
-    """Whether an element is the list of such children, by its name."""
+    """Tell whether an element is the list of such children, by its name."""
     return parent in {f"{child}s", f"{child}es", f"{child.removesuffix('y')}ies"}

@@ -56,7 +56,7 @@ class _Node:
 
 
 def find(parts: Sequence[str]) -> Known | None:
-    """The path of the API that these parts are; None for one that it does not have."""
+    """Return the path of the API that these parts are; None for one that it does not have."""
     service: Service = services.SystemService
     template: list[str] = []
     for position, part in enumerate(parts):

@@ -27,7 +27,7 @@ class Want:
 
 @dataclass(eq=False)
 class Held:
-    """Locks that somebody holds, to be given back as one."""
+    """Locks that one command holds, to be given back together."""
 
     wants: tuple[Want, ...]
 
@@ -83,7 +83,7 @@ class LockTable:
             self._held.clear()
 
     def listing(self) -> list[dict[str, object]]:
-        """What is held, for the control API."""
+        """Return what is held, for the control API."""
         with self._mutex:
             return [
                 {"kind": w.kind, "id": w.object_id, "exclusive": w.exclusive, "message": w.said.key}

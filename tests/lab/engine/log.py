@@ -35,7 +35,7 @@ class RequestLog:
         self._number = 0
 
     def number(self) -> int:
-        """The number of the next request."""
+        """Return the number of the next request."""
         with self._mutex:
             self._number += 1
             return self._number
@@ -46,7 +46,7 @@ class RequestLog:
             self._entries.append(entry)
 
     def listing(self) -> list[dict[str, Any]]:
-        """What was logged, in the order of arrival."""
+        """Return what was logged, in the order of arrival."""
         with self._mutex:
             return [asdict(entry) for entry in sorted(self._entries, key=lambda e: e.number)]
 

@@ -16,7 +16,7 @@ _PREFIX = f"{POOL}2c"
 
 
 def profiles(world: World) -> list[VnicProfile]:
-    """Every profile: that of the management network of each data centre, and those that were added."""
+    """Return every profile: that of the management network of each data centre, and those that were added."""
     own = [
         VnicProfile(str(uuid5(UUID(centre), MANAGEMENT)), MANAGEMENT, MANAGEMENT, centre)
         for centre in world.data_centres
@@ -26,12 +26,12 @@ def profiles(world: World) -> list[VnicProfile]:
 
 
 def network_id(profile: VnicProfile) -> str:
-    """The id of a profile's network."""
+    """Return the id of a profile's network."""
     return str(uuid5(UUID(profile.data_centre_id), f"network {profile.network}"))
 
 
 def find(world: World, data_centre_id: str, network: str, profile: str) -> VnicProfile | None:
-    """The profile that an import connects a card to; without a name, any of the network.
+    """Return the profile that an import connects a card to; without a name, any of the network.
 
     So ``VnicProfileHelper.updateNicWithVnicProfileForUser``.
     """
@@ -48,12 +48,12 @@ def find(world: World, data_centre_id: str, network: str, profile: str) -> VnicP
 
 
 def mac_in_use(world: World, mac: str) -> bool:
-    """Whether a VM has this address."""
+    """Tell whether a VM has this address."""
     return any(nic.mac == mac for vm in world.vms.values() for nic in vm.nics)
 
 
 def next_mac(world: World) -> str:
-    """A free address of the pool."""
+    """Return a free address of the pool."""
     number = next(
         n
         for n in range(1, 1 << 16)

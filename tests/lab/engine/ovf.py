@@ -105,14 +105,14 @@ def gib(size: int) -> int:
 
 
 def stamp(moment: datetime) -> str:
-    """A time as OVF has it."""
+    """Return a time as OVF has it."""
     return moment.strftime("%Y/%m/%d %H:%M:%S")
 
 
 def own_disks(
     world: World, vm: Vm, size_of: Callable[[Volume], int], layers: bool = False
 ) -> list[OvfDisk]:
-    """The VM's own disks with their active volumes; disk snapshots it holds are left out.
+    """Return the VM's own disks with their active volumes; disk snapshots it holds are left out.
 
     ``size_of`` tells the bytes that a volume takes on the storage. With ``layers`` the volumes below are
     there too, as in the VM's own configuration.
@@ -128,7 +128,7 @@ def own_disks(
 
 
 def write(world: World, vm: Vm, disks: Sequence[OvfDisk], own: bool = False) -> str:
-    """The OVF text of a VM with these disks: the one that a snapshot keeps, or the VM's ``own``.
+    """Return the OVF text of a VM with these disks: the one that a snapshot keeps, or the VM's ``own``.
 
     The VM's own names its snapshots. What cloud-init gets, and what TPM and NVRAM hold, is in a snapshot's
     alone.
@@ -389,7 +389,7 @@ def _disk_item(section: ET.Element, world: World, vm: Vm, item: OvfDisk, own: bo
 
 
 def _boot_disk(world: World, vm: Vm) -> str | None:
-    """The disk that the VM boots from: the one that is meant to be, else the first of its own."""
+    """Return the disk that the VM boots from: the one that is meant to be, else the first of its own."""
     own = [row for row in world.attachments_of(vm.id) if row.snapshot_id is None]
     return next((row.disk_id for row in [*(r for r in own if r.bootable), *own]), None)
 

@@ -132,7 +132,7 @@ def _parsed(text: str) -> ET.Element:
 
 
 def _told(name: str, element: str, work: Callable[[], T]) -> T:
-    """A value of an element, or the engine's words for one that is none."""
+    """Return a value of an element, or the engine's words for one that is none."""
     try:
         return work()
     except ValueError as problem:
@@ -169,7 +169,7 @@ def _boot(text: str) -> str:
 
 
 def _items(content: ET.Element) -> dict[str, list[ET.Element]]:
-    """The items of the hardware by the type of their resource."""
+    """Return the items of the hardware by the type of their resource."""
     hardware = _section(content, "ovf:VirtualHardwareSection_Type")
     items: dict[str, list[ET.Element]] = {}
     for item in () if hardware is None else hardware.findall("Item"):
@@ -195,7 +195,7 @@ def _number(item: ET.Element, name: str, absent: int) -> int:
 
 
 def _initialization(element: ET.Element | None) -> dict[str, str]:
-    """What cloud-init gets: newlines stay the characters they became, a backslash and an n become one."""
+    """Return what cloud-init gets: newlines stay the characters they became, a backslash and an n become one."""
     if element is None:
         return {}
     told = {name: element.get(f"{{{OVF}}}{attribute}") for name, attribute in VM_INIT.items()}

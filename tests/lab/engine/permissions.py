@@ -74,7 +74,7 @@ class Held:
 
 
 def all_held(world: World) -> Iterator[Held]:
-    """Every grant of every user and group."""
+    """Yield every grant of every user and group."""
     holders: Iterable[User | Group] = [*world.users.values(), *world.groups.values()]
     for holder in holders:
         for grant in holder.grants:
@@ -82,54 +82,54 @@ def all_held(world: World) -> Iterator[Held]:
 
 
 def held_by(world: World, user: User) -> Iterator[Held]:
-    """The grants that count for a user: his own, those of his groups, and everybody's."""
+    """Return the grants that count for a user: his own, those of his groups, and everybody's."""
     mine = {user.id, EVERYONE, *user.groups}
     return (held for held in all_held(world) if held.holder.id in mine)
 
 
 def role_of(world: World, grant: Grant) -> Role:
-    """The role that a grant gives."""
+    """Return the role that a grant gives."""
     return world.roles[grant.role]
 
 
 def is_admin(world: World, user: User) -> bool:
-    """Whether the user holds an administrator's role anywhere."""
+    """Tell whether the user holds an administrator's role anywhere."""
     return any(role_of(world, held.grant).admin for held in held_by(world, user))
 
 
 def is_super(world: World, user: User) -> bool:
-    """Whether the user is a SuperUser of the whole system."""
+    """Tell whether the user is a SuperUser of the whole system."""
     held = held_by(world, user)
     return any(one.grant.role == SUPER and one.grant.object_id == SYSTEM for one in held)
 
 
 def vm_scopes(world: World, vm: Vm) -> set[str]:
-    """The objects whose grants reach a VM."""
+    """Return the objects whose grants reach a VM."""
     return {vm.id, vm.cluster_id, world.data_centre_of(vm), SYSTEM}
 
 
 def host_scopes(world: World, host: Host) -> set[str]:
-    """The objects whose grants reach a host."""
+    """Return the objects whose grants reach a host."""
     return {host.id, *cluster_scopes(world, world.clusters[host.cluster_id])}
 
 
 def cluster_scopes(_world: World, cluster: Cluster) -> set[str]:
-    """The objects whose grants reach a cluster."""
+    """Return the objects whose grants reach a cluster."""
     return {cluster.id, cluster.data_centre_id, SYSTEM}
 
 
 def domain_scopes(domain: Domain) -> set[str]:
-    """The objects whose grants reach a storage domain."""
+    """Return the objects whose grants reach a storage domain."""
     return {domain.id, domain.data_centre_id, SYSTEM}
 
 
 def template_scopes(world: World, template: Template) -> set[str]:
-    """The objects whose grants reach a template: its cluster is none of them."""
+    """Return the objects whose grants reach a template: its cluster is none of them."""
     return {template.id, world.clusters[template.cluster_id].data_centre_id, SYSTEM}
 
 
 def disk_scopes(world: World, disk: Disk) -> set[str]:
-    """The objects whose grants reach a disk.
+    """Return the objects whose grants reach a disk.
 
     The permission tree asks for one parent VM; with two holders the engine's choice is arbitrary.
     Here it is the lowest VM id, so that a test sees the trap and sees it each time. A direct LUN is
@@ -146,7 +146,7 @@ def disk_scopes(world: World, disk: Disk) -> set[str]:
 
 
 def scopes_of(world: World, object_id: str) -> set[str]:
-    """The objects whose grants reach any object; for an unknown one, itself and the system."""
+    """Return the objects whose grants reach any object; for an unknown one, itself and the system."""
     tables: tuple[tuple[Mapping[str, Any], Callable[[World, Any], set[str]]], ...] = (
         (world.vms, vm_scopes),
         (world.disks, disk_scopes),
@@ -162,7 +162,7 @@ def scopes_of(world: World, object_id: str) -> set[str]:
 
 
 def permitted(world: World, user: User, permit: str, scopes: set[str]) -> bool:
-    """Whether a grant with this permit reaches one of the objects."""
+    """Tell whether a grant with this permit reaches one of the objects."""
     return any(
         held.grant.object_id in scopes and permit in role_of(world, held.grant).permits
         for held in held_by(world, user)

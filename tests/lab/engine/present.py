@@ -105,14 +105,14 @@ FORMATS = {"qcow2": types.DiskFormat.COW, "raw": types.DiskFormat.RAW}
 
 
 def _at(value: T, path: str) -> T:
-    """The object with its address."""
+    """Return the object with its address."""
     struct: Any = value
     struct.href = f"{API}/{path}"
     return value
 
 
 def vm(call: Call, row: Vm, ovf: str | None = None, everything: bool = False) -> Entity:
-    """A VM; non-administrators do not see its host. Some devices are shown with ``everything`` alone."""
+    """Return a VM; non-administrators do not see its host. Some devices are shown with ``everything`` alone."""
     value = _vm(call, row)
     if ovf is not None:
         value.initialization = value.initialization or types.Initialization()
@@ -128,12 +128,12 @@ def vm(call: Call, row: Vm, ovf: str | None = None, everything: bool = False) ->
 
 
 def touched_vm(vm_id: str) -> Entity:
-    """A VM as an action names it that has changed it: what leads on from it, and nothing of itself."""
+    """Return a VM as an action names it that has changed it: what leads on from it, and nothing of itself."""
     return Entity(ref(types.Vm, "vms", vm_id), VM_LINKS, VM_ACTIONS)
 
 
 def _vm(call: Call, row: Vm) -> types.Vm:
-    """What the rows say of a VM."""
+    """Return what the rows say of a VM."""
     world = call.world
     value = types.Vm(
         id=row.id,
@@ -181,7 +181,7 @@ def _vm(call: Call, row: Vm) -> types.Vm:
 
 
 def _initialization(row: Vm) -> types.Initialization:
-    """What cloud-init gets; a password is never told."""
+    """Return what cloud-init gets; a password is never told."""
     given = dict(row.initialization)
     again = given.pop("regenerate_ssh_keys", "false") == "true"
     if "root_password" in given:
@@ -216,7 +216,7 @@ def _vm_rest(call: Call, row: Vm, certificate: bool) -> list[ET.Element]:
 
 
 def _saved_vm(call: Call, row: Snapshot) -> ET.Element | None:
-    """The VM inside of its snapshot: its configuration of then, its state of now; nothing has an address."""
+    """Return the VM inside of its snapshot: its configuration of then, its state of now; nothing has an address."""
     now = call.world.vms.get(row.vm_id)
     if now is None:
         return None
@@ -236,14 +236,14 @@ def _saved_vm(call: Call, row: Snapshot) -> ET.Element | None:
 
 
 def configuration(ovf: str) -> types.Initialization:
-    """An OVF as it hangs under ``initialization``."""
+    """Return an OVF as it hangs under ``initialization``."""
     return types.Initialization(
         configuration=types.Configuration(type=types.ConfigurationType.OVF, data=ovf)
     )
 
 
 def attachment(row: Attachment) -> Entity:
-    """An attachment: nothing in it tells a disk snapshot from a disk."""
+    """Return an attachment: nothing in it tells a disk snapshot from a disk."""
     value = types.DiskAttachment(
         id=row.disk_id,
         active=row.active,
@@ -259,22 +259,22 @@ def attachment(row: Attachment) -> Entity:
 
 
 def image(disk: Disk, volume: Volume) -> Image:
-    """A volume in the host's terms."""
+    """Return a volume in the host's terms."""
     return Image(disk.domain_id, disk.id, volume.id, volume.fmt, volume.virtual_size)
 
 
 def word(kind: type[E], text: str) -> E | None:
-    """A word of an enum; nothing for what only the engine itself knows, such as ``next_run``."""
+    """Return a word of an enum; nothing for what only the engine itself knows, such as ``next_run``."""
     return next((one for one in kind if one.value == text), None)
 
 
 def disk_status(call: Call, row: Disk) -> types.DiskStatus:
-    """The disk's status is that of its active volume."""
+    """Return the disk's status is that of its active volume."""
     return types.DiskStatus(call.world.volumes[row.active_volume_id].status)
 
 
 def disk(call: Call, row: Disk, vms: bool = False) -> Entity:
-    """A disk with its active volume. No snapshot is ever named here."""
+    """Return a disk with its active volume. No snapshot is ever named here."""
     if row.storage_type == "lun":
         return _direct_lun(call, row, vms)
     world, host = call.world, call.engine.host
@@ -318,12 +318,12 @@ def _disk_profile(row: Disk) -> types.DiskProfile:
 
 
 def default_profile(domain_id: str) -> str:
-    """The id of the disk profile that each storage domain has."""
+    """Return the id of the disk profile that each storage domain has."""
     return shapes.derived("disk profile", domain_id)
 
 
 def disk_profile(profile_id: str, row: Domain) -> Entity:
-    """A disk profile."""
+    """Return a disk profile."""
     name = row.name if profile_id == default_profile(row.id) else f"{row.name}_{profile_id[:8]}"
     value = types.DiskProfile(
         id=profile_id, name=name, storage_domain=ref(types.StorageDomain, "storagedomains", row.id)
@@ -337,7 +337,7 @@ def _quota(call: Call, row: Disk) -> types.Quota:
 
 
 def _direct_lun(call: Call, row: Disk, vms: bool) -> Entity:
-    """A direct LUN: no format, no size of its own, no storage domain."""
+    """Return a direct LUN: no format, no size of its own, no storage domain."""
     unit = types.LogicalUnit(id=row.id.replace("-", ""), lun_mapping=0, size=row.virtual_size)
     value = types.Disk(
         id=row.id,
@@ -379,7 +379,7 @@ def snapshot(
 
 
 def new_snapshot(row: Snapshot) -> Entity:
-    """A snapshot as its creation answers: with its configuration, and of the VM only the id."""
+    """Return a snapshot as its creation answers: with its configuration, and of the VM only the id."""
     value = types.Snapshot(
         id=row.id,
         description=row.description,
@@ -395,7 +395,7 @@ def new_snapshot(row: Snapshot) -> Entity:
 
 
 def snapshot_disk(call: Call, row: Snapshot, item: SnapshotDisk) -> Entity:
-    """A disk of a snapshot: whole GiB, and nothing has an address. It says neither interface nor bootable."""
+    """Return a disk of a snapshot: whole GiB, and nothing has an address. It says neither interface nor bootable."""
     value = _in_snapshot(row, item.disk_id, item.alias)
     volume = call.world.volumes.get(item.volume_id)
     value.status = types.DiskStatus(volume.status if volume is not None else "illegal")
@@ -410,14 +410,14 @@ def snapshot_disk(call: Call, row: Snapshot, item: SnapshotDisk) -> Entity:
 
 
 def checkpoint_disk(call: Call, row: Disk) -> Entity:
-    """A disk of a checkpoint: as the ACTIVE entry shows it, without a snapshot."""
+    """Return a disk of a checkpoint: as the ACTIVE entry shows it, without a snapshot."""
     entity = active_disk(call, Snapshot("", "", "", "active"), row)
     entity.value.snapshot = None
     return entity
 
 
 def active_disk(call: Call, row: Snapshot, disk_row: Disk) -> Entity:
-    """A disk of the ACTIVE entry: exact sizes, since it comes from the rows."""
+    """Return a disk of the ACTIVE entry: exact sizes, since it comes from the rows."""
     volume = call.world.volumes[disk_row.active_volume_id]
     value = _in_snapshot(row, disk_row.id, disk_row.alias)
     value.status = types.DiskStatus(volume.status)
@@ -504,7 +504,7 @@ SUBJECTS: Mapping[str, tuple[Any, str]] = {
 
 
 def event(row: Event) -> Entity:
-    """An event of the audit log, with what it is about as it was called then."""
+    """Return an event of the audit log, with what it is about as it was called then."""
     value = types.Event(
         id=str(row.index),
         index=row.index,
@@ -526,7 +526,7 @@ def event(row: Event) -> Entity:
 
 
 def job(call: Call, row: Job) -> Entity:
-    """A job of a monitored command, and whose it is."""
+    """Return a job of a monitored command, and whose it is."""
     value = types.Job(
         id=row.id,
         description=row.description,
@@ -544,7 +544,7 @@ def job(call: Call, row: Job) -> Entity:
 
 
 def cluster(row: Cluster) -> Entity:
-    """A cluster."""
+    """Return a cluster."""
     value = types.Cluster(
         id=row.id,
         name=row.name,
@@ -560,7 +560,7 @@ def cluster(row: Cluster) -> Entity:
 
 
 def data_centre(row: DataCentre) -> Entity:
-    """A data centre."""
+    """Return a data centre."""
     value = types.DataCenter(
         id=row.id,
         name=row.name,
@@ -584,7 +584,7 @@ def data_centre(row: DataCentre) -> Entity:
 
 
 def host(call: Call, row: Host) -> Entity:
-    """A host; the last one of a data centre is its SPM."""
+    """Return a host; the last one of a data centre is its SPM."""
     world = call.world
     centre = world.clusters[row.cluster_id].data_centre_id
     peers = [
@@ -611,7 +611,7 @@ def host(call: Call, row: Host) -> Entity:
 
 
 def domain(call: Call, row: Domain, centre_id: str | None) -> Entity:
-    """A storage domain; its status is shown only below a data centre, as the engine does.
+    """Return a storage domain; its status is shown only below a data centre, as the engine does.
 
     Who reads filtered is told neither where the storage is nor which data centre it is attached to.
     """
@@ -639,7 +639,7 @@ def domain(call: Call, row: Domain, centre_id: str | None) -> Entity:
 
 
 def user(row: User) -> Entity:
-    """A user."""
+    """Return a user."""
     name, _unused, profile = row.name.partition("@")
     value = types.User(
         id=row.id,
@@ -653,7 +653,7 @@ def user(row: User) -> Entity:
 
 
 def template(call: Call, row: Template) -> Entity:
-    """A template, with what it has of the VM that it was made of."""
+    """Return a template, with what it has of the VM that it was made of."""
     value = types.Template(
         id=row.id,
         name=row.name,
@@ -677,7 +677,7 @@ def template(call: Call, row: Template) -> Entity:
 
 
 def exported(row: tuple[str, str, str]) -> Entity:
-    """A VM on an export domain: domain, VM, name."""
+    """Return a VM on an export domain: domain, VM, name."""
     domain_id, vm_id, name = row
     value = types.Vm(id=vm_id, name=name, status=types.VmStatus.DOWN)
     value.storage_domain = ref(types.StorageDomain, "storagedomains", domain_id)
@@ -685,7 +685,7 @@ def exported(row: tuple[str, str, str]) -> Entity:
 
 
 def role(row: Role) -> Entity:
-    """A role, its permits one link away."""
+    """Return a role, its permits one link away."""
     value = types.Role(
         id=row.id,
         name=row.name,
@@ -701,14 +701,14 @@ def _permit(one: Permit) -> types.Permit:
 
 
 def permit(one: Permit, of_role: Role) -> Entity:
-    """A permit of a role; names are in lower case."""
+    """Return a permit of a role; names are in lower case."""
     value = _permit(one)
     value.role = ref(types.Role, "roles", of_role.id)
     return Entity(_at(value, f"roles/{of_role.id}/permits/{one.id}"))
 
 
 def cluster_level(version: str) -> Entity:
-    """A cluster level: the place where the API lists all permits."""
+    """Return a cluster level: the place where the API lists all permits."""
     value = types.ClusterLevel(id=version, permits=[_permit(one) for one in PERMITS.values()])
     return Entity(_at(value, f"clusterlevels/{version}"), ("clusterfeatures",))
 
@@ -725,7 +725,7 @@ KINDS: Mapping[str, tuple[Any, str]] = {
 
 
 def permission(call: Call, held: Held, kind: str, path: str, object_id: str) -> Entity:
-    """A permission: a role, a user or a group, and the object unless that is the system."""
+    """Return a permission: a role, a user or a group, and the object unless that is the system."""
     value = types.Permission(
         id=held.grant.id,
         role=ref(types.Role, "roles", call.world.roles[held.grant.role].id),
@@ -741,7 +741,7 @@ def permission(call: Call, held: Held, kind: str, path: str, object_id: str) -> 
 
 
 def group(row: Group) -> Entity:
-    """A group of the directory."""
+    """Return a group of the directory."""
     value = types.Group(id=row.id, name=row.name, namespace="*")
     value.domain = types.Domain(name="internal-authz")
     return Entity(_at(value, f"groups/{row.id}"), ("permissions", "roles", "tags"))

@@ -191,7 +191,7 @@ class RealHost:
             self.storage.commit(top.domain_id, top.disk_id, top.volume_id, base.volume_id)
 
     def actual_size(self, image: Image) -> int:
-        """What the file system says that the volume takes; nothing if it is not there."""
+        """Return what the file system says that the volume takes; nothing if it is not there."""
         path = self.storage.path(image.domain_id, image.disk_id, image.volume_id)
         try:
             return path.stat().st_blocks * 512
@@ -252,7 +252,7 @@ class RealHost:
 
 
 def _files(seed: int) -> dict[str, bytes]:
-    """A small tree for a file system, the same for the same seed."""
+    """Return a small tree for a file system, the same for the same seed."""
     lines = "".join(f"{seed} {number}: all is well\n" for number in range(4096))
     binary = b"".join(data for _unused, data in pattern(seed, 1 << 20))
     return {"README": b"test data\n", "var/log/messages": lines.encode(), "srv/data.bin": binary}

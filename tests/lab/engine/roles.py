@@ -309,7 +309,7 @@ _OTHERS: tuple[tuple[str, bool, str, str], ...] = (
 
 
 def predefined() -> list[Role]:
-    """The roles that an engine is installed with, made anew."""
+    """Return new copies of the roles that an engine is installed with."""
     found = []
     for name, role_id, admin, viewing, numbers, description in _PREDEFINED:
         permits = {BY_NUMBER[int(number)].name for number in numbers.split()}
@@ -324,5 +324,5 @@ def predefined() -> list[Role]:
 
 
 def shows_below(permits: set[str]) -> bool:
-    """Whether a role with these permits shows what is below its object (``allows_viewing_children``)."""
+    """Tell whether a role with these permits shows what is below its object (``allows_viewing_children``)."""
     return any(PERMITS[name].viewing for name in permits)

@@ -41,7 +41,7 @@ class Router:
         return self.find(call)(call)
 
     def find(self, call: Call) -> Callable[[Call], Response]:
-        """The handler of a call, with the ids of its path.
+        """Return the handler of a call, with the ids of its path.
 
         Raises:
             Answer: 404 for a path that the API does not have and for an id that is none, 405 for a
@@ -72,13 +72,13 @@ class Router:
 
 
 def parts_of(path: str) -> tuple[str, ...]:
-    """The parts of a path below the API's root, without its version."""
+    """Return the parts of a path below the API's root, without its version."""
     below = path.removeprefix(API).removeprefix("/v4")
     return tuple(part for part in below.split("/") if part)
 
 
 def name_of(call: Call) -> str:
-    """The method and the path template of a call: ``POST /vms/{}/migrate``."""
+    """Return the method and the path template of a call: ``POST /vms/{}/migrate``."""
     found = known.find(parts_of(call.request.path))
     return f"{call.request.method} /{found.template if found else ''}"
 
@@ -99,7 +99,7 @@ def carried_out(call: Call, body: object, *elements: str) -> None:
 
 
 def _unknown(call: Call, parts: Sequence[str]) -> Answer:
-    """The 404 of a path that the API does not have: asked without a version it is the fourth."""
+    """Return the 404 of a path that the API does not have: asked without a version it is the fourth."""
     host = call.request.headers.get("host", "localhost")
     path = "/".join([f"https://{host}{API}/v4", *parts])
     path += f"?{call.request.raw_query}" if call.request.raw_query else ""
@@ -108,7 +108,7 @@ def _unknown(call: Call, parts: Sequence[str]) -> Answer:
 
 
 def _match(template: Sequence[str], parts: Sequence[str]) -> list[str | None] | None:
-    """The ids of a path that fits, None for one that is no UUID; None where the path does not fit."""
+    """Return the ids of a path that fits, None for one that is no UUID; None where the path does not fit."""
     if len(template) != len(parts):
         return None
     ids: list[str | None] = []

@@ -36,7 +36,7 @@ class _Token:
     operator: bool = False
 
     def word(self, *words: str) -> bool:
-        """Whether this is one of the language's own words."""
+        """Tell whether this is one of the language's own words."""
         return not self.quoted and not self.operator and self.text.lower() in words
 
 
@@ -67,7 +67,7 @@ def _tokens(text: str) -> list[_Token]:
 
 
 def like(value: str, wanted: str, case_sensitive: bool) -> bool:
-    """Whether a value matches, ``*`` standing for anything."""
+    """Tell whether a value matches, ``*`` standing for anything."""
     pattern = ".*".join(re.escape(part) for part in wanted.split("*"))
     flags = re.DOTALL if case_sensitive else re.DOTALL | re.IGNORECASE
     return re.fullmatch(pattern, value, flags) is not None
@@ -89,7 +89,7 @@ def _compare(
 
 
 def search(items: Sequence[T], fields: Fields[T], query: Query) -> list[T]:
-    """The items that a search finds; none for a text that is no search.
+    """Return the items that a search finds; none for a text that is not a search.
 
     Raises:
         Answer: 400 for a page before the first, and for a negative maximum.
@@ -119,7 +119,7 @@ def _search(items: Sequence[T], fields: Fields[T], query: Query) -> list[T]:
 
 
 def _page(found: list[T], number: str, maximum: int | None) -> list[T]:
-    """A page is as long as the maximum; without one all is on the first page."""
+    """Return one page; it is as long as the maximum, and without a maximum all items are on the first page."""
     if not number.isdigit():
         raise _Malformed
     if int(number) == 0:

@@ -33,11 +33,11 @@ class Setting:
     unit: int = 1
 
     def shown(self, text: str) -> str:
-        """The API's text."""
+        """Return the API's text."""
         return str(int(text) * self.unit) if self.unit > 1 else self.words.get(text, text)
 
     def read(self, text: str) -> str:
-        """The OVF's text of the API's."""
+        """Return the OVF's text of the API's."""
         if self.unit > 1:
             return str(int(text) // self.unit)
         return next((key for key, word in self.words.items() if word == text), text)
@@ -94,14 +94,14 @@ NAMES = tuple(
 
 
 def content(settings: Mapping[str, str], memory: int) -> dict[str, str]:
-    """What the OVF says of them, defaults included; ``memory`` in bytes decides two of these."""
+    """Return what the OVF says of them, defaults included; ``memory`` in bytes decides two of these."""
     defaults = {one.ovf: one.default for one in TABLE if one.default is not None}
     sizes = {"MinAllocatedMem": str(memory // MIB), "MaxMemorySizeMb": str(4 * memory // MIB)}
     return {**defaults, **sizes, **settings}
 
 
 def of_content(element: ET.Element) -> dict[str, str]:
-    """What an OVF's ``Content`` says otherwise than the defaults."""
+    """Return what an OVF's ``Content`` says otherwise than the defaults."""
     told = {one.ovf: element.findtext(one.ovf, one.default) for one in TABLE}
     return {
         one.ovf: text
@@ -111,13 +111,13 @@ def of_content(element: ET.Element) -> dict[str, str]:
 
 
 def shown(settings: Mapping[str, str]) -> dict[str, str]:
-    """What the API shows otherwise than the defaults, by paths below ``vm``."""
+    """Return what the API shows otherwise than the defaults, by paths below ``vm``."""
     given = [one for one in TABLE if one.api and settings.get(one.ovf)]
     return {one.api: one.shown(settings[one.ovf]) for one in given}
 
 
 def of_body(body: ET.Element) -> dict[str, str]:
-    """The settings that a request's ``vm`` names."""
+    """Return the settings that a request's ``vm`` names."""
     found: dict[str, str] = {}
     for one in TABLE:
         path, _at, attribute = one.api.partition("@")
@@ -139,7 +139,7 @@ def _joined(pairs: list[tuple[str, str]]) -> str:
 
 
 def properties(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """The custom properties, each with its value."""
+    """Yield the custom properties, each with its value."""
     for name in (PREDEFINED, OWN):
         for pair in filter(None, settings.get(name, "").split(";")):
             key, _equals, value = pair.partition("=")

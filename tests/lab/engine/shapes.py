@@ -18,17 +18,17 @@ ICONS = uuid.UUID("9f0c7a4e-33d1-4c5e-8a53-0a6b3f1f6f10")
 
 
 def fragment(text: str) -> list[ET.Element]:
-    """The elements of a piece of XML, fresh ones each time."""
+    """Return the elements of a piece of XML, fresh ones each time."""
     return list(ET.fromstring(f"<rest>{text}</rest>"))  # noqa: S314  constants of this file
 
 
 def derived(what: str, of: str = "") -> str:
-    """An id that is always the same for the same thing, such as the quota of a data centre."""
+    """Return an id that is always the same for the same thing, such as the quota of a data centre."""
     return str(uuid.uuid5(ICONS, f"{what} {of}"))
 
 
 def icons() -> list[ET.Element]:
-    """The two icons of a VM."""
+    """Return the two icons of a VM."""
     return [
         ET.Element(tag, {"href": f"{API}/icons/{derived(tag)}", "id": derived(tag)})
         for tag in ("large_icon", "small_icon")
@@ -36,7 +36,11 @@ def icons() -> list[ET.Element]:
 
 
 def display(address: str | None, certificate: bool) -> ET.Element:
-    """How a VM's screen is reached: an address only while it runs, a certificate only from the engine's rows."""
+    """Return how a VM's screen is reached.
+
+    It has an address only while the VM runs, and a certificate only if it comes from the engine's
+    rows.
+    """
     node = ET.Element("display")
     node.extend(fragment(DISPLAY))
     if address is not None:
@@ -47,12 +51,12 @@ def display(address: str | None, certificate: bool) -> ET.Element:
 
 
 def without_type(display: ET.Element) -> None:
-    """A saved configuration does not tell of which kind the screen is; only while the VM runs one knows."""
+    """Remove the kind of the screen: a saved configuration does not tell it."""
     display[:] = [one for one in display if one.tag != "type"]
 
 
 def bare(node: ET.Element) -> ET.Element:
-    """An element as it is shown inside of a snapshot: no address of anything, no links, no actions."""
+    """Return an element as it is shown inside of a snapshot: no address of anything, no links, no actions."""
     for parent in node.iter():
         parent.attrib.pop("href", None)
         for child in [one for one in parent if one.tag in {"link", "actions"}]:
@@ -61,7 +65,7 @@ def bare(node: ET.Element) -> ET.Element:
 
 
 def without(nodes: Sequence[ET.Element], *tags: str) -> list[ET.Element]:
-    """The elements but those of some tags."""
+    """Return the elements but those of some tags."""
     return [node for node in nodes if node.tag not in tags]
 
 

@@ -75,7 +75,7 @@ class Sso:
         self._tokens: dict[str, Token] = {}
 
     def answer(self, request: Request) -> Response | None:
-        """What the sign-on answers; None for a path that is not its own."""
+        """Return what the sign-on answers; None for a path that is not its own."""
         paths: Mapping[str, Callable[[Request, Mapping[str, str]], Response]] = {
             TOKEN_PATH: self._token,
             f"{SSO}/oauth/token-http-auth": self._negotiate,
@@ -97,7 +97,7 @@ class Sso:
             return _json(400, shown, NOSNIFF)
 
     def _token(self, request: Request, form: Mapping[str, str]) -> Response:
-        """A password grant."""
+        """Answer a password grant."""
         if JSON not in request.headers.get("accept", ""):
             raise Denied("invalid_request", "Missing parameter: 'Accept Header'")
         if form.get("grant_type") != "password":
@@ -115,7 +115,7 @@ class Sso:
         return _json(200, {**shown, "exp": NEVER, "token_type": "bearer"}, NOSNIFF)
 
     def _authenticated(self, name: str, password: str) -> User:
-        """The user of a name with its profile.
+        """Return the user of a name with its profile.
 
         Raises:
             Denied: for a wrong name, profile or password.
@@ -137,37 +137,37 @@ class Sso:
         return user
 
     def _negotiate(self, request: Request, _form: Mapping[str, str]) -> Response:
-        """Without a ticket of kerberos there is no token: the way back to who asked."""
+        """Send the caller back: without a Kerberos ticket there is no token."""
         host = request.headers.get("host", "localhost")
         error = "error=unauthorized_client&error_description=Authentication+required."
         back = f"http://{host}/ovirt-engine/oauth2-callback?{error}"
         return Response(302, headers={**NOSNIFF, "Location": back})
 
     def _client_only(self, _request: Request, form: Mapping[str, str]) -> Response:
-        """What only registered clients may ask for."""
+        """Answer what only registered clients may ask for."""
         if "client_id" not in form:
             raise Denied("invalid_request", "Missing parameter: 'client_id'")
         return Response(501, b"clients of the sign-on are not in the lab", "text/plain")
 
     def _userinfo(self, request: Request, _form: Mapping[str, str]) -> Response:
-        """Whose a bearer token is, as a JSON web token that nobody signed."""
+        """Return the owner of a bearer token, as an unsigned JSON web token."""
         token = self._living(request.headers.get("authorization", "").removeprefix("Bearer "))
         parts = (json.dumps(one).encode() for one in ({"alg": "none"}, {"sub": token.name}))
         text = ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
         return Response(200, f"{text}.".encode(), "application/jwt", headers=NOSNIFF)
 
     def _logout(self, _request: Request, form: Mapping[str, str]) -> Response:
-        """The end of a token, and of the session that it opened; any other is no error."""
+        """End a token, and the session that it opened; an unknown token is no error."""
         with self._mutex:
             self._tokens.pop(form.get("token", ""), None)
         return Response(200, b"{ }", JSON)
 
     def user(self, request: Request) -> User:
-        """Whose request it is.
+        """Return the user of a request.
 
         Raises:
-            Unauthorized: without a living token of the right scope, or a name with its password,
-                and for who has the permit login nowhere.
+            Unauthorized: There is no valid token of the right scope, nor a name with its password;
+                or the user has the permit login on no object.
         """
         scheme, _unused, value = request.headers.get("authorization", "").partition(" ")
         if scheme == "Bearer":
@@ -186,7 +186,7 @@ class Sso:
 
     def _bearer(self, text: str) -> User:
         token = self._living(text)
-        # A session lasts as long as somebody uses it.
+        # A session lasts as long as it is used.
         token.until = time.monotonic() + self._world.settings.token_seconds
         if API_SCOPE not in token.scopes:
             raise Unauthorized(NO_SCOPE)
@@ -219,7 +219,7 @@ class Sso:
                 raise Unauthorized(NO_LOGIN.format(user.name, user.name.rpartition("@")[2]))
 
     def logged_in(self) -> set[str]:
-        """The names of the users who have a session of the API."""
+        """Return the names of the users who have a session of the API."""
         with self._mutex:
             now = time.monotonic()
             return {one.name for one in self._tokens.values() if one.session and now <= one.until}
@@ -231,13 +231,13 @@ class Sso:
 
 
 def error_page(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
-    """The page that stands for an answer of the API where no session is."""
+    """Return the page that stands for an answer of the API where no session is."""
     page = f"<html><head><title>Error</title></head><body>{escape(text, quote=False)}</body></html>"
     return Response(status, page.encode(), HTML, headers or {})
 
 
 def _form(request: Request) -> dict[str, str]:
-    """The parameters of a request, wherever they are; of a body only if it is a form."""
+    """Return the parameters of a request, wherever they are; of a body only if it is a form."""
     given = dict(request.query)
     if "form-urlencoded" in request.headers.get("content-type", ""):
         text = request.body.decode("utf-8", "replace")
@@ -246,7 +246,7 @@ def _form(request: Request) -> dict[str, str]:
 
 
 def _scopes(text: str) -> frozenset[str]:
-    """The scopes that are granted for those that were asked for: with all that they bring."""
+    """Return the scopes that are granted for those that were asked for: with all that they bring."""
     found: set[str] = set()
     left = text.split()
     while left:
@@ -257,7 +257,7 @@ def _scopes(text: str) -> frozenset[str]:
 
 
 def _same(kept: str, given: str) -> bool:
-    """Whether two passwords are equal, in a time that tells nothing; of any script, so as bytes."""
+    """Tell whether two passwords are equal, in a time that tells nothing; of any script, so as bytes."""
     return secrets.compare_digest(kept.encode(), given.encode())
 
 

@@ -494,18 +494,18 @@ EXEC_OF_CODE = {
 
 @dataclass(frozen=True)
 class Said:
-    """A message that somebody said, with the variables known to them."""
+    """A message as it was reported, with the variables known there."""
 
     key: str
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def status(self) -> int:
-        """The HTTP status of this message's kind; an unknown message is 400."""
+        """Return the HTTP status of this message's kind; an unknown message is 400."""
         row = MESSAGES.get(self.key)
         return row.status if row else BAD
 
     def text(self, caller: Mapping[str, str]) -> str:
-        """The text in the caller's wording; an untranslated key in lower case, blanks for ``_``."""
+        """Return the text in the caller's wording; an untranslated key in lower case, blanks for ``_``."""
         row = MESSAGES.get(self.key)
         if row is None:
             return self.key.lower().replace("_", " ")
@@ -521,16 +521,16 @@ class Refusal(Exception):
 
 
 def refuse(key: str, **variables: str) -> Refusal:
-    """A refusal with one message."""
+    """Return a refusal with one message."""
     return Refusal(Said(key, variables))
 
 
 def status_of(said: Iterable[Said]) -> int:
-    """The status of an answer with these messages: 400 before 409 before 500 before 403."""
+    """Return the status of an answer with these messages: 400 before 409 before 500 before 403."""
     kinds = {one.status() for one in said if one.key in MESSAGES}
     return next((status for status in PRECEDENCE if status in kinds), BAD)
 
 
 def detail_of(said: Iterable[Said], caller: Mapping[str, str]) -> str:
-    """The ``<detail>`` of a failed command: a Java list printed as text, brackets included."""
+    """Return the ``<detail>`` of a failed command: a Java list printed as text, brackets included."""
     return "[" + ", ".join(one.text(caller) for one in said) + "]"

@@ -22,7 +22,7 @@ class Identity:
 
 
 def make_identity(root: Path) -> Identity:
-    """A new CA, written to ``root/ca.pem``, and a certificate for localhost and 127.0.0.1."""
+    """Make a CA, written to ``root/ca.pem``, and a certificate for localhost and 127.0.0.1."""
     authority = trustme.CA(organization_name="lab", organization_unit_name="engine")
     certificate = authority.issue_cert("localhost", "127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -74,7 +74,7 @@ class GuestHypervisor(BaseHypervisor[_Vm, _Shown]):
         return _Vm(self._resume(directory), directory, linux=linux)
 
     def _resume(self, directory: Path) -> BlockProcess:
-        """A guest at the state that was saved, or, if this VM ran before, one that boots.
+        """Resume a guest at the saved state, or boot it if this VM ran before.
 
         A root disk that was written to no longer belongs to the saved state.
         """
@@ -101,7 +101,7 @@ class GuestHypervisor(BaseHypervisor[_Vm, _Shown]):
                 raise HostError("start", str(error)) from error
 
     def _halt(self, vm: _Vm) -> None:
-        """Power off: with its QEMU the guest is gone, and with it all of its devices."""
+        """Power off: the guest and all of its devices end with its QEMU."""
         if vm.machine is not None:
             vm.machine.quit()
 
@@ -136,7 +136,7 @@ class GuestHypervisor(BaseHypervisor[_Vm, _Shown]):
         return True
 
     def _tear(self, plugged: Plugged[_Shown]) -> None:
-        """Nothing to do: the guest is gone."""
+        """Do nothing: the guest is gone."""
 
     @contextmanager
     def _frozen(self, vm: _Vm) -> Iterator[None]:
@@ -169,12 +169,12 @@ class GuestHypervisor(BaseHypervisor[_Vm, _Shown]):
                 vm.machine.qmp.execute("cont" if going else "stop")
 
     def device(self, vm_id: str, disk_id: str) -> Path:
-        """Where the guest has a drive is the guest's affair; raises HostError."""
+        """Raise HostError: only the guest knows where it has a drive."""
         find(self._vm("plug", vm_id), "plug", disk_id)
         raise HostError("plug", f"VM {vm_id} has its devices to itself")
 
     def writer(self, vm_id: str, disk_id: str, seed: int) -> RemoteWriter:
-        """A process in the guest that writes to a disk; raises HostError if there is no guest."""
+        """Return a process in the guest that writes to a disk; raises HostError if there is no guest."""
         linux = self._vm("plug", vm_id).linux
         if linux is None:
             raise HostError("plug", f"nothing runs in VM {vm_id}")

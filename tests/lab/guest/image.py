@@ -87,7 +87,7 @@ class Image:
 
 
 def cache() -> Path:
-    """Where images are kept: LAB_GUEST_CACHE, or below the checkout's .cache."""
+    """Return where images are kept: LAB_GUEST_CACHE, or below the checkout's .cache."""
     named = os.environ.get("LAB_GUEST_CACHE")
     return Path(named) if named else Path(__file__).resolve().parents[3] / ".cache" / "guest"
 
@@ -100,7 +100,7 @@ def missing_packages() -> list[str]:
 
 
 def ensure(directory: Path | None = None) -> Image:
-    """The image for this recipe and this QEMU; made now if it is not there.
+    """Return the image for this recipe and this QEMU; made now if it is not there.
 
     Two minutes, once. Others that want it meanwhile wait. It stays until this process ends.
     Raises CommandError.
@@ -118,7 +118,7 @@ def ensure(directory: Path | None = None) -> Image:
 
 
 def _key() -> str:
-    """What an image depends on: recipe, packages, and the QEMU whose state is saved."""
+    """Return what an image depends on: recipe, packages, and the QEMU whose state is saved."""
     digest = hashlib.sha256()
     for path in sorted(RECIPE.iterdir()):
         digest.update(path.read_bytes())

@@ -52,7 +52,7 @@ class Linux:
         self.directory = directory
 
     def came_up(self, port: int) -> None:
-        """QEMU has resumed or booted it: wait for SSH, set clock and name. Raises HostError."""
+        """Wait for SSH after QEMU has resumed or booted the guest; set clock and name. Raises HostError."""
         self.port = port
         self.directory.mkdir(parents=True, exist_ok=True)
         host_key = self._image.host_key.read_text(encoding="ascii")
@@ -69,7 +69,7 @@ class Linux:
         self._ssh([script], stdin=Path("/proc/sys/kernel/random/uuid").read_bytes() * 4)
 
     def _show_identity(self) -> str:
-        """All guests are resumed from the state of one machine, so the file of the firmware is covered."""
+        """Cover the firmware's file, because all guests are resumed from the state of one machine."""
         if not self._identity:
             return ""
         shown, own = "/sys/class/dmi/id/product_uuid", "/run/product_uuid"
@@ -77,7 +77,7 @@ class Linux:
         return f"if [ -e {shown} ] && [ ! -e {own} ]; then {cover}; fi; "
 
     def answers(self) -> bool:
-        """Whether its SSH server says something."""
+        """Tell whether its SSH server says something."""
         return ssh_answers(self.port)
 
     def ssh_vars(self) -> dict[str, str | int | bool]:
@@ -94,7 +94,7 @@ class Linux:
         }
 
     def ssh_command(self) -> list[str]:
-        """A command line that logs in to this guest; append what to run."""
+        """Return a command line that logs in to this guest; append what to run."""
         key = str(self._image.client_key)
         return ["ssh", *self._options(), "-i", key, "-p", str(self.port), "root@127.0.0.1"]
 
@@ -109,7 +109,7 @@ class Linux:
         return self._ssh([f"set -eu\n{script}"], timeout=timeout).stdout
 
     def device(self, serial: str) -> str:
-        """The node of the disk with this serial, or with its first 20 characters; waits for it.
+        """Return the node of the disk with this serial, or with its first 20 characters; waits for it.
 
         Raises CommandError.
         """
@@ -206,7 +206,7 @@ class RemoteWriter:
 
 
 def is_ready(linux: Linux) -> bool:
-    """Whether systemd has brought everything up."""
+    """Tell whether systemd has brought everything up."""
     try:
         state = linux.run(["systemctl", "is-system-running", "--wait"], ok=(0, 1)).stdout
     except CommandError:

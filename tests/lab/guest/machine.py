@@ -29,7 +29,7 @@ _UNPLUG_EVENTS = {"DEVICE_DELETED", "DEVICE_UNPLUG_GUEST_ERROR"}
 
 
 def command_line(kernel: Path, initrd: Path) -> list[str]:
-    """How QEMU is started, but for the root disk and the network port: the same for all guests.
+    """Return how QEMU is started, but for the root disk and the network port: the same for all guests.
 
     A saved state can be resumed by the same command line alone. `{}` stands for a descriptor: QMP's,
     then the guest agent's.
@@ -214,5 +214,5 @@ class Agent:
 
 
 def _option(path: Path) -> str:
-    """A path as a value of a QEMU option, where a comma ends a value."""
+    """Return a path as a value of a QEMU option, where a comma ends a value."""
     return str(path).replace(",", ",,")

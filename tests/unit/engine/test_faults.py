@@ -28,7 +28,7 @@ LOCKED = (
 def raised(
     status: int, detail: str | None = None, *, reason: str = "Operation Failed", body: str = ""
 ) -> ovirtsdk4.Error:
-    """The error that the SDK makes of an answer; without a fault, of a body that is none."""
+    """Return the error that the SDK makes of an answer; without a fault, of a body that is none."""
     answer = http.Response(body=body, code=status, message="")
     fault = None if detail is None else types.Fault(reason=reason, detail=detail or None)
     with pytest.raises(ovirtsdk4.Error) as caught:

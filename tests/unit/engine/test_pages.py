@@ -32,7 +32,7 @@ def test_what_a_page_says(page: str | bytes, text: str) -> None:
 
 
 def answered(code: int, body: str | bytes | None) -> http.Response:
-    """An answer through a connection that is watched."""
+    """Return an answer through a connection that is watched."""
     connection = SimpleNamespace(
         wait=lambda _context, _failed_auth=False: http.Response(body=body, code=code)
     )

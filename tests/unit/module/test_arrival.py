@@ -129,7 +129,7 @@ class Returned(Operation[NoStep]):
 def returned(
     password: str, capsys: pytest.CaptureFixture[str], operation: Operation[NoStep]
 ) -> dict[str, Any]:
-    """What a module of the engine prints, made by the real AnsibleModule of this environment."""
+    """Return what a module of the engine prints, made by the real AnsibleModule of this environment."""
     options = {"vm": password, "auth": {"url": "https://e", "username": "u", "password": password}}
     with module_args(options):
         module = AnsibleModule(argument_spec=engine_args.engine_spec(vm={"type": "str"}))

@@ -22,7 +22,7 @@ LINE = "db01: 50 % of 64.0 MB"
 
 
 def told(place: Path, callback: str) -> subprocess.CompletedProcess[str]:
-    """A task that shows a line while it runs, by the real Ansible with a callback."""
+    """Return a task that shows a line while it runs, by the real Ansible with a callback."""
     playbook = place / "playbook.json"
     tasks = [{"name": "Tell", "ansible.legacy.support_tell": {"line": LINE}}]
     play = {"hosts": "localhost", "gather_facts": False, "tasks": tasks}
@@ -76,7 +76,7 @@ def test_whose_output_it_is(callback: str, people: bool) -> None:
 
 
 def followed(place: Path, seconds: float, limit: float) -> dict[str, Any]:
-    """What a task returns that follows a job of so many seconds, with a limit."""
+    """Return what a task returns that follows a job of so many seconds, with a limit."""
     playbook, result = place / "playbook.json", place / "result.json"
     job = {"until": time.time() + seconds, "follower": "run-1", "return_after": limit}
     tasks = [

@@ -22,7 +22,7 @@ exit 255
 
 
 def on_the_appliance() -> set[str]:
-    """The modules that the roles of a backup and of a restore run there."""
+    """Return the modules that the roles of a backup and of a restore run there."""
     tasks = [
         task
         for path in TASK_FILES
@@ -34,7 +34,7 @@ def on_the_appliance() -> set[str]:
 
 
 def play(place: Path, modules: list[str]) -> dict[str, Any]:
-    """What each module returned from an appliance that cannot be reached; by its name."""
+    """Return what each module returned from an appliance that cannot be reached; by its name."""
     ssh = place / "ssh"
     ssh.write_text(SSH)
     ssh.chmod(0o755)

@@ -38,7 +38,7 @@ KINDS = (
 
 
 def kind_of(world: World, object_id: str) -> tuple[str, str] | None:
-    """The kind and the name of an object that permissions can be on; None when there is none."""
+    """Return the kind and the name of an object that permissions can be on; None when there is none."""
     if object_id == SYSTEM:
         return "System", "(system)"
     for table, kind in KINDS:
@@ -160,7 +160,7 @@ class WantedPermission:
 
 
 def holder_of(world: World, holder_id: str) -> User | Group | None:
-    """The user or group with an id."""
+    """Return the user or group with an id."""
     users = (user for user in world.users.values() if user.id == holder_id)
     return next(users, None) or world.groups.get(holder_id)
 

@@ -49,7 +49,7 @@ class Wanted:
     uses_scsi_reservation: bool = False
 
     def row(self) -> Attachment:
-        """The row that the attach inserts."""
+        """Return the row that the attach inserts."""
         return Attachment(
             self.vm_id,
             self.disk_id,
@@ -74,13 +74,13 @@ class Case:
     vm: Vm | None
 
     def known_disk(self) -> Disk:
-        """The disk; row 1 has made sure that it is there."""
+        """Return the disk; row 1 has made sure that it is there."""
         if self.disk is None:
             raise refuse("DISK_NOT_EXIST")
         return self.disk
 
     def known_vm(self) -> Vm:
-        """The VM; row 6 has made sure that it is there."""
+        """Return the VM; row 6 has made sure that it is there."""
         if self.vm is None:
             raise refuse("VM_NOT_FOUND")
         return self.vm
@@ -276,7 +276,7 @@ def _discards(case: Case) -> None:
 
 
 def interfaces_of(vm: Vm) -> frozenset[str]:
-    """What the guest OS type and the chipset offer: IDE on i440fx alone, SATA not there, no sPAPR on x86."""
+    """Return what the guest OS type and the chipset offer: IDE on i440fx alone, SATA not there, no sPAPR on x86."""
     old = vm.chipset.startswith("i440fx")
     return frozenset({"virtio", "virtio_scsi", "ide" if old else "sata"})
 

@@ -44,7 +44,7 @@ def command(engine: Engine, wording: Wording) -> Iterator[None]:
 
 
 def os_name(vm: Vm) -> str:
-    """A VM's guest OS as messages have it."""
+    """Return a VM's guest OS as messages have it."""
     return OS_NAMES.get(vm.os, vm.os)
 
 
@@ -54,12 +54,12 @@ def vm_status(vm: Vm) -> Refusal:
 
 
 def image_of(disk: Disk, volume: Volume) -> Image:
-    """A volume in the host's terms."""
+    """Return a volume in the host's terms."""
     return Image(disk.domain_id, disk.id, volume.id, volume.fmt, volume.virtual_size)
 
 
 def plug_of(world: World, attachment: Attachment) -> Plug:
-    """An attachment in the host's terms: a disk snapshot is plugged behind an overlay."""
+    """Return an attachment in the host's terms: a disk snapshot is plugged behind an overlay."""
     disk = world.disks[attachment.disk_id]
     volume = world.volumes[disk.active_volume_id]
     if attachment.snapshot_id is not None:
@@ -81,7 +81,7 @@ def on_host(work: Callable[[], None]) -> HostFailure | None:
 
 
 def host_refusal(failure: HostFailure, own: str) -> Refusal:
-    """What the caller of a command hears of the host's failure: the text follows the host's code.
+    """Return what the caller of a command hears of the host's failure: the text follows the host's code.
 
     ``own`` is the command's own message, for a failure without a code.
     """
@@ -124,7 +124,7 @@ def refuse_unfit_properties(given: Mapping[str, str]) -> None:
 
 
 def has_locked_snapshot(world: World, vm_id: str) -> bool:
-    """Whether a snapshot of the VM is being made or removed."""
+    """Tell whether a snapshot of the VM is being made or removed."""
     return any(s.status == "locked" for s in world.snapshots_of(vm_id))
 
 

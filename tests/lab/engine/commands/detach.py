@@ -50,7 +50,7 @@ def detach(call: Call, vm_id: str, disk_id: str) -> None:
 
 
 def _detached(call: Call, row: Attachment, alias: str) -> int:
-    """The rows go; how many volumes have their bitmaps cleared. Hold the lock."""
+    """Remove the rows; return how many volumes have their bitmaps cleared. Hold the lock."""
     world = call.world
     if world.attachments.pop((row.vm_id, row.disk_id), None) is None:
         raise refuse("ALREADY_DETACHED")
@@ -86,7 +86,7 @@ def validate(world: World, vm_id: str, disk_id: str) -> tuple[Vm, Attachment]:
 
 
 def _clear_checkpoints(world: World, disk_id: str) -> None:
-    """Engines after 4.5.7 take the source's checkpoints away with any detach of its disk."""
+    """Remove the source's checkpoints, as engines after 4.5.7 do with any detach of its disk."""
     if not world.settings.clears():
         return
     world.disks[disk_id].bitmaps.clear()
@@ -198,7 +198,7 @@ def _change(row: Attachment, disk: Disk, change: Change) -> None:
 
 
 def _update_in_background(call: Call, row: Attachment, disk: Disk, held: Held) -> None:
-    """The answer comes before the end: until then the disk is locked, and so is its active volume."""
+    """Finish an update after its answer: until then the disk and its active volume are locked."""
     engine, world = call.engine, call.world
     volume = world.volumes[disk.active_volume_id]
     former, volume.status = volume.status, "locked"

@@ -108,7 +108,7 @@ def _created(call: Call, disk: Disk, volume: Volume) -> None:
 
 
 def rows(wanted: Wanted) -> tuple[Disk, Volume]:
-    """The rows of a new disk with its one volume."""
+    """Return the rows of a new disk with its one volume."""
     fmt = "raw" if wanted.fmt == "raw" else "qcow2"
     disk_id = wanted.disk_id or new_id()
     volume = Volume(
@@ -165,7 +165,7 @@ def remove(call: Call, disk_id: str) -> Job:
 
 
 def remove_unseen(call: Call, disk_id: str) -> None:
-    """A removal that nobody waits for: nothing tells that it was refused."""
+    """Remove a disk without a caller: a refusal is not reported."""
     with suppress(Answer):
         remove(call, disk_id)
 
@@ -177,10 +177,10 @@ def _job(call: Call, disk: Disk) -> Job:
 
 
 def validate_remove(world: World, disk_id: str) -> Disk:
-    """What may stop a removal; whether it is attached to anybody does not.
+    """Return the disk if it may be removed; attachments do not prevent that.
 
     Raises:
-        Refusal: with the first check that fails.
+        Refusal: Has the first check that fails.
     """
     disk = world.disks.get(disk_id)
     if disk is None:
@@ -198,7 +198,7 @@ def validate_remove(world: World, disk_id: str) -> Disk:
 
 
 def _erase(removing: Removing) -> None:
-    """The host's part. What it cannot delete is illegal from then on."""
+    """Do the host's part. What it cannot delete is illegal from then on."""
     disk, engine, world = removing.disk, removing.call.engine, removing.call.world
     try:
         engine.host.remove_disk(disk.domain_id, disk.id)
@@ -215,7 +215,7 @@ def _erase(removing: Removing) -> None:
 
 
 def _gone(removing: Removing) -> None:
-    """The rows go, and the event says so. Hold the lock."""
+    """Remove the rows, and record the event. Hold the lock."""
     disk, world = removing.disk, removing.call.world
     names = {"domain": world.domains[disk.domain_id].name, "vms": ", ".join(removing.holders)}
     drop_rows(world, disk)
@@ -225,7 +225,7 @@ def _gone(removing: Removing) -> None:
 
 
 def drop_rows(world: World, disk: Disk) -> None:
-    """Every row of a disk goes: attachments, volumes, its part of saved configurations."""
+    """Remove every row of a disk: attachments, volumes, its part of saved configurations."""
     for holder in world.holders(disk.id):
         world.attachments.pop((holder.vm_id, holder.disk_id), None)
     for volume in [v for v in world.volumes.values() if v.disk_id == disk.id]:
@@ -235,7 +235,7 @@ def drop_rows(world: World, disk: Disk) -> None:
 
 
 def adopt(world: World, disk: Disk, active: Snapshot) -> None:
-    """A disk that gets an owner: its active volume belongs to the owner's ACTIVE entry."""
+    """Give a disk its owner: its active volume then belongs to the owner's ACTIVE entry."""
     world.volumes[disk.active_volume_id].snapshot_id = active.id
 
 

@@ -43,14 +43,14 @@ OVA_SNAPSHOT = "Auto-generated for Export To OVA"
 
 
 def job_of(call: Call, description: str) -> Job:
-    """The job of a monitored command. Hold the lock."""
+    """Return the job of a monitored command. Hold the lock."""
     job = Job(new_id(), description, call.who.correlation_id, call.who.user)
     call.world.jobs[job.id] = job
     return job
 
 
 def end(job: Job, status: str = "finished") -> None:
-    """The job is over."""
+    """Mark the job as over."""
     job.status, job.ended = status, now()
 
 
@@ -63,7 +63,7 @@ def _known(call: Call, vm_id: str, permit: str) -> Vm:
 
 
 def active_disks(world: World, vm: Vm) -> list[Disk]:
-    """What the engine's filters leave of a VM: its own images, neither shared nor a snapshot's."""
+    """Return the VM's own images, neither shared nor of a snapshot, as the engine's filters do."""
     rows = [row for row in world.attachments_of(vm.id) if row.snapshot_id is None]
     own = [world.disks[row.disk_id] for row in rows]
     return [disk for disk in own if not disk.shareable and disk.storage_type == "image"]
@@ -164,7 +164,7 @@ def _proxy(world: World, vm: Vm, host_id: str | None) -> Host:
 
 
 def _write(ova: Ova) -> None:
-    """The three phases of the command: snapshot, file, removal."""
+    """Run the three phases of the command: snapshot, file, removal."""
     call, world = ova.call, ova.call.world
     names = {"path": ova.path, "host": ova.host.name}
     try:
@@ -211,7 +211,7 @@ def _word(disk: Disk) -> str:
 
 
 def clone(call: Call, vm_id: str, name: str) -> Job:
-    """A VM of the same shape; disk snapshots that the original holds are no part of it."""
+    """Make a VM of the same shape, without the disk snapshots that the original holds."""
     world = call.world
     with command(call.engine, CLONE):
         with world.lock:
@@ -268,7 +268,7 @@ class WantedTemplate:
 
 
 def make_template(call: Call, wanted: WantedTemplate) -> Template:
-    """A template of a VM that is down: locked for a number of polls, then ok."""
+    """Make a template of a VM that is down: locked for a number of polls, then ok."""
     engine, world = call.engine, call.world
     with command(engine, TEMPLATE):
         with world.lock:
@@ -316,7 +316,7 @@ def _made(call: Call, vm: Vm, template: Template, job: Job) -> None:
 
 
 def remove_template(call: Call, template_id: str) -> None:
-    """A template goes with its disks."""
+    """Remove a template with its disks."""
     engine, world = call.engine, call.world
     with command(engine, REMOVE_TEMPLATE):
         with world.lock:

@@ -50,7 +50,8 @@ class Wanted:
 def import_vm(call: Call, wanted: Wanted) -> Vm:
     """Make the VM, then attach the disks that the OVF names to the VM that the OVF names.
 
-    That is the original wherever ids are made anew. A disk that cannot be attached is told by an event alone.
+    That is the original even if the import assigns new ids. Only an event reports a disk that
+    cannot be attached.
     """
     engine, world = call.engine, call.world
     try:
@@ -78,7 +79,7 @@ def import_vm(call: Call, wanted: Wanted) -> Vm:
 
 
 def _vm(wanted: Wanted, found: ovf_reader.Read) -> Vm:
-    """The row, of what the OVF keeps: no quota, tags, shares of the CPU, contents of TPM and NVRAM."""
+    """Return the row, of what the OVF keeps: no quota, tags, shares of the CPU, contents of TPM and NVRAM."""
     given = (wanted.name, wanted.description, wanted.comment, wanted.delete_protected)
     told = (found.name, found.description, found.comment, found.delete_protected)
     name, description, comment, protected = (
@@ -107,10 +108,10 @@ def _vm(wanted: Wanted, found: ovf_reader.Read) -> Vm:
 
 
 def _permitted(call: Call, wanted: Wanted, vm: Vm) -> Cluster:
-    """CREATE_VM on the cluster, and IMPORT_EXPORT_VM on the source domain, which there is none of.
+    """Require CREATE_VM on the cluster, and IMPORT_EXPORT_VM on the source domain, which does not exist here.
 
-    What is asked of no object at all, only the system can grant. Custom properties have a permit of their own, on the
-    cluster (ImportVmCommand.getPermissionCheckSubjects).
+    A permit that is required on no object can only be granted on the system. Custom properties need
+    a permit of their own on the cluster (ImportVmCommand.getPermissionCheckSubjects).
     """
     cluster = call.world.clusters.get(wanted.cluster_id)
     scopes = {SYSTEM} if cluster is None else may.cluster_scopes(call.world, cluster)
@@ -124,10 +125,10 @@ def _permitted(call: Call, wanted: Wanted, vm: Vm) -> Cluster:
 
 
 def refuse_name(name: str) -> None:
-    """What the engine asks of a VM's name before anything else.
+    """Check a VM's name, before everything else.
 
     Raises:
-        Refusal: for one that is too short, too long, or has other characters in it.
+        Refusal: The name is too short, too long, or has other characters.
     """
     if not 1 <= len(name) <= 255:
         raise refuse("NAME_SIZE")
@@ -136,7 +137,7 @@ def refuse_name(name: str) -> None:
 
 
 def _validate(world: World, vm: Vm, found: ovf_reader.Read, wanted: Wanted) -> None:
-    """Addresses come before the id, the id before the name."""
+    """Check the addresses first, then the id, then the name."""
     version = tuple(int(part) for part in found.version.split(".") if part.isdecimal())
     strange = not wanted.regenerate and not all(MAC.fullmatch(nic.mac) for nic in found.nics)
     if found.chipset is None or strange or version > NEWEST:
@@ -167,10 +168,10 @@ def _validate_addresses(world: World, found: ovf_reader.Read, wanted: Wanted) ->
 
 
 def _settle(world: World, vm: Vm, found: ovf_reader.Read, wanted: Wanted, cluster: Cluster) -> None:
-    """What the engine finds out only while it makes the VM, and what it makes of it.
+    """Apply what the engine finds out only while it makes the VM.
 
     Raises:
-        Refusal: for what its database does not take.
+        Refusal: The database does not accept a value.
     """
     ids = {nic.id for other in world.vms.values() for nic in other.nics}
     if len(vm.description) > LONGEST or (
@@ -193,14 +194,14 @@ def _settle(world: World, vm: Vm, found: ovf_reader.Read, wanted: Wanted, cluste
 
 
 def _lease_domain(world: World, vm: Vm) -> str:
-    """The storage domain of the lease; another one where there is none of that id."""
+    """Return the storage domain of the lease; another one if there is none with that id."""
     wanted, centre = vm.settings["LeaseDomainId"], world.data_centre_of(vm)
     domains = [one.id for one in world.domains.values() if one.data_centre_id == centre]
     return wanted if wanted in domains else domains[0]
 
 
 def _insert(call: Call, vm: Vm, cluster: Cluster) -> None:
-    """The rows of the VM; who may not give permissions gets the role for it."""
+    """Insert the rows of the VM; a user who may not give permissions gets the role for it."""
     world = call.world
     names = {
         "data_centre": world.data_centres[cluster.data_centre_id].name,
@@ -214,7 +215,7 @@ def _insert(call: Call, vm: Vm, cluster: Cluster) -> None:
 
 
 def _tell(call: Call, vm: Vm, found: ovf_reader.Read) -> None:
-    """Events about cards that are connected otherwise than the OVF says, or have a foreign address."""
+    """Record events about cards that are connected differently from the OVF, or have a foreign address."""
     lost = [
         (old.network, new.name)
         for old, new in zip(found.nics, vm.nics, strict=True)

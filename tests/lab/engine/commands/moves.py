@@ -112,7 +112,7 @@ def _change_domain(call: Call, disk: Disk, target: Domain, running: str | None) 
 
 
 def _live(moving: Moving) -> None:
-    """The automatic snapshot, the move, and the removal, which may be refused: a leftover."""
+    """Take the automatic snapshot, move, and remove it; the removal may be refused and leave the snapshot."""
     call, world, disk = moving.call, moving.call.world, moving.disk
     removed = False
     try:
@@ -179,7 +179,7 @@ def _lock(call: Call, vm: Vm, disk: Disk, snapshot: Snapshot) -> snapshots.Remov
 
 
 def _finish(removing: snapshots.Removing) -> None:
-    """The snapshot remains, without that disk."""
+    """Keep the snapshot, without that disk."""
     world, snapshot = removing.engine.world, removing.snapshot
     snapshots.unlock_rows(removing)
     for disk, _frozen, _top in removing.pairs:

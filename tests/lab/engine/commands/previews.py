@@ -65,7 +65,7 @@ def preview(call: Call, vm_id: str, snapshot_id: str, *, settled: bool = False) 
 
 
 def _goes_on(call: Call, description: str, watched: str, end: Callable[[], None]) -> Job:
-    """The tasks of a command, which has been answered: after some looks at an object they end."""
+    """Return the job of a command that has been answered; its tasks end after some looks at an object."""
     job = exports.job_of(call, description)
 
     def finish() -> None:
@@ -96,9 +96,9 @@ def _previewable(world: World, vm: Vm, snapshot_id: str) -> Snapshot:
 
 
 def _enter(world: World, vm: Vm, layers: dict[str, str]) -> None:
-    """The present becomes the entry ``preview``; a new ACTIVE entry writes over the snapshot."""
+    """Turn the present into the entry ``preview``; a new ACTIVE entry writes over the snapshot."""
     former = world.active_snapshot(vm.id)
-    # The entry is made anew, so that it is no longer as old as the VM.
+    # The entry is a new one, so that it is no longer as old as the VM.
     former.type, former.description, former.date = "preview", BEFORE, now()
     active = Snapshot(new_id(), vm.id, "Active VM", "active")
     world.snapshots[active.id] = active
@@ -112,7 +112,7 @@ def _enter(world: World, vm: Vm, layers: dict[str, str]) -> None:
 
 
 def _previewed(world: World, vm: Vm) -> tuple[Snapshot, Snapshot]:
-    """The snapshot in preview, and the entry of before."""
+    """Return the snapshot in preview, and the entry of before."""
     rows = world.snapshots_of(vm.id)
     shown = next((s for s in rows if s.status == "in_preview"), None)
     before = next((s for s in rows if s.type == "preview"), None)
@@ -188,7 +188,7 @@ def _reachable(world: World, vm: Vm) -> list[Volume]:
 
 
 def _drop(call: Call, gone: Sequence[Volume]) -> None:
-    """Layers go, the last one first."""
+    """Remove layers, the last one first."""
     parents = {volume.parent_id for volume in gone}
     for volume in sorted(gone, key=lambda one: one.id in parents):
         call.world.volumes.pop(volume.id)
@@ -199,7 +199,7 @@ def _drop(call: Call, gone: Sequence[Volume]) -> None:
 
 
 def _keep(call: Call, vm: Vm, kept: set[str]) -> None:
-    """Only these volumes stay; one that the snapshot knows nothing of belongs to the present now."""
+    """Keep only these volumes; one that the snapshot does not know belongs to the present now."""
     world = call.world
     own, active = set(_own(world, vm)), world.active_snapshot(vm.id)
     mine = [volume for volume in world.volumes.values() if volume.disk_id in own]

@@ -89,10 +89,10 @@ def create(call: Call, wanted: Wanted) -> Making:
 
 
 def check_description(text: str) -> None:
-    """What the bean's validation says of a description: ASCII and letters of any script, 4,000 at the most.
+    """Check a description as the bean's validation does: ASCII and letters of any script, at most 4,000.
 
     Raises:
-        Refusal: if it is anything else.
+        Refusal: It is anything else.
     """
     if len(text) > DESCRIPTION_MAX:
         raise refuse("DESCRIPTION_TOO_LONG")
@@ -239,7 +239,7 @@ def _config(item: ovf.OvfDisk) -> SnapshotDisk:
 
 
 def _layer(world: World, disk: Disk, active_id: str) -> tuple[Disk, Volume, Volume]:
-    """A new active volume over a disk's present one, both locked for now."""
+    """Return a new active volume over a disk's present one, both locked for now."""
     frozen = world.volumes[disk.active_volume_id]
     layer = Volume(new_id(), disk.id, active_id, frozen.id, "qcow2", disk.virtual_size, "locked")
     layer.made = False
@@ -252,7 +252,7 @@ def _layer(world: World, disk: Disk, active_id: str) -> tuple[Disk, Volume, Volu
 def _follow_active(
     world: World, vm: Vm, old_id: str, new_active: str, frozen: Sequence[str]
 ) -> None:
-    """Volumes of disks that the snapshot leaves out stay with the ACTIVE entry."""
+    """Keep volumes of disks that the snapshot leaves out with the ACTIVE entry."""
     own = {a.disk_id for a in world.attachments_of(vm.id) if a.snapshot_id is None}
     for volume in world.volumes.values():
         left_out = volume.disk_id in own and volume.disk_id not in frozen
@@ -267,7 +267,7 @@ def _job(world: World, who: Actor, description: str) -> Job:
 
 
 def make(making: Making) -> None:
-    """The host's part, outside of the world's lock."""
+    """Do the host's part, outside of the world's lock."""
     engine, vm = making.engine, making.vm
     layers = [Layer(base.image_of(d, frozen), layer.id) for d, frozen, layer in making.pairs]
     running = vm.id if making.former_status in base.RUNNING else None
@@ -298,7 +298,7 @@ def _witness(making: Making) -> None:
 
 
 def finish_create(making: Making) -> None:
-    """The snapshot is there: unlock it and say so. Hold the lock."""
+    """Complete the snapshot: unlock it and record the event. Hold the lock."""
     world = making.engine.world
     _unlock(making)
     making.snapshot.status = "ok"
@@ -321,7 +321,7 @@ def _unlock(making: Making) -> None:
 
 
 def _undo_create(making: Making, live: bool) -> None:
-    """A failed creation gives its id back to the ACTIVE entry, which the next creation takes it from again."""
+    """Give the id of a failed creation back to the ACTIVE entry; the next creation takes it from there again."""
     world, snapshot = making.engine.world, making.snapshot
     name, vm_id = snapshot.description, making.vm.id
     with world.lock:
@@ -345,7 +345,7 @@ def _undo_create(making: Making, live: bool) -> None:
 
 
 def _keep_used(making: Making) -> None:
-    """The creation failed, but the VM writes to the new volumes already: the snapshot stays, as if it were one."""
+    """Keep the snapshot of a failed creation, because the VM writes to the new volumes already."""
     world, snapshot = making.engine.world, making.snapshot
     with world.lock:
         making.engine.polls.pop(snapshot.id, None)
@@ -393,7 +393,7 @@ def remove(call: Call, vm_id: str, snapshot_id: str) -> Job:
 
 
 def remove_unseen(call: Call, snapshot: Snapshot) -> None:
-    """A removal that nobody waits for: only the event tells that it was refused."""
+    """Remove a snapshot without a caller: only the event reports a refusal."""
     try:
         remove(call, snapshot.vm_id, snapshot.id)
     except Answer:
@@ -430,7 +430,7 @@ def validate_remove(world: World, vm_id: str, snapshot_id: str) -> Vm:
 
 
 def _disks_are_not_merged(world: World, vm: Vm, snapshot: Snapshot | None) -> None:
-    """A merge of a disk is in the way of another merge of the same disk alone."""
+    """Refuse while a disk of the snapshot is being merged; merges of other disks do not matter."""
     mine = {d.disk_id for d in snapshot.disks} if snapshot else set()
     locked = [s for s in world.snapshots_of(vm.id) if s.status == "locked"]
     if any(mine & {d.disk_id for d in other.disks} for other in locked):
@@ -488,7 +488,7 @@ def lock_rows(call: Call, vm: Vm, snapshot: Snapshot, disk_id: str | None = None
 
 
 def unlock_rows(removing: Removing) -> None:
-    """Volumes are again what they were; those that were merged are well. Hold the lock."""
+    """Give volumes their former status; merged ones are ok. Hold the lock."""
     for volume_id, status in removing.former.items():
         volume = removing.engine.world.volumes.get(volume_id)
         if volume is not None:
@@ -498,7 +498,7 @@ def unlock_rows(removing: Removing) -> None:
 
 
 def merge(removing: Removing) -> None:
-    """Disk by disk: the layer above goes into the frozen volume, which remains."""
+    """Merge disk by disk: the layer above goes into the frozen volume, which remains."""
     engine, vm = removing.engine, removing.vm
     running = vm.id if vm.status in base.RUNNING else None
     try:
@@ -517,7 +517,7 @@ def merge(removing: Removing) -> None:
 
 
 def _collapse(world: World, disk: Disk, frozen: Volume, top: Volume) -> None:
-    """The frozen volume takes the place of the layer that was merged into it."""
+    """Put the frozen volume in the place of the layer that was merged into it."""
     frozen.snapshot_id = top.snapshot_id
     if disk.active_volume_id == top.id:
         disk.active_volume_id = frozen.id
@@ -531,7 +531,7 @@ def _collapse(world: World, disk: Disk, frozen: Volume, top: Volume) -> None:
 
 
 def _rename_volume(snapshot: Snapshot, old: str, new: str) -> None:
-    """The configuration saved with a snapshot follows its disk's image id."""
+    """Change the disk's image id in the configuration saved with a snapshot."""
     snapshot.ovf = snapshot.ovf.replace(old, new)
     snapshot.disks = [
         SnapshotDisk(**{**vars(d), "volume_id": new}) if d.volume_id == old else d
@@ -540,7 +540,7 @@ def _rename_volume(snapshot: Snapshot, old: str, new: str) -> None:
 
 
 def finish_remove(removing: Removing) -> None:
-    """The snapshot is gone: unlock what is left and say so. Hold the lock."""
+    """Complete the removal: unlock what is left and record the event. Hold the lock."""
     world = removing.engine.world
     unlock_rows(removing)
     world.snapshots.pop(removing.snapshot.id, None)
@@ -550,9 +550,10 @@ def finish_remove(removing: Removing) -> None:
 
 
 def _failed_remove(removing: Removing) -> None:
-    """A failed merge ends in ``ok`` again, its volume is illegal.
+    """End a failed merge: the snapshot is ``ok`` again, its volume is illegal.
 
-    Disks that were merged before have left the snapshot; the volumes that they were merged into stay locked for long.
+    Disks that were merged before have left the snapshot; the volumes that they were merged into
+    stay locked for long.
     """
     engine, world, snapshot = removing.engine, removing.engine.world, removing.snapshot
     with world.lock:

@@ -115,16 +115,16 @@ def stop(call: Call, vm_id: str, gently: bool) -> Job:
 
 
 def plugged_snapshots(world: World, vm: Vm) -> list[str]:
-    """The aliases of the VM's plugged disk snapshots."""
+    """Return the aliases of the VM's plugged disk snapshots."""
     rows = [a for a in world.attachments_of(vm.id) if a.active and a.snapshot_id]
     return [world.disks[a.disk_id].alias for a in rows]
 
 
 def suspend(call: Call, vm_id: str) -> Job:
-    """The engine does not look for disk snapshots, but the host refuses: the VM runs on.
+    """Suspend a VM. The engine does not check for disk snapshots, but the host refuses and the VM keeps running.
 
-    The answer comes before: the command makes disks for the memory first, and asks the host only when these
-    are there (``HibernateVmCommand.endSuccessfully``). What failed is told by event 130 alone.
+    The answer comes first: the command makes disks for the memory, and asks the host only when
+    these exist (``HibernateVmCommand.endSuccessfully``). Only event 130 reports the failure.
     """
     world = call.world
     with command(call.engine, SUSPEND):
@@ -166,9 +166,9 @@ def _suspendable(call: Call, vm_id: str) -> Vm:
 
 
 def migrate(call: Call, vm_id: str, host_id: str | None = None) -> None:
-    """Refused while a disk snapshot is plugged; an unplugged one does not matter.
+    """Migrate a VM; refused while a disk snapshot is plugged; an unplugged one does not matter.
 
-    ``host_id`` is where to, if the caller says so.
+    ``host_id`` is the target, if the caller names one.
     """
     world = call.world
     with command(call.engine, MIGRATE), world.lock:

@@ -156,20 +156,23 @@ def get_level(_call: Call, level: str) -> Response:
 
 
 def _path(call: Call) -> str:
-    """The address of the collection that a request for permissions goes to."""
+    """Return the address of the collection that a request for permissions goes to."""
     path = call.request.path.removeprefix(API).removeprefix("/v4").strip("/")
     return path.split("permissions")[0].strip("/")
 
 
 def _shown(call: Call, held: Held, kind: str, parent: str, object_id: str) -> Entity:
-    """A permission. Of whom the caller may not see, the engine takes users for groups only in a single GET."""
+    """Return a permission.
+
+    If the caller may not see the holder, the engine takes users for groups in a single GET alone.
+    """
     is_group = isinstance(held.holder, Group)
     base = f"groups/{held.holder.id}" if is_group else parent
     return present.permission(call, held, kind, f"{base}/permissions".strip("/"), object_id)
 
 
 def _kind(call: Call, object_id: str) -> str:
-    """The element that names an object in a permission; none for the system."""
+    """Return the element that names an object in a permission; none for the system."""
     tables = {"data_centres": "data_center", "domains": "storage_domain"}
     for table, _unused in commands.KINDS:
         if object_id in getattr(call.world, table):
@@ -337,7 +340,7 @@ def get_user(call: Call, user_id: str) -> Response:
 
 
 def add_user(call: Call) -> Response:
-    """POST /users: somebody of the directory."""
+    """POST /users: add a user of the directory."""
     body = codec.read(call.request.body, types.User)
     if body.user_name is None:
         raise incomplete("User [userName] required for add")

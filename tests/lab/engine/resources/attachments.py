@@ -69,7 +69,7 @@ def add_attachment(call: Call, vm_id: str) -> Response:
 
 
 def _disk_id(disk: types.Disk) -> str:
-    """The disk's id; what is no UUID hits an engine without a mapper for it."""
+    """Return the disk's id; what is no UUID hits an engine without a mapper for it."""
     try:
         return str(UUID(disk.id)) if disk.id else NOBODY
     except ValueError as problem:

@@ -19,24 +19,25 @@ NOT_PERMITTED = "query execution failed due to insufficient permissions."
 
 
 def ok(body: Entity | Listing) -> Response:
-    """200 with a body."""
+    """Return 200 with a body."""
     return Response(200, codec.dump(codec.tree(body)))
 
 
 def listing(tag: str, items: Iterable[Entity]) -> Response:
-    """200 with a collection."""
+    """Return 200 with a collection."""
     return ok(Listing(tag, tuple(items)))
 
 
 def empty(tag: str) -> Response:
-    """200 with an empty collection."""
+    """Return 200 with an empty collection."""
     return listing(tag, ())
 
 
 def created(call: Call, body: Entity) -> Response:
-    """201 with the new object, whatever ``Expect`` or ``async`` ask for.
+    """Return 201 with the new object, whatever ``Expect`` or ``async`` ask for.
 
-    The engine writes the address of the whole API before a path that has it already: the header leads nowhere.
+    The engine writes the address of the whole API before a path that has it already, so the header
+    is not a valid address.
     """
     host = call.request.headers.get("host", "localhost")
     headers = {"Location": f"https://{host}{API}/v4{body.value.href}"}
@@ -44,18 +45,18 @@ def created(call: Call, body: Entity) -> Response:
 
 
 def asynchronous(call: Call) -> bool:
-    """Whether the caller does not want to wait, so that 202 without a body is the answer."""
+    """Tell whether the caller does not want to wait, so that 202 without a body is the answer."""
     expected = f"{call.request.headers.get('expect')} {call.request.headers.get('x-ovirt-expect')}"
     return "202-accepted" in expected or call.request.flag("async", absent=False, empty=True)
 
 
 def removed(call: Call, job_id: str | None = None) -> Response:
-    """What a DELETE answers: 200 with an action, or 202 without a body when asynchronous."""
+    """Return what a DELETE answers: 200 with an action, or 202 without a body when asynchronous."""
     return Response(202) if asynchronous(call) else codec.complete_action(job_id)
 
 
 def see_vm(call: Call, vm_id: str) -> Vm:
-    """A VM that the caller may see; 404 otherwise."""
+    """Return a VM that the caller may see; 404 otherwise."""
     vm = call.world.vms.get(vm_id)
     if vm is None or not may.View(call).vm(vm):
         raise not_found()
@@ -63,7 +64,7 @@ def see_vm(call: Call, vm_id: str) -> Vm:
 
 
 def visible_vms(call: Call) -> list[Vm]:
-    """The VMs that the caller may see, by name."""
+    """Return the VMs that the caller may see, by name."""
     world = call.world
     view = may.View(call)
     seen = [vm for vm in world.vms.values() if view.vm(vm)]
@@ -71,7 +72,7 @@ def visible_vms(call: Call) -> list[Vm]:
 
 
 def see_disk(call: Call, disk_id: str) -> Disk:
-    """A disk that the caller may see; 404 otherwise."""
+    """Return a disk that the caller may see; 404 otherwise."""
     disk = call.world.disks.get(disk_id)
     if disk is None or not may.View(call).disk(disk):
         raise not_found()
@@ -79,20 +80,20 @@ def see_disk(call: Call, disk_id: str) -> Disk:
 
 
 def visible_disks(call: Call) -> list[Disk]:
-    """The disks that the caller may see, by alias."""
+    """Return the disks that the caller may see, by alias."""
     view = may.View(call)
     seen: Sequence[Disk] = [d for d in call.world.disks.values() if view.disk(d)]
     return sorted(seen, key=lambda d: (d.alias, d.id))
 
 
 def admins_only(call: Call) -> None:
-    """An administrator's query: 400 for everybody else and whenever filtered, not 403."""
+    """Refuse an administrator's query with 400, not 403, to all others and whenever filtered."""
     if call.filtered:
         raise query_fault(400, NOT_PERMITTED)
 
 
 def query_of(call: Call) -> Query:
-    """The search parameters of a request.
+    """Return the search parameters of a request.
 
     Without ``case_sensitive`` the case does not matter, whatever the API's documentation says
     (``AbstractBackendCollectionResource.getSearchParameters``).

@@ -63,7 +63,7 @@ def _places(event: Event) -> set[str]:
 
 
 def _granted(call: Call) -> set[str]:
-    """The objects that a role of users was granted on: to the caller, and to whoever else is logged in.
+    """Return the objects that a role of users was granted on: to the caller, and to whoever else is logged in.
 
     The engine's view joins the sessions of all users, and not the one that asks.
     """

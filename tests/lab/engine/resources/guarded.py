@@ -35,14 +35,14 @@ _NAMED_DOMAIN = ("storage_domain.id", "storage_domain.name")
 
 
 def _body(call: Call, *elements: str) -> types.Action:
-    """The action of a request; 501 if it brings anything but the elements that the lab carries out."""
+    """Return the action of a request; 501 if it brings anything but the elements that the lab carries out."""
     body = codec.read(call.request.body or b"<action/>", types.Action)
     carried_out(call, body, *elements)
     return body
 
 
 def _named(call: Call, table: str, given: object) -> str | None:
-    """The id that a body gives, or the id of what has the name that it gives."""
+    """Return the id that a body gives, or the id of what has the name that it gives."""
     if given is None:
         return None
     object_id, name = getattr(given, "id", None), getattr(given, "name", None)
@@ -204,7 +204,7 @@ def list_template_disks(call: Call, template_id: str) -> Response:
 
 
 def _attachment(row: Template, disk_id: str) -> Entity:
-    """A disk of a template; whether it boots is what the VM's disk did that it was made of."""
+    """Return a disk of a template; whether it boots is what the VM's disk did that it was made of."""
     number = row.disks.index(disk_id)
     value = types.DiskAttachment(
         id=disk_id,

@@ -71,7 +71,7 @@ def _tree(call: Call) -> ET.Element:
 
 
 def _ovf(configuration: ET.Element) -> str:
-    """The text of a configuration; 400 when its type or the text is missing."""
+    """Return the text of a configuration; 400 when its type or the text is missing."""
     kind, text = configuration.findtext("type"), configuration.findtext("data")
     fields = [
         f"initialization.configuration.{name}"
@@ -133,7 +133,7 @@ def update_vm(call: Call, vm_id: str) -> Response:
 
 
 def _edit(call: Call, body: types.Vm) -> edits.Edit:
-    """What a request says of a VM."""
+    """Return what a request says of a VM."""
     return edits.Edit(
         fields={name: value for name, value in _fields(body).items() if value is not None},
         settings=settings.of_body(_tree(call)),

@@ -35,7 +35,7 @@ def list_snapshots(call: Call, vm_id: str) -> Response:
 
 
 def _row(call: Call, snapshot_id: str) -> Snapshot:
-    """The snapshot, whichever VM the path names: the engine looks up the id alone."""
+    """Return the snapshot, whichever VM the path names: the engine looks up the id alone."""
     row = call.world.snapshots.get(snapshot_id)
     if row is None or not _visible(call, row.vm_id):
         detail = f"Entity not found: GetSnapshotBySnapshotId: snapshot id={snapshot_id}"
@@ -67,7 +67,7 @@ def add_snapshot(call: Call, vm_id: str) -> Response:
 
 
 def _chosen(body: types.Snapshot) -> tuple[str, ...] | None:
-    """The disks that a body names; an element without any is a disk of no id, which chooses none."""
+    """Return the disks that a body names; an element without any is a disk of no id, which chooses none."""
     if body.disk_attachments is None:
         return None
     if not body.disk_attachments:

@@ -65,13 +65,13 @@ def _fields(call: Call) -> Fields[Vm]:
 
 
 def _storage(world: World, vm: Vm) -> tuple[str, ...]:
-    """The storage domains of a VM's disks, by name."""
+    """Return the storage domains of a VM's disks, by name."""
     disks = [world.disks[row.disk_id] for row in world.attachments_of(vm.id)]
     return tuple(world.domains[disk.domain_id].name for disk in disks)
 
 
 def _current_ovf(call: Call, vm: Vm) -> str | None:
-    """The OVF of now, left out while something of the VM is locked."""
+    """Return the OVF of now, left out while something of the VM is locked."""
     world = call.world
 
     def size(volume: Volume) -> int:
@@ -84,7 +84,7 @@ def _current_ovf(call: Call, vm: Vm) -> str | None:
 
 
 def whole(call: Call, vm: Vm) -> Entity:
-    """A VM with everything that there is of it, as creations and changes answer."""
+    """Return a VM with everything that there is of it, as creations and changes answer."""
     return present.vm(call, vm, _current_ovf(call, vm), everything=True)
 
 
@@ -94,7 +94,7 @@ def _shown(call: Call, vm: Vm) -> Entity:
 
 
 def _query(call: Call) -> Query:
-    """The search; a filtered one that is sorted by name and limited forgets its conditions.
+    """Return the search; a filtered one that is sorted by name and limited forgets its conditions.
 
     So does ``BackendVmsResource.isSortedAndMaxResults``, for the sake of a web interface.
     """
@@ -257,7 +257,7 @@ def list_checkpoints(call: Call, vm_id: str) -> Response:
 
 
 def _found_checkpoint(call: Call, checkpoint_id: str) -> Checkpoint:
-    """A checkpoint, whichever VM the path names: an administrator's query."""
+    """Return a checkpoint, whichever VM the path names: an administrator's query."""
     admins_only(call)
     if checkpoint_id not in call.world.checkpoints:
         raise not_found()

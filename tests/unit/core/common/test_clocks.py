@@ -29,7 +29,7 @@ def moment(
     controller: timedelta = timedelta(0),
     appliance: timedelta = timedelta(0),
 ) -> Moment:
-    """What is made of clocks that are off by so much."""
+    """Return what is made of clocks that are off by so much."""
     read = Readings(ASKED + controller, THERE + controller, THERE + appliance)
     return clocks.of_snapshot(None if engine is None else TRUE + engine, read)
 

@@ -30,7 +30,7 @@ HEAD = (
 
 
 def configuration(name: str = "web01", comment: str = "", more: str = "") -> str:
-    """A configuration as an engine writes it, shortened."""
+    """Return a configuration as an engine writes it, shortened."""
     files = "".join(
         f'<File ovf:href="{disk}/{image}" ovf:id="{image}" ovf:size="1" ovf:description="d"/>'
         for disk, image in zip(DISKS, IMAGES, strict=True)
@@ -120,7 +120,7 @@ ANY_TEXT = st.text(
 
 
 def reference(text: str) -> str:
-    """A text in XML by character references alone, which no reader changes."""
+    """Return a text in XML by character references alone, which no reader changes."""
     return "".join(f"&#{ord(one)};" for one in text)
 
 

@@ -38,7 +38,7 @@ ROOT = "22 1 8:1 / / rw - ext4 /dev/sda1 rw"
 
 
 def disk(name: str, number: str, **more: object) -> LocalDisk:
-    """A disk with one partition."""
+    """Return a disk with one partition."""
     minor = int(number.partition(":")[2])
     part = (f"/dev/{name}1", f"8:{minor + 1}")
     device = BlockDevice(name, f"/dev/{name}", number, partitions=(part,))

@@ -31,7 +31,7 @@ def made(night: int, number: int) -> catalogue.Entry:
 
 
 def read(entry: catalogue.Entry, when: datetime) -> catalogue.Entry:
-    """The set, found good at this time."""
+    """Return the set, found good at this time."""
     time = when.strftime("%Y-%m-%dT%H:%M:%SZ")
     record = verification_record.VerificationRecord(
         entry.run_id, "", time, "ok", "files", (), (), {}, 1.0

@@ -67,7 +67,7 @@ class Made:
 
 
 def build(*history: Made) -> catalogue.Catalogue:
-    """A catalogue; the run id of a set is its place in the history."""
+    """Return a catalogue; the run id of a set is its place in the history."""
     entries = []
     for number, made in enumerate(history):
         disks = (replace(MANIFEST.disks[0], parent=made.parent),)
@@ -157,7 +157,7 @@ requests = st.builds(
 def split(
     found: catalogue.Catalogue, request: PruneRequest
 ) -> tuple[list[catalogue.Entry], list[catalogue.Entry]]:
-    """What stays and what goes."""
+    """Return what stays and what goes."""
     decisions = decide(found, request, NOW)
     stays = [one.entry for one in decisions if one.keep]
     return stays, [one.entry for one in decisions if not one.keep]

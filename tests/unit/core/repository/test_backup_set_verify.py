@@ -164,7 +164,7 @@ def test_depth_that_was_not_reached_is_due() -> None:
 
 
 def recorded(entry: catalogue.Entry, time: str, verdict: str = "ok") -> catalogue.Entry:
-    """A set with the record of a verification."""
+    """Return a set with the record of a verification."""
     record = verification_record.VerificationRecord(
         entry.run_id, "", time, verdict, "files", (), (), {}, 1.0
     )

@@ -34,7 +34,7 @@ OVF = 10
 
 
 def document(vm: int, hours: int, name: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
-    """A manifest, as JSON has it."""
+    """Return a manifest, as JSON has it."""
     when = START + timedelta(hours=hours)
     return {
         "format": "ovirt_community.backup",
@@ -72,7 +72,7 @@ def document(vm: int, hours: int, name: str, **changes: Any) -> dict[str, Any]: 
 def seen(
     vm: int = 1, hours: int = 0, name: str = "web01", data: dict[str, Any] | None = None
 ) -> catalogue.FoundDirectory:
-    """A set that is whole."""
+    """Return a set that is whole."""
     found = data or document(vm, hours, name)
     when = START + timedelta(hours=hours)
     return catalogue.FoundDirectory(
@@ -207,7 +207,7 @@ def test_a_record_is_of_one_manifest() -> None:
 
 
 def vouched(**more: Any) -> catalogue.FoundDirectory:  # noqa: ANN401
-    """A set of this release, with the checksum of its manifest."""
+    """Return a set of this release, with the checksum of its manifest."""
     whole = seen(data=document(1, 0, "web01", checksum="manifest.sha256"))
     assert whole.manifest
     return replace(whole, **{"checksum": manifest.checksum(whole.manifest), **more})

@@ -92,7 +92,7 @@ WHOLE: dict[str, Any] = {
 
 
 def paths(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Where every value below the root stands."""
+    """Return where every value below the root stands."""
     items: list[tuple[Any, Any]] = []
     if isinstance(value, dict):
         items = list(value.items())
