@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Repositories for tests: sets with real images, or with none but a manifest that fits."""
+"""Repositories for tests: sets with real images, or only with a manifest that fits."""
 
 from __future__ import annotations
 

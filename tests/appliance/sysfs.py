@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A sysfs that a test writes, over nodes of real block devices: SCSI, LVM and MD without either."""
+"""A sysfs that a test writes, over nodes of real block devices: SCSI, LVM and MD devices that do not exist."""
 
 from __future__ import annotations
 

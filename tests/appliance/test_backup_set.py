@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A backup set is prepared, filled and finished, and can be restored by its README alone."""
+"""Prepare a backup set, fill it, finish it, and restore it by its README alone."""
 
 from __future__ import annotations
 

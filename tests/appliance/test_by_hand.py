@@ -1,10 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restore a set without this collection: with its README, qemu-img, and plain API calls.
-
-Nothing of the collection takes part, but that it wrote the README.
-"""
+"""Restore a set without this collection: with its README, qemu-img, and plain API calls."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A whole backup, killed and taken over, with a password that is a part of everything that travels."""
+"""A whole backup, killed and taken over, with a password that occurs in every value that is passed on."""
 
 from __future__ import annotations
 

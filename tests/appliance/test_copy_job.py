@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The copy as a job: it goes on without its caller, is joined, is found dead, and gives its result once."""
+"""The copy as a job: it continues without its caller, is joined, is found dead, and gives its result once."""
 
 from __future__ import annotations
 

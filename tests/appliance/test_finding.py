@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finding devices among the dead, the unfinished and the many; sysfs is made up, nodes are real."""
+"""Find devices among dead, unready and many ones; sysfs is made up, nodes are real."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A set is finished only if a restore would take it: what was written is read, from the disk."""
+"""A set is finished only if a restore would accept it: what was written is read back from the disk."""
 
 from __future__ import annotations
 

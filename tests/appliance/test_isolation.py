@@ -1,9 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Isolation, its proof and the repository disk on loop devices, under a udev of our own.
+"""Isolation, its proof and the repository disk on loop devices, with a udev of our own.
 
-What LVM, mdadm, multipathd and systemd really do is seen in a guest alone (tests/guest_tests).
+The real behaviour of LVM, mdadm, multipathd and systemd is tested only in a guest
+(tests/guest_tests).
 """
 
 from __future__ import annotations

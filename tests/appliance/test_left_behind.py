@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Disks that a snapshot is not to have: told before anything is made, left out where that is asked for."""
+"""Disks that a snapshot must not include: reported before anything is made, left out if that is requested."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A table of mounts that cannot be read never means that nothing is mounted."""
+"""A table of mounts that cannot be read never counts as an empty one."""
 
 from __future__ import annotations
 

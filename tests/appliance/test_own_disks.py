@@ -1,9 +1,9 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose a disk is, where the root file system shows no number of a device.
+"""Which disks are the appliance's own if mountinfo shows no device number for the root file system.
 
-The mounts are written as Linux 6.18 showed a btrfs of two devices that was mounted by another name
+The mounts are written as Linux 6.18 showed a btrfs on two devices that was mounted by another name
 of one of them: a number that no device has, the name that it was mounted by, and every device below
 ``/sys/fs/btrfs/UUID/devices``.
 """

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A password that is changed while a backup runs: one login is refused, no other is tried, and what stays is told."""
+"""A password that is changed during a backup: one login is refused, no other is tried, and leftovers are reported."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Letting go of devices: real processes, mounts and namespaces hold them; sysfs is made up at most."""
+"""The release of devices: real processes, mounts and namespaces hold them; only sysfs is made up."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A repository is listed whatever lies in it, and nothing outside it is looked at."""
+"""A repository is listed whatever it contains, and nothing outside it is read."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The modules and playbooks that look after a repository, as a user runs them; old Python included."""
+"""The modules and playbooks for a repository, as a user runs them; also with the oldest Python."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbook restore: what it shows before it does anything, and a controller that is lost at each of its steps."""
+"""The playbook restore: what it shows before it does anything, and a controller that dies at each step."""
 
 from __future__ import annotations
 

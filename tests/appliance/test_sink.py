@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The device that forgets: who does not keep to the protocol gets no hash."""
+"""The device that only hashes: a client that violates the protocol gets no hash."""
 
 from __future__ import annotations
 

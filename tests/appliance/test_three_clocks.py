@@ -1,10 +1,11 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Engine, controller and appliance, each with a clock that drifts and jumps: no set goes that would stay under true ones.
+"""Clocks of engine, controller and appliance that drift and jump: no set is removed that true clocks would keep.
 
-A night is what the role does on the appliance: the arguments of its tasks, rendered from its files with the controller's clock,
-go through the modules' options into a real repository. Then a prune, with the appliance's clock, removes for real.
+A night is what the role does on the appliance: the arguments of its tasks, rendered from its files
+with the controller's clock, go through the modules' options into a real repository. Then a prune,
+with the appliance's clock, removes sets for real.
 """
 
 from __future__ import annotations

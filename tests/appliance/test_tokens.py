@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A copy that takes longer than the engine keeps the session of a token that nobody uses."""
+"""A copy that takes longer than the engine keeps the session of an unused token."""
 
 from __future__ import annotations
 

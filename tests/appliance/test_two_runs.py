@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two runs at one VM, at every step of a backup: real processes, one engine, one appliance."""
+"""Two runs on one VM, at every step of a backup: real processes, one engine, one appliance."""
 
 from __future__ import annotations
 

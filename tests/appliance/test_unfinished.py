@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records of unfinished sets: whose they are, who lives, and who may not forge one."""
+"""Records of unfinished sets: which run each belongs to, which runs are alive, and who may not forge one."""
 
 from __future__ import annotations
 

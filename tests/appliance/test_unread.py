@@ -1,9 +1,9 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What cannot be read is named: it is not bad, not gone, and keeps nothing else from working.
+"""What cannot be read is reported: it is neither bad nor gone, and does not stop anything else.
 
-The dead mounts are real: file systems in user space whose server has gone.
+The dead mounts are real: file systems in user space whose server is gone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever happens to a set is found, named and recorded, and the set is left as it was."""
+"""Any damage to a set is found, named and recorded, and the set itself is not changed."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small udevadm, where no udev runs: nodes, links and database of a test's loop devices.
+"""A small udevadm for machines without udev: nodes, links and database of a test's loop devices.
 
-It keeps to the rules that were written, as far as they say which disk is whose. Its directory is
-the parent of the one that it lies in. Programs of a test may stand in its way: `bad` in that
-directory has words that each make it misbehave.
+It obeys the written rules as far as they say which disks are the appliance's own. Its directory is
+the parent of the one that it lies in. A test can make it misbehave: each word in the file `bad` in
+that directory stands for one fault.
 """
 
 from __future__ import annotations

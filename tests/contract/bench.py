@@ -1,9 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the contract's tests work with: an engine, a source VM and an appliance, in the lab or live.
+"""The equipment of the contract's tests: an engine, a source VM and an appliance, in the lab or live.
 
-A bench knows no lab: what is arranged behind the API is asked of the fixtures ``lab`` and ``control``.
+A bench does not know the lab: the fixtures ``lab`` and ``control`` arrange what lies behind the
+API.
 """
 
 from __future__ import annotations

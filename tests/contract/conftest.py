@@ -1,11 +1,11 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One suite over the engine port: against the lab, and against a live engine where OVIRT_URL names one.
+"""One suite over the engine port: against the lab, and against a live engine if OVIRT_URL names one.
 
-CONTRIBUTING.md says what a live engine needs. A test that arranges something behind the API, or looks there, says
-so by the mark ``behind``, and one that needs an administrator by the mark ``administrator``: live they are skipped
-before anything is done.
+CONTRIBUTING.md says what a live engine needs. A test that arranges or reads something behind the
+API has the mark ``behind``, one that needs an administrator the mark ``administrator``: on a live
+engine they are skipped before anything is done.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operations of a restore on an engine, one after the other as the role has them; of a lab or a live one."""
+"""The operations of a restore on an engine, one after the other as in the role; in a lab or live."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which snapshot is attached stays known, however much the appliance attached and detached since."""
+"""The attached snapshot stays known, however much the appliance has attached and detached since."""
 
 from __future__ import annotations
 

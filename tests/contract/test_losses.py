@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a restore brings back beside the bytes, and that it names the rest before anything is made.
+"""What a restore brings back besides the disks' content, and that it names the rest before anything is made.
 
 Always in the lab: its world tells what an engine would hide.
 """

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attach and detach while a host is slow, refuses, or does not answer, and while the answer gets lost."""
+"""Attach and detach while a host is slow, refuses or does not answer, and while the answer is lost."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def case(bench: Bench, lab: Lab, control: Control) -> Case:
 
 @pytest.fixture
 def blind(case: Case) -> Case:
-    """The case of a user who may do it all, and sees no events: all of his roles are on the system."""
+    """A user who has every permit and sees no events, because all roles are on the system."""
     user = case.lab.world.users[BACKUP[0]]
     user.grants = [grant for grant in user.grants if grant.object_id == SYSTEM]
     return case

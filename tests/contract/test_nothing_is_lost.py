@@ -1,9 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""No sequence of our operations, with any arguments, on an engine that fails now and then, loses a disk of anybody.
+"""No sequence of our operations loses anyone's disk, with any arguments, even if the engine fails now and then.
 
-Always in the lab: its world tells what an engine would hide, and its log what was asked even where that failed.
+Always in the lab: its world tells what an engine would hide, and its log has the requests, also of
+failed calls.
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user can find out about their own rights, and whether we judge them as the engine does (docs/engine.md#permits)."""
+"""What users can find out about their own permits, and whether we judge them as the engine does.
+
+Facts: docs/engine.md#permits.
+"""
 
 from __future__ import annotations
 

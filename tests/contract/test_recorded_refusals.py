@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refusals of an attach and a detach that a real engine gave, as the port tells them (docs/engine.md#refusals-of-an-attach)."""
+"""Recorded refusals of an attach and a detach, as the port reports them (docs/engine.md#refusals-of-an-attach)."""
 
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every refusal that the code tells apart, by its text.
+"""Every refusal that the code recognises, by its text.
 
-Facts: docs/engine.md#refusals-of-an-attach, docs/engine.md#refusals-of-a-detach, docs/engine.md#refusals-of-a-creation,
-docs/engine.md#removing-a-snapshot, docs/engine.md#permits, docs/engine.md#locks."""
+Facts: docs/engine.md#refusals-of-an-attach, docs/engine.md#refusals-of-a-detach,
+docs/engine.md#refusals-of-a-creation, docs/engine.md#removing-a-snapshot, docs/engine.md#permits,
+docs/engine.md#locks.
+"""
 
 from __future__ import annotations
 

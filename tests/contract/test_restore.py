@@ -1,9 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A restore, asked of a lab or a live engine: a new VM of the source's configuration, with empty disks like its own.
+"""A restore, in a lab or live: a new VM with the source's configuration and with empty disks like its own.
 
-It is never started; it and its disks are gone afterwards. An import needs a permit of an administrator.
+It is never started; it and its disks are removed afterwards. An import needs a permit of an
+administrator.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A restore on the engine: what it makes, what it meets, and what is left when it is killed at any step.
+"""A restore on the engine: what it makes, what it finds, and what is left when it is killed at any step.
 
 Always in the lab: its world tells what an engine would hide.
 """

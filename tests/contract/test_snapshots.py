@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An id that changes hands: what it stands for is looked at each time, and nobody else's snapshot is ever removed."""
+"""An id that passes to another snapshot: the operations check what it belongs to, and never remove another snapshot."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_a_removal_of_the_failed_one_has_nothing_to_do(bench: Bench, control: Co
 
 @pytest.mark.behind("a host that fails")
 def test_a_creation_does_not_take_the_next_one_for_its_own(bench: Bench, control: Control) -> None:
-    """Who waits for a snapshot that failed meanwhile finds another's under its id: ok, and not his."""
+    """A snapshot that failed during the wait: another one has its id now and is ok, but is not ours."""
     snapshot_id = failing(bench, control)
     waiting = operation(bench, MINE, present=True)
     plan = waiting.plan()

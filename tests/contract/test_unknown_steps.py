@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A step that nobody handles is an error, and nothing is asked of the engine that could change it.
+"""A step that no operation handles is an error, and nothing is sent to the engine that could change it.
 
 tests/unit/test_steps.py has the operations of the appliance.
 """

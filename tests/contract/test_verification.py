@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a verification asks of a configuration is what an engine writes (docs/engine.md#configuration-of-a-vm)."""
+"""A configuration that an engine writes passes the verification (docs/engine.md#configuration-of-a-vm)."""
 
 from __future__ import annotations
 

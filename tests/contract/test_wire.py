@@ -1,9 +1,11 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Login, certificates, answers that no engine gives, and what goes over the wire.
+"""Login, certificates, answers that do not come from an engine, and the requests as they are sent.
 
-Facts: docs/engine.md#login, docs/engine.md#pages-instead-of-faults, docs/engine.md#the-python-sdk, docs/engine.md#correlation-ids."""
+Facts: docs/engine.md#login, docs/engine.md#pages-instead-of-faults, docs/engine.md#the-python-sdk,
+docs/engine.md#correlation-ids.
+"""
 
 from __future__ import annotations
 

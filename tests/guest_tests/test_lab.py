@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tier guest: what QEMU and a real Linux make of the lab's disks. One lab for all tests here."""
+"""Tier guest: how QEMU and a real Linux handle the lab's disks. One lab for all tests here."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every module through the real Ansible, against a lab whose disks are rows only: bits are molecule's."""
+"""Every module through the real Ansible, against a lab without real disks; molecule tests the disks' content."""
 
 from __future__ import annotations
 

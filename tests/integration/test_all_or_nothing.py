@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All or nothing: what a failed attach began is taken back; what cannot be is named."""
+"""All or nothing: a failed attach undoes what it began, and names what it cannot undo."""
 
 from __future__ import annotations
 

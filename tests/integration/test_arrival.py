@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A password that is a part of what travels from task to task: everything arrives as the engine has it."""
+"""A password that occurs in values passed from task to task: everything arrives as the engine has it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The documentation is true: examples run as they stand, and results have the keys that RETURN names."""
+"""The documentation is true: examples run as written, and results have the keys that RETURN names."""
 
 from __future__ import annotations
 

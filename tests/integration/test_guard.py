@@ -205,7 +205,7 @@ def test_a_user_who_may_not_see_the_other_vm(scene: Scene) -> None:
     assert verdict(holder) == expected(HOLDER, PLUGGED)
     assert [one["source_vm_name"] for one in holder["holds"]] == [None]
     assert ["'web01_data' cannot be seen" in one for one in holder["unseen"]] == [True]
-    # Nothing tells him of the holder, so he is told that he does not know.
+    # The user cannot see the holder, and the module says that it is unknown.
     assert (verdict(source), source["lent"]) == (set(), [])
     assert ["Only VMs visible to this user" in one for one in source["unseen"]] == [True]
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbooks with ovirt.ovirt's modules behind the guard: nothing goes out incomplete, nothing moves too early."""
+"""The playbooks with ovirt.ovirt's modules behind the guard: nothing is exported incomplete or moved too early."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role on a real host and a real appliance: who holds a device there, and a host without room."""
+"""The role on a real host and a real appliance: devices in use there, and a host without space."""
 
 from __future__ import annotations
 

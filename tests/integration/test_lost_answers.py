@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Answers that get lost: what was ordered happens once, and the module knows that it happened."""
+"""Lost answers: an order is carried out once, and the module knows that it was."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every module promises: true check mode, diff, once is enough, and the same keys in all of them."""
+"""What every module promises: true check mode, diff, idempotence, and the same keys in all modes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What modules refuse: each with a code, words that a person understands, and nothing changed."""
+"""What modules refuse: each refusal has a code and a readable message, and changes nothing."""
 
 from __future__ import annotations
 

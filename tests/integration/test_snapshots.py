@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Snapshots that go wrong: nobody is told that a backup may begin, or that a merge has ended, when it has not."""
+"""Snapshots that go wrong: no module reports a usable snapshot, or the end of a merge, too early."""
 
 from __future__ import annotations
 

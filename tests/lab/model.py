@@ -430,7 +430,7 @@ class Settings:
         """Major, minor and build of the engine's version.
 
         Raises:
-            ValueError: for a version that has no three numbers.
+            ValueError: For a version that has no three numbers.
         """
         found = VERSION.match(self.version)
         if found is None:

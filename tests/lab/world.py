@@ -108,8 +108,8 @@ def spec_of(given: Mapping[str, Any]) -> VmSpec:
     """Return a VM spec of JSON.
 
     Raises:
-        ValueError: for a key that does not exist, and for a value that does not fit.
-        TypeError: without a name.
+        ValueError: For a key that does not exist, and for a value that does not fit.
+        TypeError: Without a name.
     """
     return VmSpec(**converted(VmSpec, given))
 
@@ -202,7 +202,7 @@ def add_domain(world: World, name: str, kind: str, data_centre: str = "Default")
     """Another storage domain, ``data`` or ``export``. Hold the lock.
 
     Raises:
-        ValueError: for a kind, a name or a data centre that cannot be.
+        ValueError: For a kind, a name or a data centre that cannot be.
     """
     centre = next((c for c in world.data_centres.values() if c.name == data_centre), None)
     taken = any(one.name == name for one in world.domains.values())
@@ -284,8 +284,8 @@ def add_vm(engine: Engine, spec: VmSpec) -> Vm:
     """Make a VM with its disks; it is ``down`` until ``set_status`` starts it.
 
     Raises:
-        ValueError: for a spec that does not fit the world.
-        HostFailure: when the host cannot make a disk.
+        ValueError: For a spec that does not fit the world.
+        HostFailure: When the host cannot make a disk.
     """
     world = engine.world
     with world.lock:
@@ -316,7 +316,7 @@ def add_checkpoint(
     """Make a checkpoint of disks of a VM, after another one, with a bitmap in each qcow2 of them. Hold the lock.
 
     Raises:
-        ValueError: for no disk, for one that the VM does not hold, and for an unknown parent.
+        ValueError: For no disk, for one that the VM does not hold, and for an unknown parent.
     """
     held = {row.disk_id for row in world.attachments_of(vm.id) if row.snapshot_id is None}
     before = world.checkpoints.get(parent or "")
@@ -350,7 +350,7 @@ def add_lun(engine: Engine, spec: LunSpec) -> Disk:
     """Make a direct LUN that no VM holds.
 
     Raises:
-        HostFailure: when the host cannot make what stands for it.
+        HostFailure: When the host cannot make what stands for it.
     """
     with engine.world.lock:
         active = Snapshot(disks.NO_SNAPSHOT, "", "", "active")
@@ -367,8 +367,8 @@ def change_device(world: World, key: tuple[str, str], rows: Mapping[str, Any]) -
     ``plugged`` sets the flag; ``device`` False deletes the device's row, ``element`` False the other one.
 
     Raises:
-        KeyError: there is no such row.
-        ValueError: for anything else; an element alone is not deleted before its device.
+        KeyError: There is no such row.
+        ValueError: For anything else; an element alone is not deleted before its device.
     """
     if len(rows) != 1 or not set(rows) <= {"plugged", "device", "element"}:
         raise ValueError(f"one of plugged, device, element: {sorted(rows)}")
@@ -389,7 +389,7 @@ def set_status(engine: Engine, vm: Vm, status: str) -> None:
     """Bring a VM into a status, with what that means on the host.
 
     Raises:
-        HostFailure: when the host cannot.
+        HostFailure: When the host cannot.
     """
     world = engine.world
     with world.lock:

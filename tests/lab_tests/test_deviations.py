@@ -1,9 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The player is no mirror: what the lab once did otherwise than an engine is put back, one by one, and each is seen.
+"""The player does find differences: each former mistake of the lab is put back, one by one, and is noticed.
 
-A deviation is a change of one place of the lab's code, made in a copy of it that the player then plays to.
+A deviation is a change of one place in the lab's code, made in a copy of it that the player then
+plays to.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the engine asks of a host goes by verbs, and each verb can be refused, be slow, or go unanswered."""
+"""The engine asks a host by verbs, and each verb can be refused, be slow, or go unanswered."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Forms and bodies: JSON and XML are the same tree, and what an engine cannot read never reaches a handler."""
+"""JSON and XML bodies are the same tree, and a body that an engine cannot read never reaches a handler."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ovirt.ovirt's own modules, unchanged, on what disk snapshots are attached to, and on permissions.
+"""ovirt.ovirt's own modules, unchanged, on VMs and disks with attached disk snapshots, and on permissions.
 
 The collection is found by ANSIBLE_COLLECTIONS_PATH; where it is not, these tests fail.
 """

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exports, reverts and moves where there are bits: the chains stay whole, and no byte changes."""
+"""Exports, reverts and moves with real disks: the chains stay intact, and no byte changes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a restore asks of an engine: new disks, their life between VMs, and VMs made of an OVF."""
+"""The calls of a restore: new disks, attached to one VM after another, and VMs imported from an OVF."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the lab does not do: a call that the engine knows is 501, a path that it does not know 404."""
+"""What the lab does not implement: a call that the engine knows is 501, a path that it does not know is 404."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tables of docs/engine.md say what a real engine was recorded to answer."""
+"""The tables of docs/engine.md agree with what a real engine was recorded to answer."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def names(reply: Reply) -> set[str | None]:
     return {one.findtext("name") for one in reply.xml()}
 
 
-# ----- what a user learns about himself -----------------------------------------------------------
+# ----- what users learn about themselves ----------------------------------------------------------
 
 
 def test_a_user_finds_out_all_he_needs_about_himself(scene: Scene) -> None:
@@ -165,7 +165,7 @@ def test_permissions_of_an_object_show_ones_own_also_from_above(scene: Scene) ->
     who = {one.find("role").get("id") for one in rows}  # type: ignore[union-attr]
     wanted = {"BackupRole", "DiskOperator", "UserRole", "UserVmManager", "UserProfileEditor"}
     assert who == {scene.role(name) for name in wanted}
-    # He has none on this one itself: of others' he sees nothing.
+    # The user has no grant on this object itself, so those of others are hidden.
     disk = api.get(f"disks/{scene.disk}/permissions").xml()
     assert other_id not in {u.get("id") for u in disk.iter("user")}
     db01 = api.get(f"vms/{scene.lab.vm('db01').id}/permissions").xml()

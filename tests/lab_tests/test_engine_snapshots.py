@@ -1,7 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Snapshots: ids, states, texts and failures (docs/engine.md#making-a-snapshot and after it), and the bits where there is a host."""
+"""Snapshots: ids, states, texts and failures, with real disks if there is a host.
+
+Facts: docs/engine.md#making-a-snapshot and the sections after it.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of guarded operations against an engine that nobody asks before: what each of them comes to."""
+"""The effect of each guarded operation on an engine if the guard is not asked."""
 
 from __future__ import annotations
 

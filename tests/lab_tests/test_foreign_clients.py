@@ -1,10 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What other backup clients ask of an engine, step by step, through the SDK that they use.
+"""The calls of other backup clients, step by step, through the SDK that they use.
 
-Each test names the client and its calls. A step passes where it passes on an engine, is refused where an engine
-refuses it, and is a 501 where the lab does not have the call.
+Each test names the client and its calls. A step succeeds if it succeeds on an engine, is refused if
+an engine refuses it, and is a 501 if the lab does not have the call.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The player of recorded scenes: that it sees each kind of difference, and believes no excuse for nothing."""
+"""The player of recorded scenes: it sees each kind of difference, and reports excuses that excuse nothing."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m player [DIRECTORY] [SCENE ...]``: what a real engine was asked, asked of the lab.
+"""``python -m player [DIRECTORY] [SCENE ...]``: put the recorded questions for a real engine to the lab.
 
-The last line counts; the exit status is 1 if any answer is different or an excuse is idle.
+The last line has the totals; the exit status is 1 if any answer is different or an excuse is
+unused.
 """
 
 from __future__ import annotations

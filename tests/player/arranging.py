@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What scenes do behind the API: each word by the lab's control API. ``undo`` puts the former value back."""
+"""Carry out what scenes do behind the API, by the lab's control API. ``undo`` restores the former value."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the lab answers otherwise, on purpose, with a reason each.
+"""Intended differences of the lab, each with a reason.
 
-An element is excused by its resource and path, with all that is below it: only one that no code under
-``plugins/`` and no named foreign client reads. A step is excused by its scene and title. An entry that no longer
-differs is an error, so that this table cannot outlive its reasons.
+An element is excused by its resource and path, with everything below it: only elements that no code
+under ``plugins/`` and no named foreign client reads. A step is excused by its scene and title. An
+entry that excuses nothing is an error, so that this table cannot outlive its reasons.
 """
 
 from __future__ import annotations

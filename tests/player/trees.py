@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Answers as trees, whatever they are written in: XML, JSON, or an OVF inside of either."""
+"""Parse answers into trees, whether they are XML, JSON, or an OVF inside of either."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The world of a scene, made over the lab's control API (what only the engine makes, by its API)."""
+"""Make the world of a scene by the lab's control API, or by the API of its engine for what only that makes."""
 
 from __future__ import annotations
 

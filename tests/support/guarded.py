@@ -1,9 +1,9 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may be done around an attached disk snapshot, and what the engine does if nobody asks: one table.
+"""What is allowed around an attached disk snapshot, and what the engine does without the guard: one table.
 
-Written down after the engine's sources, not computed from the collection: tests compare both with it.
+It follows the engine's sources and is not computed from the collection: tests compare both with it.
 """
 
 from __future__ import annotations

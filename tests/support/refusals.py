@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One table of the engine's refusals: docs/engine.md#refusals-of-an-attach, docs/engine.md#refusals-of-a-detach.
 
-``RECORDED`` names where a real engine was asked: status and text are read there, and what comes before the step is
-what arranges it. ``UNRECORDED`` are rows that no recording has: arranged by the lab's control API, with the text of the
-engine's sources. Both say how the engine port tells the refusal.
+``RECORDED`` names the recorded step with the refusal: status and text come from there, and the
+steps before it arrange the situation. ``UNRECORDED`` are rows without a recording: arranged by the
+lab's control API, with the text of the engine's sources. Both say how the engine port reports the
+refusal.
 """
 
 from __future__ import annotations

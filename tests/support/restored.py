@@ -1,11 +1,11 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compares a restored VM with what was backed up; believes neither the engine's API nor the set's hashes.
+"""Compare a restored VM with what was backed up, without trusting the engine's API or the set's hashes.
 
-``python -m support.restored LAB_JSON VM < {"manifest": ..., "ovf": ...}``: the bytes of each disk as they lie on
-the storage against the copy that the lab kept when the snapshot was made, and the VM's rows in the lab's world against
-the configuration.
+``python -m support.restored LAB_JSON VM < {"manifest": ..., "ovf": ...}``: the bytes of each disk
+on the storage are compared with the copy that the lab kept when the snapshot was made, and the VM's
+rows in the lab's world with the configuration.
 """
 
 from __future__ import annotations

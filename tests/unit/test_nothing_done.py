@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run of one of our playbooks that does nothing of what was asked for is red."""
+"""A run of a playbook that does nothing of what was requested fails."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who reads a message can do what it says: each option in it is marked, and each variable in the table is true."""
+"""A reader of a message can do what it says: each option in it is marked, and each variable in the table is true."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The statistics of a job, which AWX shows as artifacts: of every host of the play, also of a run that could not begin."""
+"""The statistics of a job, which AWX shows as artifacts: of every host of the play, also if a run could not begin."""
 
 from __future__ import annotations
 

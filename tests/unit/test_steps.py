@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A step that nobody handles is an error, and does nothing: on the appliance, and for every operation there is.
+"""A step that no operation handles is an error and does nothing: for every operation, and on the appliance.
 
 tests/contract/test_unknown_steps.py has those of the engine.
 """

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words from outside: a survey and ``-e`` give text, whatever type a variable has.
+"""Values as text: a survey and ``-e`` give text, whatever the type of a variable.
 
-Every variable of every role and every playbook is put as text into every expression that has it, and
-must arrive there as it does with its own type: converted by the module that takes it.
+Every variable of every role and every playbook is put as text into every expression that has it,
+and must arrive there as with its own type: converted by the module that takes it.
 """
 
 from __future__ import annotations

@@ -42,8 +42,8 @@ def connect_v4(settings: EngineSettings) -> EnginePort:
     """Make an engine over API v4, which can do everything. The login happens with the first call.
 
     Raises:
-        MissingDependency: the SDK is not installed.
-        EngineUntrusted: the CA file cannot be read.
+        MissingDependency: The SDK is not installed.
+        EngineUntrusted: The CA file cannot be read.
     """
     if sdk.MISSING is not None:
         raise MissingDependency(

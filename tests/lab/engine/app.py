@@ -72,7 +72,7 @@ class Application:
         """Answer a request and log it.
 
         Raises:
-            Dropped: when a fault says that the connection is to be closed instead.
+            Dropped: When a fault says that the connection is to be closed instead.
         """
         number, began = self.log.number(), time.monotonic()
         status, user = 0, ""
@@ -127,8 +127,8 @@ class Application:
         """Serve a request whose caller is given up while the work goes on.
 
         Raises:
-            Dropped: the connection is closed.
-            Answer: something else answers in the engine's place.
+            Dropped: The connection is closed.
+            Answer: Something else answers in the engine's place.
         """
 
         def serve() -> None:

@@ -44,7 +44,7 @@ class AskedHost:
         """Ask the host for something; ``late`` follows work that is done after the engine gave up.
 
         Raises:
-            HostFailure: the host refused, or did not answer in time.
+            HostFailure: The host refused, or did not answer in time.
         """
         slow = self.faults.take("host_slow", verb=verb)
         fails = self.faults.take("host_fails", verb=verb)

@@ -72,7 +72,7 @@ class FaultBook:
         """Enter a fault.
 
         Raises:
-            ValueError: for an unknown kind or a pattern that is none.
+            ValueError: For an unknown kind or a pattern that is none.
         """
         if kind not in AT_THE_DOOR | INSIDE:
             raise ValueError(f"unknown kind of fault: {kind}")

@@ -61,7 +61,7 @@ def set_fields(row: Json, values: Mapping[str, Json], world: World | None = None
     """Set fields of a row by JSON values, all of them or none.
 
     Raises:
-        ValueError: for a field that does not exist or is the id, for a value that does not fit the
+        ValueError: For a field that does not exist or is the id, for a value that does not fit the
             field, and, with a world, for the id of an object that is not in it.
     """
     if "id" in values:
@@ -97,7 +97,7 @@ def fitted(kind: Kind, value: Json, name: str) -> Any:  # noqa: ANN401  what the
     """Return a JSON value as a type wants it; one that is of the type already stays as it is.
 
     Raises:
-        ValueError: for a value that does not fit.
+        ValueError: For a value that does not fit.
     """
     if kind is Any:
         return value

@@ -21,7 +21,7 @@ def follow(root: ET.Element, paths: str, fetch: Fetch, collection: bool) -> None
     """Follow comma separated paths such as ``disk_attachments.disk`` from an object or from all items.
 
     Raises:
-        Answer: for a path that begins with a name that the type does not have.
+        Answer: For a path that begins with a name that the type does not have.
     """
     items = list(root) if collection else [root]
     for path in filter(None, (one.strip() for one in paths.split(","))):

@@ -24,7 +24,7 @@ def from_json(text: bytes, tag: str) -> ET.Element:
     """Return the element that a JSON body stands for.
 
     Raises:
-        ValueError: for what is no JSON object.
+        ValueError: For what is no JSON object.
     """
     value = json.loads(text)
     if not isinstance(value, Mapping):

@@ -43,7 +43,7 @@ class LockTable:
         """Take all of the locks or none.
 
         Raises:
-            Refusal: with the message of whoever holds one of them.
+            Refusal: With the message of whoever holds one of them.
         """
         with self._mutex:
             for want in wants:

@@ -84,7 +84,7 @@ def read(text: str) -> Read:
     """Read an OVF as the engine's import does.
 
     Raises:
-        ValueError: for one that cannot be read, with the engine's words for it.
+        ValueError: For one that cannot be read, with the engine's words for it.
     """
     root = _parsed(text)
     content = root.find("Content")

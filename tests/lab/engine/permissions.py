@@ -82,7 +82,7 @@ def all_held(world: World) -> Iterator[Held]:
 
 
 def held_by(world: World, user: User) -> Iterator[Held]:
-    """Return the grants that count for a user: his own, those of his groups, and everybody's."""
+    """Return the grants that count for a user: own ones, those of the user's groups, and everybody's."""
     mine = {user.id, EVERYONE, *user.groups}
     return (held for held in all_held(world) if held.holder.id in mine)
 

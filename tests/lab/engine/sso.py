@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Single sign-on: password grants, bearer tokens and their end (docs/engine.md#login).
 
-Who knows a password gets a token, whatever he may do. The API asks for the scope and for the permit login
-when a token, or a name with a password, is used there.
+A correct password gets a token, whatever the user may do. The API requires the scope and the permit
+login when a token, or a name with a password, is used there.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Sso:
         """Return the user of a name with its profile.
 
         Raises:
-            Denied: for a wrong name, profile or password.
+            Denied: For a wrong name, profile or password.
         """
         account, at, profile = name.rpartition("@")
         if not at:

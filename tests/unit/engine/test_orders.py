@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Orders: given until they are carried out or refused for good, and never blindly twice."""
+"""Orders: repeated until carried out or finally refused, and never blindly sent twice."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ports are apart, each has a class over API v4, and a backup needs nothing of a restore's."""
+"""The ports are separate, each has a class over API v4, and a backup needs none of a restore's."""
 
 from __future__ import annotations
 

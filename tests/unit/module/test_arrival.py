@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A secret may be a part of anything: what is returned is whole, and what was masked is not stored."""
+"""A secret may occur in anything: results are complete, and masked values are not stored."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The edge: plan, execute, leave; whatever happens, in one of two ways."""
+"""The edge: plan, execute, and end the module in one of two ways, whatever happens."""
 
 from __future__ import annotations
 

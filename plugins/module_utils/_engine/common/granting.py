@@ -28,7 +28,7 @@ def read(
     """Read what the user may do; None and a warning where the engine does not tell.
 
     Raises:
-        errors.EngineError: the engine is gone, or the login is.
+        errors.EngineError: The engine is gone, or the login is.
     """
     try:
         mine = engine.own_permissions()

@@ -243,7 +243,7 @@ def add_user(call: Call, name: str) -> User:
 
 
 def remove_user(call: Call, user: User) -> None:
-    """Remove a user with all that was granted to him."""
+    """Remove a user with all grants of the user."""
     world = call.world
     with command(call.engine, REMOVE_USER), world.lock:
         may.require(call, may.USERS, {SYSTEM})

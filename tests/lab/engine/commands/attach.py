@@ -147,7 +147,7 @@ def validate(case: Case) -> None:
     """Check rows 1 to 21b of docs/engine.md#refusals-of-an-attach, in that order.
 
     Raises:
-        Refusal: with the first row that applies.
+        Refusal: With the first row that applies.
     """
     for row in ROWS:
         row(case)
@@ -209,7 +209,7 @@ def refuse_second_boot(world: World, vm: Vm) -> None:
     """Row 10.
 
     Raises:
-        Refusal: when the VM has a boot disk of its own.
+        Refusal: When the VM has a boot disk of its own.
     """
     for other in world.attachments_of(vm.id):
         if other.bootable and other.snapshot_id is None:

@@ -94,7 +94,7 @@ def plug_refusals(vm: Vm, attachment: Attachment, alias: str) -> None:
     """Refuse interfaces without hot plug (docs/engine.md#refusals-of-an-attach, rows 21 and 21b; row 7 of a detach).
 
     Raises:
-        Refusal: for IDE, sPAPR and SATA.
+        Refusal: For IDE, sPAPR and SATA.
     """
     names = {"DiskAlias": alias, "VmName": vm.name}
     if attachment.interface == "ide":
@@ -114,7 +114,7 @@ def refuse_unfit_properties(given: Mapping[str, str]) -> None:
     """Refuse for custom properties that an import brought along though the engine cannot use them.
 
     Raises:
-        Refusal: for one that it does not know, and for a value that does not fit.
+        Refusal: For one that it does not know, and for a value that does not fit.
     """
     unknown, illegal = settings.unfit_properties(given)
     if unknown:

@@ -66,7 +66,7 @@ def validate(world: World, vm_id: str, disk_id: str) -> tuple[Vm, Attachment]:
     """Check rows 1 to 8 of docs/engine.md#refusals-of-a-detach, in that order.
 
     Raises:
-        Refusal: with the first row that applies.
+        Refusal: With the first row that applies.
     """
     vm = world.vms.get(vm_id)
     if vm is None:

@@ -15,7 +15,7 @@ def take(call: Call, vm: Vm, description: str, disks: tuple[str, ...] | None) ->
     """Take a snapshot without a lock of its own, and see it through; None where the host failed.
 
     Raises:
-        Refusal: when the VM cannot be frozen now.
+        Refusal: When the VM cannot be frozen now.
     """
     engine, world = call.engine, call.world
     with world.lock:

@@ -106,7 +106,7 @@ def make_volumes(call: Call, vm: Vm, wanted: Wanted, disks: Sequence[Disk]) -> N
     Each part of it says in the end that the snapshot failed: three of them a disk.
 
     Raises:
-        Refusal: without any message.
+        Refusal: Without any message.
     """
     engine, world = call.engine, call.world
     for _disk in disks:
@@ -134,7 +134,7 @@ def validate_create(world: World, wanted: Wanted) -> Vm:
     """Check docs/engine.md#refusals-of-a-creation, in that order.
 
     Raises:
-        Refusal: with the first row that applies.
+        Refusal: With the first row that applies.
     """
     vm = world.vms.get(wanted.vm_id)
     if vm is None:
@@ -405,7 +405,7 @@ def validate_remove(world: World, vm_id: str, snapshot_id: str) -> Vm:
     """Check in the order of docs/engine.md#removing-a-snapshot.
 
     Raises:
-        Refusal: with the first check that fails.
+        Refusal: With the first check that fails.
     """
     vm = world.vms.get(vm_id)
     if vm is None:

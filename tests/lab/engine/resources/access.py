@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Roles, permits, permissions, users and groups: what the engine shows to which user (docs/engine.md#permits).
 
-What a user without an administrator's role may find out about himself: ``users/{himself}/permissions``
-(his grants, those of his groups and everybody's), ``roles`` (those of users), ``roles/{any}/permits``,
-``clusterlevels`` (the permits by name), and below an object's ``permissions`` his own grants on it and its
-parents, all of them shown as if on the object, and, where he has one on the object itself, everybody's there.
+A user without an administrator's role can read: ``users/{own id}/permissions`` (own grants, those
+of own groups and everybody's), ``roles`` (those for users), ``roles/{any}/permits``,
+``clusterlevels`` (the permits by name), and below an object's ``permissions`` own grants on it and
+on its parents, all of them shown as if on the object, and, with a grant on the object itself,
+everybody's there.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ OBJECTS = {
 
 
 def list_roles(call: Call) -> Response:
-    """GET /roles: who is no administrator sees the roles of users alone."""
+    """GET /roles: only an administrator sees the roles of administrators."""
     with call.world.lock:
         rows = [r for r in call.world.roles.values() if call.admin or not r.admin]
         return listing("roles", [present.role(row) for row in rows])
@@ -215,7 +216,7 @@ def _reaching(call: Call, object_id: str, scopes: set[str]) -> Iterable[Held]:
 
 
 def list_of_holder(collection: str, call: Call, holder_id: str) -> Response:
-    """GET /users/{id}/permissions, also those of his groups and everybody's; of others: nothing.
+    """GET /users/{id}/permissions: own grants, those of own groups and everybody's; of other users: nothing.
 
     Each is shown with the object that it is on; one on the system has none.
     """
@@ -239,7 +240,7 @@ def _on_behalf(call: Call, holder_id: str) -> list[Held]:
 
 
 def list_roles_of_holder(call: Call, holder_id: str) -> Response:
-    """GET /users/{id}/roles: those that he has on the system."""
+    """GET /users/{id}/roles: the roles that a user has on the system."""
     with call.world.lock:
         names = [h.grant.role for h in _on_behalf(call, holder_id) if h.grant.object_id == SYSTEM]
         rows = [call.world.roles[name] for name in dict.fromkeys(names)]
@@ -309,7 +310,7 @@ def remove_permission(call: Call, *ids: str) -> Response:
 
 
 def list_users(call: Call) -> Response:
-    """GET /users: who is no administrator sees himself."""
+    """GET /users: a user who is not an administrator sees only that user."""
     world = call.world
     with world.lock:
         seen = [u for u in world.users.values() if call.admin or u is call.user]
@@ -334,7 +335,7 @@ def _user(call: Call, user_id: str) -> User:
 
 
 def get_user(call: Call, user_id: str) -> Response:
-    """GET /users/{id}: others are 404 for who is no administrator."""
+    """GET /users/{id}: 404 for other users unless the caller is an administrator."""
     with call.world.lock:
         return ok(present.user(_user(call, user_id)))
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes each result to a tape, with what the lab saw meanwhile; gives the lab its orders before a task."""
+"""Write each result to a tape, with what the lab saw meanwhile; give the lab its orders before a task."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What follows a configuration: it comes back as it was, hides nothing from readers, and is not believed."""
+"""The instruction after a configuration: it is read back unchanged, hides nothing, and is not trusted."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Configurations: what is read of them, what is refused, and that no disk survives the preparation."""
+"""Configurations: what is read and what is refused, and that no disk is left after the preparation."""
 
 from __future__ import annotations
 

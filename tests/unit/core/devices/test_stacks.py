@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What on a disk is taken down, and that it is never anything else: tables and properties."""
+"""What is removed from a disk, and that nothing else ever is: tables and properties."""
 
 from __future__ import annotations
 

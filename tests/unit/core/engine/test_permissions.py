@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which permits a backup needs, from where a right reaches an object, and what is said of one that is missing."""
+"""Which permits a backup needs, where they are inherited from, and how missing ones are reported."""
 
 from __future__ import annotations
 

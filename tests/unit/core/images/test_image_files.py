@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Image files: requests, command lines, headers, and what qemu-img's words mean."""
+"""Image files: requests, command lines, headers, and the meaning of qemu-img's messages."""
 
 from __future__ import annotations
 

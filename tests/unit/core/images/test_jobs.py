@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a call does about the job behind a copy, and how an error survives the way through it."""
+"""What a call does about the job behind a copy, and how an error passes through it unchanged."""
 
 from __future__ import annotations
 

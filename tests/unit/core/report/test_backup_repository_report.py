@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a person is told of a repository, and that a page holds nothing but what we wrote."""
+"""What the report says of a repository, and that the page holds only what we wrote."""
 
 from __future__ import annotations
 

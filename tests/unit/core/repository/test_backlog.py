@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a verification with a limit ever reaches every set: told, and played night by night."""
+"""Whether a verification with a limit ever reaches every set: computed, and simulated night by night."""
 
 from __future__ import annotations
 

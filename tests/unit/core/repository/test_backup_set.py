@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ``backup_set`` is asked for, and the release that its manifest names."""
+"""The requests of ``backup_set``, and the release that its manifest names."""
 
 from __future__ import annotations
 

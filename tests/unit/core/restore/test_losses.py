@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a restore does not bring back is named, whatever the disk was."""
+"""A restore names everything that it does not bring back, whatever the disk was."""
 
 from __future__ import annotations
 

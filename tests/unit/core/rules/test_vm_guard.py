@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may be done to a VM that holds disk snapshots, or whose disk snapshots are held."""
+"""What is allowed on a VM that holds disk snapshots, or whose disk snapshots others hold."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose turn it is with a VM: one run at a time, a dead one is followed, a late one notices."""
+"""Which run may work on a VM: one at a time; a dead one is followed, a late one notices."""
 
 from __future__ import annotations
 

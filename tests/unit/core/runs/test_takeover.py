@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is done about runs that were killed: the living are left alone, the dead are finished or cleaned up."""
+"""What is done about killed runs: living runs are left alone, dead ones are finished or cleaned up."""
 
 from __future__ import annotations
 

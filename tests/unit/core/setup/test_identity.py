@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a machine is the appliance: another one is never taken for it, and nobody looking is never fine."""
+"""Whether a machine is the appliance: another one never counts as it, and a missing comparison is never fine."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan of a detach: disk snapshots, those that were meant, and nothing else ever."""
+"""The plan of a detach: only disk snapshots, and only the requested ones."""
 
 from __future__ import annotations
 
