@@ -86,7 +86,7 @@ def test_a_claim_is_taken_signed_and_given_back(machine: Machine) -> None:
     taken = machine.take(FIRST)
     assert (taken["changed"], taken["dead"], taken["boot"]) == (True, [], taken["boot"])
     assert taken["boot"].startswith("first boot.")
-    with pytest.raises(VmClaimed, match="Run first of owner awx is at work"):
+    with pytest.raises(VmClaimed, match="Run first of owner awx has been working"):
         machine.take(replace(SECOND, heartbeat_timeout=None))
     again = machine.take(replace(FIRST, boot=taken["boot"]))
     assert not again["changed"]

@@ -225,7 +225,7 @@ def test_a_removal_with_an_unplugged_disk_says_what_to_do(bench: Bench, control:
         removal.execute(removal.plan())
     assert f"either unplugged or unattached: {alias}" in caught.value.message
     assert "[disks-plugged]" in caught.value.message
-    assert "Plug the disks that are named" in caught.value.hint
+    assert "Plug the named disks" in caught.value.hint
 
 
 def unplugged(bench: Bench, control: Control) -> str:

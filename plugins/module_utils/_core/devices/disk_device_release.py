@@ -55,7 +55,7 @@ def check_request(request: ReleaseRequest) -> None:
     short = [serial for serial in request.serials if len(serial) < VIRTIO_SERIAL_LENGTH]
     if short:
         raise InvalidRequest(
-            f"No serial of a disk: {', '.join(map(repr, short))}.",
+            f"Not the serial number of a disk: {', '.join(map(repr, short))}.",
             hint="Give the ids of the disks, or their first 20 characters.",
         )
 

@@ -35,7 +35,10 @@ class Meaning:
 
 
 def _entry(reason: str, text: str, retryable: bool, hint: str = "") -> Meaning:
-    return Meaning(reason, re.compile(text), retryable, hint)
+    return Meaning(reason, re.compile(text), retryable, hint or (_LATER if retryable else ""))
+
+
+_LATER = f"The engine refuses this only for now. Try again later, or raise {option('timeout')}."
 
 
 _PASSING = (
@@ -82,14 +85,14 @@ TABLE: tuple[Meaning, ...] = (
         "Failed to hot-plug disk",
         False,
         "The host could not plug the disk; its vdsm log says why. Often its directory of overlays"
-        " (/var/lib/vdsm/transient) is full, or the storage cannot be reached from that host.",
+        " (/var/lib/vdsm/transient) is full, or the host cannot reach the storage.",
     ),
     _entry(
         "unplug_failed",
         "Failed to hot-unplug disk",
         True,
-        "The appliance does not let go of the disk: unmount it, and try again. disk_device_release"
-        " names who holds it there, and takes down what LVM, MD and multipath built on it.",
+        "The appliance did not release the disk. disk_device_release shows what uses the disk there, and removes"
+        " what LVM, MD and multipath built on it. Then try again.",
     ),
     _entry("host_unreachable", "Network error during communication with the Host", True),
     # Texts for other codes of the host (docs/engine.md#while-the-host-plugs). Code 1: the engine does not know yet where the VM is.
@@ -112,13 +115,13 @@ TABLE: tuple[Meaning, ...] = (
         "host_refused",
         r"^\[?(?:Unexpected exception|General Exception)",
         False,
-        "The host refused for a reason that the engine does not pass on: its vdsm log says which.",
+        "The engine does not pass on the host's reason. Read the host's vdsm log.",
     ),
     _entry(
         "already_attached",
         "The disk is already attached to VM",
         False,
-        "A VM can hold one snapshot of a disk, and never a snapshot of its own disk.",
+        "A VM can have only one snapshot of a disk attached, and no snapshot of its own disks.",
     ),
     _entry("already_detached", "already detached from VM", False),
     _entry("disk_not_in_snapshot", "The specified disk does not exist", False),
@@ -132,10 +135,10 @@ TABLE: tuple[Meaning, ...] = (
         "vm_status",
         "because the VM is in [A-Z][A-Za-z ]* status",
         False,
-        "Bring the VM into a state that allows it (Up or Down).",
+        "Start or stop the VM, so that it is Up or Down.",
     ),
     _entry(
-        "boot_in_use", "is already marked as boot", False, f"Leave {option('bootable')} at false."
+        "boot_in_use", "is already marked as boot", False, f"Set {option('bootable', ': false')}."
     ),
     _entry(
         "no_free_slot",
@@ -162,8 +165,18 @@ TABLE: tuple[Meaning, ...] = (
         "Use an appliance in the data centre of the source VM.",
     ),
     _entry("disk_id_taken", "The selected disk ID: .* is already used", False),
-    _entry("domain_status", "Storage Domain's status is", False),
-    _entry("domain_space", "Low disk space on Storage Domain", False),
+    _entry(
+        "domain_status",
+        "Storage Domain's status is",
+        False,
+        "Activate that storage domain, then try again.",
+    ),
+    _entry(
+        "domain_space",
+        "Low disk space on Storage Domain",
+        False,
+        "Free space in that storage domain, or enlarge it.",
+    ),
     _entry("hosted_engine_disk", "disk contains the hosted engine", False),
     _entry("content_type", "operation is not supported for .* disks", False),
     _entry("disk_illegal", "Disk is in an illegal state|are in ILLEGAL status", False),
@@ -172,25 +185,25 @@ TABLE: tuple[Meaning, ...] = (
         "disks_unplugged",
         "disks are either unplugged or unattached",
         False,
-        "Plug the disks that are named, or shut the VM down; then remove the snapshot again.",
+        "Plug the named disks, or shut the VM down. Then remove the snapshot again.",
     ),
     _entry(
         "no_reason",
         r"^\[\]$",
         False,
-        "The engine gives no reason. Often the storage refused a volume: its events and log tell more.",
+        "The engine gives no reason. Often the storage refused a volume. Check the engine's events and engine.log.",
     ),
     _entry(
         "backup_domain",
         "stored on a backup storage domain",
         False,
-        "The disk's storage domain is marked as backup; no VM can use disks of it.",
+        "The disk's storage domain is marked as backup, and VMs cannot use its disks. Move the disk to another domain.",
     ),
     _entry("managed_block", "Managed Block database is required", False),
     _entry("already_activated", "Disk is already activated", False),
     _entry("already_deactivated", "Disk is already deactivated", False),
     _entry("disk_snapshot_resize", "Disk snapshot cannot be resized", False),
-    _entry("vm_missing", "VM is not found", False),
+    _entry("vm_missing", "VM is not found", False, "Check whether the VM was removed."),
     _entry("vm_external", "not managed by the engine", False),
     _entry("insufficient_query", "query execution failed due to insufficient perm", False),
 )

@@ -333,14 +333,15 @@ def write_fault(
     if "error while writing" in text or image_files.is_no_space(text):
         return not_written(device, disk, target, said)
     if f"could not open '{device.lower()}'" in text:
-        return device_lost(device, said)
+        return device_lost(device, said, disk.alias)
     return image_files.tool_failed("qemu-img convert", outcome)
 
 
-def device_lost(device: str, said: str) -> DeviceLost:
+def device_lost(device: str, said: str, alias: str = "") -> DeviceLost:
     """Return the error for a new disk that disappeared or cannot be read."""
+    named = f"Disk {alias!r} ({device})" if alias else device
     return DeviceLost(
-        f"{device} was lost: {said}.",
+        f"{named} was lost: {said}.",
         hint="It may have been detached during the restore. Check the engine's events and the appliance's kernel log.",
         details={"device": device, "said": said},
     )

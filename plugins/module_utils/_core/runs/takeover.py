@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 
 FORM = "ovirt_community.backup.unfinished"
 VERSION = 1
+_UNKNOWN = (
+    "No run can finish this set. Check that no copy is running into it, then remove its directory."
+)
 SIZE_LIMIT = 12 * ovf_file.SIZE_LIMIT + 16 * 1024 * 1024
 """The longest record, in bytes: JSON needs at most twelve per character of the longest
 configuration."""
@@ -205,18 +208,18 @@ def load(path: str, data: bytes) -> tuple[RunRecord, str]:
     try:
         found = json.loads(data)
         if found["form"] != FORM or found["version"] != VERSION:
-            raise InvalidRequest(
-                f"The record in {path} was written by another release of the collection."
-            )
+            raise ValueError("it was written by another release of the collection")
         prepared = str(found.get("prepared", ""))
         record = RunRecord(path, {key: found[key] for key in FACTS}, prepared)
         ovf, request = found["ovf"], record.request()
         whole = isinstance(ovf, str) and bool(record.snapshot_id) and request.format in FORMATS
         fits = whole and backup_set.names(request).path == path
     except (KeyError, TypeError, ValueError, AttributeError, BackupError) as exc:
-        raise InvalidRequest(f"The record in {path} cannot be read: {exc!r}.") from exc
+        plain = isinstance(exc, (ValueError, BackupError))
+        why = str(exc).rstrip(".") if plain else repr(exc)
+        raise InvalidRequest(f"The record in {path} cannot be read: {why}.", hint=_UNKNOWN) from exc
     if not fits:
-        raise InvalidRequest(f"The record in {path} belongs to another set.")
+        raise InvalidRequest(f"The record in {path} belongs to another set.", hint=_UNKNOWN)
     return record, ovf
 
 

@@ -93,12 +93,18 @@ def _may_pass(exc: EngineFault | EngineNotFound) -> bool:
 
 
 @contextmanager
-def explain_refusal() -> Iterator[None]:
-    """Name the rule behind a refusal of the engine, if there is one."""
+def explain_refusal(doing: str = "") -> Iterator[None]:
+    """Name the rule behind a refusal of the engine, if there is one.
+
+    Args:
+        doing: What the engine is asked for, with names: the messages of the port have only ids.
+    """
     try:
         yield
-    except EngineFault as exc:
-        explained = rules.explain(exc)
+    except EngineError as exc:
+        if doing:
+            exc.message = f"{doing} failed. {exc.message}"
+        explained = rules.explain(exc) if isinstance(exc, EngineFault) else exc
         if explained is exc:
             raise
         raise explained from exc

@@ -141,7 +141,7 @@ class RestoreOperation(EngineOperation[RestoreEngine, Step]):
 
     def _plug(self, vm: Vm, disk_id: DiskId, plugging: Plugging, deadline: Deadline) -> None:
         """Attach a disk itself, and make sure that it is attached."""
-        with explain_refusal():
+        with explain_refusal(f"Attaching disk {disk_id} to VM {vm.name!r}"):
             retry(
                 lambda: self._engine.plug_disk(vm.id, disk_id, plugging, self._mark.restore_id),
                 lambda: self._engine.attachment(vm.id, disk_id) is not None,
@@ -149,7 +149,7 @@ class RestoreOperation(EngineOperation[RestoreEngine, Step]):
             )
 
     def _unplug(self, vm: Vm, disk_id: DiskId, deadline: Deadline) -> None:
-        with explain_refusal():
+        with explain_refusal(f"Detaching disk {disk_id} from VM {vm.name!r}"):
             retry(
                 lambda: self._engine.detach(vm.id, disk_id),
                 lambda: self._engine.attachment(vm.id, disk_id) is None,
@@ -180,7 +180,7 @@ class RestoreOperation(EngineOperation[RestoreEngine, Step]):
                 hint="If you do not need it, detach and remove it in the web interface.",
                 details={"disk_id": step.disk_id, "problems": ["attached"]},
             )
-        with explain_refusal():
+        with explain_refusal(f"Removing disk {step.alias!r}"):
             retry(
                 lambda: self._engine.remove_disk(step.disk_id, self._mark.restore_id),
                 lambda: self._engine.disk(step.disk_id) is None,
@@ -268,7 +268,7 @@ class RestoreOperation(EngineOperation[RestoreEngine, Step]):
         read = restore_marks.parse(found.comment)
         if read is not None and read.test and found.status != "down":
             self._power_off(vm, deadline)
-        with explain_refusal():
+        with explain_refusal(f"Removing VM {vm.name!r}"):
             retry(
                 lambda: self._engine.remove_vm(vm.id, self._mark.restore_id),
                 lambda: self._engine.vm(vm.id) is None,
@@ -288,7 +288,7 @@ class RestoreOperation(EngineOperation[RestoreEngine, Step]):
             found = self._engine.vm(vm.id)
             return found is None or found.status == "down"
 
-        with explain_refusal():
+        with explain_refusal(f"Powering off VM {vm.name!r}"):
             retry(lambda: self._engine.stop_vm(vm.id), is_off, deadline)
         deadline.wait_for(
             is_off,

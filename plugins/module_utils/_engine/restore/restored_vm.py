@@ -256,7 +256,7 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
             found = self._engine.vm(vm.id)
             return found is not None and found.comment == text
 
-        with explain_refusal():
+        with explain_refusal(f"Changing VM {vm.name!r}"):
             retry(
                 lambda: self._engine.comment_vm(vm.id, text, delete_protected=False), done, deadline
             )
@@ -269,7 +269,7 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
             found = self._engine.vm(vm.id)
             return found is not None and not is_incomplete(found, self._mark)
 
-        with explain_refusal():
+        with explain_refusal(f"Finishing VM {vm.name!r}"):
             retry(
                 lambda: self._engine.comment_vm(
                     vm.id, was.comment, delete_protected=was.delete_protected
@@ -297,7 +297,7 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
                 )
             return found.status == "up"
 
-        with explain_refusal():
+        with explain_refusal(f"Starting VM {vm.name!r}"):
             retry(lambda: self._engine.start_vm(vm.id), running, deadline)
         if self._patience.wait:
             deadline.wait_for(

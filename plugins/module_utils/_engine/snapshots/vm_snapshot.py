@@ -195,7 +195,8 @@ class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
                 )
             )
 
-        retry(order, lambda: find() is not None, deadline)
+        with explain_refusal(f"Creating a snapshot of VM {step.vm.name!r}"):
+            retry(order, lambda: find() is not None, deadline)
         snapshot = made[0] if made else find()
         if snapshot is None:
             raise OperationFailed(
@@ -271,7 +272,7 @@ class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
                 return True
             return bool(self._events(vm, snapshot, (vm_snapshot.REMOVAL_BEGUN,)))
 
-        with explain_refusal():
+        with explain_refusal(f"Removing snapshot {snapshot.description!r} of VM {vm.name!r}"):
             retry(order, begun, deadline)
         if self._patience.wait:
             self._await_gone(vm, snapshot, deadline, began=bool(taken))

@@ -107,7 +107,7 @@ class V4DiskOrders(V4Service):
             storage_domains=[types.StorageDomain(id=new.domain_id)],
             disk_profile=types.DiskProfile(id=new.profile_id) if new.profile_id else None,
         )
-        with translated(f"make disk {new.alias!r}"):
+        with translated(f"create disk {new.alias!r}"):
             self._disks.add(order, headers=correlation(correlation_id))
 
     def remove_disk(self, disk_id: DiskId, correlation_id: str) -> None:
@@ -162,7 +162,7 @@ class V4VmOrders(V4Service):
                 configuration=types.Configuration(type=types.ConfigurationType.OVF, data=new.ovf),
             ),
         )
-        with translated(f"make VM {new.name!r}"):
+        with translated(f"create VM {new.name!r}"):
             self._vms.add(order, headers=correlation(correlation_id))
 
     def comment_vm(self, vm_id: VmId, comment: str, *, delete_protected: bool) -> None:

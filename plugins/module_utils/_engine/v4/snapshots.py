@@ -96,7 +96,7 @@ class V4SnapshotOrders(V4Service):
         order = types.Snapshot(
             description=description, persist_memorystate=memory, disk_attachments=disks
         )
-        with translated(f"make a snapshot of VM {vm_id}"):
+        with translated(f"create a snapshot of VM {vm_id}"):
             made = self._snapshots(vm_id).add(order, headers=correlation(correlation_id))
         return convert.snapshot(made)
 

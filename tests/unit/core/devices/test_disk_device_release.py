@@ -28,7 +28,7 @@ BUSY = Item(OTHER, "/dev/sdc", used_by=("mounted on /mnt", "open by process 7 (t
 @pytest.mark.parametrize("serial", ["", "root", DISK[:19]])
 def test_what_is_no_serial_of_a_disk_is_refused(serial: str) -> None:
     check_request(ReleaseRequest((DISK, DISK[:20])))
-    with pytest.raises(InvalidRequest, match="No serial"):
+    with pytest.raises(InvalidRequest, match="Not the serial number"):
         check_request(ReleaseRequest((DISK, serial)))
 
 

@@ -668,7 +668,7 @@ def test_zeros_are_left_out_on_blank_devices_alone() -> None:
             "qemu-img: Could not open '/dev/sdb': No such device",
             *(
                 "device_lost",
-                "/dev/sdb was lost: qemu-img: Could not open",
+                "(/dev/sdb) was lost: qemu-img: Could not open",
                 "may have been detached",
             ),
         ),
