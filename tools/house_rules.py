@@ -37,12 +37,26 @@ PRESCRIBED = {"ActionModule", "FilterModule", "LookupModule", "ModuleDocFragment
 AUTH_FRAGMENT = "ovirt_community.backup.engine"
 PHRASES = (
     "anew",
+    "at the most",
+    "be rid of",
+    "container disk",
+    "half-made",
     "in our words",
+    "let go of",
+    "lets go of",
     "nowhere",
     "somebody",
+    "stand in the way",
     "stands against",
+    "stands in the way",
+    "taken back",
+    "takes back",
     "takes its time",
+    "tells of",
     "whom",
+    "with our words",
+    "without a word",
+    "write down",
 )
 """What plain English says otherwise. Add a phrase as soon as its last use is gone."""
 PLAIN = (

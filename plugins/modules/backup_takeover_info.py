@@ -37,7 +37,7 @@ options:
     required: true
   silence:
     description:
-      - A run that was silent for so many seconds is dead. It is watched for a minute more than that, at the most, since the
+      - A run that was silent for so many seconds is dead. It is watched for at most a minute more than that, since the
         last call of a run that was killed may still be under way. Longer than a run that lives needs to connect again.
     type: float
     default: 60.0

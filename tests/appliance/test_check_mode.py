@@ -62,7 +62,7 @@ def test_an_appliance_that_is_down_is_told_by_the_engine(site: Site) -> None:
     refused = site.restore("--check", vm_restore_vm="db01", ansible_port=1)
     assert refused.ends() != 0, refused.text
     text = " ".join(refused.text.split())
-    assert "The appliance backup01 is down, says the engine. Start it, then try again." in text
+    assert "The appliance backup01 is down in the engine. Start it, then try again." in text
 
 
 def test_sizes_and_room_are_shown(site: Site) -> None:

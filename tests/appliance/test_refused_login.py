@@ -56,7 +56,9 @@ def test_one_login_is_refused_and_no_other_is_tried(site: Site) -> None:
     assert logins(site) == [400], backup.text
     assert "LEFT BEHIND, for the engine refused the login" in backup.text
     assert "disks of db01 attached to the appliance, and snapshot Backup by" in backup.text
-    assert backup.text.count("Not begun: the engine has refused the login of this run") >= 2
+    assert (
+        backup.text.count("Not started, because the engine has refused the login of this run") >= 2
+    )
     snapshots = [row for row in site.world()["snapshots"] if row["type"] != "active"]
     assert len(snapshots) == 1, "only what was made before stays"
 

@@ -266,7 +266,9 @@ def test_what_is_refused_after_the_writing_throws_nothing_away(
     assert refused.ends() == 2, refused.text
     made = {row["id"] for row in site.world()["disks"]} - before
     assert len(made) == DISKS
-    told = re.search(r"because   All images are written, and what was made stays.*", refused.text)
+    told = re.search(
+        r"because   All images are written, and what was created stays.*", refused.text
+    )
     assert told is not None, refused.text
     assert all(one in told[0] for one in made), told[0]
     again = site.restore(**wanted)

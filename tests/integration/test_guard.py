@@ -265,7 +265,7 @@ def test_a_wait_tells_for_whom_since_when_and_how_long(scene: Scene) -> None:
     assert len(told) == 1, run.text
     assert re.fullmatch(
         r"backup01: waiting until the backup of web01 on backup01 is over \(run 4f0c2a91d7be of owner site,"
-        r" since \d{4}-\d\d-\d\dT[\d:.+]+\); ([12]?\d|30) s left at the most",
+        r" since \d{4}-\d\d-\d\dT[\d:.+]+\); at most ([12]?\d|30) s left",
         told[0],
     ), told
     now = scene.run(ask(scene, "backup01", BACKUP, operations=["migrate"], wait=True)).text

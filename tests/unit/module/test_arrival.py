@@ -225,7 +225,7 @@ def test_asterisks_of_ones_own_in_what_a_digest_vouches_for() -> None:
     repository_args.prepare_request(
         {**SENT, "vm": vm, "ovf": ovf, "ovf_sha256": arrival.digest(ovf)}
     )
-    with pytest.raises(ValueMasked, match="ovf was changed on its way"):
+    with pytest.raises(ValueMasked, match="ovf was changed before it reached the module"):
         repository_args.prepare_request({**SENT, "ovf": ovf})
     with pytest.raises(ValueMasked) as caught:
         repository_args.prepare_request({**SENT, "ovf": OVF + " "})

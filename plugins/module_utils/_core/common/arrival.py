@@ -45,7 +45,7 @@ def check_digest(name: str, text: str, sha256: str) -> None:
     """
     if digest(text) != sha256:
         raise ValueMasked(
-            f"{name} was changed on its way to the module. Nothing was stored.",
+            f"{name} was changed before it reached the module. Nothing was stored.",
             hint=_CAUSE if masked(text) or masked(sha256) else f"Pass {name} unchanged.",
             details={"values": [name]},
         )

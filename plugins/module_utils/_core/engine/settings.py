@@ -142,7 +142,7 @@ def _require_privacy(url: str, insecure: bool) -> None:
     if insecure or not url.startswith("http://"):
         return
     raise InvalidRequest(
-        f"{url!r} is not encrypted: the password would go over the network in clear.",
+        f"{url!r} is not encrypted: the password would be sent in plain text.",
         hint=f"Use https://. On a trusted network, {option('auth', '.insecure: true')} (or OVIRT_INSECURE) allows http://.",
     )
 

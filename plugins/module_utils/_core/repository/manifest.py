@@ -301,7 +301,7 @@ def _pattern(pattern: re.Pattern[str], what: str) -> Check:
 def _choice(*values: str) -> Check:
     def check(value: object, path: str) -> str:
         if not isinstance(value, str) or value not in values:
-            raise _invalid(path, f"is none of {', '.join(values)}")
+            raise _invalid(path, f"is not one of {', '.join(values)}")
         return value
 
     return check

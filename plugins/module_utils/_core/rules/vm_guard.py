@@ -173,7 +173,7 @@ def wait_line(vm: str, violations: Sequence[Mapping[str, Any]], left: float) -> 
         left: Seconds until the wait ends at the latest.
     """
     causes = dict.fromkeys(_cause(one["evidence"]) for one in violations)
-    return f"{vm}: waiting until {' and '.join(causes)}; {left:.0f} s left at the most"
+    return f"{vm}: waiting until {' and '.join(causes)}; at most {left:.0f} s left"
 
 
 def _cause(facts: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ Three things tell of a run, in this order:
 - The **claim** on the appliance, one per VM, decides. A run takes it before it looks for snapshots,
   signs it at every step and while it copies, and gives it back at its end. A run without it does
   nothing about the VM.
-- The **record** in a set's directory counts only where no claim tells of its run: after a restart
+- The **record** in a set's directory counts only if no claim names its run: after a restart
   of the appliance, which removes all claims, and for sets that were made task by task.
 - ``expires`` in a snapshot's **stamp** cannot be renewed, because the engine changes no
   description. It limits how long a snapshot of which the appliance knows nothing may stay, such as

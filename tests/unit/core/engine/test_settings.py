@@ -218,7 +218,7 @@ PLAIN = "http://engine.example"
 def test_a_password_does_not_go_in_clear_unless_asked_for(
     auth: dict[str, Any], environment: dict[str, str]
 ) -> None:
-    with pytest.raises(InvalidRequest, match="password would go over the network in clear"):
+    with pytest.raises(InvalidRequest, match="password would be sent in plain text"):
         resolve({**auth, **USER}, environment)
     assert resolve({"url": PLAIN, "insecure": True, **USER}, {}).url == PLAIN + API_PATH
     assert resolve({"url": PLAIN, **USER}, {"OVIRT_INSECURE": "yes"}).insecure

@@ -127,7 +127,7 @@ def test_whose_backup_it_is() -> None:
     )
     assert vm_guard.wait_line("appliance", [one.to_dict() for one in found], 7199.6) == (
         "appliance: waiting until the backup of web01 on appliance is over (run 4f0c2a91d7be of owner site,"
-        " since 2026-11-23T01:02:03+00:00); 7200 s left at the most"
+        " since 2026-11-23T01:02:03+00:00); at most 7200 s left"
     )
 
 
@@ -137,5 +137,5 @@ def test_a_wait_for_what_nobody_knows() -> None:
     found = vm_guard.check(["remove"], Standing(SOURCE, lent=(strange, unknown)))
     assert vm_guard.wait_line("web01", [one.to_dict() for one in found], 1) == (
         f"web01: waiting until the backup of {SOURCE.id} on appliance is over (no known run) and the backup of"
-        " another VM on other is over (no known run); 1 s left at the most"
+        " another VM on other is over (no known run); at most 1 s left"
     )
