@@ -110,8 +110,8 @@ own_disks:
       returned: success
       type: str
       sample: /dev/sda
-    serial:
-      description: Serial number as udev shows it. Can be empty.
+    udev_serial:
+      description: Serial number as udev shows it, with the manufacturer in front. Can be empty.
       returned: success
       type: str
       sample: 0QEMU_QEMU_HARDDISK_c4a2b8f0-6d1e-4f53-9a57-2e8c7d90b1a4

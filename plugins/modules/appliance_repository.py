@@ -19,7 +19,7 @@ description:
 author:
   - ovirt_community.backup contributors (@ovirt-community)
 options:
-  path:
+  repository:
     description:
       - Absolute path of the directory that contains the backup sets. The module creates it if it does not exist.
     type: path
@@ -28,7 +28,7 @@ options:
     description:
       - The repository disk, as its serial number (the disk's id in the engine), a path, or C(UUID=), C(LABEL=), C(PARTUUID=) or
         C(PARTLABEL=).
-      - Without this option, the module uses the file system that is already mounted on O(path).
+      - Without this option, the module uses the file system that is already mounted on O(repository).
     type: str
     default: ""
   filesystem:
@@ -66,14 +66,14 @@ seealso:
 EXAMPLES = r"""
 - name: Mount the repository disk, and create a file system on it if it is new
   ovirt_community.backup.appliance_repository:
-    path: /srv/backup
+    repository: /srv/backup
     device: c4a2b8f0-6d1e-4f53-9a57-2e8c7d90b1a4
     format: true
   become: true
 """
 
 RETURN = r"""
-path:
+repository:
   description: The repository.
   returned: success
   type: str

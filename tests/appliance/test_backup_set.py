@@ -194,7 +194,7 @@ def test_a_finished_set_is_restored_by_its_readme_alone(
 
 def test_the_manifest_is_written_last(filled: Filled) -> None:
     steps = filled.finish().plan().steps
-    assert [os.path.basename(step.path) for step in steps] == [
+    assert [os.path.basename(step.file) for step in steps] == [
         *("vm.ovf", "README", "manifest.sha256", "manifest.json")
     ]
 

@@ -70,7 +70,7 @@ MOUNTS: dict[str, Callable[[System], object]] = {
     "proof": isolation_proof._root,
     "preflight": lambda host: AppliancePreflight(PreflightRequest("/"), host).plan(),
     "repository": lambda host: ApplianceRepository(
-        RepositoryRequest(path="/srv", device="/dev/vda"), host
+        RepositoryRequest(repository="/srv", device="/dev/vda"), host
     ).plan(),
 }
 SWAPS = ("claim", "users", "survey", "survey of one", "fstab")

@@ -48,7 +48,7 @@ APPLIANCE_ISOLATION: Spec = {
 
 
 APPLIANCE_REPOSITORY: Spec = {
-    "path": {"type": "path", "required": True},
+    "repository": {"type": "path", "required": True},
     "device": {"type": "str", "default": ""},
     "filesystem": {"type": "str", "default": "ext4", "choices": list(FILESYSTEMS)},
     "format": {"type": "bool", "default": False},
@@ -72,7 +72,7 @@ def appliance_isolation_request(params: Params) -> IsolationRequest:
 def appliance_repository_request(params: Params) -> RepositoryRequest:
     """Read the options of ``appliance_repository``."""
     return RepositoryRequest(
-        path=params["path"],
+        repository=params["repository"],
         device=params["device"],
         filesystem=params["filesystem"],
         format=params["format"],

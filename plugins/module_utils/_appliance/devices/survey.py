@@ -165,7 +165,7 @@ def _disk(
     reasons = appliance_isolation.uses(devices, device, mounted, swaps)
     return appliance_isolation.LocalDisk(
         device=device,
-        serial=known.get("ID_SERIAL", ""),
+        udev_serial=known.get("ID_SERIAL", ""),
         bus_path=known.get("ID_PATH", ""),
         reasons=reasons + (("listed",) if numbers & named else ()),
         stacked=tuple(layer.path for layer in above),

@@ -60,14 +60,14 @@ _MODE = 0o600
 class MakeSetDirectory:
     """Make a missing directory."""
 
-    path: str
+    directory: str
 
 
 @dataclass(frozen=True)
 class WriteFile:
     """Write a file that is missing or has other content."""
 
-    path: str
+    file: str
     data: bytes
 
 
@@ -75,7 +75,7 @@ class WriteFile:
 class RemoveFile:
     """Remove a file that is no longer needed."""
 
-    path: str
+    file: str
 
 
 PrepareStep = Union[MakeSetDirectory, WriteFile]
@@ -139,9 +139,9 @@ class PrepareSet(Operation[PrepareStep]):
         """Make the missing directories, and write the record."""
         for step in plan.steps:
             if isinstance(step, MakeSetDirectory):
-                files.make_directory(step.path)
+                files.make_directory(step.directory)
             elif isinstance(step, WriteFile):
-                files.write_whole(step.path, step.data, _MODE)
+                files.write_whole(step.file, step.data, _MODE)
             else:
                 unhandled(step)
         return {}
@@ -192,7 +192,7 @@ class FinishSet(Operation[FinishStep]):
             restore_source_info.prove(path, contents[MANIFEST])
         record = unfinished.record_of(path)
         done = (RemoveFile(record),) if os.path.lexists(record) else ()
-        changed = {os.path.basename(step.path) for step in steps}
+        changed = {os.path.basename(step.file) for step in steps}
         return Plan(
             steps=(*steps, *done),
             result={
@@ -212,11 +212,11 @@ class FinishSet(Operation[FinishStep]):
         """
         for step in plan.steps:
             if isinstance(step, RemoveFile):
-                os.unlink(step.path)
+                os.unlink(step.file)
             elif isinstance(step, WriteFile):
-                if os.path.basename(step.path) == MANIFEST:
-                    restore_source_info.prove(os.path.dirname(step.path), step.data)
-                files.write_whole(step.path, step.data, _MODE)
+                if os.path.basename(step.file) == MANIFEST:
+                    restore_source_info.prove(os.path.dirname(step.file), step.data)
+                files.write_whole(step.file, step.data, _MODE)
             else:
                 unhandled(step)
         return {}

@@ -44,7 +44,7 @@ _LIMIT = 65536
 class WriteMark:
     """Write the mark of a set."""
 
-    path: str
+    file: str
     data: bytes
 
 
@@ -52,7 +52,7 @@ class WriteMark:
 class RemoveMark:
     """Remove the mark of a set."""
 
-    path: str
+    file: str
 
 
 MarkStep = Union[WriteMark, RemoveMark]
@@ -99,9 +99,9 @@ class BackupSetProtection(Operation[MarkStep]):
         """
         for step in plan.steps:
             if isinstance(step, WriteMark):
-                files.write_whole(step.path, step.data, _MODE)
+                files.write_whole(step.file, step.data, _MODE)
             elif isinstance(step, RemoveMark):
-                _remove(step.path)
+                _remove(step.file)
             else:
                 unhandled(step)
         return {}

@@ -59,17 +59,17 @@ def unread(found: catalogue.Catalogue) -> tuple[str, ...]:
     return tuple(naming.show_text(f"{one.path} {one.reason}.") for one in found.unread())
 
 
-def read(path: str, now: float | None = None) -> catalogue.Catalogue:
+def read(directory: str, now: float | None = None) -> catalogue.Catalogue:
     """Return the catalogue of a repository.
 
     Args:
-        path: The repository.
+        directory: The repository.
         now: The appliance's time, in seconds since 1970; None for the present time.
 
     Raises:
         InvalidRequest: It is not a directory, or may not be read.
     """
-    repository = backup_set.plain_path("repository", path)
+    repository = backup_set.plain_path("repository", directory)
     seen: list[catalogue.FoundDirectory] = []
     trash: list[catalogue.FoundDirectory] = []
     strangers: list[catalogue.Stranger] = []

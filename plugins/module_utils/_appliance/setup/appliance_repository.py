@@ -89,11 +89,11 @@ class ApplianceRepository(Operation[appliance_repository.Step]):
         todo = appliance_repository.steps(
             self._request, place, device, fstab, lambda spec: survey.leads_to(self._host, spec)
         )
-        path = self._request.path
+        path = self._request.repository
         exposed = ways.above(path)
         return Plan(
             steps=todo,
-            result={"path": path, "device": device.path if device else ""},
+            result={"repository": path, "device": device.path if device else ""},
             before=appliance_repository.describe(place),
             after=appliance_repository.after(place, todo, device),
             warnings=(f"{exposure.message(path, exposed)} {exposure.REMEDY}",) if exposed else (),
@@ -120,7 +120,7 @@ class ApplianceRepository(Operation[appliance_repository.Step]):
         return f"{self._host.etc}/fstab"
 
     def _place(self) -> appliance_repository.PlaceFacts:
-        path = self._request.path
+        path = self._request.repository
         mount = above(mounts.read(self._host.paths), path)
         facts = appliance_repository.PlaceFacts(
             mount.point, mount.devices, mount.source, mount.filesystem

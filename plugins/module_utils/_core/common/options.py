@@ -33,7 +33,6 @@ VARIABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "compression": ("vm_backup_compression",),
     },
     "appliance_repository": {
-        "path": ("ovirt_backup_repository",),
         "device": ("backup_appliance_device",),
         "format": ("backup_appliance_format",),
         "mount_options": ("backup_appliance_mount_options",),

@@ -103,7 +103,7 @@ class LocalDisk:
     """A whole disk, and why it is the appliance's own.
 
     Attributes:
-        serial: ``ID_SERIAL`` of udev, may be empty.
+        udev_serial: ``ID_SERIAL`` of udev, may be empty.
         bus_path: ``ID_PATH`` of udev, may be empty.
         reasons: Why it is the appliance's own; empty if it is not.
         stacked: Paths of devices that are built on it.
@@ -112,7 +112,7 @@ class LocalDisk:
     """
 
     device: BlockDevice
-    serial: str = ""
+    udev_serial: str = ""
     bus_path: str = ""
     reasons: tuple[str, ...] = ()
     stacked: tuple[str, ...] = ()
@@ -344,13 +344,13 @@ def match(disk: LocalDisk) -> str:
     For an id of the engine, the first 20 characters are used: virtio-blk shows no more, so the disk
     is recognised after a change of its bus too.
     """
-    if _TELLING.search(disk.serial):
-        found = _UUID.search(disk.serial)
+    if _TELLING.search(disk.udev_serial):
+        found = _UUID.search(disk.udev_serial)
         if found:
             start = found.start()
-            telling = disk.serial[start : start + VIRTIO_SERIAL_LENGTH]
+            telling = disk.udev_serial[start : start + VIRTIO_SERIAL_LENGTH]
             return f'ENV{{ID_SERIAL}}=="*{_pattern(telling)}*"'
-        return f'ENV{{ID_SERIAL}}=="{_pattern(disk.serial)}"'
+        return f'ENV{{ID_SERIAL}}=="{_pattern(disk.udev_serial)}"'
     if _TELLING.search(disk.bus_path):
         return f'ENV{{ID_PATH}}=="{_pattern(disk.bus_path)}"'
     name = _pattern(disk.device.name)
@@ -370,7 +370,7 @@ def _bytes(text: str) -> str:
 def is_own(disk: LocalDisk, matches: Iterable[str]) -> bool:
     """Tell whether one of the matches takes a disk for the appliance's own, as udev would."""
     shown = {
-        "ENV{ID_SERIAL}": disk.serial,
+        "ENV{ID_SERIAL}": disk.udev_serial,
         "ENV{ID_PATH}": disk.bus_path,
         "KERNEL": disk.device.name,
     }
@@ -544,7 +544,7 @@ def describe(disk: LocalDisk) -> dict[str, Any]:
     """Return a disk as JSON types."""
     return {
         "device": disk.device.path,
-        "serial": disk.serial,
+        "udev_serial": disk.udev_serial,
         "match": match(disk),
         "reasons": list(disk.reasons),
     }
@@ -564,7 +564,9 @@ def fact(
     return {
         "version": FACT_VERSION,
         **noted,
-        "own_disks": [{"serial": disk.serial, "match": match(disk)} for disk in disks if disk.own],
+        "own_disks": [
+            {"udev_serial": disk.udev_serial, "match": match(disk)} for disk in disks if disk.own
+        ],
         "isolation": kinds(programs),
         "files": digests(files),
         "devices_file": f"{LVM_DEVICES}/{programs.devices_file}" if programs.lvm else "",

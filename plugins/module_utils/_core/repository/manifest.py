@@ -238,7 +238,7 @@ def from_dict(data: object) -> Manifest:
         data: Parsed JSON, or the facts to record.
 
     Raises:
-        ManifestInvalid: Has the path of the first fault.
+        ManifestInvalid: Names the first faulty field.
     """
     root = _object(data, "")
     if root.get("format") != FORMAT:
@@ -261,9 +261,9 @@ def differences(found: Manifest, wanted: Manifest) -> tuple[str, ...]:
     return tuple(key for key in old if old[key] != new[key])
 
 
-def _invalid(path: str, fault: str) -> ManifestInvalid:
-    subject = f"The manifest's {path}" if path else "The manifest"
-    return ManifestInvalid(f"{subject} {fault}.", details={"path": path})
+def _invalid(field: str, fault: str) -> ManifestInvalid:
+    subject = f"The manifest's {field}" if field else "The manifest"
+    return ManifestInvalid(f"{subject} {fault}.", details={"field": field})
 
 
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -277,79 +277,79 @@ def _no_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not a JSON number")
 
 
-def _object(value: object, path: str) -> Mapping[str, Any]:
+def _object(value: object, field: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise _invalid(path, "is not an object")
+        raise _invalid(field, "is not an object")
     return value
 
 
-def _text(value: object, path: str) -> str:
+def _text(value: object, field: str) -> str:
     if not isinstance(value, str) or len(value) > _TEXT_LIMIT:
-        raise _invalid(path, f"is not a string of at most {_TEXT_LIMIT} characters")
+        raise _invalid(field, f"is not a string of at most {_TEXT_LIMIT} characters")
     return value
 
 
 def _pattern(pattern: re.Pattern[str], what: str) -> Check:
-    def check(value: object, path: str) -> str:
+    def check(value: object, field: str) -> str:
         if not isinstance(value, str) or not pattern.match(value):
-            raise _invalid(path, f"is not a {what}")
+            raise _invalid(field, f"is not a {what}")
         return value
 
     return check
 
 
 def _choice(*values: str) -> Check:
-    def check(value: object, path: str) -> str:
+    def check(value: object, field: str) -> str:
         if not isinstance(value, str) or value not in values:
-            raise _invalid(path, f"is not one of {', '.join(values)}")
+            raise _invalid(field, f"is not one of {', '.join(values)}")
         return value
 
     return check
 
 
 def _integer(lowest: int) -> Check:
-    def check(value: object, path: str) -> int:
+    def check(value: object, field: str) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
-            raise _invalid(path, "is not an integer")
+            raise _invalid(field, "is not an integer")
         if not lowest <= value <= _INT_LIMIT:
-            raise _invalid(path, f"is not between {lowest} and {_INT_LIMIT}")
+            raise _invalid(field, f"is not between {lowest} and {_INT_LIMIT}")
         return value
 
     return check
 
 
-def _boolean(value: object, path: str) -> bool:
+def _boolean(value: object, field: str) -> bool:
     if not isinstance(value, bool):
-        raise _invalid(path, "is neither true nor false")
+        raise _invalid(field, "is neither true nor false")
     return value
 
 
-def _time(value: object, path: str) -> str:
+def _time(value: object, field: str) -> str:
     if not isinstance(value, str) or not naming.TIME.match(value):
-        raise _invalid(path, "is not a UTC time such as 2026-11-23T01:02:03Z")
+        raise _invalid(field, "is not a UTC time such as 2026-11-23T01:02:03Z")
     try:
         datetime.fromisoformat(value[:19])
     except ValueError as exc:
-        raise _invalid(path, "is a time that does not exist") from exc
+        raise _invalid(field, "is a time that does not exist") from exc
     return value
 
 
-def _file(value: object, path: str) -> str:
+def _file(value: object, field: str) -> str:
     # The pattern has no separator and no leading dot: the name stays inside the directory.
     if not isinstance(value, str) or not naming.FILE_NAME.match(value) or value in _RESERVED:
-        raise _invalid(path, "is not a plain file name inside the set's directory")
+        raise _invalid(field, "is not a plain file name inside the set's directory")
     return value
 
 
 def _optional(check: Check) -> Check:
-    return lambda value, path: None if value is None else check(value, path)
+    return lambda value, field: None if value is None else check(value, field)
 
 
 def _array(check: Check, lowest: int, highest: int) -> Check:
-    def run(value: object, path: str) -> tuple[object, ...]:
+    def run(value: object, field: str) -> tuple[object, ...]:
         if not isinstance(value, (list, tuple)) or not lowest <= len(value) <= highest:
-            raise _invalid(path, f"is not a list of {lowest} to {highest} entries")
-        return tuple(check(entry, f"{path}[{index}]") for index, entry in enumerate(value))
+            raise _invalid(field, f"is not a list of {lowest} to {highest} entries")
+        return tuple(check(entry, f"{field}[{index}]") for index, entry in enumerate(value))
 
     return run
 
@@ -357,11 +357,11 @@ def _array(check: Check, lowest: int, highest: int) -> Check:
 def _record(
     build: Callable[..., Any], checks: Mapping[str, Check], optional: Sequence[str] = ()
 ) -> Check:
-    def run(value: object, path: str) -> object:
-        data = _object(value, path)
+    def run(value: object, field: str) -> object:
+        data = _object(value, field)
         fields = {}
         for key, check in checks.items():
-            where = f"{path}.{key}" if path else key
+            where = f"{field}.{key}" if field else key
             if key in optional and key not in data:
                 continue
             if key not in data:

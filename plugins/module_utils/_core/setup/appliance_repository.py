@@ -51,7 +51,7 @@ class RepositoryRequest:
         format: Make a file system if the device is blank.
     """
 
-    path: str
+    repository: str
     device: str = ""
     filesystem: str = "ext4"
     format: bool = False
@@ -148,10 +148,10 @@ def check_request(request: RepositoryRequest) -> None:
     Raises:
         InvalidRequest: Names the value.
     """
-    parts = request.path.split("/")
-    if not _PLAIN.match(request.path) or not set(parts[1:]).isdisjoint({"", ".", ".."}):
+    parts = request.repository.split("/")
+    if not _PLAIN.match(request.repository) or not set(parts[1:]).isdisjoint({"", ".", ".."}):
         raise InvalidRequest(
-            f"path {request.path!r} is not a plain path.",
+            f"The repository {request.repository!r} is not a plain path.",
             hint="Give an absolute path without spaces, commas, backslashes, . or ..",
         )
     if not re.match(r"^[^\s#]+$", request.options):
@@ -176,7 +176,7 @@ def steps(
     Raises:
         Refused: A step would destroy data, or what exists is not what was requested.
     """
-    mounted = place.mount_point == request.path
+    mounted = place.mount_point == request.repository
     found: list[Step] = []
     if device is None:
         _check_place(request, place)
@@ -188,23 +188,23 @@ def steps(
         found, filesystem = _making(request, place, device)
         if not _has_line(request, place, device, fstab, number_of):
             found.append(_new_line(request, device, filesystem))
-        found.append(MountDisk(request.path))
+        found.append(MountDisk(request.repository))
     if place.mode is None and device is None:
-        found.append(MakeMountPoint(request.path))
+        found.append(MakeMountPoint(request.repository))
     fresh = any(isinstance(step, MountDisk) for step in found)
     strict = place.mode == OWNER_ONLY and place.owner == (0, 0)
     if fresh or (place.mode is not None and not strict):
-        found.append(Restrict(request.path))
+        found.append(Restrict(request.repository))
     return tuple(found)
 
 
 def _check_place(request: RepositoryRequest, place: PlaceFacts) -> None:
     """Without a device: check that the existing directory will do."""
     if place.mode is not None and not place.is_directory:
-        raise Refused(f"{request.path} exists and is not a directory.")
+        raise Refused(f"{request.repository} exists and is not a directory.")
     if request.require_mount and place.mount_point in ("", "/"):
         raise Refused(
-            f"The repository {request.path} lies on the appliance's root file system.",
+            f"The repository {request.repository} lies on the appliance's root file system.",
             hint=f"Name the repository disk in {option('device')}, or mount it, or set {option('require_mount', ': false')}.",
         )
 
@@ -212,8 +212,8 @@ def _check_place(request: RepositoryRequest, place: PlaceFacts) -> None:
 def _check_mounted(request: RepositoryRequest, place: PlaceFacts, device: DeviceFacts) -> None:
     if device.number not in place.numbers and place.source != device.path:
         raise Refused(
-            f"On {request.path} {place.source} is mounted, not {device.path}.",
-            hint="Unmount it, or name another path.",
+            f"On {request.repository} {place.source} is mounted, not {device.path}.",
+            hint="Unmount it, or name another directory.",
         )
 
 
@@ -222,7 +222,7 @@ def _making(
 ) -> tuple[list[Step], str]:
     """Return the steps before the mount, and the type of the file system after them."""
     if place.mode is not None and not place.is_directory:
-        raise Refused(f"{request.path} exists and is not a directory.")
+        raise Refused(f"{request.repository} exists and is not a directory.")
     if device.uses:
         raise Refused(
             f"{device.path} is in use: {'; '.join(device.uses)}.",
@@ -235,7 +235,7 @@ def _making(
         filesystem = request.filesystem
         found.append(MakeFilesystem(device.path, filesystem, device.uuid))
     if place.mode is None:
-        found.append(MakeMountPoint(request.path))
+        found.append(MakeMountPoint(request.repository))
     return found, filesystem
 
 
@@ -273,14 +273,14 @@ def _has_line(
     """
     spec = f"UUID={device.uuid}"
     for fields in fstab_fields(fstab):
-        if len(fields) < _FIELDS or fields[1].rstrip("/") != request.path:
+        if len(fields) < _FIELDS or fields[1].rstrip("/") != request.repository:
             continue
         named = fields[0].replace('"', "")
         # A mounted device is known to be the right one, however the line names it.
-        known = place.mount_point == request.path and not named.startswith("UUID=")
+        known = place.mount_point == request.repository and not named.startswith("UUID=")
         if named != spec and not known and number_of(named) != device.number:
             raise Refused(
-                f"fstab mounts {named} on {request.path}, not {spec} ({device.path}).",
+                f"fstab mounts {named} on {request.repository}, not {spec} ({device.path}).",
                 hint="Correct that line.",
             )
         return True
@@ -289,7 +289,7 @@ def _has_line(
 
 def _new_line(request: RepositoryRequest, device: DeviceFacts, filesystem: str) -> AddLine:
     spec, order = f"UUID={device.uuid}", str(_PASS.get(filesystem, 0))
-    return AddLine(" ".join([spec, request.path, filesystem, request.options, "0", order]))
+    return AddLine(" ".join([spec, request.repository, filesystem, request.options, "0", order]))
 
 
 def with_line(fstab: str, line: str) -> str:

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Union
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import Plan
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices import serial
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.devices.serial import (
+    device_links,
+    guest_serial,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
     NO_CHECKPOINTS,
     NO_LOCATION,
@@ -142,8 +145,8 @@ def device_dict(disk: SnapshotDisk, settings: AttachSettings) -> dict[str, Any]:
         "interface": settings.interface,
         "read_only": settings.read_only,
         "active": settings.active,
-        "serial": serial.guest_serial(disk.disk_id, settings.interface),
-        "device_links": list(serial.device_links(disk.disk_id, settings.interface)),
+        "serial": guest_serial(disk.disk_id, settings.interface),
+        "device_links": list(device_links(disk.disk_id, settings.interface)),
     }
 
 

@@ -74,11 +74,11 @@ SnapshotStep = Union[CreateSnapshotStep, RemoveSnapshotStep]
 
 @dataclass(frozen=True)
 class SnapshotSituation:
-    """The request, and what was found. ``snapshot`` is an id or a description."""
+    """The request, and what was found. ``word`` is the id or the description of a snapshot."""
 
     vm: Vm
     snapshots: tuple[Snapshot, ...]
-    snapshot: str
+    word: str
     present: bool
     disk_ids: tuple[DiskId, ...] | None = None
     memory: bool = False
@@ -92,7 +92,7 @@ def plan_snapshot(now: SnapshotSituation) -> Plan[SnapshotStep]:
         errors.Refused: The snapshot to remove is not a regular one; the VM is suspended or in
             preview.
     """
-    found = find_snapshot(now.snapshots, now.snapshot)
+    found = match_snapshot(now.snapshots, now.word)
     before = {"snapshot": found.description if found else None}
     if now.present:
         return _plan_present(now, found, before)
@@ -114,20 +114,20 @@ def _plan_present(
     if found is not None:
         rules.enforce(rules.snapshot_usable(found))
         return Plan(result=_result(now.vm, found), before=before, after=before, waits=True)
-    if is_uuid(now.snapshot):
+    if is_uuid(now.word):
         raise NotFound(
-            f"VM {now.vm.name!r} has no snapshot {now.snapshot}.",
+            f"VM {now.vm.name!r} has no snapshot {now.word}.",
             hint="An id only finds an existing snapshot; to create one, give a description.",
-            details={"vm_id": now.vm.id, "snapshot": now.snapshot},
+            details={"vm_id": now.vm.id, "snapshot": now.word},
         )
-    check_description(now.snapshot)
+    check_description(now.word)
     rules.enforce(rules.source_ready(now.vm, now.snapshots))
-    wanted = Snapshot(SnapshotId(""), now.snapshot, "absent", "regular", memory=now.memory)
+    wanted = Snapshot(SnapshotId(""), now.word, "absent", "regular", memory=now.memory)
     return Plan(
-        steps=(CreateSnapshotStep(now.vm, now.snapshot, now.disk_ids, now.memory),),
+        steps=(CreateSnapshotStep(now.vm, now.word, now.disk_ids, now.memory),),
         result=_result(now.vm, wanted),
         before=before,
-        after={"snapshot": now.snapshot},
+        after={"snapshot": now.word},
     )
 
 
@@ -173,7 +173,7 @@ def is_same(found: Snapshot | None, wanted: Snapshot) -> bool:
     return found is not None and found.type == "regular" and found.description == wanted.description
 
 
-def find_snapshot(snapshots: Iterable[Snapshot], word: str) -> Snapshot | None:
+def match_snapshot(snapshots: Iterable[Snapshot], word: str) -> Snapshot | None:
     """Find a snapshot by its id, else by its whole description.
 
     Raises:

@@ -99,7 +99,7 @@ def find_snapshot(engine: SnapshotPort, vm: Vm, word: str) -> Snapshot:
         errors.NotFound: The VM has no such snapshot; the message tells if another VM has it.
     """
     known = engine.snapshots(vm.id)
-    found = vm_snapshot.find_snapshot(known, word)
+    found = vm_snapshot.match_snapshot(known, word)
     if found is not None:
         return found
     raise NotFound(
@@ -162,7 +162,7 @@ def holdings(engine: ReadingPort, holder: Vm) -> tuple[Holding, ...]:
     # Events are needed only if a disk is in several snapshots.
     choices = [{layer.snapshot_id for layer in layers[one.disk_id]} for one in foreign]
     unclear = {snapshot_id for choice in choices if len(choice) > 1 for snapshot_id in choice}
-    events = attach_events(engine, holder, unclear) if unclear else []
+    events = read_attach_events(engine, holder, unclear) if unclear else []
     return tuple(
         _known(engine, holder, one, layers[one.disk_id], own, events) for one in attachments
     )
@@ -179,7 +179,7 @@ def holding(
     own = [snapshot.id for snapshot in engine.snapshots(holder.id)]
     layers = engine.layers(attachment.disk_id)
     if events is None:
-        events = attach_events(engine, holder, {layer.snapshot_id for layer in layers})
+        events = read_attach_events(engine, holder, {layer.snapshot_id for layer in layers})
     return _known(engine, holder, attachment, layers, own, events)
 
 
@@ -213,7 +213,9 @@ def _recorded(engine: SnapshotPort, holder: Vm, snapshot_id: SnapshotId) -> list
         return []
 
 
-def attach_events(engine: EventPort, holder: Vm, candidates: Iterable[SnapshotId]) -> list[Event]:
+def read_attach_events(
+    engine: EventPort, holder: Vm, candidates: Iterable[SnapshotId]
+) -> list[Event]:
     """Return attach and detach events of one VM, newest first.
 
     One answer of the engine has a limited number of events, and an appliance may cause more in a

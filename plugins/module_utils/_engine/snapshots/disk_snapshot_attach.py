@@ -141,7 +141,7 @@ class _Attaching:
         if self._since is None:
             return False
         appliance, disk = self._step.appliance, self._step.disk
-        events = facts.attach_events(self._engine, appliance, ())
+        events = facts.read_attach_events(self._engine, appliance, ())
         return evidence.told_attached(
             events, self._since, appliance.id, disk.alias, disk.snapshot_id
         )
@@ -250,7 +250,7 @@ class DiskSnapshotAttach(EngineOperation[AttachmentEngine, Step]):
         steps = [step for step in plan.steps if isinstance(step, AttachStep) and step.plugs]
         if not steps:
             return {}
-        newest = evidence.newest(facts.attach_events(self._engine, steps[0].appliance, ()))
+        newest = evidence.newest(facts.read_attach_events(self._engine, steps[0].appliance, ()))
         aliases = Counter(step.disk.alias for step in steps)
         return {alias: newest for alias, count in aliases.items() if count == 1}
 

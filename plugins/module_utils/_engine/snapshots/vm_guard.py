@@ -129,7 +129,7 @@ def _visible(engine: ReadingPort, vm_id: VmId) -> Vm:
 
 def _loan(engine: ReadingPort, holder: Vm, attachment: Attachment) -> Loan | None:
     candidates = {layer.snapshot_id for layer in engine.layers(attachment.disk_id)}
-    events = facts.attach_events(engine, holder, candidates)
+    events = facts.read_attach_events(engine, holder, candidates)
     held = facts.holding(engine, holder, attachment, events)
     if not held.is_disk_snapshot:
         return None

@@ -96,7 +96,7 @@ class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
             SnapshotSituation(
                 vm=vm,
                 snapshots=tuple(self._engine.snapshots(vm.id)),
-                snapshot=request.snapshot,
+                word=request.snapshot,
                 present=request.present,
                 disk_ids=self._disk_ids(vm) if request.disks else None,
                 memory=request.memory,
@@ -180,7 +180,7 @@ class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
     def _create(self, step: CreateSnapshotStep, deadline: Deadline) -> Mapping[str, Any]:
         def find() -> Snapshot | None:
             known = self._engine.snapshots(step.vm.id)
-            return vm_snapshot.find_snapshot(known, step.description)
+            return vm_snapshot.match_snapshot(known, step.description)
 
         made: list[Snapshot] = []
         before = [step.vm]

@@ -219,12 +219,15 @@ def test_what_cannot_be_told_apart_is_refused() -> None:
     ],
 )
 def test_a_disk_is_recognised(serial: str, bus_path: str, wanted: str) -> None:
-    assert appliance_isolation.match(disk("sda", "8:0", serial=serial, bus_path=bus_path)) == wanted
+    assert (
+        appliance_isolation.match(disk("sda", "8:0", udev_serial=serial, bus_path=bus_path))
+        == wanted
+    )
 
 
 @given(serial=st.text(min_size=1, max_size=60), other=st.uuids())
 def test_a_match_finds_its_disk_and_stays_one_line(serial: str, other: object) -> None:
-    rule = appliance_isolation.match(disk("sda", "8:0", serial=serial))
+    rule = appliance_isolation.match(disk("sda", "8:0", udev_serial=serial))
     found = re.fullmatch(r'(?:ENV\{ID_SERIAL\}|KERNEL)=="([A-Za-z0-9._:@+=/?*|\[\]-]+)"', rule)
     assert found
     if rule.startswith("ENV"):
@@ -235,7 +238,9 @@ def test_a_match_finds_its_disk_and_stays_one_line(serial: str, other: object) -
 
 @given(st.uuids())
 def test_a_disk_of_the_engine_is_known_on_every_bus(disk_id: object) -> None:
-    rule = appliance_isolation.match(disk("sda", "8:0", serial=f"0QEMU_QEMU_HARDDISK_{disk_id}"))
+    rule = appliance_isolation.match(
+        disk("sda", "8:0", udev_serial=f"0QEMU_QEMU_HARDDISK_{disk_id}")
+    )
     pattern = rule.split('"')[1]
     for shown in (str(disk_id)[:20], str(disk_id), f"0QEMU_QEMU_HARDDISK_{str(disk_id)[:20]}"):
         assert fnmatch.fnmatchcase(shown, pattern)
@@ -244,10 +249,10 @@ def test_a_disk_of_the_engine_is_known_on_every_bus(disk_id: object) -> None:
 @given(st.lists(st.tuples(st.text(max_size=40), st.text(max_size=10)), min_size=1, max_size=5))
 def test_an_own_disk_is_known_again_and_another_is_not(shown: list[tuple[str, str]]) -> None:
     disks = [
-        disk(f"sd{chr(97 + index)}", f"8:{16 * index}", serial=serial, bus_path=path)
+        disk(f"sd{chr(97 + index)}", f"8:{16 * index}", udev_serial=serial, bus_path=path)
         for index, (serial, path) in enumerate(shown)
     ]
-    other = disk("vdz", "254:0", serial=f"0QEMU_QEMU_HARDDISK_{ID}", bus_path="pci-of-another")
+    other = disk("vdz", "254:0", udev_serial=f"0QEMU_QEMU_HARDDISK_{ID}", bus_path="pci-of-another")
     matches = [appliance_isolation.match(one) for one in disks]
     assert all(appliance_isolation.is_own(one, matches) for one in disks)
     assert not appliance_isolation.is_own(other, matches)
@@ -318,8 +323,8 @@ def test_a_disk_known_by_its_name_alone_is_told() -> None:
     assert "/dev/sda has neither" in warning
 
 
-OWN = disk("sda", "8:0", serial="root", reasons=("mounted on /",))
-THEIRS = disk("sdb", "8:16", serial=ID)
+OWN = disk("sda", "8:0", udev_serial="root", reasons=("mounted on /",))
+THEIRS = disk("sdb", "8:16", udev_serial=ID)
 
 
 def test_files_by_what_is_installed() -> None:
@@ -355,7 +360,7 @@ def test_a_used_disk_is_never_isolated(kinds: list[tuple[bool, bool]]) -> None:
         disk(
             f"sd{chr(97 + index)}",
             f"8:{16 * index}",
-            serial=f"S{index}" if serial else "",
+            udev_serial=f"S{index}" if serial else "",
             reasons=("mounted on /",) if own else (),
         )
         for index, (own, serial) in enumerate(kinds)
@@ -378,7 +383,7 @@ def test_the_fact_and_whether_a_proof_still_counts() -> None:
     assert fact["devices_file"] == ""
     listed = appliance_isolation.fact([OWN], Programs(lvm=True), files, noted)
     assert listed["devices_file"] == "lvm/devices/system.devices"
-    assert fact["own_disks"] == [{"serial": "root", "match": 'ENV{ID_SERIAL}=="root"'}]
+    assert fact["own_disks"] == [{"udev_serial": "root", "match": 'ENV{ID_SERIAL}=="root"'}]
     assert appliance_isolation.read_fact(appliance_isolation.fact_text(fact)) == fact
     assert appliance_isolation.proof_holds(fact, files)
     # What is not ours in a shared file may change.
@@ -400,7 +405,7 @@ def test_the_fact_and_whether_a_proof_still_counts() -> None:
 def test_a_disk_is_described() -> None:
     assert appliance_isolation.describe(OWN) == {
         "device": "/dev/sda",
-        "serial": "root",
+        "udev_serial": "root",
         "match": 'ENV{ID_SERIAL}=="root"',
         "reasons": ["mounted on /"],
     }

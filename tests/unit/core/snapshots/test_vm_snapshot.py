@@ -31,7 +31,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snaps
     CreateSnapshotStep,
     RemoveSnapshotStep,
     SnapshotSituation,
-    find_snapshot,
+    match_snapshot,
     plan_snapshot,
 )
 
@@ -160,7 +160,7 @@ def test_what_is_not_regular_is_neither_used_nor_removed(found: Snapshot, presen
 def test_the_active_layer_is_not_taken_for_a_snapshot(present: bool) -> None:
     with pytest.raises(Refused, match="snapshot-regular"):
         plan_snapshot(situation(ACTIVE.id, present=present))
-    assert find_snapshot([ACTIVE], "Active VM") is None
+    assert match_snapshot([ACTIVE], "Active VM") is None
 
 
 def test_two_of_one_description() -> None:
@@ -168,12 +168,12 @@ def test_two_of_one_description() -> None:
     with pytest.raises(Ambiguous) as caught:
         plan_snapshot(situation("nightly", NIGHTLY, twin, present=False))
     assert [one["id"] for one in caught.value.details["matches"]] == [NIGHTLY.id, twin.id]
-    assert find_snapshot([NIGHTLY, twin], twin.id) == twin
+    assert match_snapshot([NIGHTLY, twin], twin.id) == twin
 
 
 @pytest.mark.parametrize("word", ["Nightly", "night", "nightly ", "night*", ""])
 def test_descriptions_are_matched_whole(word: str) -> None:
-    assert find_snapshot([ACTIVE, NIGHTLY], word) is None
+    assert match_snapshot([ACTIVE, NIGHTLY], word) is None
 
 
 @given(
