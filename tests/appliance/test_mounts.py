@@ -87,7 +87,9 @@ def test_every_reader_refuses_a_table_of_mounts_that_it_cannot_read(
         table.touch()
     elif fault == "no file":
         table.mkdir()
-    with pytest.raises(DeviceError, match=r"mountinfo cannot be read \(.*what is in use") as caught:
+    with pytest.raises(
+        DeviceError, match=r"mountinfo cannot be read \(.*which devices are in use"
+    ) as caught:
         MOUNTS[reader](host)
     assert caught.value.details == {"path": str(table)}
 
