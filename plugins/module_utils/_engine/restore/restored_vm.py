@@ -150,7 +150,7 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
                 raise UnhandledStep(step)  # only a removal removes
             elif vm is None:
                 raise EngineNotFound(
-                    f"VM {request.name!r} does not exist any more. Run the restore again to create it."
+                    f"VM {request.name!r} no longer exists. Run the restore again to create it."
                 )
             else:
                 self._step(step, appliance, vm, plan, deadline)
