@@ -20,10 +20,11 @@ options:
   state:
     description:
       - V(prepared) creates the directory and returns, in RV(images), the option O(ovirt_community.backup.disk_image_copy#module:images)
-        of M(ovirt_community.backup.disk_image_copy). If O(snapshot) is given, it also keeps there, until the set is finished, what a
-        later run needs to finish it.
+        of M(ovirt_community.backup.disk_image_copy). If O(snapshot) is given, it also writes a record there, which
+        O(state=present) and a later run need to finish the set. The record is removed with the last step.
       - V(present) checks that the images are there as they were copied, and writes C(vm.ovf), C(README), C(manifest.sha256) and
-        C(manifest.json).
+        C(manifest.json). It takes what the set was prepared with from the record, or from the manifest of a finished set, unless
+        O(run_id), O(started), O(vm), O(snapshot) and O(disks) are given.
         If a finished set with other contents exists, the module changes nothing and fails.
     type: str
     required: true
@@ -43,13 +44,13 @@ options:
   run_id:
     description:
       - Name of the run, up to 64 letters, digits, C(-) and C(_).
+      - Needed for O(state=prepared).
     type: str
-    required: true
   started:
     description:
       - When the run began, UTC, such as V(2026-11-23T01:02:03Z).
+      - Needed for O(state=prepared).
     type: str
-    required: true
   finished:
     description:
       - When the last image was complete, UTC.
@@ -63,8 +64,8 @@ options:
   vm:
     description:
       - The source VM.
+      - Needed for O(state=prepared).
     type: dict
-    required: true
     suboptions:
       id:
         description:
@@ -93,8 +94,7 @@ options:
         default: ''
   snapshot:
     description:
-      - The snapshot to copy from.
-      - Needed for O(state=present).
+      - The snapshot to copy from. Without it, O(state=prepared) writes no record.
     type: dict
     suboptions:
       id:
@@ -181,9 +181,9 @@ options:
       - The disks as RV(ovirt_community.backup.disk_snapshot_attach#module:disks) of M(ovirt_community.backup.disk_snapshot_attach)
         has them. C(disk_id), C(alias), C(virtual_size), C(source_interface) and C(source_bootable) are needed, other keys
         are ignored.
+      - Needed for O(state=prepared).
     type: list
     elements: dict
-    required: true
   images:
     description:
       - The images as RV(ovirt_community.backup.disk_image_copy#module:images) of M(ovirt_community.backup.disk_image_copy)
@@ -219,7 +219,15 @@ EXAMPLES = r"""
     vm:
       id: 5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11
       name: web01
+      cluster: Default
+    snapshot:
+      id: 2f1c0a4e-7a43-4d8c-a5d4-4f6bb2b4dd01
+      description: nightly backup
+      date: "2026-11-23T01:00:05+00:00"
+    consistency: filesystem
     disks: "{{ attached.disks }}"
+    ovf: "{{ configuration.ovf }}"
+    ovf_sha256: "{{ configuration.ovf_sha256 }}"
   become: true
   register: prepared
 
@@ -233,22 +241,8 @@ EXAMPLES = r"""
   ovirt_community.backup.backup_set:
     state: present
     path: "{{ prepared.path }}"
-    run_id: 4f0c2a91d7be
-    started: "2026-11-23T01:00:00Z"
     finished: "2026-11-23T01:12:30Z"
-    vm:
-      id: 5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11
-      name: web01
-      cluster: Default
-    snapshot:
-      id: 2f1c0a4e-7a43-4d8c-a5d4-4f6bb2b4dd01
-      description: nightly backup
-      date: "2026-11-23T01:00:05+00:00"
-    consistency: filesystem
-    disks: "{{ attached.disks }}"
     images: "{{ copied.images }}"
-    ovf: "{{ configuration.ovf }}"
-    ovf_sha256: "{{ configuration.ovf_sha256 }}"
   become: true
 """
 
@@ -280,6 +274,29 @@ images:
       type: str
       sample: >-
         /backup/web01.5a3e3b5c-8c5e-4d8c-9d3f-0f0c6a4f9e11/20261123T010000Z.4f0c2a91d7be/b8d5cb5c-21ba-4a57-a2a3-7b86c39b8f10.qcow2
+snapshot:
+  description:
+    - The snapshot, as the record has it.
+    - The result also has C(run_id), C(started), C(vm), C(consistency) and the other recorded options.
+  returned: success and O(state=prepared), if O(snapshot) is given
+  type: dict
+  sample:
+    id: 2f1c0a4e-7a43-4d8c-a5d4-4f6bb2b4dd01
+format:
+  description: Format of the images to come.
+  returned: success and O(state=prepared), if O(snapshot) is given
+  type: str
+  sample: qcow2
+compression:
+  description: Compression of the images to come.
+  returned: success and O(state=prepared), if O(snapshot) is given
+  type: str
+  sample: zstd
+disks:
+  description: The disks, as they were given.
+  returned: success and O(state=prepared), if O(snapshot) is given
+  type: list
+  elements: dict
 files:
   description: Names of the files that describe the set.
   returned: success and O(state=present)

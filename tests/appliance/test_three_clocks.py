@@ -78,14 +78,13 @@ PREPARE = tasks("copy.yml")["Prepare the set"]["ovirt_community.backup.backup_se
 SET = ArgumentSpecValidator(
     repository_args.BACKUP_SET, required_if=repository_args.BACKUP_SET_REQUIRED_IF
 )
-FINISH = tasks("copy.yml")["Finish the set"]["ovirt_community.backup.backup_set"]
+FINISH = tasks("finish.yml")["Finish the set"]["ovirt_community.backup.backup_set"]
 
 
 @functools.cache
 def compiled(template: str) -> Callable[..., Any]:
     """Return an argument of a task that is one expression."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)  # noqa: S701 - no HTML
-    environment.filters["combine"] = lambda one, other: {**one, **other}
     return environment.compile_expression(template[2:-2], undefined_to_none=False)
 
 
@@ -96,12 +95,7 @@ def rendered(value: Any, known: Mapping[str, Any], now: datetime) -> Any:  # noq
     if not isinstance(value, str) or not value.startswith("{{"):
         return value
     context = {**known, "now": lambda *, utc, fmt: now.strftime(fmt) if utc else None}
-    for name in (
-        "vm_backup_set_vm",
-        "vm_backup_set_snapshot",
-        "vm_backup_set_versions",
-        "vm_backup_wanted",
-    ):
+    for name in ("vm_backup_wanted",):
         if name in value:
             context[name] = rendered(VARIABLES[name], known, now)
     found = compiled(value)(**context)
@@ -254,7 +248,7 @@ def back_up(path: Path, number: int, night: Night) -> None:
     image = Path(prepared["images"][0]["dest"])
     image.touch()
     os.truncate(image, MIB)
-    known["vm_backup_prepared"] = prepared
+    known["vm_backup_begun"] = prepared
     known["vm_backup_copied"] = {
         "images": [
             {

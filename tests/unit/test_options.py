@@ -130,7 +130,7 @@ def set_by() -> dict[tuple[str, str], set[str]]:
 
 
 def handed(value: Json) -> Iterator[tuple[str, str]]:
-    """Yield what a file of tasks is given in a dictionary: ``vm_backup_follow.format``, and what stands there."""
+    """Yield what a file of tasks is given in a dictionary: ``vm_backup_begun.format``, and what stands there."""
     if isinstance(value, dict):
         for name, inner in value.get("vars", {}).items():
             parts = inner.items() if isinstance(inner, dict) else ()

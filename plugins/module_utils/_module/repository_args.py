@@ -24,6 +24,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repos
     FinishRequest,
     PrepareRequest,
     read_disks,
+    told_facts,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.backup_set_prune import (
     BUCKETS,
@@ -178,13 +179,12 @@ BACKUP_SET: Spec = {
     "state": {"type": "str", "required": True, "choices": ["prepared", "present"]},
     "repository": {"type": "path"},
     "path": {"type": "path"},
-    "run_id": _NEEDED,
-    "started": _NEEDED,
+    "run_id": {"type": "str"},
+    "started": {"type": "str"},
     "finished": {"type": "str"},
     "correlation_id": _TEXT,
     "vm": {
         "type": "dict",
-        "required": True,
         "options": {
             "id": _NEEDED,
             "name": _NEEDED,
@@ -212,15 +212,17 @@ BACKUP_SET: Spec = {
     },
     "format": {"type": "str", "default": "qcow2", "choices": list(FORMATS)},
     "compression": {"type": "str", "default": "none", "choices": list(COMPRESSIONS)},
-    "disks": {"type": "list", "elements": "dict", "required": True},
+    "disks": {"type": "list", "elements": "dict"},
     "images": {"type": "list", "elements": "dict"},
     "ovf": {"type": "str", "no_log": True},
     "ovf_sha256": {"type": "str"},
 }
 
+_TOLD = ("run_id", "started", "vm", "snapshot", "disks")
+
 BACKUP_SET_REQUIRED_IF = [
-    ("state", "prepared", ("repository",)),
-    ("state", "present", ("path", "finished", "snapshot", "images")),
+    ("state", "prepared", ("repository", "run_id", "started", "vm", "disks")),
+    ("state", "present", ("path", "finished", "images")),
 ]
 
 
@@ -256,7 +258,8 @@ def _check_arrival(params: Params) -> None:
     if ovf is not None and sha256 is not None:
         arrival.check_digest("ovf", ovf, sha256)
     # The configuration and a VM's description may contain asterisks of their own.
-    described = {key: value for key, value in params["vm"].items() if key != "description"}
+    vm = params.get("vm") or {}
+    described = {key: value for key, value in vm.items() if key != "description"}
     plain = {key: value for key, value in params.items() if key not in ("ovf", "ovf_sha256")}
     arrival.check_unmasked({**plain, "vm": described})
 
@@ -265,15 +268,22 @@ def finish_request(params: Params) -> FinishRequest:
     """Read the options of ``backup_set`` that finish a set.
 
     Raises:
+        InvalidRequest: Only some of the options are given that the record of the set also has.
         ValueMasked: A value did not arrive as it was sent.
     """
     _check_arrival(params)
-    taken = ("run_id", "correlation_id", "started", "finished", "vm", "snapshot", "versions")
-    consistency = {"level": params["consistency"], "evidence": params["evidence"]}
+    told = [key for key in _TOLD if params.get(key) is not None]
+    if told and len(told) < len(_TOLD):
+        missing = ", ".join(key for key in _TOLD if key not in told)
+        raise InvalidRequest(
+            f"{', '.join(told)} were given without {missing}.",
+            hint="Leave out all of them to take what the set was prepared with.",
+        )
     return FinishRequest(
         path=params["path"],
-        facts={**{key: params[key] for key in taken}, "consistency": consistency},
-        disks=read_disks(params["disks"]),
+        facts=told_facts(params, params["finished"]) if told else None,
+        disks=read_disks(params["disks"]) if told else (),
         images=tuple(params["images"]),
         ovf=params["ovf"],
+        finished=params["finished"],
     )

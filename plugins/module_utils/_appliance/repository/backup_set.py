@@ -44,6 +44,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repos
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository.naming import (
     MANIFEST,
+    OVF,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore import (
     disk_image_restore,
@@ -130,7 +131,11 @@ class PrepareSet(Operation[PrepareStep]):
                 raise ImageError(f"{path} exists and is not a directory.")
         return Plan(
             steps=(*(MakeSetDirectory(path) for path in missing), *self._record(names.path)),
-            result={"path": names.path, "images": backup_set.image_requests(self._request)},
+            result={
+                **(takeover.facts_in(self._request.record) if self._request.record else {}),
+                "path": names.path,
+                "images": backup_set.image_requests(self._request),
+            },
             before={"directories": [path for path in directories if path not in missing]},
             after={"directories": list(directories)},
         )
@@ -176,11 +181,9 @@ class FinishSet(Operation[FinishStep]):
         path = backup_set.plain_path("path", self._request.path)
         if not files.is_directory(path):
             raise InvalidRequest(f"{path} is not a directory.", hint="Prepare the set first.")
-        request = self._request
-        if request.ovf is None:
-            request = replace(request, ovf=unfinished.read(path)[1])
         target = f"{path}/{MANIFEST}"
         known = read_manifest(path) if os.path.lexists(target) else None
+        request = self._complete(path, known)
         wanted, contents = backup_set.build(request, known, _clocks(path))
         disk_image_restore.check_agreement(wanted, ovf.read(request.ovf or ""))
         found = {disk.file: _look(f"{path}/{disk.file}") for disk in wanted.disks}
@@ -203,6 +206,21 @@ class FinishSet(Operation[FinishStep]):
             after={"files": sorted(contents)},
             warnings=backup_set.time_warnings(path, wanted),
         )
+
+    def _complete(self, path: str, known: manifest.Manifest | None) -> backup_set.FinishRequest:
+        """Add what the record of the set says; where it is finished, what its manifest says."""
+        request = self._request
+        if request.facts is not None and request.ovf is not None:
+            return request
+        if known and request.facts is None and not os.path.lexists(unfinished.record_of(path)):
+            stored = _content(f"{path}/{OVF}", known.ovf.size) or b""
+            return backup_set.as_found(request, known, stored.decode("utf-8", "replace"))
+        record, configuration = unfinished.read(path)
+        if request.facts is None:
+            facts = backup_set.told_facts(record.facts, request.finished)
+            disks = backup_set.read_disks(record.facts["disks"])
+            request = replace(request, facts=facts, disks=disks)
+        return replace(request, ovf=configuration if request.ovf is None else request.ovf)
 
     def execute(self, plan: Plan[FinishStep]) -> Mapping[str, Any]:
         """Write the files in the plan's order, each complete and durable before the next.

@@ -61,8 +61,6 @@ VARIABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "disk_device_release": {"timeout": ("vm_backup_device_timeout", "vm_restore_device_timeout")},
     "disk_image_copy": {
-        "format": ("vm_backup_format",),
-        "compression": ("vm_backup_compression",),
         "device_timeout": ("vm_backup_device_timeout",),
         "return_after": ("vm_backup_token_seconds",),
     },

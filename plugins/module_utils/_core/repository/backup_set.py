@@ -101,16 +101,19 @@ class FinishRequest:
 
     Attributes:
         path: The set's directory.
-        facts: The content of the manifest, except ``format``, ``version``, ``ovf`` and ``disks``.
+        facts: The content of the manifest, except ``format``, ``version``, ``ovf`` and ``disks``; None to take what
+            the set was prepared with.
         images: What ``disk_image_copy`` returned for the disks, in any order.
         ovf: The VM's configuration; None for the one that the set was prepared with.
+        finished: When the last image was complete, UTC.
     """
 
     path: str
-    facts: Mapping[str, Any]
+    facts: Mapping[str, Any] | None
     disks: tuple[DiskFacts, ...]
     images: tuple[Mapping[str, Any], ...]
     ovf: str | None
+    finished: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,23 @@ def _read_disk(index: int, disk: Mapping[str, Any]) -> DiskFacts:
     )
 
 
+def told_facts(told: Mapping[str, Any], finished: str) -> dict[str, Any]:
+    """Return the facts of a ``FinishRequest`` from the options, or from the record of a set."""
+    taken = ("run_id", "correlation_id", "started", "vm", "snapshot", "versions")
+    consistency = {"level": told["consistency"], "evidence": told["evidence"]}
+    return {**{key: told[key] for key in taken}, "finished": finished, "consistency": consistency}
+
+
+def as_found(request: FinishRequest, known: Manifest, ovf: str) -> FinishRequest:
+    """Complete a request from the manifest of a finished set, which has no record."""
+    found = asdict(known)
+    kept = ("run_id", "correlation_id", "started", "vm", "snapshot", "versions", "consistency")
+    facts = {**{key: found[key] for key in kept}, "finished": request.finished}
+    fields = ("id", "alias", "interface", "bootable", "virtual_size")
+    disks = [DiskFacts(**{key: disk[key] for key in fields}) for disk in found["disks"]]
+    return replace(request, facts=facts, disks=tuple(disks), ovf=ovf)
+
+
 def names(request: PrepareRequest) -> naming.SetNames:
     """Return every path of the requested set.
 
@@ -197,7 +217,7 @@ def build(
     ovf = (request.ovf or "").encode("utf-8", "surrogatepass")
     manifest = from_dict(
         {
-            **request.facts,
+            **(request.facts or {}),
             "format": FORMAT,
             "version": VERSION,
             "ovf": _ovf_entry(ovf),

@@ -172,6 +172,12 @@ class RunRecord:
         )
 
 
+def facts_in(data: bytes) -> dict[str, Any]:
+    """Return what a record's file says, without the configuration."""
+    record = json.loads(data)
+    return {key: record[key] for key in FACTS}
+
+
 def dump(facts: Mapping[str, Any], ovf: str) -> bytes:
     """Serialise a record for its file."""
     chosen = {key: facts[key] for key in FACTS}
