@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Describes a module that roles run it, and that people rarely need it: one part for each role."""
+    """Say of a module that roles run it, and that people rarely need it: one part for each role."""
 
     VM_BACKUP = r"""
 options: {}
