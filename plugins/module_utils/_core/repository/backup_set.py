@@ -136,6 +136,9 @@ def plain_path(what: str, path: str) -> str:
     return plain
 
 
+_DISKS = "Pass the disks unchanged, as disk_snapshot_attach returns them."
+
+
 def read_disks(disks: Sequence[Mapping[str, Any]]) -> tuple[DiskFacts, ...]:
     """Return disks from the result of ``disk_snapshot_attach``; unused keys are ignored.
 
@@ -149,11 +152,11 @@ def _read_disk(index: int, disk: Mapping[str, Any]) -> DiskFacts:
     needed = ("disk_id", "alias", "source_interface", "source_bootable", "virtual_size")
     missing = [key for key in needed if disk.get(key) is None]
     if missing:
-        raise InvalidRequest(f"disks[{index}] has no {', '.join(missing)}.")
+        raise InvalidRequest(f"disks[{index}] has no {', '.join(missing)}.", hint=_DISKS)
     try:
         size = int(disk["virtual_size"])
     except (TypeError, ValueError) as exc:
-        raise InvalidRequest(f"disks[{index}].virtual_size is not a number.") from exc
+        raise InvalidRequest(f"disks[{index}].virtual_size is not a number.", hint=_DISKS) from exc
     return DiskFacts(
         id=str(disk["disk_id"]),
         alias=str(disk["alias"]),

@@ -261,9 +261,12 @@ def differences(found: Manifest, wanted: Manifest) -> tuple[str, ...]:
     return tuple(key for key in old if old[key] != new[key])
 
 
+_INVALID = "A manifest must not be changed. If it is that of a set, the set is damaged: restore an older one."
+
+
 def _invalid(field: str, fault: str) -> ManifestInvalid:
     subject = f"The manifest's {field}" if field else "The manifest"
-    return ManifestInvalid(f"{subject} {fault}.", details={"field": field})
+    return ManifestInvalid(f"{subject} {fault}.", hint=_INVALID, details={"field": field})
 
 
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -279,7 +282,7 @@ def _no_constant(text: str) -> NoReturn:
 
 def _object(value: object, field: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise _invalid(field, "is not an object")
+        raise _invalid(field, "is not a JSON object")
     return value
 
 

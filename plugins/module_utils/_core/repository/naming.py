@@ -183,7 +183,9 @@ def set_directory(time: str, run_id: str) -> str:
     """
     match = TIME.match(time)
     if not match:
-        raise InvalidRequest(f"{time!r} is not a UTC time such as 2026-11-23T01:02:03Z.")
+        raise InvalidRequest(
+            f"The time of a set must be UTC such as 2026-11-23T01:02:03Z, not {time!r}."
+        )
     if not RUN_ID.match(run_id):
         raise InvalidRequest(
             f"{run_id!r} is not a run id: 1 to 64 letters, digits, '-' and '_' are allowed."

@@ -103,14 +103,17 @@ def read_orders(disks: Sequence[Mapping[str, Any]]) -> tuple[DiskOrder, ...]:
     return found
 
 
+_ORDERS = "Pass the disks unchanged, as restore_plan_info returns them."
+
+
 def _order(index: int, disk: Mapping[str, Any]) -> DiskOrder:
     missing = [key for key in KEYS if disk.get(key) is None]
     if missing:
-        raise InvalidRequest(f"disks[{index}] has no {', '.join(missing)}.")
+        raise InvalidRequest(f"disks[{index}] has no {', '.join(missing)}.", hint=_ORDERS)
     if not isinstance(disk["size"], int) or disk["size"] < 1:
-        raise InvalidRequest(f"disks[{index}].size is not a number of bytes.")
+        raise InvalidRequest(f"disks[{index}].size is not a number of bytes.", hint=_ORDERS)
     if disk["format"] not in ("qcow2", "raw") or disk["interface"] not in INTERFACES:
-        raise InvalidRequest(f"disks[{index}] has an unknown format or interface.")
+        raise InvalidRequest(f"disks[{index}] has an unknown format or interface.", hint=_ORDERS)
     flags = {key: disk[key] is True for key in ("bootable", "read_only", "pass_discard", "active")}
     return DiskOrder(
         disk_id=str(disk["disk_id"]).lower(),

@@ -78,7 +78,7 @@ ONE_PER_DISK = Rule(
     "one-per-disk",
     "An appliance holds at most one snapshot of a disk.",
     "The engine keeps only one attachment per disk and VM.",
-    f"Detach the other snapshot first, use another appliance, or set {option('replace', ': true')}.",
+    f"Detach the disk or the other snapshot first, or use another appliance. {option('replace', ': true')} detaches the other snapshot.",
 )
 NOT_ITS_OWN = Rule(
     "not-its-own",

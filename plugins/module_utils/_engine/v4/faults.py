@@ -81,7 +81,11 @@ def _fault(exc: ovirtsdk4.Error, action: str) -> EngineError:
     words = conflicts.clean(exc.fault.detail) or str(exc.fault.reason)
     message = f"Could not {action}: {words}"
     if exc.code == HTTPStatus.NOT_FOUND:
-        return EngineNotFound(message, details=_details(exc))
+        return EngineNotFound(
+            message,
+            hint="It was removed meanwhile, or the user has no role on it.",
+            details=_details(exc),
+        )
     if meaning.reason == _INSUFFICIENT:
         return _permission(exc, action)
     kind = EngineConflict if exc.code == HTTPStatus.CONFLICT else EngineFault
