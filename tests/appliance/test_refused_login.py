@@ -54,7 +54,7 @@ def test_one_login_is_refused_and_no_other_is_tried(site: Site) -> None:
     site.control.harm("backup01", slow=0)
     assert backup.ends() == 2
     assert logins(site) == [400], backup.text
-    assert "LEFT BEHIND, for the engine refused the login" in backup.text
+    assert "LEFT BEHIND, because the engine refused the login" in backup.text
     assert "disks of db01 attached to the appliance, and snapshot Backup by" in backup.text
     assert (
         backup.text.count("Not started, because the engine has refused the login of this run") >= 2

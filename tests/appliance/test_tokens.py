@@ -58,7 +58,7 @@ def test_without_that_the_session_ends_and_what_stays_is_told(site: Site) -> Non
     lost = site.back_up(ovirt_backup_auth=token(site), vm_backup_token_seconds=0)
     assert lost.ends() == 2
     assert "The token has expired or was revoked" in lost.text
-    assert "LEFT BEHIND, for the engine refused the login" in lost.text
+    assert "LEFT BEHIND, because the engine refused the login" in lost.text
     assert [row for row in site.world()["attachments"] if row["snapshot_id"]] != []
     site.control.harm("backup01", slow=0)
     again = site.back_up(ovirt_backup_auth=token(site), vm_backup_heartbeat_timeout=1)

@@ -96,7 +96,7 @@ def test_no_header_is_printed(scene: Scene) -> None:
 
 def test_an_address_that_is_not_encrypted(scene: Scene) -> None:
     auth = {**scene.lab.auth(), "url": scene.lab.url.replace("https:", "http:")}
-    words = ("in clear", "https://")
+    words = ("in plain text", "https://")
     result = scene.refused("disk_snapshot_info", {**LOOK, "auth": auth}, "invalid_request", *words)
     assert result.requests == []
 

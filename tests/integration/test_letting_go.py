@@ -258,7 +258,7 @@ def test_a_disk_that_a_host_plugged_after_the_engine_gave_up_is_not_read(house: 
     told = failures(run)
     assert "has devices of disks that this run has not attached" in told
     assert stray in told
-    assert "restart the appliance" in told
+    assert "Restart the appliance" in told
     assert not [one for one in run.results if "Attach the disks" in one.task]
     assert (scene.attached(), list(scene.snapshots())) == ({}, [left])
     host.unplug(backup01, stray)
@@ -271,6 +271,6 @@ def test_an_appliance_that_is_lost_is_detached_from_all_the_same(house: House) -
     down = ("status", {"vm": "backup01", "status": "down"})
     run = house.back_up({"Release the devices on the appliance": [down]})
     assert failures(run) == "", run.text
-    assert result_of(run, "Let go of the devices")["error_code"] == "appliance_unavailable"
+    assert result_of(run, "Release the devices")["error_code"] == "appliance_unavailable"
     assert (house.scene.attached(), house.scene.snapshots()) == ({}, {})
     assert list(house.transient.iterdir()) == []
