@@ -75,6 +75,8 @@ options:
 """
 
     WAIT = r"""
+notes:
+  - O(timeout) counts from the module's first change. A request that the engine is answering is not cut off; O(auth.timeout) limits it.
 options:
   wait:
     description:

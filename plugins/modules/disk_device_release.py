@@ -43,7 +43,8 @@ options:
     default: released
   timeout:
     description:
-      - Seconds to wait until the devices are unused, or until they are gone.
+      - Time limit of the whole operation in seconds, until the devices are unused, or until they are gone.
+      - A layer or device that another program opens at the last moment gets two more seconds.
     type: float
     default: 30.0
   fail:

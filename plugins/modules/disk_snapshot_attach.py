@@ -94,7 +94,9 @@ options:
     default: refuse
   timeout:
     description:
-      - Time limit in seconds. The module retries temporary refusals of the engine until then.
+      - Time limit of the whole operation in seconds. The module retries temporary refusals of the engine until then, and begins no
+        disk after it.
+      - If the operation fails, the module has as much time again to detach all disks that it attached.
       - If an answer is lost while a host plugs the disk, the attachment that the engine shows is no proof. The module then waits for
         event 2016 of the appliance, or for 200 seconds, because the engine gives a host 180.
     type: int

@@ -55,9 +55,10 @@ options:
     default: []
   timeout:
     description:
-      - Time limit in seconds. If the guest does not release a disk, the module tries again until then.
+      - Time limit of the whole operation in seconds. If the guest does not release a disk, the module tries again until then. It begins
+        no disk after it.
     type: int
-    default: 180
+    default: 300
 extends_documentation_fragment:
   - ovirt_community.backup.attributes
   - ovirt_community.backup.attributes.action_group
@@ -162,7 +163,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module imp
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec=engine_args.engine_spec(180, **snapshots_args.DISK_SNAPSHOT_DETACH),
+        argument_spec=engine_args.engine_spec(300, **snapshots_args.DISK_SNAPSHOT_DETACH),
         supports_check_mode=True,
     )
     edge.run(

@@ -70,9 +70,10 @@ options:
     default: virtio_scsi
   timeout:
     description:
-      - Seconds for each step. Creating a preallocated disk gets more time by its size, because a host may have to zero it.
+      - Time limit of the whole operation in seconds. Preallocated disks to create add time by their size, because a host may have to
+        zero them.
     type: int
-    default: 600
+    default: 1800
 extends_documentation_fragment:
   - ovirt_community.backup.attributes
   - ovirt_community.backup.attributes.action_group
@@ -185,7 +186,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module imp
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec=engine_args.engine_spec(600, **restore_args.RESTORED_DISKS),
+        argument_spec=engine_args.engine_spec(1800, **restore_args.RESTORED_DISKS),
         required_if=restore_args.RESTORED_DISKS_REQUIRED_IF,
         supports_check_mode=True,
     )

@@ -95,9 +95,9 @@ options:
     default: false
   timeout:
     description:
-      - Seconds for each step.
+      - Time limit of the whole operation in seconds, from the import to the answer of the guest agent.
     type: int
-    default: 600
+    default: 1800
 extends_documentation_fragment:
   - ovirt_community.backup.attributes
   - ovirt_community.backup.attributes.action_group
@@ -215,7 +215,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module imp
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec=engine_args.engine_spec(600, **restore_args.RESTORED_VM),
+        argument_spec=engine_args.engine_spec(1800, **restore_args.RESTORED_VM),
         required_if=restore_args.RESTORED_VM_REQUIRED_IF,
         supports_check_mode=True,
     )

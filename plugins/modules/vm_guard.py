@@ -61,7 +61,7 @@ options:
     default: false
   timeout:
     description:
-      - Maximum time to wait, in seconds.
+      - Time limit of the whole operation in seconds, with O(wait=true).
     type: int
     default: 3600
   poll_interval:

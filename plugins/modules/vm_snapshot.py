@@ -60,7 +60,7 @@ options:
     type: str
   timeout:
     description:
-      - Seconds to wait. Merging the layers of a busy disk takes time.
+      - Time limit of the whole operation in seconds. Merging the layers of a busy disk takes time.
     type: int
     default: 1800
 extends_documentation_fragment:

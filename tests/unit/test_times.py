@@ -52,6 +52,14 @@ def test_wait_is_a_bool(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
+def test_a_timeout_is_of_the_whole_operation(module: str) -> None:
+    """tests/contract/test_whole_time.py proves it."""
+    found = documented(module)
+    if "timeout" in found:
+        assert "of the whole operation" in found["timeout"]["description"][0]
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_a_limit_is_no_time(module: str) -> None:
     assert documented(module).get("limit", {"type": "int"})["type"] == "int"
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Callable, Protocol, TypeVar
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
@@ -61,6 +62,33 @@ class Deadline:
     def waited(self) -> float:
         """The seconds since the beginning."""
         return self._clock.now() - self._start
+
+    @property
+    def over(self) -> bool:
+        """Whether no time is left."""
+        return self.waited >= self._timeout
+
+    def part(self, seconds: float) -> Deadline:
+        """Return the deadline of a part: so many seconds from now, but no later than that of the whole.
+
+        It counts the seconds waited from the beginning of the whole.
+        """
+        part = copy(self)
+        part._timeout = min(self._timeout, self.waited + seconds)
+        return part
+
+    def begin(self, what: str) -> None:
+        """Refuse to begin something when no time is left.
+
+        Raises:
+            WaitTimeout: Time is up.
+        """
+        if self.over:
+            raise WaitTimeout(
+                f"No time is left for {what}: the operation has taken {self.waited:.0f} s.",
+                hint=f"{option('timeout')} is the time of the whole operation: raise it.",
+                details={"waited_seconds": round(self.waited, 1)},
+            )
 
     def ticks(self) -> Iterator[float]:
         """Yield the seconds waited, at once and then after each pause, until time is up.

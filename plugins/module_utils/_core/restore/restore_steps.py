@@ -30,7 +30,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.model import (
         Disk,
@@ -130,18 +130,6 @@ def _order(index: int, disk: Mapping[str, Any]) -> DiskOrder:
         disk_profile=str(disk.get("disk_profile") or ""),
         storage=str(disk.get("storage_domain_name") or ""),
     )
-
-
-def making_seconds(order: DiskOrder, timeout: float) -> float:
-    """Return how long the creation of one disk may take, in seconds.
-
-    On NFS below 4.2 and other storage without ``fallocate`` the host writes each zero of a
-    preallocated disk.
-
-    Args:
-        timeout: Seconds for a disk that needs no writing.
-    """
-    return timeout if order.sparse else timeout + order.size / SLOWEST
 
 
 @dataclass(frozen=True)
@@ -454,6 +442,24 @@ def removals(plan: Plan[object]) -> list[CleanStep]:
             raise UnhandledStep(step)
         found.append(step)
     return found
+
+
+def making_seconds(steps: Iterable[DiskStep], timeout: float) -> float:
+    """Return how long the steps may take, in seconds.
+
+    On NFS below 4.2 and other storage without ``fallocate`` the host writes each zero of a
+    preallocated disk.
+
+    Args:
+        steps: All steps of the operation.
+        timeout: Seconds for disks that need no writing.
+    """
+    made = {
+        step.order.disk_id: step.order
+        for step in steps
+        if isinstance(step, (CreateDiskStep, PlugStep))
+    }
+    return timeout + sum(one.size / SLOWEST for one in made.values() if not one.sparse)
 
 
 def name_of(step: CleanStep) -> str:

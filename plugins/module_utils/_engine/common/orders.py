@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Callable
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    BackupError,
     EngineError,
     EngineFault,
     EngineNotFound,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 UNCERTAIN_STATUS = 500
 """From this HTTP status on, an answer does not tell whether the order was carried out."""
+
+_WAITED = "waited_seconds"
 
 
 def retry(
@@ -72,14 +75,19 @@ def retry(
             last = exc
         if (settled or done)():
             return
-    raise _gave_up(last, deadline)
+    raise _with_time(last, deadline)
 
 
-def _gave_up(last: EngineError, deadline: Deadline) -> EngineError:
+def gave_up(exc: BackupError) -> bool:
+    """Tell whether time was up before a refusal passed that may pass; a final one is no such."""
+    return _WAITED in exc.details
+
+
+def _with_time(last: EngineError, deadline: Deadline) -> EngineError:
     """Add to the last refusal how long it lasted."""
     last.message = f"{last.message} Waited {deadline.waited:.0f} s for this to pass."
     last.hint = last.hint or f"Raise {option('timeout')} if the engine is slow."
-    last.details["waited_seconds"] = round(deadline.waited, 1)
+    last.details[_WAITED] = round(deadline.waited, 1)
     return last
 
 

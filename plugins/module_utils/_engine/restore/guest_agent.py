@@ -35,13 +35,15 @@ def await_answer(engine: ConfigurationPort, vm: Vm, deadline: Deadline) -> None:
     Raises:
         OperationFailed: It does not answer in time.
     """
+    began = deadline.waited
     for _waited in deadline.ticks():
         if answers(engine, vm):
             return
+    waited = deadline.waited - began
     raise OperationFailed(
         f"VM {vm.name!r} is up, but its guest agent, which answered when the VM was backed up, has not"
-        f" answered in {deadline.waited:.0f} s. Its system may be in emergency mode.",
+        f" answered in {waited:.0f} s. Its system may be in emergency mode.",
         hint="Test again, let the test keep the incomplete VM, and look at the VM's console. If the"
         ' guest does not find its volumes, see "Ids of disks" in docs/restore.md.',
-        details={"vm_id": vm.id, "waited_seconds": round(deadline.waited, 1)},
+        details={"vm_id": vm.id, "waited_seconds": round(waited, 1)},
     )

@@ -69,10 +69,6 @@ class RestoreOperation(EngineOperation[RestoreEngine, Step]):
         super().__init__(engine, clock, patience)
         self._mark = mark
 
-    def _making(self, order: restore_steps.DiskOrder) -> Deadline:
-        """Start the time-out for the creation of one disk."""
-        return self.deadline(restore_steps.making_seconds(order, self._patience.timeout))
-
     def _create(self, step: restore_steps.CreateDiskStep, deadline: Deadline) -> DiskId:
         """Create a disk, wait until it is usable, and make sure that there is only one.
 
@@ -219,6 +215,7 @@ class RestoreOperation(EngineOperation[RestoreEngine, Step]):
                 if vm_stays and not restore_steps.stands_alone(step):
                     left.append(name)
                 else:
+                    deadline.begin(name)
                     self._clean_step(appliance, step, deadline)
             except BackupError as exc:
                 failures.append(exc)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
         Clock,
+        Deadline,
     )
     from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.patience import (
         Patience,
@@ -97,8 +98,11 @@ class RestoredDisks(RestoreOperation[restore_steps.DiskStep]):
             self._clean(appliance, restore_steps.removals(plan))
             return {}
         made: dict[str, DiskId] = {}
+        timeout = self._patience.timeout
+        deadline = self.deadline(restore_steps.making_seconds(plan.steps, timeout))
         for step in plan.steps:
-            self._step(step, appliance, made)
+            deadline.begin("the next disk")
+            self._step(step, appliance, made, deadline)
         if self._request.state == "present":
             return {}
         disks = [
@@ -108,20 +112,25 @@ class RestoredDisks(RestoreOperation[restore_steps.DiskStep]):
         disks = [{**one, "on_appliance": not one["on_vm"] and not one["finished"]} for one in disks]
         return {"disks": disks, "images": restored_disks.images(disks)}
 
-    def _step(self, step: restore_steps.DiskStep, appliance: Vm, made: dict[str, DiskId]) -> None:
+    def _step(
+        self,
+        step: restore_steps.DiskStep,
+        appliance: Vm,
+        made: dict[str, DiskId],
+        deadline: Deadline,
+    ) -> None:
         """Take a step on the way to the disks.
 
         Args:
             made: The new disks by id of the original; a disk that is created is added.
         """
-        deadline = self.deadline()
         if isinstance(step, restore_steps.CreateDiskStep):
-            made[step.order.disk_id] = self._create(step, self._making(step.order))
+            made[step.order.disk_id] = self._create(step, deadline)
         elif isinstance(step, restore_steps.PlugStep):
             disk_id = step.disk_id or made[step.order.disk_id]
-            self._settled(disk_id, step.order.alias, self._making(step.order))
+            self._settled(disk_id, step.order.alias, deadline)
             plugging = Plugging(self._request.interface)
-            self._plug(appliance, disk_id, plugging, self.deadline())
+            self._plug(appliance, disk_id, plugging, deadline)
         elif isinstance(step, restore_steps.MoveStep):
             self._move(step, appliance, self._vm, deadline)
         elif isinstance(step, restore_steps.FinishDiskStep):

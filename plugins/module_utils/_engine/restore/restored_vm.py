@@ -142,8 +142,9 @@ class RestoredVm(RestoreOperation[restore_steps.VmStep]):
             return {}
         found = plan.result["vm"]
         vm = engine.vm(VmId(found["id"])) if found else None
+        deadline = self.deadline()
         for step in plan.steps:
-            deadline = self.deadline()
+            deadline.begin(f"the next step of VM {request.name!r}")
             if isinstance(step, restore_steps.ImportStep):
                 vm = self._import(deadline)
             elif isinstance(step, restore_steps.REMOVALS):

@@ -222,6 +222,7 @@ class DiskSnapshotAttach(EngineOperation[AttachmentEngine, Step]):
         detached: list[dict[str, Any]] = []
         try:
             for step in plan.steps:
+                deadline.begin("this disk")
                 if isinstance(step, DetachStep):
                     detach_one(self._engine, step, deadline)
                     detached.append(
@@ -267,17 +268,21 @@ class DiskSnapshotAttach(EngineOperation[AttachmentEngine, Step]):
             exc.message += f" {_STILL_ATTACHED}: {', '.join(left)}."
 
     def _undo(self, steps: list[AttachStep]) -> dict[str, str]:
-        """Detach what this call attached; return the outcome for each disk."""
+        """Detach what this call attached; return the outcome for each disk.
+
+        All disks together get as much time again: the engine cannot remove the snapshot of one that stays.
+        """
+        deadline = self.deadline()
         outcome: dict[str, str] = {}
         for step in reversed(steps):
             back = DetachStep(step.appliance, step.disk.disk_id, step.disk.alias)
             try:
-                outcome[step.disk.disk_id] = self._undo_one(step, back)
+                outcome[step.disk.disk_id] = self._undo_one(step, back, deadline)
             except BackupError as exc:
                 outcome[step.disk.disk_id] = f"{_STILL_ATTACHED}: {exc.message}"
         return outcome
 
-    def _undo_one(self, step: AttachStep, back: DetachStep) -> str:
+    def _undo_one(self, step: AttachStep, back: DetachStep, deadline: Deadline) -> str:
         """Detach a disk if its attachment is certainly ours; one that may show another snapshot stays."""
         found = self._engine.attachment(step.appliance.id, step.disk.disk_id)
         if found is None:
@@ -287,5 +292,5 @@ class DiskSnapshotAttach(EngineOperation[AttachmentEngine, Step]):
             return f"{_STILL_ATTACHED}: with an unknown snapshot."
         if held.snapshot_id != step.disk.snapshot_id:
             return "not attached"
-        detach_one(self._engine, back, self.deadline())
+        detach_one(self._engine, back, deadline)
         return "detached"

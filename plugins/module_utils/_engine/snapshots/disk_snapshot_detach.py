@@ -42,6 +42,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.com
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.common.orders import (
     explain_refusal,
+    gave_up,
     retry,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.ports import (
@@ -143,20 +144,32 @@ class DiskSnapshotDetach(EngineOperation[AttachmentEngine, DetachStep]):
             if not isinstance(step, DetachStep):
                 unhandled(step)
         deadline = self.deadline()
-        steps = list(plan.steps)
-        if len(steps) > 1:
-            # Try each once before retries of a refused one use up the time.
-            steps = [step for step in steps if self._refused(step, self.deadline(0.0))]
-        refused = [(step, self._refused(step, deadline)) for step in steps]
-        failures = [(step, exc) for step, exc in refused if exc]
+        tried: list[tuple[DetachStep, BackupError | None]] = [(step, None) for step in plan.steps]
+        failures: list[tuple[DetachStep, BackupError]] = []
+        # In turns, so that retries of a refused one do not use up the time of the others.
+        for _waited in deadline.ticks():
+            tried = [(step, self._refused(step, deadline, last)) for step, last in tried]
+            failures = [(step, exc) for step, exc in tried if exc]
+            tried = [*failures]
+            if not any(gave_up(exc) for _step, exc in failures):
+                break
         if not failures:
             return {}
         raise _half_done(plan.steps, failures)
 
-    def _refused(self, step: DetachStep, deadline: Deadline) -> BackupError | None:
-        """Detach one disk; return the refusal, None if there is none."""
+    def _refused(
+        self, step: DetachStep, deadline: Deadline, last: BackupError | None
+    ) -> BackupError | None:
+        """Try once to detach a disk; return the refusal, None if there is none.
+
+        Args:
+            last: The refusal of the previous try; a final one stands.
+        """
+        if last and (deadline.over or not gave_up(last)):
+            return last
         try:
-            detach_one(self._engine, step, deadline)
+            deadline.begin("this disk")
+            detach_one(self._engine, step, deadline.part(0.0))
         except BackupError as exc:
             exc.message = f"{not_detached(step)} {exc.message}"
             return exc

@@ -204,7 +204,7 @@ class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
             )
         if self._patience.wait:
             snapshot = self._await_usable(step.vm, snapshot, deadline)
-        events = self._creation_events(step.vm, snapshot)
+        events = self._creation_events(step.vm, snapshot, deadline)
         after = facts.find_vm(self._engine, step.vm.id)
         vm = replace(step.vm, status=vm_snapshot.throughout(before[-1].status, after.status))
         hidden = self._patience.wait and not vm_snapshot.creation_shown(events)
@@ -316,10 +316,10 @@ class VmSnapshot(EngineOperation[SnapshotEngine, SnapshotStep]):
         mine = vm_snapshot.about(found, vm, snapshot)
         return [event for event in mine if not codes or event.code in codes]
 
-    def _creation_events(self, vm: Vm, snapshot: Snapshot) -> list[Event]:
+    def _creation_events(self, vm: Vm, snapshot: Snapshot, deadline: Deadline) -> list[Event]:
         """Return the events of a new snapshot. The engine may write them some seconds later."""
         events: list[Event] = []
-        for _waited in self.deadline(EVENT_SECONDS).ticks():
+        for _waited in deadline.part(EVENT_SECONDS).ticks():
             events = self._events(vm, snapshot)
             if vm_snapshot.creation_ended(events) or not self._patience.wait:
                 break

@@ -127,3 +127,31 @@ def test_time_is_counted_from_the_beginning_over_several_waits() -> None:
         deadline.wait_for(lambda: "x", lambda _state: False, what="it")
     assert clock.time == pytest.approx(1010)
     assert deadline.waited == pytest.approx(10)
+
+
+def test_nothing_begins_when_the_time_of_the_operation_is_over() -> None:
+    clock = FakeClock()
+    deadline = Deadline(clock, 10, 1)
+    clock.time += 9
+    deadline.begin("the second disk")
+    over = [deadline.over]
+    clock.time += 1
+    assert [*over, deadline.over] == [False, True]
+    with pytest.raises(WaitTimeout) as caught:
+        deadline.begin("the third disk")
+    error = caught.value
+    assert error.message == "No time is left for the third disk: the operation has taken 10 s."
+    assert error.hint == f"{option('timeout')} is the time of the whole operation: raise it."
+    assert error.details == {"waited_seconds": 10.0}
+
+
+@given(timeouts, timeouts, st.floats(0, 2))
+def test_a_part_takes_no_longer_than_the_whole(whole: float, part: float, begun: float) -> None:
+    clock = FakeClock()
+    deadline = Deadline(clock, whole, 1)
+    clock.time += whole * begun
+    began = clock.time
+    assert len(list(deadline.part(part).ticks())) > 0
+    left = max(whole - whole * begun, 0.0)
+    assert clock.time - began == pytest.approx(min(part, left), abs=1e-6)
+    assert deadline.waited == clock.time - 1000.0

@@ -488,10 +488,18 @@ def test_only_what_a_restore_made_with_the_originals_id_is_written() -> None:
     assert not other["same_id"]
 
 
-def test_the_time_to_make_a_disk_grows_with_what_the_host_has_to_write() -> None:
+def test_the_time_to_make_disks_grows_with_what_the_host_has_to_write() -> None:
     thin = restore_steps.read_orders([{**ORDER, "size": 30 << 30}])[0]
-    assert restore_steps.making_seconds(thin, 600) == 600
-    assert restore_steps.making_seconds(replace(thin, sparse=False), 600) == 600 + 1536
+    thick = replace(thin, sparse=False)
+    other = replace(thick, disk_id=DiskId("of another disk"))
+
+    def seconds(*orders: restore_steps.DiskOrder) -> float:
+        plugs = [restore_steps.PlugStep(one, None) for one in orders]
+        return restore_steps.making_seconds(plugs, 600)
+
+    assert seconds(thin) == 600
+    assert seconds(thick) == seconds(thick, thick) == 600 + 1536
+    assert seconds(thick, other) == 600 + 2 * 1536
 
 
 def test_a_finished_vm_without_one_of_its_disks_is_not_finished() -> None:
