@@ -318,4 +318,7 @@ def test_requirements_agree() -> None:
     [sdk] = re.findall(r"^(ovirt-engine-sdk-python\S+)$", text_of(ROOT / "requirements.txt"), re.M)
     assert f"'{sdk}'" in readme
     oldest = yaml.safe_load(text_of(ROOT / "meta/runtime.yml"))["requires_ansible"]
-    assert f"ansible-core {oldest.removeprefix('>=').removesuffix('.0')} or newer" in readme
+    oldest = oldest.removeprefix(">=").removesuffix(".0")
+    assert f"ansible-core {oldest} or newer" in readme
+    image = yaml.safe_load(text_of(ROOT / "execution-environment.yml"))["dependencies"]
+    assert image["ansible_core"]["package_pip"].startswith(f"ansible-core>={oldest},")
