@@ -59,7 +59,7 @@ units: setup
 	@.venv/bin/python -B tools/checks.py units
 
 clean:
-	@rm -rf .cache .lab .venv .venv-219 .ansible .hypothesis tests/output
+	@rm -rf .cache .lab .venv .venv-* .ansible .hypothesis tests/output
 
 # Newer pins: look at the difference, run the tests, commit.
 pins: setup

@@ -7,7 +7,7 @@ Levels: `run` is enough for the lab and the demo, `guest` for the lab of Linux g
 everything the checks need. Standard library only: it runs before anything is installed. What is set up:
 
   .venv              the newest ansible-core that constraints.txt has for the Python found
-  .venv-219          the older ansible-core on Python 3.11, where 3.11 is not what .venv has (dev)
+  .venv-216          the oldest supported ansible-core, on Python 3.11, with the same tools (dev)
   .cache/cores       every other supported ansible-core, with what pytest needs (dev)
   .cache/ws          a collections path with a link to this checkout
   .cache/collections ovirt.ovirt and ansible.posix, one tree per ansible-core; a link where two share one (dev)
@@ -32,9 +32,9 @@ import tomllib
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 UV = CACHE / "uv"
-OLD_CORE_PYTHON = (3, 11)  # the newest Python that gets ansible-core 2.19 from constraints.txt
+OLD_CORE_PYTHON = (3, 11)  # constraints.txt has ansible-core 2.19 for it, the last that runs on it
 NEW_CORE_PYTHONS = ((3, 12), (3, 13), (3, 14))  # in this order: 3.12 is what most is tested with
-CORES_OF_OLD_PYTHON = ("2.16", "2.17", "2.18")  # of the other cores; the rest needs a newer one
+CORES_OF_OLD_PYTHON = ("2.16", "2.17", "2.18", "2.19")  # the others need a newer one
 BOUND_TO_CORE = ("ansible-core==", "resolvelib==")  # pins that another ansible-core does not share
 OLDEST_PYTHON = (3, 9)  # the appliance's: modules are compiled and imported with it
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -101,6 +101,11 @@ class Environment:
     groups: tuple[str, ...]
     core: str = ""
     """Version of ansible-core; the one of constraints.txt if empty."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether it has the tools of every check."""
+        return "dev" in self.groups
 
 
 def say(text: str) -> None:
@@ -241,7 +246,10 @@ def constraints(environment: Environment) -> pathlib.Path:
 
 
 def other_cores(main: Python, old: Python | None) -> dict[str, Environment]:
-    """Return an environment for each supported ansible-core that constraints.txt does not pin, as far as there is a Python."""
+    """Return an environment for each supported ansible-core but the main one's, as far as there is a Python for it.
+
+    The first of them, the oldest, gets the tools of every check.
+    """
     pythons = {python.version == OLD_CORE_PYTHON: python for python in (main, old) if python}
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     versions: list[str] = settings["tool"]["ovirt-backup"]["other-cores"]
@@ -249,7 +257,12 @@ def other_cores(main: Python, old: Python | None) -> dict[str, Environment]:
     for version in versions:
         name = version.rpartition(".")[0]
         python = pythons.get(name in CORES_OF_OLD_PYTHON)
-        if python:
+        if not python or name == core_name(main):
+            continue
+        if version == versions[0]:
+            directory = ROOT / f".venv-{name.replace('.', '')}"
+            found[name] = Environment(directory, python, ("test", "dev"), version)
+        else:
             found[name] = Environment(CACHE / "cores" / name, python, ("test",), version)
     return found
 
@@ -316,8 +329,12 @@ def make_test_inputs(environment: Environment) -> None:
 def share_collections(core: str, other: str) -> None:
     """Let one ansible-core use the tree of another on the same Python."""
     link = CACHE / "collections" / core
-    if not link.is_symlink():
-        link.symlink_to(other)
+    if link.is_symlink() and os.fspath(link.readlink()) == other:
+        return
+    if link.is_symlink():
+        link.unlink()
+    shutil.rmtree(link, ignore_errors=True)  # of an earlier choice of versions
+    link.symlink_to(other)
 
 
 def note_python(path: pathlib.Path) -> None:
@@ -331,38 +348,39 @@ def note_python(path: pathlib.Path) -> None:
 def set_up(level: str) -> None:
     """Bring the checkout to one level."""
     main = find_main_python()
-    old = (
-        find_python(OLD_CORE_PYTHON) if level == "dev" and main.version != OLD_CORE_PYTHON else None
-    )
-    oldest = find_python(OLDEST_PYTHON) if level == "dev" else None
+    old = find_python(OLD_CORE_PYTHON) if level == "dev" else None
     packages = missing_packages(level, [python for python in (main, old) if python])
     if packages:
         install_packages(packages)
         main = find_main_python()
+        old = find_python(OLD_CORE_PYTHON) if old else None
     note_python(main.path)
-    environments = [
-        Environment(ROOT / ".venv", main, ("test", "dev") if level == "dev" else ("test",))
-    ]
-    if old:
-        environments.append(Environment(ROOT / ".venv-219", old, ("test", "dev")))
     make_workspace()
-    for environment in environments:
-        make_environment(environment, main)
-        if level == "dev":
-            make_test_inputs(environment)
     if level == "dev":
-        named = {core_name(one.python): one for one in environments}
-        for core, one in other_cores(main, old).items():
-            make_environment(one, main)
-            share_collections(core, core_name(one.python))
-            named[core] = one
-        facts = {
-            "environments": {
-                core: str(one.directory.relative_to(ROOT)) for core, one in named.items()
-            },
-            "oldest_python": str(oldest.path) if oldest else None,
-        }
-        (CACHE / "setup.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        complete = Environment(ROOT / ".venv", main, ("test", "dev"))
+        make_all({core_name(main): complete, **other_cores(main, old)}, main)
+    else:
+        make_environment(Environment(ROOT / ".venv", main, ("test",)), main)
+
+
+def make_all(environments: dict[str, Environment], main: Python) -> None:
+    """Make what the checks need, and note it for them."""
+    for one in environments.values():
+        make_environment(one, main)
+        if one.is_complete:
+            make_test_inputs(one)
+    trees = {one.python: core for core, one in environments.items() if one.is_complete}
+    for core, one in environments.items():
+        if not one.is_complete:
+            share_collections(core, trees[one.python])
+    oldest = find_python(OLDEST_PYTHON)
+    facts = {
+        "environments": {
+            core: str(one.directory.relative_to(ROOT)) for core, one in environments.items()
+        },
+        "oldest_python": str(oldest.path) if oldest else None,
+    }
+    (CACHE / "setup.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 def main() -> int:

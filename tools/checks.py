@@ -209,7 +209,7 @@ def known_sessions() -> list[Session]:
 def choose(names: list[str], without: list[str]) -> list[Session]:
     """Return the sessions of these names, or all, but for those left out.
 
-    `units` means units(2.21) and units(2.19), `units-2.21` the first.
+    `units` means units(2.21) and units(2.16), `units-2.21` the first.
     """
     sessions = known_sessions()
     aliases = {one.name: {one.name, one.log.stem, one.name.partition("(")[0]} for one in sessions}

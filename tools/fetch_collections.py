@@ -51,6 +51,8 @@ def main() -> None:
     """Fetch and unpack, unless it was done for these pins."""
     core = ".".join(ansible.release.__version__.split(".")[:2])
     target = ROOT / ".cache/collections" / core
+    if target.is_symlink():  # to the tree of another ansible-core, by an earlier choice of versions
+        target.unlink()
     stamp, wanted = target / "stamp", "\n".join(pinned("ansible"))
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
         return

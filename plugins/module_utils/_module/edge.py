@@ -48,6 +48,7 @@ def run(module: AnsibleModule, build: Builder) -> NoReturn:
     This has the only ``except`` that catches everything, and the only ``fail_json``.
     """
     name = str(module._name).rpartition(".")[2]
+    told: Mapping[str, Any] = {}
     try:
         result, warnings = perform(build(words.tidied(module.params)), check_mode=module.check_mode)
     except Exception as exc:  # noqa: BLE001  (the edge)
