@@ -407,7 +407,7 @@ def close(runner: Runner, wall: float) -> int:
 
 
 def raise_stopped(number: int, _frame: object) -> None:
-    """Signal handler: unwind to main once; a second signal finds the clean-up under way."""
+    """Signal handler: unwind to main once; a second signal finds the clean-up in progress."""
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)
     raise StoppedError(signal.Signals(number).name)

@@ -13,7 +13,7 @@
 - every test file lies where pytest looks, and so in a session of noxfile.py;
 - docstrings have Google's sections, and no field or role of Sphinx; Args and Attributes name what exists;
 - the docstring of a function in module_utils or plugin_utils begins with a verb;
-- no phrase of PHRASES is in the files of PLAIN.
+- no phrase of PHRASES is in the files of PLAIN, nor in docstrings and comments of tests and tools.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import ast
 import pathlib
 import re
 import sys
+import tokenize
 import tomllib
 from collections.abc import Iterator
 
@@ -37,13 +38,23 @@ PRESCRIBED = {"ActionModule", "FilterModule", "LookupModule", "ModuleDocFragment
 AUTH_FRAGMENT = "ovirt_community.backup.engine"
 PHRASES = (
     "anew",
+    "any more",
+    "as good as",
     "at the most",
     "be rid of",
     "container disk",
+    "for sure",
     "half-made",
+    "he",
+    "him",
+    "himself",
+    "his",
     "in our words",
+    "in spite of",
+    "in vain",
     "let go of",
     "lets go of",
+    "none such",
     "nowhere",
     "somebody",
     "stand in the way",
@@ -53,12 +64,14 @@ PHRASES = (
     "takes back",
     "takes its time",
     "tells of",
+    "under way",
     "whom",
     "with our words",
     "without a word",
     "write down",
 )
 """What plain English says otherwise. Add a phrase as soon as its last use is gone."""
+STALE = re.compile(rf"\b({'|'.join(map(re.escape, PHRASES))})\b", re.IGNORECASE)
 PLAIN = (
     "README.md",
     "docs/*.md",
@@ -279,14 +292,33 @@ def action_group() -> Iterator[str]:
         yield f"meta/runtime.yml: {name} extends {AUTH_FRAGMENT}, but is not in the group"
 
 
+def prose(tree: Tree) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a file's docstrings and comments, with their numbers."""
+    path, module = tree
+    for node in ast.walk(module):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(text))):
+                yield from enumerate(text.splitlines(), node.lineno)
+    with path.open("rb") as file:
+        for token in tokenize.tokenize(file.readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string
+
+
+def stale_prose(tree: Tree) -> Iterator[str]:
+    """Phrases that came back in docstrings and comments."""
+    for number, line in prose(tree):
+        for found in STALE.findall(line):
+            yield f"{tree[0]}:{number}: {found!r} is not plain English: say it another way"
+
+
 def stale_phrases() -> Iterator[str]:
-    """Phrases that came back."""
-    stale = re.compile(rf"\b({'|'.join(map(re.escape, PHRASES))})\b", re.IGNORECASE)
+    """Phrases that came back in texts."""
     for path in sorted({path for pattern in PLAIN for path in ROOT.glob(pattern)}):
         if str(path.relative_to(ROOT)) in CITED:
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            for found in stale.findall(line):
+            for found in STALE.findall(line):
                 yield f"{path}:{number}: {found!r} is not plain English: say it another way"
 
 
@@ -304,11 +336,10 @@ def breaches() -> Iterator[str]:
         yield from stale_sections(tree)
     for tree in trees(ROOT / "tests"):
         yield from mocks(tree)
+    for tree in (*trees(ROOT / "tests"), *trees(ROOT / "tools"), parsed(ROOT / "noxfile.py")):
         yield from sphinx(tree)
         yield from stale_sections(tree)
-    for tree in (*trees(ROOT / "tools"), parsed(ROOT / "noxfile.py")):
-        yield from sphinx(tree)
-        yield from stale_sections(tree)
+        yield from stale_prose(tree)
     yield from shared_class_names(list(trees(PLUGINS)))
     yield from action_group()
     yield from homeless_tests()

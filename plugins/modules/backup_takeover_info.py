@@ -38,7 +38,7 @@ options:
   silence:
     description:
       - A run that was silent for so many seconds is dead. It is watched for at most a minute more than that, since the
-        last call of a run that was killed may still be under way. Longer than a run that lives needs to connect again.
+        last call of a run that was killed may still be in progress. Set it longer than a living run needs to connect again.
     type: float
     default: 60.0
   attach_timeout:

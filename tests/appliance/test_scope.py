@@ -25,7 +25,7 @@ class Systemd:
     said: Path
 
     def answers(self, script: str) -> None:
-        """Have the program write down what it is called with, and do something."""
+        """Make the program record its arguments, and do something."""
         path = self.said.parent / "busctl"
         path.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {self.said}\n{script}\n')
         path.chmod(0o755)

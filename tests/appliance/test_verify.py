@@ -550,7 +550,7 @@ def test_a_record_that_cannot_be_written(repository: Path) -> None:
 
 
 def test_politeness_reaches_readers(repository: Path) -> None:
-    """In a process of its own: it is not taken back."""
+    """In a process of its own: it cannot be undone."""
     Repository(repository).add(content=CONTENT, fmt="qcow2")
     child = os.fork()
     if child == 0:

@@ -375,7 +375,7 @@ def test_that_nobody_answers_is_said_where_nobody_did(
         assert scene.vm(plan, state, engine=engine, start=True)["guest"] == word
 
 
-# ----- nothing is lost without a word -------------------------------------------------------------
+# ----- every loss is reported ---------------------------------------------------------------------
 
 OTHERS = frozenset({"id", "name", "comment", "created", "stopped", "started", "status", "host_id"})
 """What is another VM's, or of another moment."""

@@ -4,7 +4,7 @@
 """An API that has the ports of a backup, and none of a restore's, can back up.
 
 The types say so to mypy: what is built below is only accepted if the operation needs no other port. And a restore is not
-accepted: the exceptions from the rule ``arg-type`` would be in vain, which mypy reports as an error.
+accepted: the exceptions from the rule ``arg-type`` would be unused, which mypy reports as an error.
 """
 
 from __future__ import annotations

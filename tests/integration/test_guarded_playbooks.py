@@ -56,7 +56,7 @@ def refused(run: Run, *words: str) -> None:
     last = run.results[-1]
     assert last.task.startswith(GUARD)
     assert last.failed
-    # A loop tells of each item; the message is in one of them.
+    # A loop has a result per item; the message is in one of them.
     said = str(last.result)
     assert [word for word in ("'web01_data'", *words) if word not in said] == []
     assert A_WAIT.search(said)

@@ -173,7 +173,7 @@ def test_a_host_without_room_and_then_with_it(house: House) -> None:
     assert "LEFT BEHIND" not in told
     assert house.is_clean()
 
-    # There is room again, and the guest lets go of a disk only when it is asked twice.
+    # There is room again, and the guest releases a disk only when it is asked twice.
     control.harm("backup01", host_full=False)
     control.add_fault("fail_unplug", disk=house.scene.disk_ids("web01")["web01_data"])
     overlays = Overlays(house.transient)

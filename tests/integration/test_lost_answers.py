@@ -112,7 +112,7 @@ def test_an_order_whose_answer_is_lost(scene: Scene, deed: str, loss: str) -> No
     result = perform(scene, DEEDS[deed], LOSSES[loss])
     assert result.changed
     assert DEEDS[deed].happened(scene)
-    # One more than needed at the most: the SDK, or libcurl under it, repeats by itself.
+    # At most one more than needed: the SDK, or libcurl under it, repeats by itself.
     assert 1 <= len(result.writes) <= 2
     if loss in ("500-after", "proxy-after"):
         assert len(result.writes) == 1, "the state tells that nothing is to be repeated"

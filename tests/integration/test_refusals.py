@@ -365,7 +365,7 @@ def test_attached_disk_snapshots_keep_their_snapshot(scene: Scene) -> None:
 
 
 def test_a_guard_speaks_for_both_sides(scene: Scene) -> None:
-    """Asked before anything is tried: what the engine would refuse, or do without a word."""
+    """Asked before anything is tried: what the engine would refuse or silently do."""
     scene.attach("web01_data", scene.snapshot())
     source = {"vm": "web01", "operations": ["remove_snapshot"]}
     words = ("web01_data", "backup01")

@@ -57,7 +57,7 @@ class Lab:
         self.root = root
         self.tier: Tier = "guest" if host == "guest" else "local"
         self.after_reset: Callable[[], object] = lambda: None
-        """Called when the world was made again: what was told of it is not true any more."""
+        """Called when there is a new world: descriptions of the old one are no longer true."""
         self.appliances: dict[str, Appliance | Linux] = {}
         self.guests: dict[str, Linux] = {}
         mine = appliance if isinstance(appliance, VmSpec) else worlds.APPLIANCE
@@ -172,7 +172,7 @@ class Lab:
         return self.guests[vm.id]
 
     def reset(self) -> None:
-        """Throw the world away and make a new one, with what tells of it; addresses, CA and accounts stay."""
+        """Discard the world and make a new one, with the files that describe it; addresses, CA and accounts stay."""
         self._empty()
         self.furnish()
         self.after_reset()

@@ -57,7 +57,7 @@ def detach(device: str, path: Path, seconds: float) -> bool:
 
     Tries for `seconds`, since a program that merely lists devices opens them for a moment.
     False: it is in use and stays attached, fully: the kernel only notes the wish to release
-    a device in use (AUTOCLEAR), and that note is taken back.
+    a device in use (AUTOCLEAR), and that flag is cleared again.
     """
     gone = processes.wait_until(lambda: _detach_once(device, path), seconds)
     if gone and not Path(f"/sys/block/{Path(device).name}/loop").exists():

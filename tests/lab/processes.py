@@ -269,7 +269,7 @@ class Registry:
         return process
 
     def note(self, pid: int) -> None:
-        """Write down a process that has to end with the lab."""
+        """Record a process that has to end with the lab."""
         try:
             self._write(f"process-{pid}.json", ProcessId.of(pid))
         except ProcessLookupError:

@@ -60,7 +60,7 @@ class Scene:
         return (api or self.api).post("disks", f"{tag}{inner}{domain}</disk>")
 
     def new_disk(self) -> Disk:
-        """Return a new disk that is not locked any more."""
+        """Return a new disk that is no longer locked."""
         disk_id = self.add_disk().xml().get("id") or ""
         self.settle(disk_id)
         return self.lab.world.disks[disk_id]

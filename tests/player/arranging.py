@@ -56,7 +56,7 @@ class Arranger:
         return " ".join((word, *things))
 
     def patch(self, word: str, values: Values, kind: str, row: str, **fields: Any) -> None:  # noqa: ANN401
-        """Set fields of a row until they are taken back."""
+        """Set fields of a row until they are undone."""
         before = next(one for one in self.control.world()[kind] if one["id"] == row)
         former = {name: before[name] for name in fields}
         self.control.patch(kind, row, **fields)
@@ -67,7 +67,7 @@ class Arranger:
         self.remember(word, values, undo)
 
     def remember(self, word: str, values: Values, undo: Callable[[], None]) -> None:
-        """Keep how a word is taken back; the first of several is what counts."""
+        """Keep how a word is undone; the first of several counts."""
         self._undo.setdefault(self._key(word, values), undo)
 
     def volume(self, values: Values) -> str:

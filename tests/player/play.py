@@ -30,7 +30,7 @@ from player.world import Maker, accounts
 WRITES = frozenset({"POST", "PUT", "DELETE", "PATCH"})
 OTHER = "other_cluster"
 SLOW = Settings(linger=3.0, async_seconds=3.0)
-"""What a scene sees under way is under way for as long as a busy machine may take to ask."""
+"""What a scene sees in progress lasts as long as a busy machine may need to ask for it."""
 SETTLE = 0.3
 """Seconds that a question which is not waited for gets to arrive."""
 

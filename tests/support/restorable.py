@@ -115,7 +115,7 @@ def facts_of(lab: Lab, name: str, ovf: str) -> dict[str, Any]:
 
 
 def facts(vm_id: str, name: str, ovf: str, disks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a manifest of a VM whose images nobody will read; ``disks`` say what an engine tells of each."""
+    """Return a manifest of a VM whose images nobody will read; ``disks`` say what an engine shows of each."""
     sha = "0" * 64
     return {
         "format": "ovirt_community.backup",

@@ -123,3 +123,14 @@ def test_a_docstring_that_begins_with_a_verb_or_describes_a_thing_passes(
     rules: ModuleType, place: str, source: str
 ) -> None:
     assert verbless(rules, ROOT / "plugins" / place, source) == []
+
+
+def test_a_stale_phrase_is_refused_in_docstrings_and_comments(
+    rules: ModuleType, tmp_path: Path
+) -> None:
+    path = tmp_path / "one.py"
+    path.write_text(
+        '"""It is made\n\nanew."""\n\nNAME = "Nowhere"  # leads nowhere\n', encoding="utf-8"
+    )
+    found = list(rules.stale_prose(rules.parsed(path)))
+    assert [line.split(": ")[0] for line in found] == [f"{path}:3", f"{path}:5"]

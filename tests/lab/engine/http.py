@@ -82,7 +82,7 @@ class Answer(Exception):
 
 
 class Dropped(Exception):
-    """Ends a request by closing the connection without a word."""
+    """Ends a request by closing the connection without an answer."""
 
 
 class Unauthorized(Exception):

@@ -182,7 +182,7 @@ def for_import(text: str, connections: Mapping[str, str]) -> str:
 
 
 def _written(document: Document) -> str:
-    """Return the document as text, such that its next reader finds what was read here.
+    """Return the document as text, so that its next reader finds what was read here.
 
     ``Document.toxml`` writes line ends and tabs in attributes raw (Python before 3.13), and every
     reader turns them into blanks; in texts too, a raw carriage return becomes a newline.

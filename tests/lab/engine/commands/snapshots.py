@@ -34,7 +34,7 @@ from lab.model import (
 
 CREATE = Wording("create", "Snapshot")
 REMOVE = Wording("remove", "Snapshot")
-# Characters that a description may have at the most.
+# The longest description, in characters.
 DESCRIPTION_MAX = 4000
 # Statuses that a live or an offline snapshot can be taken in.
 SNAPSHOTABLE = frozenset({"up", "down", "paused", "powering_up", "reboot_in_progress"})
@@ -53,7 +53,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Making:
-    """A snapshot on its way: what has to be finished, or taken back."""
+    """A snapshot on its way: what has to be finished or undone."""
 
     engine: Engine
     who: Actor
@@ -160,7 +160,7 @@ def _selected(world: World, vm: Vm, ids: Sequence[str] | None) -> list[Disk]:
     foreign = [d.alias for d in chosen if (vm.id, d.id) not in world.attachments]
     if foreign:
         raise refuse("DISKS_NOT_ATTACHED_TO_VM", vmName=vm.name, diskAliases=", ".join(foreign))
-    # A disk snapshot that the VM holds is dropped without a word, even when it is named.
+    # A disk snapshot that the VM holds is silently dropped, even when it is named.
     return [d for d in chosen if world.attachments[(vm.id, d.id)].snapshot_id is None]
 
 
@@ -287,7 +287,7 @@ def make(making: Making) -> None:
 
 
 def _witness(making: Making) -> None:
-    """Keep the frozen bytes: the layer cannot change any more, so a copy made now is exact."""
+    """Keep the frozen bytes: the layer no longer changes, so a copy made now is exact."""
     engine = making.engine
     if not engine.world.settings.witness or engine.witness_root is None:
         return

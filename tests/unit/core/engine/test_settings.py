@@ -111,7 +111,7 @@ def test_a_user_of_the_task_is_not_overruled_by_a_token_of_the_environment(
 
 
 def test_a_token_of_the_task_is_not_followed_by_a_user_of_the_environment() -> None:
-    """The SDK signs in as the user when the token has expired: as another one, without a word."""
+    """The SDK signs in as the user when the token has expired: silently, as another user."""
     settings = resolve({"token": "of-task"}, ENVIRONMENT)
     assert (settings.token, settings.username, settings.password) == ("of-task", None, None)
 

@@ -102,7 +102,7 @@ def test_nothing_is_left_out() -> None:
 
 
 def test_what_was_verified_before_waits_since_then() -> None:
-    """A record from the future is as good as none."""
+    """A record dated in the future does not count."""
     now = START + timedelta(days=50)
     known = read(made(0, 0), START + timedelta(days=10))
     future = read(made(20, 1), now + timedelta(days=1))

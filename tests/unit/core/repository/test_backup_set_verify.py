@@ -91,7 +91,7 @@ def test_a_check_that_was_not_completed_says_nothing_of_the_set() -> None:
 
 
 def test_what_waits_longest_comes_first() -> None:
-    """A record from the future is as good as none; else a limit would never come to the set."""
+    """A record dated in the future does not count, or a limit would never reach the set."""
     [entry] = entries(seen())
     record = verification_record.VerificationRecord(
         "r0", "", "2036-01-01T00:00:00Z", "ok", "files", (), (), {}, 1.0
