@@ -62,28 +62,28 @@ NEEDS: tuple[Need, ...] = (
         "login",
         ANYTHING,
         ("every call of the API",),
-        "Without it the engine gives a token, and answers every call with 401.",
+        "Without it, the engine gives a token, but answers every call with 401.",
         "any object",
     ),
     Need(
         "manipulate_vm_snapshots",
         SOURCE,
         ("POST vms/SOURCE/snapshots", "DELETE vms/SOURCE/snapshots/SNAPSHOT"),
-        "The snapshot of the source VM is made, and removed after the backup.",
+        "Creates the snapshot of the source VM, and removes it after the backup.",
         "the source VM, its cluster or its data centre",
     ),
     Need(
         "configure_vm_storage",
         APPLIANCE,
         ("POST vms/APPLIANCE/diskattachments", "DELETE vms/APPLIANCE/diskattachments/DISK"),
-        "Disk snapshots are attached to the appliance, and detached after the copy.",
+        "Attaches disk snapshots to the appliance, and detaches them after the copy.",
         "the appliance, its cluster or its data centre",
     ),
     Need(
         "attach_disk",
         DISK,
         ("POST vms/APPLIANCE/diskattachments",),
-        "A snapshot of each disk of the source VM is attached.",
+        "Attaches a snapshot of each disk of the source VM.",
         "the disk, its storage domain or its data centre",
     ),
 )
@@ -95,53 +95,53 @@ RESTORE_NEEDS: tuple[Need, ...] = (
         "create_disk",
         DOMAIN,
         ("POST disks",),
-        "The new disks are made there. Who makes a disk may describe, attach and remove it.",
+        "Creates the new disks. A user who creates a disk may describe, attach and remove it.",
         "the storage domain or its data centre",
     ),
     Need(
         "configure_vm_storage",
         APPLIANCE,
         ("POST vms/APPLIANCE/diskattachments", "DELETE vms/APPLIANCE/diskattachments/DISK"),
-        "New disks are attached to the appliance to be written, and detached.",
+        "Attaches the new disks to the appliance, and detaches them after the writing.",
         "the appliance, its cluster or its data centre",
     ),
     Need(
         "create_vm",
         CLUSTER,
         ("POST vms",),
-        "The new VM is made there. Who makes a VM may attach disks to it, start and remove it.",
+        "Creates the new VM. A user who creates a VM may attach disks to it, start and remove it.",
         "the cluster or its data centre",
     ),
     Need(
         "import_export_vm",
         THE_ENGINE,
         ("POST vms",),
-        "A VM is made of a configuration by an import, which asks for this permit on no object: on a"
-        " cluster or a data centre it does not count. It is an administrator's.",
+        "Imports the VM's configuration. The engine checks this permit only on the system, not on a cluster or"
+        " a data centre. It is an administrator's permit.",
         "the system",
     ),
     Need(
         "change_vm_custom_properties",
         PROPERTIES,
         ("POST vms",),
-        "Only for a VM that has custom properties: their import asks for it. It is an administrator's.",
+        "Imports custom properties; necessary only for a VM that has some. It is an administrator's permit.",
         "the cluster, its data centre or the system",
     ),
     Need(
         "configure_vm_storage",
         RECEIVER,
         ("POST vms/VM/diskattachments",),
-        "Disks that are restored alone are attached to it.",
+        "Attaches the disks of a restore without a VM.",
         "the VM, its cluster or its data centre",
     ),
 )
 """All permits that a restore needs. Not every restore involves every place."""
 
 READING = (
-    "None of its own: VMs, disks, snapshots and the configuration (OVF) are shown to who has a role with"
-    " one of these permits, not login alone, on the object or above it. Events are shown to who has any"
-    " role of a user, login alone is enough, on the VM, its cluster or its data centre; a role on the"
-    " system, a disk or a storage domain shows none."
+    "No extra permit. The engine shows VMs, disks, snapshots and the configuration (OVF) to users with a role"
+    " on the object or above it that has one of these permits; login alone is not enough. It shows events to"
+    " users with any user role, also with only login, on the VM, its cluster or its data centre. A role on the"
+    " system, a disk or a storage domain shows no events."
 )
 
 PERMITS: tuple[str, ...] = tuple(need.permit for need in NEEDS)

@@ -45,7 +45,7 @@ _STRANGERS_LIMIT = 200
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _LEVELS = {
     BAD: ("✕", "Needs help"),
-    WARN: ("!", "Have a look"),
+    WARN: ("!", "Check"),
     GOOD: ("✓", "Fine"),
     IDLE: ("-", "Retired"),
 }
@@ -135,9 +135,9 @@ def _sentence(found: Picture) -> tuple[str, str]:
         hidden = _many(len(found.unread), "directory")
         return BAD, f"{hidden} of sets could not be read."
     if found.recorded.faults:
-        return BAD, "Which VMs are to be backed up could not be read."
+        return BAD, "The records of the VMs that should be backed up could not be read."
     if not found.vms:
-        return WARN, "There is not a backup set here."
+        return WARN, "The repository contains no backup set."
     return _of_vms(found)
 
 
@@ -145,7 +145,7 @@ def _of_vms(found: Picture) -> tuple[str, str]:
     """Return the level of all VMs, and a sentence; it is good only if the VMs to be backed up are known."""
     bad, warn, idle = (found.count(level) for level in (BAD, WARN, IDLE))
     if idle == len(found.vms):
-        return WARN, "Every VM here is retired."
+        return WARN, "Every VM of the repository is retired."
     known = found.recorded.there
     unknown = "" if known else f" {NOT_RECORDED}"
     every = "Every VM" if known else "Every VM with sets here"
@@ -156,7 +156,7 @@ def _of_vms(found: Picture) -> tuple[str, str]:
         )
     if warn:
         looked = _many(warn, "VM")
-        return WARN, f"{every} has a recent good set, but {looked} should be looked at.{unknown}"
+        return WARN, f"{every} has a recent good set, but {looked} should be checked.{unknown}"
     level = GOOD if known else WARN
     return level, f"{every} has a good, recent, verified set.{unknown}"
 

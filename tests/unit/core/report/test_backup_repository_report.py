@@ -168,9 +168,9 @@ def test_what_could_not_be_looked_at_is_a_problem() -> None:
 @pytest.mark.parametrize(
     ("entries", "said"),
     [
-        ((), "There is not a backup set here."),
+        ((), "The repository contains no backup set."),
         ((entry(state="corrupt"),), "1 of 1 VM without a recent good set."),
-        ((entry(),), "Every VM has a recent good set, but 1 VM should be looked at."),
+        ((entry(),), "Every VM has a recent good set, but 1 VM should be checked."),
         ((entry(verified=VERIFIED),), "Every VM has a good, recent, verified set."),
     ],
 )
@@ -214,7 +214,7 @@ def test_a_retired_vm_is_not_overdue() -> None:
     assert "- Retired" in reader.text("span")
     assert "Every VM has a good, recent, verified set." in reader.text("p")
     found = build(old, recorded=replace(THERE, vms=(replace(GONE, reason=""),)))
-    assert "Every VM here is retired." in read(found).text("p")
+    assert "Every VM of the repository is retired." in read(found).text("p")
     assert read(found).text("li") == "retired 2026-11-22T01:00:00Z"
 
 
@@ -232,12 +232,13 @@ def test_who_is_to_be_backed_up_is_not_known() -> None:
     assert found.problems() == [said]
     text = read(found).text("p")
     assert f"Every VM with sets here has a good, recent, verified set. {said}" in text
-    assert "Have a look" in read(found).text("span")
+    assert "Check" in read(found).text("span")
     found = build(entry(state="corrupt"), recorded=Recorded())
     assert f"1 of 1 VM without a recent good set. {said}" in read(found).text("p")
     found = build(entry(verified=VERIFIED), recorded=replace(THERE, faults=("/r/vms: EIO",)))
     assert found.problems() == ["/r/vms: EIO"]
-    assert "Which VMs are to be backed up could not be read." in read(found).text("p")
+    said = "The records of the VMs that should be backed up could not be read."
+    assert said in read(found).text("p")
 
 
 def test_everything_is_shown() -> None:
