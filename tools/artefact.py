@@ -34,7 +34,7 @@ FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
 def content_of(artefact: str) -> dict[str, str]:
-    """Path and text of every file in an artefact; all of them are text."""
+    """Return path and text of every file in an artefact; all of them are text."""
     found = {}
     with tarfile.open(artefact) as archive:
         for member in archive:
@@ -45,19 +45,19 @@ def content_of(artefact: str) -> dict[str, str]:
 
 
 def files_of(tree: pathlib.Path) -> set[str]:
-    """Paths of the files in a tree that should ship."""
+    """Return the paths of the files in a tree that should ship."""
     files = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()}
     return {path for path in files if path.partition("/")[0] in TOP} - HELD_BACK
 
 
 def differences(what: str, found: set[str], wanted: set[str]) -> Iterator[str]:
-    """Yield what is too much, and what is missing."""
+    """Yield what should not be there, and what is missing."""
     yield from (f"{what}: {name} should not be in it" for name in sorted(found - wanted))
     yield from (f"{what}: {name} is missing" for name in sorted(wanted - found))
 
 
 def pointers(content: Mapping[str, str]) -> Iterator[str]:
-    """References to what is not in the artefact."""
+    """Find references to what is not in the artefact."""
     for name, text in sorted(content.items()):
         if found := LAB.search(text):
             yield f"{name}: refers to {found[0]}, which does not ship"

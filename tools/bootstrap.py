@@ -109,7 +109,7 @@ class Environment:
 
 
 def say(text: str) -> None:
-    """Tell the person who waits what is being done."""
+    """Print what is being done, for the person who waits."""
     print(f"setup: {text}", flush=True)
 
 
@@ -128,7 +128,7 @@ def run(*words: str | os.PathLike[str]) -> None:
 
 
 def search_path() -> list[pathlib.Path]:
-    """Directories that may hold interpreters: PATH, then the usual places, then pyenv's versions."""
+    """Return directories that may hold interpreters: PATH, then the usual places, then pyenv's versions."""
     names = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/local/bin", "/usr/bin"]
     pyenv = pathlib.Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
     # After a change of user PYENV_ROOT may still be the first user's, and not readable.
@@ -177,7 +177,7 @@ def browser() -> tuple[tuple[str, str], ...]:
 
 
 def wanted_packages(level: str) -> list[tuple[str, str]]:
-    """Debian packages that a level takes, each with its sign; one that two parts want comes once."""
+    """Return the Debian packages that a level needs, each with its sign; one that two parts want comes once."""
     parts = {
         "run": (*ALWAYS, *TIER_LOCAL),
         "guest": (*ALWAYS, *TIER_GUEST, *(() if os.geteuid() == 0 else UNPRIVILEGED)),
@@ -187,7 +187,7 @@ def wanted_packages(level: str) -> list[tuple[str, str]]:
 
 
 def missing_packages(level: str, pythons: list[Python]) -> list[str]:
-    """Debian packages that this machine lacks."""
+    """Return the Debian packages that this machine lacks."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *SBIN])
     lacking = [
         package
@@ -224,7 +224,7 @@ def core_name(python: Python) -> str:
 
 
 def fingerprint(environment: Environment) -> str:
-    """Return what an environment depends on; a change of it means: make it again."""
+    """Return everything that an environment depends on; if it changes, the environment is made again."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wishes = (settings["dependency-groups"], settings["tool"]["uv"])
     digest = hashlib.sha256(repr((environment.python, environment.groups, wishes)).encode())

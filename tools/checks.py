@@ -130,7 +130,7 @@ def is_marked(pid: int, mark: bytes) -> bool:
 
 
 def started_by(mark: str | None) -> list[int]:
-    """Living processes of one session, by its mark or by descent; of all sessions, if there is no mark."""
+    """Return the living processes of one session, by its mark or by descent; of all sessions, if there is no mark."""
     tree = parents()
     entry = f"{MARK}={mark}".encode()
     members = {pid for pid in tree if is_marked(pid, entry)} if mark else {os.getpid()}
@@ -149,7 +149,7 @@ def signal_all(processes: list[int], number: signal.Signals) -> None:
 
 
 def end_processes(mark: str | None) -> list[str]:
-    """End what a session (or all of them) left running; the command lines of what was there."""
+    """End what a session (or all of them) left running; return the command lines."""
     processes = started_by(mark)
     commands = [command_line(pid) for pid in processes]
     signal_all(processes, signal.SIGTERM)
@@ -181,7 +181,7 @@ def command_line(pid: int) -> str:
 
 
 def left_mounts(directory: str) -> list[str]:
-    """Mount points and loop devices that still stand on a directory."""
+    """Return mount points and loop devices that still use a directory."""
     mounts = pathlib.Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
     points = [
         f"mount {line.split()[1]}" for line in mounts if line.split()[1].startswith(directory)
@@ -239,7 +239,7 @@ def count_tests(session: Session, passed: bool) -> Count:
 
 
 def nox_result(report: pathlib.Path, code: int) -> str:
-    """Nox's own word for how a session ended; its exit code does not tell a skip from success."""
+    """Return nox's own word for how a session ended; its exit code does not tell a skip from success."""
     if code:
         return "FAILED"
     try:
@@ -339,7 +339,7 @@ class Runner:
 
 
 def show_failure(outcome: Outcome) -> None:
-    """The end of a failed session's log."""
+    """Print the end of a failed session's log."""
     log = outcome.session.log
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     print(f"\n===== {outcome.session.name} failed; the end of {log.relative_to(ROOT)}: =====")
@@ -349,7 +349,7 @@ def show_failure(outcome: Outcome) -> None:
 
 
 def show_table(runner: Runner) -> None:
-    """One line a session, in noxfile's order, with the closing lines of the test runners."""
+    """Print one line per session, in noxfile's order, with the closing lines of the test runners."""
     order = {session.name: place for place, session in enumerate(runner.sessions)}
     outcomes = sorted(runner.outcomes, key=lambda one: order[one.session.name])
     print(f"\n{'session':18}{'result':10}{'seconds':>8}{'passed':>8}{'failed':>8}{'skipped':>9}")
@@ -369,7 +369,7 @@ def show_table(runner: Runner) -> None:
 
 
 def show_reasons(outcomes: list[Outcome]) -> None:
-    """Why each failed, in a few lines at the very end: some systems keep no more than that of a log."""
+    """Print why each failed, in a few lines at the very end: some systems keep no more than that of a log."""
     for one in outcomes:
         if one.result != "FAILED":
             continue
@@ -381,7 +381,7 @@ def show_reasons(outcomes: list[Outcome]) -> None:
 
 
 def close(runner: Runner, wall: float) -> int:
-    """Show failures, the table and the totals; the exit code."""
+    """Show failures, the table and the totals; return the exit code."""
     for outcome in runner.outcomes:
         if outcome.result == "FAILED":
             show_failure(outcome)
@@ -407,7 +407,7 @@ def close(runner: Runner, wall: float) -> int:
 
 
 def raise_stopped(number: int, _frame: object) -> None:
-    """Signal handler: unwind to main once; a second signal finds the clean-up in progress."""
+    """Unwind to main on a signal, once; a second signal finds the clean-up in progress."""
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)
     raise StoppedError(signal.Signals(number).name)

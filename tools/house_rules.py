@@ -137,7 +137,7 @@ def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionD
 
 
 def long_functions(tree: Tree) -> Iterator[str]:
-    """Functions that are too long."""
+    """Find functions that are too long."""
     path, module = tree
     for node in functions(module):
         lines = (node.end_lineno or node.lineno) - node.lineno + 1
@@ -146,7 +146,7 @@ def long_functions(tree: Tree) -> Iterator[str]:
 
 
 def fat_mains(tree: Tree) -> Iterator[str]:
-    """Modules whose main() decides something."""
+    """Find modules whose main() decides something."""
     path, module = tree
     if path.parent != PLUGINS / "modules":
         return
@@ -160,7 +160,7 @@ def fat_mains(tree: Tree) -> Iterator[str]:
 
 
 def misplaced_edge(tree: Tree) -> Iterator[str]:
-    """Ends of a module, and blanket catches, outside the edge."""
+    """Find calls that end a module outside the edge."""
     path, module = tree
     if path.is_relative_to(EDGE):
         return
@@ -170,7 +170,7 @@ def misplaced_edge(tree: Tree) -> Iterator[str]:
 
 
 def unsafe_uses(tree: Tree) -> Iterator[str]:
-    """Yield what belongs into one file, in another one."""
+    """Find uses of what only other files may use."""
     path, module = tree
     for node in ast.walk(module):
         if isinstance(node, ast.Attribute):
@@ -181,7 +181,7 @@ def unsafe_uses(tree: Tree) -> Iterator[str]:
 
 
 def shared_class_names(files: list[Tree]) -> Iterator[str]:
-    """Classes whose name another class has too; a leading underscore makes no difference."""
+    """Find classes with the same name; a leading underscore makes no difference."""
     places: dict[str, list[str]] = {}
     for path, module in files:
         for node in ast.walk(module):
@@ -193,7 +193,7 @@ def shared_class_names(files: list[Tree]) -> Iterator[str]:
 
 
 def imports(module: ast.Module) -> Iterator[str]:
-    """Dotted names of everything a file imports."""
+    """Yield the dotted names of everything that a file imports."""
     for node in ast.walk(module):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -202,7 +202,7 @@ def imports(module: ast.Module) -> Iterator[str]:
 
 
 def mocks(tree: Tree) -> Iterator[str]:
-    """Imports of a mock library."""
+    """Find imports of a mock library."""
     path, module = tree
     for name in imports(module):
         if re.search(r"\bmock\b|pytest_mock", name):
@@ -210,7 +210,7 @@ def mocks(tree: Tree) -> Iterator[str]:
 
 
 def sphinx(tree: Tree) -> Iterator[str]:
-    """Docstrings, also those of attributes, that are written for Sphinx."""
+    """Find docstrings, also those of attributes, in the style of Sphinx."""
     path, module = tree
     for node in ast.walk(module):
         match node:
@@ -221,7 +221,7 @@ def sphinx(tree: Tree) -> Iterator[str]:
 
 
 def verbless(tree: Tree) -> Iterator[str]:
-    """Functions whose docstring does not begin with a verb. Properties are described by a noun."""
+    """Find functions whose docstring does not begin with a verb. Properties are described by a noun."""
     path, module = tree
     if path.parent.name != "plugin_utils" and not path.is_relative_to(PLUGINS / "module_utils"):
         return
@@ -243,7 +243,7 @@ def names_of(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> set
 
 
 def stale_sections(tree: Tree) -> Iterator[str]:
-    """Arguments and attributes that a docstring describes and that do not exist."""
+    """Find arguments and attributes that a docstring describes and that do not exist."""
     path, module = tree
     for node in ast.walk(module):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -254,7 +254,7 @@ def stale_sections(tree: Tree) -> Iterator[str]:
 
 
 def connecting_core(tree: Tree) -> Iterator[str]:
-    """Imports in core of what could open a URL."""
+    """Find imports in core that could open a URL."""
     path, module = tree
     for name in imports(module):
         if path.is_relative_to(CORE) and name.startswith("urllib") and "urllib.parse" not in name:
@@ -262,7 +262,7 @@ def connecting_core(tree: Tree) -> Iterator[str]:
 
 
 def homeless_tests() -> Iterator[str]:
-    """Test files that no session runs."""
+    """Find test files that no session runs."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     homes = [ROOT / home for home in settings["tool"]["pytest"]["ini_options"]["testpaths"]]
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
@@ -281,7 +281,7 @@ def fragments(path: pathlib.Path) -> list[str]:
 
 
 def action_group() -> Iterator[str]:
-    """Differences between the action group and the modules that take the connection options."""
+    """Find differences between the action group and the modules that take the connection options."""
     runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
     listed = set(runtime["action_groups"]["engine"])
     paths = sorted((PLUGINS / "modules").glob("*.py"))
@@ -306,14 +306,14 @@ def prose(tree: Tree) -> Iterator[tuple[int, str]]:
 
 
 def stale_prose(tree: Tree) -> Iterator[str]:
-    """Phrases that came back in docstrings and comments."""
+    """Find phrases that came back in docstrings and comments."""
     for number, line in prose(tree):
         for found in STALE.findall(line):
             yield f"{tree[0]}:{number}: {found!r} is not plain English: say it another way"
 
 
 def stale_phrases() -> Iterator[str]:
-    """Phrases that came back in texts."""
+    """Find phrases that came back in texts."""
     for path in sorted({path for pattern in PLAIN for path in ROOT.glob(pattern)}):
         if str(path.relative_to(ROOT)) in CITED:
             continue

@@ -35,7 +35,7 @@ def load() -> ModuleType:
 
 
 def table(needs: Sequence[Any]) -> str:
-    """Return a list, for people."""
+    """Return a list of permits as a table for people."""
     rows = [
         f"| `{need.permit}` | {need.kind} | {', '.join(f'`{call}`' for call in need.calls)}"
         f" | {need.sentence} | {need.grant_on} |\n"
@@ -45,7 +45,7 @@ def table(needs: Sequence[Any]) -> str:
 
 
 def page(now: str) -> str:
-    """Return the page with the tables of today: for a backup, then for a restore."""
+    """Return the page with current tables: for a backup, then for a restore."""
     module = load()
     reading = f"\nReading: {module.READING[0].lower()}{module.READING[1:]}\n"
     tables = (table(module.NEEDS) + reading, table(module.RESTORE_NEEDS))

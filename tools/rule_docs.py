@@ -36,7 +36,7 @@ def all_rules() -> list[rules.Rule]:
 
 
 def rule_table() -> str:
-    """Return what must hold, why, and what to do."""
+    """Return the table of rules: what must hold, why, and what to do."""
     rows = [
         (f"`{one.id}`", one.sentence, one.reason, options.told(one.remedy)) for one in all_rules()
     ]
@@ -44,7 +44,7 @@ def rule_table() -> str:
 
 
 def told(operation: str, part: str) -> str:
-    """Return which rules an operation breaks for a VM in one part."""
+    """Return the rules that an operation breaks for a VM in one part."""
     found = [
         f"`{one.rule.id}`{' if plugged' if one.plugged_only else ''}"
         for one in vm_guard.TABLE
@@ -54,7 +54,7 @@ def told(operation: str, part: str) -> str:
 
 
 def operation_table() -> str:
-    """Return which operation breaks which rule in which part."""
+    """Return the table of operations, and the rules that they break in each part."""
     rows = [
         (
             f"`{name}`",
@@ -69,7 +69,7 @@ def operation_table() -> str:
 
 
 def refusal_table() -> str:
-    """Return what the engine refuses for good, and the rule of it, or why there is none."""
+    """Return the table of final refusals, with the rule behind each, or why there is none."""
     ruled = [(f"`{reason}`", f"rule `{rule.id}`") for reason, rule in rules.BY_REASON.items()]
     free = [(f"`{reason}`", why) for reason, why in rules.NO_RULE.items()]
     return table(("`details.reason`", "rule, or why no rule applies"), ruled + free)
@@ -85,7 +85,7 @@ def generated() -> str:
 
 
 def page(text: str) -> str:
-    """Return the page with its generated part made again."""
+    """Return the page with a new generated part."""
     head, _begin, rest = text.partition(BEGIN)
     _old, _end, tail = rest.partition(END)
     if not rest or not _end:

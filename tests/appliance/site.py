@@ -64,7 +64,7 @@ class Play:
         self.process.wait()
 
     def lose(self) -> None:
-        """The controller is switched off: its workers and modules end as well."""
+        """Switch the controller off: its workers and modules end as well."""
         family = descendants(self.process.pid)
         self.kill()
         for pid in family:
@@ -142,11 +142,11 @@ class Site:
         return self.inside("pgrep", "-f", "qemu-img convert")
 
     def world(self) -> Mapping[str, Any]:
-        """Return the truth."""
+        """Return the lab's world, hidden columns included."""
         return self.control.world()
 
     def detach(self, snapshot: str) -> None:
-        """As a person would."""
+        """Detach a snapshot's disk as a person would."""
         options = {"appliance": "backup01", "snapshot": snapshot, "auth": self.lab.auth()}
         module = "ovirt_community.backup.disk_snapshot_detach"
         run(*self._program("ansible"), "localhost", "-m", module, "-a", json.dumps(options))
@@ -174,7 +174,7 @@ class Site:
         return manifest
 
     def check_nothing_left(self) -> None:
-        """Neither on the engine nor on the host nor among the appliance's jobs and devices."""
+        """Check that nothing is left on the engine, on the host, and among the appliance's jobs and devices."""
         world = self.world()
         assert [row for row in world["attachments"] if row["snapshot_id"]] == []
         assert [row for row in world["snapshots"] if row["type"] != "active"] == []
@@ -197,7 +197,7 @@ def until(true: Callable[[], object], seconds: float = 120.0) -> None:
 
 
 def descendants(pid: int) -> list[int]:
-    """Processes that a process started, and those that these started."""
+    """Return the processes that a process started, and those that these started."""
     parents = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):

@@ -178,11 +178,11 @@ class Bench:
         )
 
     def disks(self, snapshot_id: SnapshotId) -> list[SnapshotDisk]:
-        """Disks of a snapshot of the source VM."""
+        """Return the disks of a snapshot of the source VM."""
         return self.engine.snapshot_disks(self.source.id, snapshot_id)
 
     def boot_disk(self) -> str:
-        """Name of the appliance's own boot disk; empty if it has none."""
+        """Return the name of the appliance's own boot disk; empty if it has none."""
         held = [one for one in self.engine.attachments(self.appliance.id) if one.bootable]
         found = [self.engine.disk(one.disk_id) for one in held]
         return next((one.alias for one in found if one is not None), "")
@@ -190,7 +190,7 @@ class Bench:
     # ----- leaving ------------------------------------------------------------------------------
 
     def ours(self) -> list[Snapshot]:
-        """Snapshots of the source VM that a test made; the active entry is never one, whatever its id was."""
+        """Return the snapshots of the source VM that a test made; the active entry is never one, whatever its id was."""
         return [
             one
             for one in self.engine.snapshots(self.source.id)
@@ -198,7 +198,7 @@ class Bench:
         ]
 
     def clean(self) -> None:
-        """Detach what is of our snapshots, and remove them; go on after a failure, and end with it."""
+        """Detach what is of our snapshots, and remove them; continue after a failure, and raise it at the end."""
         failed: list[BackupError] = []
         ours = self.ours()
         for step in (self._release, self._remove_for_good):
@@ -211,13 +211,13 @@ class Bench:
             raise failed[0]
 
     def borrowed(self) -> list[DiskId]:
-        """Disks of the source VM that are attached to the appliance."""
+        """Return the disks of the source VM that are attached to the appliance."""
         own = {one.disk_id for one in self.engine.attachments(self.source.id)}
         held = self.engine.attachments(self.appliance.id)
         return [one.disk_id for one in held if one.disk_id in own]
 
     def _release(self, snapshot_id: SnapshotId) -> None:
-        """Detach the disks of a snapshot. One that is still made ends first; if that fails it is gone."""
+        """Detach the disks of a snapshot. One in creation ends first; if it fails, the snapshot is gone."""
         vm_id, appliance = self.source.id, self.appliance.id
         self._deadline().wait_for(
             lambda: self.engine.snapshot(vm_id, snapshot_id),
@@ -250,7 +250,7 @@ class Bench:
         *args: What.args,
         **names: What.kwargs,
     ) -> Answer:
-        """Carry out an order, again while it is refused for what passes; in the end with that fault."""
+        """Carry out an order, again while a refusal passes; raise the last refusal."""
         ticks = self._deadline().ticks()
         while True:
             try:
@@ -265,11 +265,10 @@ class Bench:
 
 @contextmanager
 def at_work(site: Site, *, tidy: bool = True) -> Iterator[Bench]:
-    """A bench, logged in. What was made with it is removed, also after a failure, and what a killed run left.
+    """Log a bench in. What was made with it is removed, also after a failure, and what a killed run left.
 
     Args:
-        tidy: Whether to do so: not where the engine itself is thrown away, with what was arranged
-            in it.
+        tidy: Whether to remove it; not if the engine itself is discarded with everything in it.
     """
     engine = connect_v4(site.settings)
     bench = Bench(site, engine)

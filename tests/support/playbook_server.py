@@ -1,10 +1,11 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ansible-playbook, run again and again without importing Ansible each time.
+"""Run ansible-playbook again and again without importing Ansible each time.
 
-Reads one JSON object a line: ``argv``, ``env``, ``out`` and ``err`` (files). Each is run in a fork of this process by
-Ansible's own command line class; the exit status is printed. Ends when its input ends. Not for import.
+Reads one JSON object a line: ``argv``, ``env``, ``out`` and ``err`` (files). Each is run in a fork
+of this process by Ansible's own command line class; the exit status is printed. Ends when its input
+ends. Not for import.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ REDIRECTIONS = "ansible_collections.ansible.builtin"
 
 
 def perform(order: dict[str, Any]) -> NoReturn:
-    """Be ansible-playbook, in the fork."""
+    """Run ansible-playbook, in the fork."""
     status = 250
     try:
         for path, number in ((os.devnull, 0), (order["out"], 1), (order["err"], 2)):
@@ -52,7 +53,7 @@ def perform(order: dict[str, Any]) -> NoReturn:
 
 
 def warm_up() -> None:
-    """Load what every run needs, for most of its start is that. The runs find it loaded."""
+    """Load what every run needs before the forks: that is most of a run's start."""
     init_plugin_loader()
     warnings.filterwarnings("ignore", "AnsibleCollectionFinder has already been configured")
     importlib.import_module(REDIRECTIONS)

@@ -153,7 +153,7 @@ def facts(vm_id: str, name: str, ovf: str, disks: Sequence[Mapping[str, Any]]) -
 
 
 def _store(path: Path, disk: StoredDisk) -> dict[str, Any]:
-    """Write an image; the manifest's entry of it."""
+    """Write an image; return the manifest's entry of it."""
     whole = disk.content + bytes(disk.size - len(disk.content))
     raw, file = path / "raw.tmp", path / f"{disk.id}.{disk.fmt}"
     raw.write_bytes(whole)

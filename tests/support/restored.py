@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def compare(world: Json, facts: Json, given: Json, name: str) -> None:
-    """Fails with the first difference; ``facts`` tells where ``storage`` and ``witness`` are."""
+    """Compare everything and fail with the first difference; ``facts`` tells where ``storage`` and ``witness`` are."""
     vm = next(row for row in world["vms"] if row["name"] == name)
     configuration(vm, ovf.read(given["ovf"]), given["manifest"])
     held = [row for row in world["attachments"] if row["vm_id"] == vm["id"]]
@@ -59,7 +59,7 @@ def compare(world: Json, facts: Json, given: Json, name: str) -> None:
 
 
 def configuration(vm: Json, wanted: ovf.Read, manifest: Json) -> None:
-    """The VM is as it was; it is another one; and it is not running."""
+    """Check that the VM is as it was, is another VM, and is not running."""
     for key in KEPT:
         assert vm[key] == getattr(wanted, key), (key, vm[key])
     assert vm["id"] != manifest["vm"]["id"]
@@ -68,7 +68,7 @@ def configuration(vm: Json, wanted: ovf.Read, manifest: Json) -> None:
 
 
 def device(row: Json, disk: Json, stored: Json, wanted: ovf.ReadDisk) -> None:
-    """A disk is attached as the original was, and is another one."""
+    """Check that a disk is attached as the original was, and is another disk."""
     assert disk["id"] != stored["id"]
     assert (disk["alias"], disk["virtual_size"]) == (stored["alias"], stored["virtual_size"])
     assert (row["interface"], row["bootable"]) == (wanted.interface, wanted.bootable)
@@ -77,7 +77,7 @@ def device(row: Json, disk: Json, stored: Json, wanted: ovf.ReadDisk) -> None:
 
 
 def content(image: Path, fmt: str, witness: Path) -> None:
-    """The bytes are equal, and so are their numbers."""
+    """Check that the bytes are equal, and so are their numbers."""
     with tempfile.TemporaryDirectory() as directory:
         raw = Path(directory, "raw")
         convert: list[str | Path] = [

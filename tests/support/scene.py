@@ -51,7 +51,7 @@ def engine_of(lab: Lab, user: tuple[str, str] = ADMIN) -> EnginePort:
 
 
 def state(world: Mapping[str, Json]) -> dict[str, Json]:
-    """Return the part of the truth that must be as before when nothing is to be changed."""
+    """Return the part of the truth that must not change."""
     return {key: value for key, value in world.items() if key not in GUEST_LIFE}
 
 
@@ -71,7 +71,7 @@ class Scene:
         return VmId(self.lab.vm(name).id)
 
     def disk_ids(self, name: str) -> dict[str, DiskId]:
-        """Ids of a VM's disks by their names."""
+        """Return the ids of a VM's disks by their names."""
         world = self.lab.world
         rows = world.attachments_of(self.vm_id(name))
         return {world.disks[row.disk_id].alias: DiskId(row.disk_id) for row in rows}
@@ -111,7 +111,7 @@ class Scene:
         self.control.patch("vms", self.vm_id(vm), host_id=host)
 
     def forget_events(self) -> None:
-        """As after thirty days: the engine has no event left."""
+        """Remove all events, as an engine does after thirty days."""
         with self.lab.world.lock:
             self.lab.world.events.clear()
 
@@ -130,7 +130,7 @@ class Scene:
         return found
 
     def events(self, *codes: int) -> list[Mapping[str, Json]]:
-        """Events of some codes, oldest first."""
+        """Return events of some codes, oldest first."""
         return [one for one in self.control.world()["events"] if one["code"] in codes]
 
     # ----- doing ------------------------------------------------------------------------------
@@ -173,12 +173,12 @@ class Scene:
 
 
 def attached(world: Mapping[str, Json], vm_id: str) -> dict[str, str | None]:
-    """Disk names on a VM and the snapshot that each shows, of a world."""
+    """Return disk names on a VM and the snapshot that each shows, of a world."""
     alias = {row["id"]: row["alias"] for row in world["disks"]}
     rows = [row for row in world["attachments"] if row["vm_id"] == vm_id]
     return {alias[row["disk_id"]]: row["snapshot_id"] for row in rows}
 
 
 def patience(seconds: float = 20.0, interval: float = 0.02) -> Deadline:
-    """Time for something that takes an instant."""
+    """Return a deadline for something that takes an instant."""
     return Deadline(SystemClock(), seconds, interval)

@@ -14,12 +14,12 @@ from ansible_collections.ovirt_community.backup.plugins.plugin_utils import _fol
 
 
 class ActionModule(ActionBase):
-    """The line comes from the process that runs the task, not from that of the play."""
+    """An action whose line comes from the process that runs the task, not from that of the play."""
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Tell."""
+        """Show the line."""
         super().run(tmp, task_vars)
         following.tell(Display(), str(self._task.args["line"]))
         return {"changed": False}

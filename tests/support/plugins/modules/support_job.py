@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A job that goes on by itself, until a moment; a call looks at it for a while."""
+"""A job that runs until a given moment; a call looks at it for a while."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 
 def main() -> None:
-    """Wait for the end of the job, for so long."""
+    """Wait for the end of the job, at most for the given time."""
     module = AnsibleModule(
         {
             "until": {"type": "float", "required": True},
