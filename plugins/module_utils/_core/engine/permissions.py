@@ -69,21 +69,21 @@ NEEDS: tuple[Need, ...] = (
         "manipulate_vm_snapshots",
         SOURCE,
         ("POST vms/SOURCE/snapshots", "DELETE vms/SOURCE/snapshots/SNAPSHOT"),
-        "Creates the snapshot of the source VM, and removes it after the backup.",
+        "The backup creates the snapshot of the source VM, and removes it at the end.",
         "the source VM, its cluster or its data centre",
     ),
     Need(
         "configure_vm_storage",
         APPLIANCE,
         ("POST vms/APPLIANCE/diskattachments", "DELETE vms/APPLIANCE/diskattachments/DISK"),
-        "Attaches disk snapshots to the appliance, and detaches them after the copy.",
+        "The backup attaches disk snapshots to the appliance, and detaches them after the copy.",
         "the appliance, its cluster or its data centre",
     ),
     Need(
         "attach_disk",
         DISK,
         ("POST vms/APPLIANCE/diskattachments",),
-        "Attaches a snapshot of each disk of the source VM.",
+        "The backup attaches a snapshot of each disk of the source VM.",
         "the disk, its storage domain or its data centre",
     ),
 )
@@ -95,28 +95,28 @@ RESTORE_NEEDS: tuple[Need, ...] = (
         "create_disk",
         DOMAIN,
         ("POST disks",),
-        "Creates the new disks. A user who creates a disk may describe, attach and remove it.",
+        "The restore creates the new disks. A user who creates a disk may describe, attach and remove it.",
         "the storage domain or its data centre",
     ),
     Need(
         "configure_vm_storage",
         APPLIANCE,
         ("POST vms/APPLIANCE/diskattachments", "DELETE vms/APPLIANCE/diskattachments/DISK"),
-        "Attaches the new disks to the appliance, and detaches them after the writing.",
+        "The restore attaches the new disks to the appliance, and detaches them after the writing.",
         "the appliance, its cluster or its data centre",
     ),
     Need(
         "create_vm",
         CLUSTER,
         ("POST vms",),
-        "Creates the new VM. A user who creates a VM may attach disks to it, start and remove it.",
+        "The restore creates the new VM. A user who creates a VM may attach disks to it, start and remove it.",
         "the cluster or its data centre",
     ),
     Need(
         "import_export_vm",
         THE_ENGINE,
         ("POST vms",),
-        "Imports the VM's configuration. The engine checks this permit only on the system, not on a cluster or"
+        "The restore imports the VM's configuration. The engine checks this permit only on the system, not on a cluster or"
         " a data centre. It is an administrator's permit.",
         "the system",
     ),
@@ -124,14 +124,14 @@ RESTORE_NEEDS: tuple[Need, ...] = (
         "change_vm_custom_properties",
         PROPERTIES,
         ("POST vms",),
-        "Imports custom properties; necessary only for a VM that has some. It is an administrator's permit.",
+        "The restore imports custom properties, if the VM has some. It is an administrator's permit.",
         "the cluster, its data centre or the system",
     ),
     Need(
         "configure_vm_storage",
         RECEIVER,
         ("POST vms/VM/diskattachments",),
-        "Attaches the disks of a restore without a VM.",
+        "A restore of disks attaches them to this VM.",
         "the VM, its cluster or its data centre",
     ),
 )
@@ -260,7 +260,7 @@ def problems(found: Iterable[Missing]) -> list[str]:
     """Say which permits are certainly missing, and what to grant where."""
     return [
         f"The user lacks the permit {need.permit} on {_named(need, places)}. {need.sentence}"
-        f" It is needed for {' and '.join(need.calls)}. {_remedy(need)}"
+        f" The permit is needed for {' and '.join(need.calls)}. {_remedy(need)}"
         for need, places in _by_need(found, MISSING).items()
     ]
 
@@ -293,4 +293,4 @@ def _remedy(need: Need) -> str:
     grant = f"Grant a role with {need.permit} on {need.grant_on}"
     if need not in NEEDS:
         return f"{grant}; the playbook {PLAYBOOK}, with restore_user, makes roles that suffice and grants them."
-    return f"{grant}; the playbook {PLAYBOOK} makes a role that suffices and grants it."
+    return f"{grant}; the playbook {PLAYBOOK} creates and grants a sufficient role."
