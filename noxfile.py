@@ -125,6 +125,7 @@ def environment(
         "ANSIBLE_COLLECTIONS_PATH": f"{workspace}:{CACHE / 'collections' / core}",
         "ANSIBLE_HOME": str(CACHE / "ansible"),
         "ANSIBLE_NOCOLOR": "1",
+        "CHECKS_BYTECODE": str(CACHE / "bytecode"),  # read by tests/sitecustomize.py
         "HYPOTHESIS_STORAGE_DIRECTORY": str(CACHE / "hypothesis"),
         "LC_ALL": "C.UTF-8",
         "NO_COLOR": "1",
