@@ -71,7 +71,7 @@ def parse_duration(text: str) -> Duration | None:
     parts = [int(part or 0) for part in match.groups()] if match else []
     if not any(parts):
         raise InvalidRequest(
-            f"{text!r} is not a duration: years, months, days and hours are written 1y5m7d2h."
+            f"{text!r} is not a duration such as 14d or 1y5m7d2h (years, months, days, hours)."
         )
     return Duration(*parts)
 

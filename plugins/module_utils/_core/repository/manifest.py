@@ -388,7 +388,7 @@ def _check_files(manifest: Manifest) -> None:
             raise _invalid(f"disks[{index}].file_sha256", "is not that of a raw image's content")
 
 
-_id = _pattern(naming.UUID, "id")
+_id = _pattern(naming.UUID, "UUID")
 _run_id = _pattern(naming.RUN_ID, "run id")
 _sha256 = _pattern(_SHA256, "SHA-256 in lower-case hexadecimal")
 _word = _pattern(_WORD, "lower-case word")
