@@ -228,7 +228,7 @@ def test_a_refusal_for_ever_names_who_came_meanwhile(house: House) -> None:
     """The device was free when the role looked; the guest refuses the unplug, and by then it is in use."""
     disk_id = house.scene.disk_ids("web01")["web01_data"]
     house.scene.control.add_fault("fail_unplug", disk=disk_id, times=-1)
-    run = house.back_up(vm_backup_attach_timeout=2)
+    run = house.back_up(vm_backup_attach_timeout=6)
     told = failures(run)
     assert "LEFT BEHIND: disks attached to the appliance." in told
     assert "Failed to hot-unplug disk" in told
