@@ -4,8 +4,8 @@
 """The appliance of tier local: a guest made of namespaces, with a real sshd.
 
 It has its own processes, mounts, /dev, /run and host name, and a repository disk with ext4 on
-/srv/backup. It starts with the machine's programs and settings, and what it changes of them stays on
-a system disk of its own. Nothing of it is seen in the machine's own mount namespace, and ending its
+/srv/backup. It starts with the machine's programs and settings, and its changes to them stay on a
+system disk of its own. The machine's own mount namespace shows nothing of it, and the end of its
 first process ends all of it.
 """
 

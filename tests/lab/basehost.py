@@ -1,9 +1,9 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What both tiers' hypervisors do alike: chains, overlays, live snapshots and merges, faults.
+"""The common part of both tiers' hypervisors: chains, overlays, live snapshots and merges, faults.
 
-A tier adds how a VM is run, and how a drive that is open gets in front of the guest.
+A tier adds how a VM runs, and how an open drive gets to the guest.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A QEMU process that has image chains open: what the storage daemon and a guest's QEMU share."""
+"""A QEMU process with open image chains: the common part of the storage daemon and a guest's QEMU."""
 
 from __future__ import annotations
 

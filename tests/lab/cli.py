@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``python -m lab``: a lab of its own, to try modules, curl, the SDK or ovirt.ovirt against.
 
-``up --dir DIR`` holds until SIGINT or SIGTERM; ``down --dir DIR`` ends it, and cleans up after a killed one.
+``up --dir DIR`` holds until SIGINT or SIGTERM; ``down --dir DIR`` ends it, and cleans up after a
+killed one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words that the host side of the lab shares: drives, errors, and what a hypervisor does."""
+"""The terms of the lab's host side: drives, errors, and what a hypervisor does."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a request to a response, without sockets: faults at the door, sign-on, API, log."""
+"""Turn a request into a response, without sockets: injected faults, sign-on, API, log."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one way from the engine to a host: each call goes by its verb in vdsm, and meets the faults of that verb.
+"""The only way from the engine to a host: each call goes by its verb in vdsm, and meets the faults of that verb.
 
-``host_fails`` lets the host refuse with a code. ``host_slow`` lets it take so many seconds; when that is longer
-than the engine waits (``Settings.host_seconds``), the engine hears nothing and gives up, and the host does
-what it was asked all the same, later and unseen.
+``host_fails`` makes the host refuse with a code. ``host_slow`` makes it take so many seconds; if
+that is longer than the engine waits (``Settings.host_seconds``), the engine gives up without an
+answer, and the host does the work all the same, later and unnoticed.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said of a request before its handler runs: version, forms that are asked for and sent, the body.
+"""Check a request before its handler runs: version, formats that are asked for and sent, the body.
 
-A handler gets its body as XML of the type that its path wants.
+A handler gets its body as XML of the type that its path expects.
 """
 
 from __future__ import annotations

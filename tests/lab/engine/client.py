@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plain client of the lab's engine, for tests that look at statuses and bodies without the SDK."""
+"""A plain client of the lab's engine, for tests that check statuses and bodies without the SDK."""
 
 from __future__ import annotations
 

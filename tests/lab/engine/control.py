@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The control API: JSON over plain HTTP, for tests and people, beside the engine and never part of it."""
+"""The control API: JSON over plain HTTP, for tests and people; it is beside the engine and not part of it."""
 
 from __future__ import annotations
 

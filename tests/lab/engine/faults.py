@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults to inject: at the door (a request matched by method and path) or inside a command."""
+"""Injected faults: on a request, matched by method and path, or inside a command."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""JSON values as the fields of a row want them: converted by the field's type, or refused."""
+"""Convert JSON values to the types of a row's fields, or refuse them."""
 
 from __future__ import annotations
 

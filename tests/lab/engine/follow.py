@@ -1,9 +1,9 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ``follow`` parameter: links of a finished body replaced by what they lead to.
+"""The ``follow`` parameter: replace links of a finished body by the objects that they lead to.
 
-A name that the type does not have is nothing that the engine foresaw: 500.
+A name that the type does not have is an error that the engine does not handle: 500.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a body may hold: the elements of each type and what they are, taken from the SDK's own readers."""
+"""What a body may contain: the elements of each type and their kinds, taken from the SDK's own readers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the engine asks of a host, and a host that only nods, for tests that need no bits."""
+"""What the engine asks of a host, and a host that accepts everything, for tests without disks."""
 
 from __future__ import annotations
 

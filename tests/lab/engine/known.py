@@ -1,10 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which calls the engine's API knows: its paths with their methods, as the SDK's services have them.
+"""The calls of the engine's API: its paths with their methods, as the SDK's services have them.
 
-The SDK is generated from the API's model. Its services are the paths: a locator without an argument is a fixed
-part of the path below, one with an argument an id. Their methods are the calls.
+The SDK is generated from the API's model. Its services are the paths: a locator without an argument
+is a fixed part of the path below, one with an argument an id. Their methods are the calls.
 """
 
 from __future__ import annotations

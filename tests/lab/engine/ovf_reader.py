@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An OVF as an import reads it: what it keeps, and how it refuses one (docs/engine.md#importing-a-configuration)."""
+"""Read an OVF as an import does: what it keeps, and what it refuses (docs/engine.md#importing-a-configuration)."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may do what, and what filtered reads show (docs/engine.md#permits).
+"""Which calls are allowed, and what filtered reads show (docs/engine.md#permits).
 
-Two different trees, as in the engine: whether a call is *allowed* asks for grants on an object and its
-parents (``fn_get_entity_parents``), whether a filtered read *shows* an object asks the permission views
-(``create_views.sql``), which know user roles alone and look at more than one parent.
+There are two different trees, as in the engine: whether a call is *allowed* depends on grants on an
+object and its parents (``fn_get_entity_parents``), whether a filtered read *shows* an object
+depends on the permission views (``create_views.sql``), which consider only roles for users and look
+at more than one parent.
 """
 
 from __future__ import annotations

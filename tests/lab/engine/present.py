@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rows as the SDK's objects: what each GET shows, and what it hides (docs/engine.md#what-the-reads-show)."""
+"""Convert rows to the SDK's objects: what each GET shows and hides (docs/engine.md#what-the-reads-show)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's requests carried out by real storage and a real hypervisor."""
+"""Carry out the engine's requests with real storage and a real hypervisor."""
 
 from __future__ import annotations
 

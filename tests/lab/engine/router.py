@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which address goes to which handler. A path id that is no UUID is 404 before any handler runs."""
+"""Route each path to its handler. A path id that is not a UUID is 404 before any handler runs."""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine's search language, as far as clients of a backup use it.
 
-``field=value`` with ``=``, ``!=``, ``<``, ``>``, joined by ``and`` and ``or``, then ``sortby`` and ``page``.
-``*`` in a value is a wildcard, also inside quotes, and nothing can be escaped: names with ``*`` or
-quotes cannot be searched for exactly. A text that is no search finds nothing, and says nothing:
+``field=value`` with ``=``, ``!=``, ``<``, ``>``, joined by ``and`` and ``or``, then ``sortby`` and
+``page``. ``*`` in a value is a wildcard, also inside quotes, and nothing can be escaped: names with
+``*`` or quotes cannot be searched for exactly. A text that is not a search silently finds nothing:
 the engine logs it and answers 200 with an empty list (``SearchQuery.initQueryData``).
 """
 

@@ -1,9 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The settings of a VM that nothing in the lab acts on: one table for the OVF, the API, and what an import keeps.
+"""The settings of a VM that the lab only stores: one table for the OVF, the API, and what an import keeps.
 
-A VM's row holds only what differs from the defaults here, by the name of its element in the OVF.
+A VM's row holds only values that differ from the defaults here, by the name of their element in the
+OVF.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Elements that the engine shows with every VM, cluster, host and domain, and that nothing in the lab changes.
 
-They complete an object: what the object has a value for is left alone (``codec.Entity.rest``).
+They complete an object: an element that the object has already is left alone
+(``codec.Entity.rest``).
 """
 
 from __future__ import annotations

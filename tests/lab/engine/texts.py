@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine's messages, letter by letter, and the status that each kind of message gives.
 
-docs/engine.md#faults tells how they are made. ``${action}`` and ``${type}`` are the caller's; a variable that
-nobody filled stays in the text as it is, because the engine leaves it there too.
+docs/engine.md#faults says how they are made. ``${action}`` and ``${type}`` are the caller's; a
+variable without a value stays in the text as it is, because the engine leaves it there too.
 """
 
 from __future__ import annotations

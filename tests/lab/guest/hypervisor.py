@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hypervisor of tier guest: VMs with a guest run in QEMU, disks come and go by hot plug.
+"""The hypervisor of tier guest: VMs with a guest run in QEMU, disks are hot plugged and unplugged.
 
 A VM without a guest is up as well, but nothing runs in it: a storage daemon holds its chains.
 """

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One QEMU process that runs a guest under software emulation, as vdsm would have it built.
+"""One QEMU process that runs a guest under software emulation, configured as vdsm would.
 
-Disks come and go by QMP. There is one controller for virtio-scsi, and for virtio-blk as many free
-PCIe ports as oVirt's engine reserves (NumOfPciExpressPorts).
+Disks are plugged and unplugged by QMP. There is one controller for virtio-scsi, and for virtio-blk
+as many free PCIe ports as oVirt's engine reserves (NumOfPciExpressPorts).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The first boot of an image, whose end is the state that all guests are resumed from."""
+"""The first boot of an image; all guests are resumed from the state at its end."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all commands share: the caller's wording, maintenance mode, and the way to the host's words."""
+"""The common part of all commands: the caller's wording, maintenance mode, and calls to the host."""
 
 from __future__ import annotations
 

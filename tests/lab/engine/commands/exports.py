@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Export and clone a VM, and make a template of it (docs/engine.md#operations-on-the-appliance).
 
-All of them silently leave out the disk snapshots that the VM holds: what is in the result is
-recorded in the world, so that a test sees what is not. No bits are copied.
+All of them silently leave out the disk snapshots that the VM holds: the content of the result is
+recorded in the world, so that a test sees what is missing. No bytes are copied.
 """
 
 from __future__ import annotations

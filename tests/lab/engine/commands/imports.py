@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A VM made of a configuration: what it keeps, changes and loses (docs/engine.md#importing-a-configuration)."""
+"""Make a VM from a configuration: what it keeps, changes and loses (docs/engine.md#importing-a-configuration)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Preview a snapshot, take that back, or commit it (docs/engine.md#operations-on-the-source-vm).
+"""Preview a snapshot, undo the preview, or commit it (docs/engine.md#operations-on-the-source-vm).
 
-A preview and its undoing do not look for attached disk snapshots, a commit does.
+A preview and its undo do not check for attached disk snapshots, a commit does.
 """
 
 from __future__ import annotations

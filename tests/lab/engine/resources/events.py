@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The audit log as the API shows it, and who sees which event (docs/engine.md#who-sees-events)."""
+"""The audit log as the API shows it, and which user sees which event (docs/engine.md#who-sees-events)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, ovirt_community.backup contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people do to VMs and disks that disk snapshots are attached to, or come from: actions and templates."""
+"""Actions and templates: operations on VMs and disks that are affected by attached disk snapshots."""
 
 from __future__ import annotations
 
