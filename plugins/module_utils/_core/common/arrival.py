@@ -25,7 +25,7 @@ it."""
 
 _CAUSE = (
     "Ansible writes asterisks where the text of a secret occurs in a result, such as the password of"
-    " the login. Choose a password that is no part of a name, a size or another common word."
+    " the login. Choose a password that does not occur in a name, a size or another common word."
 )
 
 

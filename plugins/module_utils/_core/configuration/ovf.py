@@ -357,5 +357,6 @@ def _number(text: str) -> int:
 def _invalid(fault: str) -> OvfInvalid:
     return OvfInvalid(
         f"The configuration (OVF) {fault}.",
-        hint="It was changed, or was not written by an engine. Nothing was created.",
+        hint="It was changed, or was not written by an engine. Nothing was created. If it is that of a set, restore"
+        " an older one.",
     )

@@ -190,11 +190,15 @@ def checksum_in(file: bytes) -> str:
     """
     match = _CHECKSUM.fullmatch(file)
     if match is None:
-        raise ManifestInvalid(f"{naming.CHECKSUM} is not a checksum file of a manifest.")
+        raise ManifestInvalid(
+            f"{naming.CHECKSUM} is not a checksum file of a manifest.",
+            hint="The set is damaged: restore an older one.",
+        )
     if int(match[1]) != CHECKSUM_VERSION:
         raise ManifestInvalid(
             f"{naming.CHECKSUM} has format version {int(match[1])}; this release reads only version"
             f" {CHECKSUM_VERSION}.",
+            hint="Use a release of the collection that reads this version.",
             details={"version": int(match[1])},
         )
     return match[2].decode("ascii")
