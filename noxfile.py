@@ -74,6 +74,10 @@ WAITING = {
 # A backup and a restore on every core, so in a session of its own.
 ROUND_TRIP = "test_round_trip.py"
 
+# Suites that run code of the collection in their own process. The others have it run by Ansible, in processes that are not
+# measured, or run what `unit` has run.
+MEASURED = ("unit", "contract", "appliance", "lab_tests")
+
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
@@ -311,9 +315,9 @@ def sanity(session: nox.Session, core: str) -> None:
 def pytest(session: nox.Session, suite: str, core: str, *options: str, **extra: str) -> None:
     """Run one directory of tests, or one file of it.
 
-    Only the newest core measures coverage: that doubles the time of tests that compute, and the other cores run the
-    same code of the collection once more.
+    Only the newest core measures coverage, and only where that finds something: it doubles the time of tests that compute.
     """
+    measured = core == setup(session).newest and suite in MEASURED
     place = ROOT / "tests" / suite
     if not place.is_file() and not any(place.rglob("test_*.py")):
         not_run(session, f"there are no tests in {place.relative_to(ROOT)}")
@@ -321,7 +325,7 @@ def pytest(session: nox.Session, suite: str, core: str, *options: str, **extra: 
     run(
         session,
         *("python", "-B", "-m", "pytest", f"tests/{suite}"),
-        *(("--cov", "--cov-report=") if core == setup(session).newest else ()),
+        *(("--cov", "--cov-report=") if measured else ()),
         *([f"--junit-xml={JUNIT}"] if JUNIT else []),
         *options,
         *session.posargs,
