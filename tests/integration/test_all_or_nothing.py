@@ -105,7 +105,7 @@ def test_an_unplug_that_is_refused_for_good(scene: Scene, disks: Mapping[str, st
     options = {"appliance": "backup01", "all": True, "timeout": 1, "poll_interval": 1}
     result = scene.one("disk_snapshot_detach", options)
     assert result.failed
-    words = ("'second'", "'backup01'", "Failed to hot-unplug disk", "unmount")
+    words = ("'second'", "'backup01'", "Failed to hot-unplug disk", "disk_device_release")
     assert [word for word in words if word not in result.message] == []
     assert A_WAIT.search(result.message)
     [left] = result["details"]["still_attached"]
