@@ -299,7 +299,7 @@ def test_an_unknown_snapshot_is_attached_already(scene: Scene) -> None:
     scene.attach("web01_data", old)
     scene.forget_events()
     options = {**ATTACH, "disks": ["web01_data"]}
-    words = ("web01_data", "not known which")
+    words = ("web01_data", "unknown which")
     assert scene.refused("disk_snapshot_attach", options, "refused", *words).writes == []
     by_snapshot = {"appliance": "backup01", "source_vm": "web01", "snapshot": "nightly backup"}
     refused = scene.refused("disk_snapshot_detach", by_snapshot, "refused", "web01_data", "disks")

@@ -97,6 +97,7 @@ VARIABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "restore_source_info": {
         "path": ("vm_restore_set",),
         "vm": ("vm_restore_vm",),
+        "before": ("vm_restore_before",),
         "disks": ("vm_restore_disks",),
     },
     "restored_disks": {

@@ -51,8 +51,8 @@ def check_source(request: SourceRequest) -> None:
             f"Choose the set to restore with exactly one of {option('path')} and {option('vm')}."
         )
     if request.vm and not request.repository:
-        raise InvalidRequest("To choose a set of a VM, the repository is needed.")
+        raise InvalidRequest("To choose a set of a VM, name the repository.")
     if request.path and request.before:
         raise InvalidRequest(
-            "before chooses a set of a VM; it has no effect on a set given by path."
+            f"{option('before')} works only with {option('vm')}, not with {option('path')}."
         )

@@ -199,12 +199,12 @@ def _conflict(
         return None
     if held.snapshot_id is None:
         text = (
-            f"A snapshot of disk {disk.alias!r} is attached already, but it is not known which "
-            "one: the engine does not say, and this user sees no event of the attachment."
+            f"A snapshot of disk {disk.alias!r} is already attached, but it is unknown which "
+            "one. The engine does not say, and shows this user no event of the attachment."
         )
         return rules.Violation(rules.ONE_PER_DISK, text, evidence)
     if held.snapshot_id != now.snapshot.id:
-        text = f"Disk {disk.alias!r} is attached already with snapshot {held.snapshot_id}."
+        text = f"Disk {disk.alias!r} is already attached with snapshot {held.snapshot_id}."
         return rules.Violation(rules.ONE_PER_DISK, text, evidence)
     return _wrong_settings(disk, held, now.settings)
 
@@ -218,7 +218,9 @@ def _wrong_settings(
         # engine's own way to plug, PUT, would lock the source VM's disk: docs/engine.md#changing-an-attachment)
         return None
     text = ", ".join(f"{name} is {is_!r}, not {be!r}" for name, (is_, be) in different.items())
-    message = f"Disk {disk.alias!r} of this snapshot is attached already, but {text}."
+    message = (
+        f"Disk {disk.alias!r} of this snapshot is already attached with other settings: {text}."
+    )
     return rules.Violation(rules.ONE_PER_DISK, message, held.to_dict())
 
 

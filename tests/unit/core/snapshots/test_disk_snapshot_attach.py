@@ -165,8 +165,8 @@ def test_what_is_attached_already_stays_whatever_became_of_the_appliance() -> No
 @pytest.mark.parametrize(
     ("held", "text"),
     [
-        (holding(DISKS[0], SNAPSHOTS[1]), f"attached already with snapshot {SNAPSHOTS[1]}"),
-        (holding(DISKS[0], None), "not known which"),
+        (holding(DISKS[0], SNAPSHOTS[1]), f"already attached with snapshot {SNAPSHOTS[1]}"),
+        (holding(DISKS[0], None), "unknown which"),
         (holding(DISKS[0], foreign=False), "itself, not as a disk snapshot"),
         (
             holding(DISKS[0], settings=AttachSettings(interface="virtio", read_only=False)),
