@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.loops import run
+from support.playbooks import SUPPORT
 
 from lab.appliance import Appliance
 from lab.lab import Lab
@@ -107,6 +108,8 @@ class Site:
         # Another run may be reading it.
         if not inventory.exists() or inventory.read_text(encoding="utf-8") != text:
             inventory.write_text(text, encoding="utf-8")
+        packed = self._root.parent / "packed"
+        packed.mkdir(exist_ok=True)
         output = self._root / f"run{len(self._runs)}.txt"
         with output.open("wb") as file:
             process = subprocess.Popen(
@@ -127,6 +130,9 @@ class Site:
                     "ANSIBLE_HOME": str(self._root / "ansible"),
                     "ANSIBLE_NOCOLOR": "1",
                     "ANSIBLE_LOCALHOST_WARNING": "0",
+                    "ANSIBLE_CALLBACKS_ENABLED": "packed",
+                    "ANSIBLE_CALLBACK_PLUGINS": str(SUPPORT / "plugins/callback"),
+                    "SUPPORT_PACKED": str(packed),
                 },
                 start_new_session=True,
             )
