@@ -8,6 +8,8 @@
 - the action group `engine` holds exactly the modules that take the connection options;
 - files are opened by flags, owners are judged, mounts are read and programs are found in the files of ``ALONE`` alone;
 - no two classes of plugins/ share a name, but for those that Ansible prescribes;
+- every Plan and Operation of plugins/ names the kinds of its steps, and no step is Any;
+- time passes in the files named in SLEEPERS alone, and time is measured by _clock.py alone;
 - no file in plugins/ or tests/ uses a mock library;
 - of urllib, core uses urllib.parse alone (import-linter knows packages of others only as a whole);
 - every test file lies where pytest looks, and so in a session of noxfile.py;
@@ -34,6 +36,14 @@ CORE = PLUGINS / "module_utils/_core"
 EDGE = PLUGINS / "module_utils/_module"
 FUNCTION_LINES = 40
 MAIN_STATEMENTS = 15
+MODULE_UTILS = PLUGINS / "module_utils"
+SLEEPERS = {
+    MODULE_UTILS / "_clock.py",
+    MODULE_UTILS / "_core/common/waiting.py",
+    # Lets udev's services come to an end, of which nothing tells.
+    MODULE_UTILS / "_appliance/isolation/isolation_proof.py",
+}
+GENERIC = {"Plan", "Operation", "EngineOperation", "Job"}
 PRESCRIBED = {"ActionModule", "FilterModule", "LookupModule", "ModuleDocFragment"}
 AUTH_FRAGMENT = "ovirt_community.backup.engine"
 PHRASES = (
@@ -192,6 +202,59 @@ def shared_class_names(files: list[Tree]) -> Iterator[str]:
             yield f"{', '.join(found)}: {name} names {len(found)} classes"
 
 
+def sleeps(tree: Tree) -> Iterator[str]:
+    """Yield what sleeps or reads the monotonic clock outside the named files."""
+    path, module = tree
+    for node in ast.walk(module):
+        if not isinstance(node, ast.Attribute):
+            continue
+        if node.attr == "sleep" and path not in SLEEPERS:
+            yield f"{path}:{node.lineno}: sleep: wait with a Deadline (_core/common/waiting.py)"
+        if node.attr == "monotonic" and path != MODULE_UTILS / "_clock.py":
+            yield f"{path}:{node.lineno}: monotonic: ask a Clock (_clock.py)"
+    for name in imports(module):
+        if name in ("time.sleep", "time.monotonic") and path not in SLEEPERS:
+            yield f"{path}: imports {name}: use a Clock (_clock.py)"
+
+
+def stated_types(module: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """Yield each annotation and base class of a file, with the name that has it."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.arg) and node.annotation:
+            yield node.arg, node.annotation
+        elif isinstance(node, ast.AnnAssign):
+            yield ast.unparse(node.target), node.annotation
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.returns:
+            yield node.name, node.returns
+        elif isinstance(node, ast.ClassDef):
+            yield from ((node.name, base) for base in node.bases)
+
+
+def is_any(node: ast.expr) -> bool:
+    """Return whether a type contains Any."""
+    return any(isinstance(inner, ast.Name) and inner.id == "Any" for inner in ast.walk(node))
+
+
+def untyped_steps(tree: Tree) -> Iterator[str]:
+    """Yield plans and operations that do not name their kinds of steps, and steps of type Any.
+
+    Only the edge may name an operation of Any: it runs every operation.
+    """
+    path, module = tree
+    for name, said in stated_types(module):
+        subscripts = [node for node in ast.walk(said) if isinstance(node, ast.Subscript)]
+        typed = {node.value for node in subscripts}
+        for node in ast.walk(said):
+            if isinstance(node, ast.Name) and node.id in GENERIC and node not in typed:
+                yield f"{path}:{node.lineno}: {node.id} without the kinds of its steps"
+        for one in subscripts:
+            generic = ast.unparse(one.value) in GENERIC
+            if generic and is_any(one) and not path.is_relative_to(EDGE):
+                yield f"{path}:{one.lineno}: {ast.unparse(one)}: name the kinds of steps"
+        if name in ("step", "steps") and is_any(said):
+            yield f"{path}:{said.lineno}: {name} of type {ast.unparse(said)}: name the kinds of steps"
+
+
 def imports(module: ast.Module) -> Iterator[str]:
     """Yield the dotted names of everything that a file imports."""
     for node in ast.walk(module):
@@ -334,6 +397,8 @@ def breaches() -> Iterator[str]:
         yield from verbless(tree)
         yield from sphinx(tree)
         yield from stale_sections(tree)
+        yield from sleeps(tree)
+        yield from untyped_steps(tree)
     for tree in trees(ROOT / "tests"):
         yield from mocks(tree)
     for tree in (*trees(ROOT / "tests"), *trees(ROOT / "tools"), parsed(ROOT / "noxfile.py")):

@@ -13,7 +13,6 @@ import math
 import os
 import signal
 import threading
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +26,10 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.connection import ConnectionBase
 from ansible.utils.display import Display
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import SystemClock
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
+    Deadline,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import progress
 
 MODULE = "ovirt_community.backup.disk_image_copy"
@@ -72,6 +75,7 @@ class Follower:
         word = "" if self._looks_once else uuid.uuid4().hex
         self._args = {**task.args, "follower": task.args.get("follower") or word}
         self._display = Display()
+        self._clock = SystemClock()
         self._parent = os.getppid()
         self._host = str(self._variables.get("inventory_hostname", "the appliance"))
         self._title = str(task.args.get("title") or self._host)
@@ -84,54 +88,61 @@ class Follower:
         """
         if self._looks_once:
             return self._call(self._args, None)
-        began = time.monotonic()
+        began = self._clock.now()
         lines, due, end = 0, began + progress.gap(0), began + (self._limit() or math.inf)
+        # Each call waits on the appliance for the length of its slice, so nothing waits here.
         while True:
-            left = min(due, end) - time.monotonic()
+            left = min(due, end) - self._clock.now()
             result = self._persist(max(min(left, LONGEST_SLICE), 0.0))
             if result.get("finished") is not False or result.get("failed"):
                 return result
-            if time.monotonic() >= end:
+            if self._clock.now() >= end:
                 return result
-            if time.monotonic() >= due:
+            if self._clock.now() >= due:
                 self._tell(progress.line(self._title, result["progress"]))
                 lines += 1
-                due = time.monotonic() + progress.gap(lines)
+                due = self._clock.now() + progress.gap(lines)
 
     def _persist(self, wait: float) -> Result:
-        """Run one slice, again as long as the connection is lost."""
+        """Run one slice; repeat it while the connection is lost."""
+        result, lost = self._slice(wait)
+        if not lost:
+            return result
         patience = self._patience()
-        since, pause = 0.0, _FIRST_PAUSE
-        while True:
-            if os.getppid() != self._parent:
-                # Otherwise this process would make a killed run look alive.
-                raise AnsibleError("Ansible has ended; the copy goes on without it.")
-            try:
-                result = self._call({**self._args, "wait_seconds": wait}, wait)
-            except AnsibleConnectionFailure as exc:
-                result = {"unreachable": True, "msg": str(exc)}
-            lost = lost_because(result)
-            now = time.monotonic()
+        deadline = Deadline(self._clock, patience, _LONGEST_PAUSE, _FIRST_PAUSE)
+        ticks = deadline.ticks()
+        next(ticks)  # The first tick comes at once: the lost call was that attempt.
+        self._tell(
+            f"{self._title}: no answer from {self._host}, the copy goes on without us; "
+            f"trying for {patience:.0f} s. {lost}"
+        )
+        self._forget()
+        for _waited in ticks:
+            result, lost = self._slice(0.0)  # A peer that answers again is reported at once.
             if not lost:
-                if since:
-                    self._tell(
-                        f"{self._title}: {self._host} answers again after {now - since:.0f} s"
-                    )
-                return result
-            if not since:
-                since = now
                 self._tell(
-                    f"{self._title}: no answer from {self._host}, the copy goes on without us; "
-                    f"trying for {patience:.0f} s. {lost}"
+                    f"{self._title}: {self._host} answers again after {deadline.waited:.0f} s"
                 )
+                return result
             self._forget()
-            if now - since + pause > patience:
-                raise AnsibleConnectionFailure(
-                    f"No answer from {self._host} for {now - since:.0f} s. {lost}"
-                )
-            time.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
-            wait = 0.0  # a peer that answers again is reported at once
+        raise AnsibleConnectionFailure(
+            f"No answer from {self._host} for {deadline.waited:.0f} s. {lost}"
+        )
+
+    def _slice(self, wait: float) -> tuple[Result, str]:
+        """Call once; return the result, and why the connection was lost (empty if it was not).
+
+        Raises:
+            AnsibleError: Ansible has ended.
+        """
+        if os.getppid() != self._parent:
+            # Otherwise this process would make a killed run look alive.
+            raise AnsibleError("Ansible has ended; the copy goes on without it.")
+        try:
+            result = self._call({**self._args, "wait_seconds": wait}, wait)
+        except AnsibleConnectionFailure as exc:
+            result = {"unreachable": True, "msg": str(exc)}
+        return result, lost_because(result)
 
     def _call(self, args: Mapping[str, Any], wait: float | None) -> Result:
         with answer_within(None if wait is None or self._task.timeout else wait + _ANSWER_SECONDS):

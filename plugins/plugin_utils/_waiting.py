@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -14,6 +13,7 @@ from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import SystemClock
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import vm_guard
 from ansible_collections.ovirt_community.backup.plugins.plugin_utils._following import tell
 
@@ -45,10 +45,12 @@ class Waiter:
         timeout = self._timeout()
         if timeout is None:
             return self._call()
-        began = time.monotonic()
+        clock = SystemClock()
+        began = clock.now()
         result = self._call(wait=False, fail=False)
+        # Each call waits in the module, which looks at the engine.
         while result.get("allowed") is False:
-            waited = time.monotonic() - began
+            waited = clock.now() - began
             left = timeout - waited
             self._tell(result, max(left, 0.0))
             # The module counts whole seconds.

@@ -134,3 +134,42 @@ def test_a_stale_phrase_is_refused_in_docstrings_and_comments(
     )
     found = list(rules.stale_prose(rules.parsed(path)))
     assert [line.split(": ")[0] for line in found] == [f"{path}:3", f"{path}:5"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time\ntime.sleep(1)",
+        "import time as t\nt.monotonic()",
+        "from time import sleep",
+        "from time import monotonic as now",
+        "def f(clock):\n    clock.sleep(0.5)",
+    ],
+)
+def test_waiting_beside_the_waiter_is_refused(rules: ModuleType, source: str) -> None:
+    found = list(rules.sleeps((Path("one.py"), ast.parse(source))))
+    assert found
+    assert all(one.startswith("one.py:") for one in found)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(plan: Plan): ...",
+        "def f() -> Plan: ...",
+        "def f(plan: Plan[Any]): ...",
+        "class C(Operation): ...",
+        "class C(Operation[Any]): ...",
+        "class C:\n    step: Any",
+        "class C:\n    steps: tuple[Any, ...]",
+    ],
+)
+def test_a_plan_of_untyped_steps_is_refused(rules: ModuleType, source: str) -> None:
+    [said] = rules.untyped_steps((Path("one.py"), ast.parse(source)))
+    assert said.startswith("one.py:")
+
+
+def test_typed_steps_and_the_one_waiter_pass(rules: ModuleType) -> None:
+    source = "class C(Operation[One]):\n    def f(self, plan: Plan[One], step: One) -> Any:\n        time.time()"
+    tree = (Path("one.py"), ast.parse(source))
+    assert not [*rules.untyped_steps(tree), *rules.sleeps(tree)]

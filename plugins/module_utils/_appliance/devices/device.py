@@ -24,9 +24,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
     opening,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.pauses import (
-    poll,
-)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     DeviceAmbiguous,
     DeviceError,
@@ -143,14 +140,15 @@ class Finder:
             DeviceAmbiguous: Different readable devices have the same serial.
             DeviceLost: Some exist but cannot be read.
         """
-        for waited in poll(self.host.clock, timeout):
+        deadline = self.host.deadline(timeout)
+        for _waited in deadline.ticks():
             devices = self.look()
             faults = self.faults(devices, list(sizes))
-            settled = waited >= min(timeout, _SETTLE_SECONDS)
+            settled = deadline.waited >= min(timeout, _SETTLE_SECONDS)
             found = self._choose(devices, faults, sizes, settled=settled)
             if len(found) == len(sizes):
                 return found, ignored(devices, found, faults)
-        raise missing([one for one in sizes if one not in found], devices, faults, waited)
+        raise missing([one for one in sizes if one not in found], devices, faults, deadline.waited)
 
     def _choose(
         self,
@@ -280,7 +278,7 @@ def flush(host: Host, device: BlockDevice, serial: str) -> None:
 
 def _open(host: Host, device: BlockDevice, serial: str) -> int:
     """Open with O_EXCL; a claim that lasts longer than a short one is an error."""
-    for _waited in poll(host.clock, _CLAIM_SECONDS):
+    for _waited in host.deadline(_CLAIM_SECONDS).ticks():
         fd = _try_open(device)
         if fd is not None:
             return fd

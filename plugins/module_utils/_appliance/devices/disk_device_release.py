@@ -17,9 +17,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
     Host,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.pauses import (
-    poll,
-)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     DeviceBusy,
     DeviceLost,
@@ -111,7 +108,7 @@ class DiskDeviceRelease(Operation[Step]):
             DeviceBusy: Something uses them when time is up, and the request makes that an error.
         """
         disk_device_release.check_request(self._request)
-        for _waited in poll(self._host.clock, self._request.timeout):
+        for _waited in self._host.deadline(self._request.timeout).ticks():
             view = self._view = self._look()
             if not view.busy:
                 break
@@ -212,7 +209,7 @@ class DiskDeviceRelease(Operation[Step]):
         """Repeat an order while the device is busy; return why it failed, empty if it did not."""
         left = max(self._request.timeout - self._waited(), _SHORTEST_PATIENCE)
         said = 0
-        for _waited in poll(self._host.clock, left):
+        for _waited in self._host.deadline(left).ticks():
             said = _try(order)
             if said != errno.EBUSY:
                 break

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import re
 import shutil
@@ -60,8 +61,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.image
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_FIRST_PAUSE = 0.05
-_LONGEST_PAUSE = 1.0
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
+        Deadline,
+    )
+
 _TOUCH = 5.0
 """Seconds after which a follower shows again that its run is alive."""
 
@@ -148,11 +151,12 @@ class Job(Operation[Step]):
         if plan.changed:
             raise UnhandledStep(plan.steps[0])
         follower = self._following.follower
-        began = self._host.clock.now()
+        wait = self._following.wait_seconds
+        deadline = self._host.deadline(math.inf if wait is None else wait)
         step = jobs.OUTLAST
         while step == jobs.OUTLAST:
             step = self._step()
-            if not self._wait(began):
+            if not self._wait(deadline):
                 progress = self._note.progress() or self._meter().progress.to_dict()
                 return {"changed": step == jobs.START, "finished": False, "progress": progress}
         outcome = self._note.read("outcome")
@@ -181,31 +185,20 @@ class Job(Operation[Step]):
                 self._note.write("follower", follower)
         return step
 
-    def _wait(self, start: float) -> bool:
-        """Wait for the end of the job; tell whether it came.
+    def _wait(self, deadline: Deadline) -> bool:
+        """Wait for the end of the job; return whether it came.
 
         Args:
-            start: When the call began, by the monotonic clock.
+            deadline: The time that the call has.
         """
-        clock = self._host.clock
-        pause = _FIRST_PAUSE
-        touched = start - _TOUCH
-        while self._note.is_running():
-            now = clock.now()
-            if now - touched >= _TOUCH:
-                self._touch(first=touched < start)
-                touched = now
-            waited = now - start
-            left = (
-                _LONGEST_PAUSE
-                if self._following.wait_seconds is None
-                else self._following.wait_seconds - waited
-            )
-            if left <= 0:
-                return False
-            clock.sleep(min(pause, left))
-            pause = min(pause * 1.5, _LONGEST_PAUSE)
-        return True
+        touched: float | None = None
+        for waited in deadline.ticks():
+            if not self._note.is_running():
+                return True
+            if touched is None or waited - touched >= _TOUCH:
+                self._touch(first=touched is None)
+                touched = waited
+        return False
 
     def _start(self) -> None:
         """Start the job; it is running when this returns."""

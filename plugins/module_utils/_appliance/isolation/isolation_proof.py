@@ -61,7 +61,7 @@ _BLKRRPART = 0x125F
 _BLKFLSBUF = 0x1261
 
 _APPEAR_SECONDS = 60.0
-_PAUSE = 0.25
+_LONGEST_PAUSE = 0.25
 _MODULE = "scsi_debug"
 _MODULE_MIB = 24
 _LABEL_LENGTH = 16  # ext4's
@@ -157,6 +157,7 @@ def _debug_disk(host: System) -> BlockDevice | None:
 def _settle(host: System, seconds: float) -> None:
     """Wait until udev, and what it starts in the background, are done."""
     programs.must(host, ["udevadm", "settle"])
+    # udev does not report when a service that it started ends, so this waits without a condition.
     host.clock.sleep(seconds)
     programs.must(host, ["udevadm", "settle"])
 
@@ -335,20 +336,16 @@ class _Trap:
 
     def _wait(self, *, parts: bool) -> BlockDevice:
         """Wait for the disk, and for all its partitions if they are wanted."""
-        clock = self._host.clock
-        deadline = clock.now() + _APPEAR_SECONDS
-        while True:
+        for _waited in self._host.deadline(_APPEAR_SECONDS, _LONGEST_PAUSE).ticks():
             device = self._finder()
             if device and (not parts or len(device.partitions) == len(isolation_proof.PARTS)):
                 self.path = device.path
                 return device
-            if clock.now() >= deadline:
-                raise DeviceError(
-                    f"The probe disk {self.path or 'of the proof'} and its partitions did not appear within "
-                    f"{_APPEAR_SECONDS:.0f} s.",
-                    hint="Check the appliance's kernel log.",
-                )
-            clock.sleep(_PAUSE)
+        raise DeviceError(
+            f"The probe disk {self.path or 'of the proof'} and its partitions did not appear within "
+            f"{_APPEAR_SECONDS:.0f} s.",
+            hint="Check the appliance's kernel log.",
+        )
 
     def _size(self, path: str) -> int:
         with open(path, "rb") as file:

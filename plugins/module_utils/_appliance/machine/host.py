@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import SystemClock
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
+    Clock,
+    Deadline,
+)
 
-if TYPE_CHECKING:
-    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
-        Clock,
-    )
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 1.0
+"""Longest pause between two looks at the appliance, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -41,3 +43,12 @@ class Host:
 
     paths: Paths = Paths()
     clock: Clock = field(default_factory=SystemClock)
+
+    def deadline(self, timeout: float, longest_pause: float = LONGEST_PAUSE) -> Deadline:
+        """Start the time of a wait; return its deadline.
+
+        Args:
+            timeout: Seconds; ``math.inf`` if something else ends the wait.
+            longest_pause: Longest pause between two looks, in seconds.
+        """
+        return Deadline(self.clock, timeout, longest_pause, FIRST_PAUSE)

@@ -12,18 +12,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
     programs,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import SystemClock
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.waiting import (
+    Deadline,
+)
 
 _SECONDS = 10.0
 """How long systemd may take to answer; a copy does not wait longer for it."""
 
-_LOOKS = 50
-_PAUSE = 0.1
+_MOVE_SECONDS = 5.0
+_LONGEST_PAUSE = 0.1
 
 _MANAGER = (
     "org.freedesktop.systemd1",
@@ -111,12 +114,11 @@ def _ask(busctl: str) -> str:
 def _wait_for_the_move(place: UnitScope) -> str:
     """Wait for the move, which follows systemd's answer; return why it seems not to have happened, or empty."""
     wanted = f"/{name_of(os.getpid())}"
-    for _attempt in range(_LOOKS):
-        try:
+    try:
+        for _waited in Deadline(SystemClock(), _MOVE_SECONDS, _LONGEST_PAUSE).ticks():
             with open(place.cgroup, encoding="utf-8") as file:
                 if any(line.rstrip().endswith(wanted) for line in file):
                     return ""
-        except OSError as exc:
-            return f"{place.cgroup}: {exc.strerror}."
-        time.sleep(_PAUSE)
+    except OSError as exc:
+        return f"{place.cgroup}: {exc.strerror}."
     return f"systemd did not make {wanted[1:]} in time."

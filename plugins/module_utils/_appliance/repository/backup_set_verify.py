@@ -32,6 +32,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
     repository,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import SystemClock
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
 )
@@ -250,14 +251,15 @@ class BackupSetVerify(Operation[VerifyStep]):
         self, entries: Sequence[catalogue.Entry], tools: Mapping[str, str]
     ) -> Iterator[tuple[_Reading, verification_record.VerificationRecord]]:
         """Verify some sets at the same time."""
-        start = time.monotonic()
+        clock = SystemClock()
+        start = clock.now()
         with ExitStack() as stack:
             works = [_hold(entry, stack) for entry in entries]
             found = [image for work in works for image in _look(work, stack)]
             for first in range(0, len(found), self._request.parallel):
                 _read(found[first : first + self._request.parallel], self._request, stack)
             for work in works:
-                seconds = round(time.monotonic() - start, 2)
+                seconds = round(clock.now() - start, 2)
                 yield work, self._record(work, tools, seconds)
 
     def _record(

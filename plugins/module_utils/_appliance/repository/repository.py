@@ -23,10 +23,9 @@ from typing import TYPE_CHECKING
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
     opening,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.pauses import (
-    poll,
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
+    Host,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import SystemClock
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     InvalidRequest,
 )
@@ -161,7 +160,7 @@ def held_at(path: str) -> Iterator[int | None]:
         yield None
         return
     try:
-        mine = any(lock(fd, fcntl.LOCK_SH) for _waited in poll(SystemClock(), _LOOK_SECONDS))
+        mine = any(lock(fd, fcntl.LOCK_SH) for _waited in Host().deadline(_LOOK_SECONDS).ticks())
         yield fd if mine else None
     finally:
         os.close(fd)

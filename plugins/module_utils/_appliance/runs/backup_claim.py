@@ -8,6 +8,7 @@ A process holds the directory's lock to read a claim for a decision, and to writ
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import uuid
@@ -43,7 +44,7 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_PAUSE = 0.5
+_LONGEST_PAUSE = 0.5
 _MODE = 0o600
 _MARK = ".boot"
 
@@ -92,7 +93,7 @@ class TakeClaim(_ClaimOperation[SignClaim]):
         Raises:
             VmClaimed: Another run has it and is alive, or took it from this one.
         """
-        found, _now_then = self._watch()
+        found = self._watch()
         signed = SignClaim(self._wish.run_id, self._wish.step)
         after = asdict(signed)
         before = {"run_id": found.run_id, "step": found.step} if found else {}
@@ -118,19 +119,24 @@ class TakeClaim(_ClaimOperation[SignClaim]):
             _write(self._host, claim)
         return backup_claim.to_dict(claim)
 
-    def _watch(self) -> tuple[backup_claim.Claim | None, backup_claim.Now]:
-        clock = self._host.clock
+    def _watch(self) -> backup_claim.Claim | None:
         first, now = self._find()
-        self._start = now.seconds
-        found = first
-        while True:
-            judged = backup_claim.verdict(found, first, self._wish, now, self._start)
-            if judged in (backup_claim.FREE, backup_claim.MINE):
-                return found, now
-            if judged != backup_claim.WAIT:
-                raise backup_claim.refusal(found, self._wish, now)
-            clock.sleep(_PAUSE)
+        start = self._start = now.seconds
+
+        def look() -> tuple[str, backup_claim.Claim | None, backup_claim.Now]:
             found, now = self._find()
+            return backup_claim.verdict(found, first, self._wish, now, start), found, now
+
+        def is_free(seen: tuple[str, backup_claim.Claim | None, backup_claim.Now]) -> bool:
+            judged, found, now = seen
+            if judged not in (backup_claim.FREE, backup_claim.MINE, backup_claim.WAIT):
+                raise backup_claim.refusal(found, self._wish, now)
+            return judged != backup_claim.WAIT
+
+        # The silence of the other run ends the wait.
+        deadline = self._host.deadline(math.inf, _LONGEST_PAUSE)
+        _judged, found, _now_then = deadline.wait_for(look, is_free, what="the claim")
+        return found
 
     def _result(self, found: backup_claim.Claim | None) -> dict[str, Any]:
         return backup_claim.to_dict(backup_claim.taken(found, self._wish, _now(self._host)))

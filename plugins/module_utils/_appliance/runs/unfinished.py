@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Callable
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine import (
     private,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import (
+    Host,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
     ImageError,
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 NAME = "unfinished.json"
-_PAUSE = 0.5
+_LONGEST_PAUSE = 0.5
 _LAST_CALL = 60.0
 """Seconds for which the last call of a dead run may still touch its record; twice the longest
 following call."""
@@ -134,18 +137,19 @@ class TakeoverInfo(ReadOnlyOperation):
         A run without a record has begun nothing here that a claim would not show. The last call of
         a killed run may still be in progress, and touch the record.
         """
-        seen, start = self._times(), time.monotonic()
-        quiet_since = dict.fromkeys((run for run in seen if seen[run]), start)
-        while True:
-            now = time.monotonic()
-            loud = {run for run, since in quiet_since.items() if now - since < self._silence}
-            loud |= self._may_attach()
-            if not loud or now - start >= self._silence + _LAST_CALL:
-                return loud
-            time.sleep(_PAUSE)
+        deadline = Host().deadline(self._silence + _LAST_CALL, _LONGEST_PAUSE)
+        loud: set[str] = set()
+        seen = self._times()
+        quiet_since = dict.fromkeys((run for run in seen if seen[run]), 0.0)
+        for waited in deadline.ticks():
             times = self._times()
-            quiet_since.update({run: now for run in seen if times[run] != seen[run]})
+            quiet_since.update({run: waited for run in seen if times[run] != seen[run]})
             seen = times
+            loud = {run for run, since in quiet_since.items() if waited - since < self._silence}
+            loud |= self._may_attach()
+            if not loud:
+                break
+        return loud
 
     def _may_attach(self) -> set[str]:
         """Return the runs that wrote a record a short time ago, and nothing else yet."""

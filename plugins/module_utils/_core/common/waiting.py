@@ -36,27 +36,35 @@ class Clock(Protocol):
         """Wait for so many seconds."""
 
 
-def pauses(longest: float) -> Iterator[float]:
+def pauses(longest: float, first: float = FIRST_PAUSE) -> Iterator[float]:
     """Yield the pauses between looks, in seconds: short at first, then growing up to ``longest``."""
-    pause = min(FIRST_PAUSE, longest)
+    pause = min(first, longest)
     while True:
         yield pause
         pause = min(pause * GROWTH, longest)
 
 
 class Deadline:
-    """The time left for one operation.
+    """The time left for one operation. Everything that waits uses it.
 
     Args:
-        timeout: Seconds from now.
+        timeout: Seconds from now; ``math.inf`` if something else ends the wait.
         poll_interval: Longest pause between two looks, in seconds.
+        first_pause: Seconds before the second look.
     """
 
-    def __init__(self, clock: Clock, timeout: float, poll_interval: float) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        timeout: float,
+        poll_interval: float,
+        first_pause: float = FIRST_PAUSE,
+    ) -> None:
         self._clock = clock
         self._start = clock.now()
         self._timeout = timeout
         self._poll_interval = poll_interval
+        self._first_pause = first_pause
 
     @property
     def waited(self) -> float:
@@ -96,7 +104,8 @@ class Deadline:
         The last look comes when the time is up, not before.
         """
         yield self.waited
-        for pause in pauses(self._poll_interval):  # pragma: no branch  (they never end)
+        growing = pauses(self._poll_interval, self._first_pause)
+        for pause in growing:  # pragma: no branch  (they never end)
             left = self._timeout - self.waited
             if left <= 0:
                 return
