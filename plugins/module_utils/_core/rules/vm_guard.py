@@ -13,6 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    InvalidRequest,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import rules
 
 if TYPE_CHECKING:
@@ -124,7 +127,18 @@ OPERATIONS: tuple[str, ...] = tuple(
 
 
 def check(operations: Iterable[str], standing: Standing) -> list[rules.Violation]:
-    """Find every rule that the operations would break now."""
+    """Find every rule that the operations would break now.
+
+    Raises:
+        InvalidRequest: The table does not know an operation, so nothing tells whether it is allowed.
+    """
+    operations = tuple(operations)
+    unknown = [name for name in operations if name not in OPERATIONS]
+    if unknown:
+        raise InvalidRequest(
+            f"The operation {unknown[0]!r} is not known, so whether it is allowed is not known either.",
+            hint=f"Known operations: {', '.join(OPERATIONS)}.",
+        )
     return [
         rules.Violation(
             guard.rule,

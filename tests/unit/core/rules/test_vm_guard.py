@@ -17,6 +17,9 @@ from support.guarded import SOURCE as SOURCE_PART
 from support.guarded import UNPLUGGED as UNPLUGGED_WORD
 from unit.samples import APPLIANCE, DISKS, SNAPSHOTS, SOURCE
 
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
+    InvalidRequest,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.rules import (
     rules,
     vm_guard,
@@ -35,6 +38,12 @@ UNPLUGGED = replace(PLUGGED, disk_id=DISKS[1], alias="data", plugged=False)
 
 def broken(operation: str, standing: Standing) -> list[str]:
     return [one.rule.id for one in vm_guard.check([operation], standing)]
+
+
+@pytest.mark.parametrize("operation", ["exprot", "", "EXPORT"])
+def test_an_operation_that_the_table_does_not_know_is_never_allowed(operation: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"{operation!r} is not known"):
+        vm_guard.check(["start", operation], Standing(SOURCE))
 
 
 def test_the_table_has_every_operation_in_both_parts() -> None:
