@@ -101,7 +101,7 @@ extends_documentation_fragment:
   - ovirt_community.backup.run_by.vm_backup
 seealso:
   - module: ovirt_community.backup.backup_plan_info
-  - module: ovirt_community.backup.backup_takeover_info
+  - module: ovirt_community.backup.appliance_preflight
 """
 
 EXAMPLES = r"""

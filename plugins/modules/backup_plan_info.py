@@ -84,7 +84,7 @@ extends_documentation_fragment:
   - ovirt_community.backup.engine
 seealso:
   - module: ovirt_community.backup.vm_snapshot
-  - module: ovirt_community.backup.backup_takeover_info
+  - module: ovirt_community.backup.appliance_preflight
 """
 
 EXAMPLES = r"""
@@ -210,7 +210,7 @@ plans:
 leftovers:
   description:
     - Snapshots of the VMs that other runs of the same owner created and did not remove. C(attached) lists the disks that the
-      appliance holds. They do not count as problems. M(ovirt_community.backup.backup_takeover_info) decides what to do.
+      appliance holds. They do not count as problems. M(ovirt_community.backup.appliance_preflight) decides what to do.
   returned: success
   type: list
   elements: dict

@@ -27,6 +27,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs import (
     unfinished,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup.appliance_preflight import (
+    AppliancePreflight,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
     ImageError,
@@ -36,6 +39,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repos
     catalogue,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import takeover
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.setup.appliance_preflight import (
+    PreflightRequest,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module import runs_args
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 
 VM = str(uuid.uuid4())
@@ -79,12 +86,10 @@ def place(repository: Path) -> Path:
 def look(
     repository: Path, silence: float = 0.0, attaching: float = 0.0
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    operation = unfinished.TakeoverInfo(
+    vms, warnings = unfinished.TakeoverWatch(
         str(repository), [LEFT], (silence, attaching), lambda _vm: WANTED
-    )
-    result, warnings = perform(operation, check_mode=False)
-    assert not result["changed"]
-    return dict(result["vms"][VM]), warnings
+    ).decide()
+    return dict(vms[VM]), warnings
 
 
 def test_a_record_is_found_and_read(repository: Path, place: Path) -> None:
@@ -210,3 +215,27 @@ def test_who_left_a_set_and_for_how_long_nothing_changed(repository: Path, place
     assert listed(repository)["owner"] is None
     (place / unfinished.NAME).unlink()
     assert listed(repository)["owner"] is None
+
+
+def test_the_preflight_decides_about_killed_runs_if_it_is_asked(
+    repository: Path, place: Path
+) -> None:
+    fit = PreflightRequest(
+        str(repository), require_mount=False, require_zstd=False, isolation="ignore"
+    )
+    told = {
+        "leftovers": [LEFT],
+        "heartbeat_timeout": 0.0,
+        "attach_timeout": 0.0,
+        "dead": [],
+        "plans": [{"vm": {"id": VM}, "disks": [{"disk_id": DISK, "alias": "a"}]}],
+        "accept_consistency": ["unknown"],
+        "started": "2026-11-23T02:00:00Z",
+    }
+    asked = AppliancePreflight(fit, takeover=runs_args.takeover_request(told))
+    result, _warnings = perform(asked, check_mode=False)
+    assert result["takeover"][VM]["take_over"]["path"] == str(place)
+    assert result["takeover"][VM]["stands_in"] is True
+    plain = AppliancePreflight(fit, takeover=runs_args.takeover_request(None))
+    result, _warnings = perform(plain, check_mode=False)
+    assert result["takeover"] is None

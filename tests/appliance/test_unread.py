@@ -138,7 +138,7 @@ def look_for_runs(repository: Path, vm: str, run_id: str = "r") -> None:
     left = {"vm_id": vm, "run_id": run_id, "snapshot_id": "s", "description": "", "status": "ok"}
     wanted = takeover.Wanted(START, {}, ())
     leftovers = [{**left, "attached": []}]
-    unfinished.TakeoverInfo(str(repository), leftovers, (0.0, 0.0), lambda _vm: wanted).plan()
+    unfinished.TakeoverWatch(str(repository), leftovers, (0.0, 0.0), lambda _vm: wanted).decide()
 
 
 def test_a_set_that_cannot_be_listed_is_neither_gone_nor_corrupt(repository: Path) -> None:

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Callable
-
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import times
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import (
     backup_claim,
@@ -17,16 +15,16 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._module.spe
     Spec,
 )
 
-BACKUP_TAKEOVER_INFO: Spec = {
-    "repository": {"type": "path", "required": True},
+TAKEOVER: Spec = {
     "leftovers": {"type": "list", "elements": "dict", "required": True},
-    "silence": {"type": "float", "default": 60.0},
+    "heartbeat_timeout": {"type": "float", "default": 60.0},
     "attach_timeout": {"type": "float", "default": 180.0},
     "dead": {"type": "list", "elements": "str", "default": []},
     "plans": {"type": "list", "elements": "dict", "required": True},
     "accept_consistency": {"type": "list", "elements": "str", "required": True},
     "started": {"type": "str", "required": True},
 }
+"""Options below ``takeover`` of ``appliance_preflight``."""
 
 BACKUP_CLAIM: Spec = {
     "vm": {"type": "str", "required": True},
@@ -65,12 +63,19 @@ def backup_claim_wish(params: Params) -> backup_claim.Wish:
     )
 
 
-def backup_takeover_info_wanted(params: Params) -> Callable[[str], takeover.Wanted]:
-    """Return what the asking run would accept as its backup of a VM, by the VM's id.
+def takeover_request(params: Params | None) -> takeover.TakeoverRequest | None:
+    """Read the option ``takeover`` of ``appliance_preflight``; None if it is not given.
 
     Raises:
         InvalidRequest: ``started`` is not a time.
     """
-    started = times.parse_time("started", params["started"])
+    if params is None:
+        return None
+    started = times.parse_time("takeover.started", params["started"])
     plans, consistency = params["plans"], params["accept_consistency"]
-    return lambda vm_id: takeover.wanted_of(vm_id, plans, consistency, started)
+    return takeover.TakeoverRequest(
+        leftovers=tuple(params["leftovers"]),
+        patience=(params["heartbeat_timeout"], params["attach_timeout"]),
+        wanted=lambda vm_id: takeover.wanted_of(vm_id, plans, consistency, started),
+        dead=frozenset(params["dead"]),
+    )

@@ -32,6 +32,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.setup
     OPTIONS,
     RepositoryRequest,
 )
+from ansible_collections.ovirt_community.backup.plugins.module_utils._module.runs_args import (
+    TAKEOVER,
+)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module.spec import (
     Params,
     Spec,
@@ -93,6 +96,7 @@ APPLIANCE_PREFLIGHT: Spec = {
     "isolation": {"type": "str", "default": "warn", "choices": list(ISOLATION)},
     "vm_id": {"type": "str", "default": ""},
     "identity": {"type": "str", "default": identity.COMPARE, "choices": list(identity.MODES)},
+    "takeover": {"type": "dict", "options": TAKEOVER},
 }
 
 
@@ -112,6 +116,6 @@ def appliance_preflight_request(params: Params) -> PreflightRequest:
     plain = {
         key: params[key]
         for key in APPLIANCE_PREFLIGHT
-        if key not in ("space_factor", "format", "compression")
+        if key not in ("space_factor", "format", "compression", "takeover")
     }
     return PreflightRequest(**{**plain, "required_bytes": int(params["required_bytes"] * factor)})

@@ -20,13 +20,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.commo
     BackupError,
     ImageError,
 )
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.operation import (
-    ReadOnlyOperation,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.plan import (
-    NoStep,
-    Plan,
-)
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images import image_files
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import naming
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs import takeover
@@ -90,8 +83,8 @@ def touch(directories: Iterable[str]) -> None:
             os.utime(record_of(directory), follow_symlinks=False)
 
 
-class TakeoverInfo(ReadOnlyOperation):
-    """The operation behind ``backup_takeover_info``: read the records, and watch them."""
+class TakeoverWatch:
+    """What to do about killed runs: their records are read and watched."""
 
     def __init__(
         self,
@@ -117,8 +110,12 @@ class TakeoverInfo(ReadOnlyOperation):
         self._wanted = wanted
         self._dead = dead
 
-    def plan(self) -> Plan[NoStep]:
-        """Decide for each VM. Changes nothing."""
+    def decide(self) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Return the decision for each VM by its id, and warnings. Changes nothing.
+
+        Raises:
+            ImageError: A record or a directory cannot be read.
+        """
         moved = self._watch()
         vms: dict[str, Any] = {}
         warnings: list[str] = []
@@ -129,7 +126,7 @@ class TakeoverInfo(ReadOnlyOperation):
                 found, records, moved, self._wanted(vm_id), self._dead
             ).result()
             warnings += faults
-        return Plan(result={"vms": vms}, warnings=tuple(warnings))
+        return vms, tuple(warnings)
 
     def _watch(self) -> set[str]:
         """Return the runs that were not silent long enough, by their records.

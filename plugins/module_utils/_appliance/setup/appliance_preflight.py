@@ -9,7 +9,7 @@ import os
 import platform
 import subprocess
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.devices import (
     mounts,
@@ -23,6 +23,9 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.repository import (
     exposure,
+)
+from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.runs.unfinished import (
+    TakeoverWatch,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.setup import (
     prepared,
@@ -55,6 +58,10 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.setup
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ansible_collections.ovirt_community.backup.plugins.module_utils._core.runs.takeover import (
+        TakeoverRequest,
+    )
+
 _PROBE_SECONDS = 60
 _LEFTOVERS_LIMIT = 1000
 
@@ -63,16 +70,21 @@ class AppliancePreflight(ReadOnlyOperation):
     """Check whether this appliance is fit for a backup."""
 
     def __init__(
-        self, request: appliance_preflight.PreflightRequest, host: System | None = None
+        self,
+        request: appliance_preflight.PreflightRequest,
+        host: System | None = None,
+        takeover: TakeoverRequest | None = None,
     ) -> None:
         """Keep the request.
 
         Args:
             request: The requirements on the appliance.
+            takeover: What is known of killed runs; None to decide nothing about them.
             host: The appliance; this machine by default.
         """
         self._request = request
         self._host = host or System()
+        self._takeover = takeover
 
     def plan(self) -> Plan[NoStep]:
         """Gather all facts and judge them; there is never anything to execute.
@@ -82,13 +94,24 @@ class AppliancePreflight(ReadOnlyOperation):
         """
         facts = self.gather()
         appliance_preflight.check(self._request, facts)
+        takeover, faults = self._decide()
         return Plan(
             result={
                 **appliance_preflight.facts_dict(facts),
                 "needed_bytes": self._request.needed_bytes,
+                "takeover": takeover,
             },
-            warnings=appliance_preflight.warnings(self._request, facts),
+            warnings=(*appliance_preflight.warnings(self._request, facts), *faults),
         )
+
+    def _decide(self) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+        """Return what to do about killed runs, by VM, and warnings."""
+        asked = self._takeover
+        if asked is None:
+            return None, ()
+        return TakeoverWatch(
+            self._request.repository, asked.leftovers, asked.patience, asked.wanted, asked.dead
+        ).decide()
 
     def gather(self) -> appliance_preflight.ApplianceFacts:
         """Return the facts, without judging them."""

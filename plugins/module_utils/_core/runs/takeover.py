@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common import (
     arrival,
@@ -372,6 +372,24 @@ def _why_not(one: Leftover, record: RunRecord | None) -> str:
         return "it had not begun to copy, or had ended"
     missing = {disk["disk_id"] for disk in record.facts["disks"]} - set(one.attached)
     return "its disks are no longer attached" if missing else ""
+
+
+@dataclass(frozen=True)
+class TakeoverRequest:
+    """What the asking run tells about killed runs.
+
+    Attributes:
+        leftovers: As ``backup_plan_info`` returned them.
+        patience: Longest silence of a run that is alive, and the time in which it may attach disks,
+            in seconds.
+        wanted: What the asking run would accept as its backup of a VM, by the VM's id.
+        dead: Runs that are known to be dead, by their claims.
+    """
+
+    leftovers: tuple[Mapping[str, Any], ...]
+    patience: tuple[float, float]
+    wanted: Callable[[str], Wanted]
+    dead: frozenset[str]
 
 
 def wanted_of(
