@@ -277,7 +277,7 @@ def sphinx(tree: Tree) -> Iterator[str]:
     path, module = tree
     for node in ast.walk(module):
         match node:
-            case ast.Expr(value=ast.Constant(value=str(text))):
+            case ast.Expr(value=ast.Constant(value=str() as text)):
                 for found in SPHINX.finditer(text):
                     word = found.group().strip()
                     yield f"{path}:{node.lineno}: {word} is of Sphinx: use Args, Returns, Raises"
@@ -360,7 +360,7 @@ def prose(tree: Tree) -> Iterator[tuple[int, str]]:
     path, module = tree
     for node in ast.walk(module):
         match node:
-            case ast.Expr(value=ast.Constant(value=str(text))):
+            case ast.Expr(value=ast.Constant(value=str() as text)):
                 yield from enumerate(text.splitlines(), node.lineno)
     with path.open("rb") as file:
         for token in tokenize.tokenize(file.readline):
