@@ -597,7 +597,7 @@ PROGRAM = """
 import sys
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.machine.host import Host, Paths
 from ansible_collections.ovirt_community.backup.plugins.module_utils._appliance.images.image_copy import ImageCopy
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.image_files import CopyRequest, ImageRequest
+from ansible_collections.ovirt_community.backup.plugins.module_utils._core.images.disk_image_copy import CopyRequest, ImageRequest
 from ansible_collections.ovirt_community.backup.plugins.module_utils._module.edge import perform
 by_id, serial, size, dest, fmt = sys.argv[1:]
 request = CopyRequest((ImageRequest(serial, int(size), dest),), fmt, "none", 0.0)
