@@ -82,7 +82,7 @@ def _disks(manifest: Manifest) -> tuple[str, ...]:
             f"   id          {disk.id}",
             f"   file        {disk.file} ({disk.file_size} bytes, {disk.format}, "
             f"compression {disk.compression})",
-            f"   size        {disk.virtual_size} bytes ({_gib(disk.virtual_size)} GiB)",
+            f"   size        {disk.virtual_size} bytes (a new disk needs {_gib(disk.virtual_size)} GiB)",
             f"   interface   {_INTERFACES.get(disk.interface, disk.interface)}",
             f"   bootable    {'yes' if disk.bootable else 'no'}",
             f"   sha256      {disk.content_sha256} (of the disk's content)",

@@ -283,7 +283,7 @@ def test_the_readme_has_every_command_and_fact() -> None:
     for disk in (DISK, RAW):
         assert f"qemu-img convert -p -f {disk['format']} -O {disk['format']} {disk['file']}" in text
         assert f"echo '{disk['file_sha256']}  {disk['file']}' | sha256sum --check" in text
-        assert f"{disk['virtual_size']} bytes" in text
+        assert f"{disk['virtual_size']} bytes (a new disk needs 1 GiB)" in text
     assert 'name "web01"' in text
     assert "interface VirtIO-SCSI, bootable" in text
 
