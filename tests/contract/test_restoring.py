@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from contract.restoring import Restore
+from support.clocks import FakeClock
 from support.restorable import facts_of
 from support.scene import engine_of
 
@@ -587,19 +588,6 @@ def test_an_incomplete_disk_elsewhere_is_told(scene: Scene) -> None:
     assert len(scene.made()) == 3
 
 
-class Rush:
-    """A clock of its own: what would be slept is over at once."""
-
-    def __init__(self) -> None:
-        self._now = 0.0
-
-    def now(self) -> float:
-        return self._now
-
-    def sleep(self, seconds: float) -> None:
-        self._now += seconds
-
-
 @pytest.mark.parametrize(
     ("polls", "size", "sparse"),
     [
@@ -616,7 +604,7 @@ def test_disks_have_the_time_that_their_making_takes(
     scene.lab.control().settings(disk_polls=polls, linger=20.0)
     plan = scene.plan()
     wanted = [{**one, "size": size, "format": "raw", "sparse": sparse} for one in plan["disks"]]
-    scene.clock, scene.patience = Rush(), Patience(timeout=600, poll_interval=5)
+    scene.clock, scene.patience = FakeClock(0.0), Patience(timeout=600, poll_interval=5)
     done = scene.disks({**plan, "disks": wanted}, "prepared")
     assert len(done["images"]) == 3
     assert (scene.clock.now() > 600) is not sparse
@@ -624,7 +612,7 @@ def test_disks_have_the_time_that_their_making_takes(
 
 def test_a_disk_that_is_never_made_is_waited_for_as_long_as_it_may_take(scene: Scene) -> None:
     scene.lab.control().settings(disk_polls=1_000_000)
-    scene.clock, scene.patience = Rush(), Patience(timeout=600, poll_interval=60)
+    scene.clock, scene.patience = FakeClock(0.0), Patience(timeout=600, poll_interval=60)
     with pytest.raises(WaitTimeout):
         scene.disks(scene.plan(), "prepared")
     assert 600 <= scene.clock.now() < 700

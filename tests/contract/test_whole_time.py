@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from contract.restoring import Restore
+from support.clocks import FakeClock
 from support.restorable import facts_of
 from support.scene import engine_of
 
@@ -69,19 +70,6 @@ SHOP = VmSpec(
         DiskSpec("shop01_logs"),
     ),
 )
-
-
-class Counting:
-    """A clock of its own: what would be slept is over at once."""
-
-    def __init__(self) -> None:
-        self._now = 0.0
-
-    def now(self) -> float:
-        return self._now
-
-    def sleep(self, seconds: float) -> None:
-        self._now += seconds
 
 
 @dataclass
@@ -185,7 +173,7 @@ def test_a_rollback_has_the_time_of_one_disk_for_all(scene: Scene) -> None:
     last = next(one.id for one in scene.lab.world.disks.values() if one.alias == "shop01_logs")
     scene.lab.control().add_fault("fail_plug", disk=last)
     scene.lab.control().add_fault("fail_unplug", times=-1)
-    scene.clock = clock = Counting()
+    scene.clock = clock = FakeClock(0.0)
     with pytest.raises(BackupError) as caught:
         scene.attach(snapshot_id, Patience(timeout=60, poll_interval=5))
     told = caught.value.details["rolled_back"]
@@ -201,7 +189,7 @@ def test_a_removal_waits_for_the_order_and_the_merge_within_one_time(scene: Scen
         "respond", method="DELETE", path="/snapshots/", status=409, detail=busy, times=12
     )
     scene.lab.control().add_fault("stick_removal", vm=scene.lab.vm("shop01").id)
-    clock = Counting()
+    clock = FakeClock(0.0)
     with pytest.raises(WaitTimeout):
         scene.take("whole", Patience(timeout=60, poll_interval=20), present=False, clock=clock)
     assert clock.now() == pytest.approx(60)
@@ -209,7 +197,7 @@ def test_a_removal_waits_for_the_order_and_the_merge_within_one_time(scene: Scen
 
 def test_a_creation_looks_for_its_events_within_its_time(scene: Scene) -> None:
     """An engine that shows no event is not looked at for longer, however long events may come late."""
-    clock = Counting()
+    clock = FakeClock(0.0)
     scene.lab.control().add_fault(
         "respond",
         path="/events",
@@ -227,7 +215,7 @@ def test_disks_are_made_within_the_time_of_all(scene: Scene) -> None:
     """Each poll takes five seconds: 500 of 600 for a disk, 1500 of 600 for three."""
     scene.lab.control().settings(disk_polls=100, linger=20.0)
     plan = scene.plan()
-    scene.clock, scene.patience = Counting(), Patience(timeout=600, poll_interval=5)
+    scene.clock, scene.patience = FakeClock(0.0), Patience(timeout=600, poll_interval=5)
     with pytest.raises(WaitTimeout):
         scene.disks(plan, "prepared")
     assert 600 <= scene.clock.now() < 700

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from hypothesis import strategies as st
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine import evidence
@@ -142,21 +140,6 @@ def event(
         correlation_id,
         VmId(vm_id) if vm_id else None,
     )
-
-
-@dataclass
-class FakeClock:
-    """Time that passes only by a sleep, or when the test says so."""
-
-    time: float = 1000.0
-    naps: list[float] = field(default_factory=list)
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.naps.append(seconds)
-        self.time += seconds
 
 
 attach_settings = st.builds(

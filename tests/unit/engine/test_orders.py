@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.samples import FakeClock
+from support.clocks import FakeClock
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     EngineConflict,

@@ -10,7 +10,7 @@ from itertools import islice, pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.samples import FakeClock
+from support.clocks import FakeClock
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     EngineLoginError,
