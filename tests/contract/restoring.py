@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
+
+from support.restorable import facts_of
+from support.scene import engine_of
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import (
     SystemClock,
@@ -49,11 +53,24 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.res
 from ansible_collections.ovirt_community.backup.plugins.module_utils._engine.restore.restored_vm import (
     RestoredVm,
 )
+from lab.lab import Lab
 
 Json = Mapping[str, Any]
 
 
 Step = TypeVar("Step")
+
+
+@contextmanager
+def set_of(lab: Lab, name: str) -> Iterator[tuple[EnginePort, str, manifest.Manifest]]:
+    """Make a lab new; yield a connection to it, a VM's configuration, and a manifest of the VM as it is now."""
+    lab.reset()
+    engine = engine_of(lab)
+    try:
+        ovf = engine.ovf(engine.vms_named(name)[0].id, None) or ""
+        yield engine, ovf, manifest.from_dict(facts_of(lab, name, ovf))
+    finally:
+        engine.close()
 
 
 @dataclass

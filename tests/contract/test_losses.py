@@ -14,7 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from contract.restoring import Restore
+from contract.restoring import Restore, set_of
 from support.restorable import facts_of
 from support.scene import engine_of
 
@@ -101,14 +101,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture
 def scene(lab: Lab) -> Iterator[Scene]:
-    lab.reset()
-    engine = engine_of(lab)
-    try:
-        text = engine.ovf(engine.vms_named("shop01")[0].id, None) or ""
-        facts = facts_of(lab, "shop01", text)
-        yield Scene(engine, text, manifest.from_dict(facts), lab=lab)
-    finally:
-        engine.close()
+    with set_of(lab, "shop01") as (engine, ovf, found):
+        yield Scene(engine, ovf, found, lab=lab)
 
 
 def kinds(plan: dict[str, object], subject: str) -> list[str]:

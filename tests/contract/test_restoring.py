@@ -15,9 +15,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pytest
-from contract.restoring import Restore
+from contract.restoring import Restore, set_of
 from support.clocks import FakeClock
-from support.restorable import facts_of
 from support.scene import engine_of
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._clock import (
@@ -40,9 +39,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.patience import (
     Patience,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
-    manifest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.restore import (
     restore_marks,
@@ -147,14 +143,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture
 def scene(lab: Lab) -> Iterator[Scene]:
-    lab.reset()
-    engine = engine_of(lab)
-    text = engine.ovf(engine.vms_named("shop01")[0].id, None) or ""
-    facts = facts_of(lab, "shop01", text)
-    try:
-        yield Scene(engine, text, manifest.from_dict(facts), lab=lab)
-    finally:
-        engine.close()
+    with set_of(lab, "shop01") as (engine, ovf, found):
+        yield Scene(engine, ovf, found, lab=lab)
 
 
 # ----- what is made -------------------------------------------------------------------------------

@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
-from contract.restoring import Restore
+from contract.restoring import Restore, set_of
 from support.clocks import FakeClock
-from support.restorable import facts_of
-from support.scene import engine_of
 
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.common.errors import (
     BackupError,
@@ -27,9 +25,6 @@ from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engin
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.engine.patience import (
     Patience,
-)
-from ansible_collections.ovirt_community.backup.plugins.module_utils._core.repository import (
-    manifest,
 )
 from ansible_collections.ovirt_community.backup.plugins.module_utils._core.snapshots.disk_snapshot_attach import (
     AttachRequest,
@@ -131,13 +126,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture
 def scene(lab: Lab) -> Iterator[Scene]:
-    lab.reset()
-    engine = engine_of(lab)
-    try:
-        text = engine.ovf(engine.vms_named("shop01")[0].id, None) or ""
-        yield Scene(engine, text, manifest.from_dict(facts_of(lab, "shop01", text)), lab=lab)
-    finally:
-        engine.close()
+    with set_of(lab, "shop01") as (engine, ovf, found):
+        yield Scene(engine, ovf, found, lab=lab)
 
 
 def no_time_left(error: BackupError) -> bool:
